@@ -1,0 +1,2 @@
+//! watchbell: cron for containers.
+pub mod time;
