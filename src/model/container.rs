@@ -1,0 +1,78 @@
+//! What the agent knows of the Engine's containers: one complete observation, and the facts of one container.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+const COMPOSE: &str = "com.docker.compose.";
+
+/// The Engine's full ID of a container: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId(pub Arc<str>);
+
+impl ContainerId {
+    /// The first twelve digits, as `docker ps` shows them.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+/// Whether a command can be run in a container now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Running, and not paused.
+    Running,
+    /// Paused: it exists, but a command in it would wait for ever.
+    Paused,
+    /// It exists, and is not running.
+    Stopped,
+}
+
+/// One container as the Engine's list tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// The Engine's ID.
+    pub id: ContainerId,
+    /// The name, without the leading slash.
+    pub name: Arc<str>,
+    /// Whether a command can run in it.
+    pub state: ContainerState,
+    /// Whether its own health check says that it is well; `None` without a health check.
+    pub healthy: Option<bool>,
+    /// When it was created, in seconds since 1970.
+    pub created: i64,
+    /// All of its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Container {
+    fn compose(&self, key: &str) -> Option<&str> {
+        self.labels.get(&format!("{COMPOSE}{key}")).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// What the identity of its jobs begins with: `<compose project>.<compose service>`, else its name.
+    pub fn home(&self) -> String {
+        match (self.compose("project"), self.compose("service")) {
+            (Some(project), Some(service)) => format!("{project}.{service}"),
+            _ => self.name.to_string(),
+        }
+    }
+
+    /// The number of this replica in its compose service, from 1.
+    pub fn replica(&self) -> u32 {
+        self.compose("container-number").and_then(|number| number.parse().ok()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether `docker compose run` made it: it carries its service's labels, but is no replica of the service.
+    pub fn is_one_off(&self) -> bool {
+        self.compose("oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
+
+/// A complete observation of the Engine. There is deliberately no empty default: not knowing is not the same as
+/// knowing that there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// Every container that runs, is paused or has stopped.
+    pub containers: Vec<Container>,
+    /// The container in which the agent itself runs, if it runs in one.
+    pub own: Option<ContainerId>,
+}

@@ -1,0 +1,11 @@
+//! The nouns of watchbell: what a job, a run, a container and a mistake are.
+//!
+//! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
+
+pub mod container;
+pub mod diagnostic;
+pub mod job;
+pub mod name;
+pub mod origin;
+pub mod run;
+pub mod schedule;

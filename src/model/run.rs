@@ -1,0 +1,178 @@
+//! One execution of a job: what it is called, why it began and how it ended.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::name::{JobId, JobKind};
+
+/// A run's ID: 26 characters, sortable by time of admission.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub Arc<str>);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Its schedule named the moment.
+    Schedule,
+}
+
+impl Trigger {
+    /// The trigger as it stands in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+/// How an occurrence ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The command ended with exit code 0.
+    Succeeded,
+    /// The command ended with another exit code.
+    Failed {
+        /// The code; 128 + n where signal n ended the command.
+        exit_code: i64,
+        /// What else is known, for example that the command does not exist.
+        reason: Option<String>,
+    },
+    /// It took longer than its timeout.
+    TimedOut {
+        /// The command could not be ended and goes on.
+        still_running: bool,
+    },
+    /// Someone asked for it to end.
+    Stopped {
+        /// Who or what.
+        by: StopCause,
+        /// The command could not be ended and goes on.
+        still_running: bool,
+    },
+    /// A policy decided that it does not run.
+    Skipped {
+        /// The policy, and what it saw.
+        reason: String,
+    },
+    /// Its moment passed while the agent could not act.
+    Missed {
+        /// Why.
+        reason: String,
+    },
+    /// It could not be started.
+    NotStarted {
+        /// The operation that failed, and why.
+        error: String,
+    },
+    /// It was started, and how it ended cannot be told.
+    Lost {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The outcome as it stands in logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Stopped { .. } => "stopped",
+            Self::Skipped { .. } => "skipped",
+            Self::Missed { .. } => "missed",
+            Self::NotStarted { .. } => "not-started",
+            Self::Lost { .. } => "lost",
+        }
+    }
+
+    /// The command's exit code, where it is known.
+    pub fn exit_code(&self) -> Option<i64> {
+        match self {
+            Self::Succeeded => Some(0),
+            Self::Failed { exit_code, .. } => Some(*exit_code),
+            _ => None,
+        }
+    }
+
+    /// What there is to say beyond the outcome's name.
+    pub fn reason(&self) -> Option<String> {
+        const STILL: &str = "the command could not be ended and is still running";
+        match self {
+            Self::Succeeded => None,
+            Self::Failed { reason, .. } => reason.clone(),
+            Self::TimedOut { still_running } => still_running.then(|| STILL.to_owned()),
+            Self::Stopped { by, still_running: false } => Some(by.as_str().to_owned()),
+            Self::Stopped { by, still_running: true } => Some(format!("{}; {STILL}", by.as_str())),
+            Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => Some(reason.clone()),
+            Self::NotStarted { error } => Some(error.clone()),
+        }
+    }
+}
+
+/// Who or what asked for a run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    /// The agent is shutting down.
+    Shutdown,
+    /// The job's next occurrence replaces it (`overlap=replace`).
+    Replaced,
+}
+
+impl StopCause {
+    /// The cause in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shutdown => "the agent is shutting down",
+            Self::Replaced => "the next occurrence replaces it",
+        }
+    }
+}
+
+/// Asks a run to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopRequest {
+    /// How hard; a later request may only be harder.
+    pub force: StopForce,
+    /// Who or what asks. The first cause stays.
+    pub cause: StopCause,
+}
+
+/// How hard a run is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopForce {
+    /// Ask it to stop, and kill it after its grace period.
+    Stop,
+    /// Kill it now.
+    Kill,
+}
+
+/// The one record that an occurrence leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// The run's ID.
+    pub run: RunId,
+    /// The job.
+    pub job: JobId,
+    /// The job's kind.
+    pub kind: JobKind,
+    /// Why it began.
+    pub trigger: Trigger,
+    /// The moment that the schedule named.
+    pub occurrence: Timestamp,
+    /// The container in which, or as which, it ran.
+    pub container: Option<String>,
+    /// How long the command went on; `None` where it never began.
+    pub duration: Option<Duration>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many further occurrences this record speaks for: those that passed in one gap are told together.
+    pub and_more: u32,
+}

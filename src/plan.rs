@@ -1,0 +1,253 @@
+//! What has to change: the jobs that are, against the jobs that there should be.
+//!
+//! Pure. Three laws, kept by tests: `plan(x, x)` is empty; applying a plan reaches what is desired; removals come
+//! first, so that nothing that goes and nothing that comes are ever there together.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    model::{container::ContainerId, job::JobSpec, name::JobId},
+    settings::resolve::{Candidate, Desired, DesiredJob},
+};
+
+/// The jobs that are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    jobs: BTreeMap<JobId, Entry>,
+}
+
+/// One job that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The job.
+    pub spec: Arc<JobSpec>,
+    /// The container in which its runs go; only jobs of kind `exec` have one.
+    pub holder: Option<Holder>,
+}
+
+/// The container in which a job's runs go. It stays the same as long as it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The Engine's ID.
+    pub id: ContainerId,
+    /// The name.
+    pub name: Arc<str>,
+    /// Whether it runs now.
+    pub running: bool,
+}
+
+/// One step from what is to what should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The job goes.
+    Remove(JobId),
+    /// The job changes.
+    Update {
+        /// The job as it should be.
+        spec: Arc<JobSpec>,
+        /// Where it runs.
+        holder: Option<Holder>,
+        /// The parameters that differ.
+        changed: Vec<&'static str>,
+    },
+    /// The job stays as it is, and its runs go to another container, or its container stopped or started.
+    Place {
+        /// The job.
+        job: JobId,
+        /// Where it runs.
+        holder: Option<Holder>,
+        /// Whether it is another container that runs.
+        moved: bool,
+    },
+    /// The job comes.
+    Add {
+        /// The job.
+        spec: Arc<JobSpec>,
+        /// Where it runs.
+        holder: Option<Holder>,
+    },
+}
+
+/// The steps from `catalog` to `desired`: first what goes, then what changes, then what comes.
+pub fn plan(catalog: &Catalog, desired: &Desired) -> Vec<Change> {
+    let mut changes: Vec<Change> =
+        catalog.jobs.keys().filter(|id| !desired.jobs.contains_key(id)).cloned().map(Change::Remove).collect();
+    let mut added = Vec::new();
+    for (id, DesiredJob { spec, candidates }) in &desired.jobs {
+        let Some(entry) = catalog.jobs.get(id) else {
+            added.push(Change::Add { spec: spec.clone(), holder: place(None, candidates) });
+            continue;
+        };
+        let holder = place(entry.holder.as_ref(), candidates);
+        let changed = if Arc::ptr_eq(&entry.spec, spec) { Vec::new() } else { entry.spec.differences(spec) };
+        if !changed.is_empty() {
+            changes.push(Change::Update { spec: spec.clone(), holder, changed });
+        } else if holder != entry.holder {
+            let moved = match (&entry.holder, &holder) {
+                (Some(old), Some(new)) => old.id != new.id,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            };
+            changes.push(Change::Place { job: id.clone(), holder, moved });
+        }
+    }
+    changes.append(&mut added);
+    changes
+}
+
+/// The present holder as long as it runs and may hold the job; else the first candidate that runs; else the present
+/// one or the first, stopped as they are, so that a container that comes back finds its job.
+fn place(present: Option<&Holder>, candidates: &[Candidate]) -> Option<Holder> {
+    let present = present.and_then(|holder| candidates.iter().find(|it| it.id == holder.id));
+    let chosen = present
+        .filter(|it| it.running)
+        .or_else(|| candidates.iter().find(|it| it.running))
+        .or(present)
+        .or_else(|| candidates.first())?;
+    Some(Holder { id: chosen.id.clone(), name: chosen.name.clone(), running: chosen.running })
+}
+
+impl Catalog {
+    /// Takes one step.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Remove(id) => {
+                self.jobs.remove(id);
+            }
+            Change::Update { spec, holder, .. } | Change::Add { spec, holder } => {
+                let entry = Entry { spec: spec.clone(), holder: holder.clone() };
+                self.jobs.insert(spec.id.clone(), entry);
+            }
+            Change::Place { job, holder, .. } => {
+                if let Some(entry) = self.jobs.get_mut(job) {
+                    entry.holder.clone_from(holder);
+                }
+            }
+        }
+    }
+
+    /// A job that is.
+    pub fn get(&self, id: &JobId) -> Option<&Entry> {
+        self.jobs.get(id)
+    }
+
+    /// How many jobs there are.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{
+        job::{Environment, ExecSpec, Overlap, Work},
+        origin::Origin,
+        schedule::{Schedule, Zone},
+    };
+
+    fn spec(id: &str, schedule: &str, command: &str) -> Arc<JobSpec> {
+        Arc::new(JobSpec {
+            id: JobId::plain(id),
+            schedule: Schedule::parse(schedule, &Zone::utc()).unwrap(),
+            work: Work::Exec(ExecSpec {
+                container: None,
+                argv: vec![command.to_owned()],
+                user: None,
+                workdir: None,
+                environment: Environment::default(),
+            }),
+            enabled: true,
+            overlap: Overlap::Skip,
+            timeout: None,
+            grace_period: Duration::from_secs(10),
+            origin: Origin::Default,
+        })
+    }
+
+    fn candidate(id: u8, running: bool) -> Candidate {
+        Candidate { id: ContainerId(format!("c{id}").into()), name: format!("c{id}").into(), running }
+    }
+
+    fn any_desired() -> impl Strategy<Value = Desired> {
+        let job = ("[a-d]", "@hourly|@daily", "x|y", prop::collection::btree_map(0u8..4, any::<bool>(), 0..4));
+        prop::collection::vec(job, 0..5).prop_map(|jobs| {
+            let jobs = jobs.into_iter().map(|(id, schedule, command, containers)| {
+                let candidates = containers.into_iter().map(|(id, running)| candidate(id, running)).collect();
+                (JobId::plain(&id), DesiredJob { spec: spec(&id, &schedule, &command), candidates })
+            });
+            Desired { jobs: jobs.collect(), diagnostics: Vec::new() }
+        })
+    }
+
+    fn applied(mut catalog: Catalog, desired: &Desired) -> Catalog {
+        for change in plan(&catalog, desired) {
+            catalog.apply(&change);
+        }
+        catalog
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_for_what_is_already_there_is_empty(before in any_desired(), desired in any_desired()) {
+            let catalog = applied(applied(Catalog::default(), &before), &desired);
+            prop_assert_eq!(plan(&catalog, &desired), vec![]);
+        }
+
+        #[test]
+        fn applying_a_plan_reaches_what_is_desired(before in any_desired(), desired in any_desired()) {
+            let catalog = applied(applied(Catalog::default(), &before), &desired);
+            prop_assert_eq!(catalog.len(), desired.jobs.len());
+            for (id, job) in &desired.jobs {
+                let entry = catalog.get(id).unwrap();
+                prop_assert_eq!(&entry.spec, &job.spec);
+                let runs = job.candidates.iter().any(|it| it.running);
+                prop_assert_eq!(entry.holder.as_ref().is_some_and(|it| it.running), runs);
+                let known = entry.holder.as_ref().is_none_or(|it| job.candidates.iter().any(|c| c.id == it.id));
+                prop_assert!(known);
+            }
+        }
+
+        #[test]
+        fn removals_come_first(before in any_desired(), desired in any_desired()) {
+            let changes = plan(&applied(Catalog::default(), &before), &desired);
+            let first_other = changes.iter().position(|it| !matches!(it, Change::Remove(_))).unwrap_or(changes.len());
+            prop_assert!(changes[first_other..].iter().all(|it| !matches!(it, Change::Remove(_))));
+        }
+    }
+
+    fn desired(candidates: Vec<Candidate>) -> Desired {
+        let job = DesiredJob { spec: spec("a", "@daily", "x"), candidates };
+        Desired { jobs: [(JobId::plain("a"), job)].into(), diagnostics: Vec::new() }
+    }
+
+    #[test]
+    fn a_job_stays_with_its_container_until_that_one_stops() {
+        let catalog = applied(Catalog::default(), &desired(vec![candidate(2, true)]));
+        let more = desired(vec![candidate(1, true), candidate(2, true)]);
+        assert_eq!(plan(&catalog, &more), [], "a further replica changes nothing");
+
+        let stopped = desired(vec![candidate(1, true), candidate(2, false)]);
+        let [Change::Place { holder: Some(holder), moved: true, .. }] = &plan(&catalog, &stopped)[..] else {
+            panic!("it must move");
+        };
+        assert_eq!(&*holder.name, "c1");
+    }
+
+    #[test]
+    fn a_job_whose_only_container_stopped_waits_for_it() {
+        let catalog = applied(Catalog::default(), &desired(vec![candidate(1, true)]));
+        let stopped = desired(vec![candidate(1, false)]);
+        let changes = plan(&catalog, &stopped);
+        assert!(matches!(&changes[..], [Change::Place { moved: false, holder: Some(it), .. }] if !it.running));
+    }
+}

@@ -1,0 +1,13 @@
+//! What executes: one unit a run, from its order to its end.
+//!
+//! A run order leaves no choices: container, command and limits were settled when it was admitted. [`unit`] carries
+//! one out; [`in_container`], [`new_container`] and [`process`] are the kinds; [`capture`] makes lines of what they
+//! print; [`reap`] is what PID 1 owes to orphans.
+
+pub mod capture;
+pub mod in_container;
+pub mod new_container;
+pub mod order;
+pub mod process;
+pub mod reap;
+pub mod unit;

@@ -1,0 +1,349 @@
+//! Labels of one container → layers of jobs.
+//!
+//! The grammar: `watchbell.enabled`, `watchbell.job-<kind>.<name>.<parameter>` and, for lists,
+//! `watchbell.job-<kind>.<name>.<parameter>.<index>`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::model::{
+    container::Container,
+    diagnostic::{Diagnostic, did_you_mean, nearest},
+    name::{JobId, JobKind, check_name},
+    origin::Origin,
+};
+
+use super::{
+    global,
+    layer::{JobLayer, Text, Written},
+    params::{self, Param},
+    value,
+};
+
+/// The prefix of every label that is ours.
+pub const PREFIX: &str = "watchbell";
+
+/// What one container's labels say about one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelJob {
+    /// The job's kind.
+    pub kind: JobKind,
+    /// The parameters.
+    pub layer: JobLayer,
+}
+
+/// What one container's labels say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ContainerLabels {
+    /// Jobs by identity. A job that a diagnostic rejects may be among them.
+    pub jobs: BTreeMap<JobId, LabelJob>,
+    /// What could not be taken.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the labels of `container`. `own` says that the agent itself runs in it: then its jobs have no home in their
+/// identity, and it needs no opt-in.
+pub fn parse(container: &Container, own: bool) -> ContainerLabels {
+    let mut reader = Reader { container, own, home: container.home(), out: ContainerLabels::default(), lists: BTreeMap::new() };
+    let ours: Vec<(&str, &str, &str)> = container
+        .labels
+        .iter()
+        .filter_map(|(key, value)| {
+            let (head, rest) = key.split_once('.').unwrap_or((key, ""));
+            if head.eq_ignore_ascii_case(PREFIX) {
+                return Some((key.as_str(), rest, value.as_str()));
+            }
+            reader.near_miss(key, head, rest);
+            None
+        })
+        .collect();
+    if ours.is_empty() || !reader.opted_in(&ours) {
+        return reader.out;
+    }
+    for (key, rest, value) in ours {
+        reader.label(key, rest, value);
+    }
+    reader.finish_lists();
+    reader.out
+}
+
+struct Reader<'a> {
+    container: &'a Container,
+    own: bool,
+    home: String,
+    out: ContainerLabels,
+    /// Items of indexed keys, by job and parameter: `watchbell.job-exec.a.environment.10` sorts before `.2`.
+    lists: BTreeMap<(JobId, &'static str), (&'static Param, BTreeMap<u32, (Arc<str>, Origin)>)>,
+}
+
+impl Reader<'_> {
+    fn origin(&self, key: &str) -> Origin {
+        Origin::Label { container: self.container.name.clone(), label: key.into() }
+    }
+
+    fn error(&mut self, key: &str, reason: impl Into<String>) {
+        self.out.diagnostics.push(Diagnostic::error(self.origin(key), reason));
+    }
+
+    fn rejects(&mut self, job: &JobId, key: &str, reason: impl Into<String>) {
+        self.out.diagnostics.push(Diagnostic::rejects(job, self.origin(key), reason));
+    }
+
+    /// A prefix that is almost ours is a slip; anything else belongs to someone else and is none of our business.
+    fn near_miss(&mut self, key: &str, head: &str, rest: &str) {
+        let ours = rest == "enabled" || rest.starts_with("job-") || rest.starts_with("job_");
+        if ours && nearest(head, [PREFIX]).is_some() {
+            self.out.diagnostics.push(Diagnostic::warning(
+                self.origin(key),
+                format!("the prefix \"{head}\" is not ours and the label has no effect: did you mean \"{PREFIX}.{rest}\"?"),
+            ));
+        }
+    }
+
+    /// `watchbell.enabled` opts a container in; the agent's own container is in unless it says no.
+    fn opted_in(&mut self, ours: &[(&str, &str, &str)]) -> bool {
+        let enabled = ours.iter().find(|(_, rest, _)| rest.eq_ignore_ascii_case("enabled"));
+        match enabled {
+            Some((key, _, text)) => {
+                let (bare, quoted) = value::unquote(text);
+                if quoted {
+                    self.out.diagnostics.push(Diagnostic::warning(
+                        self.origin(key),
+                        "the value is wrapped in literal quotes: they were taken off",
+                    ));
+                }
+                match value::boolean(bare) {
+                    Ok(enabled) => enabled,
+                    Err(reason) => {
+                        self.error(key, format!("{reason}; none of this container's labels has an effect"));
+                        false
+                    }
+                }
+            }
+            None if self.own => true,
+            None => {
+                let slip = ours.iter().find(|(_, rest, _)| nearest(rest, ["enabled"]).is_some());
+                let jobs = ours.iter().find(|(_, rest, _)| rest.starts_with("job"));
+                if let Some((key, ..)) = slip {
+                    self.error(key, "unknown label, and the container is not opted in: did you mean \"watchbell.enabled\"?");
+                } else if let Some((key, ..)) = jobs {
+                    self.out.diagnostics.push(Diagnostic::warning(
+                        self.origin(key),
+                        "this container's labels have no effect: set watchbell.enabled=true on it",
+                    ));
+                }
+                false
+            }
+        }
+    }
+
+    fn label(&mut self, key: &str, rest: &str, text: &str) {
+        if rest.eq_ignore_ascii_case("enabled") {
+            return;
+        }
+        let mut parts = rest.split('.');
+        let head = params::spelling(parts.next().unwrap_or_default());
+        let parts: Vec<&str> = parts.collect();
+        let Some(kind) = head.strip_prefix("job-") else {
+            self.no_job(key, &head, !parts.is_empty());
+            return;
+        };
+        let Some(kind) = JobKind::parse(kind) else {
+            let hint = did_you_mean(kind, JobKind::ALL.map(JobKind::as_str))
+                .unwrap_or_else(|| format!("the kinds are {}", JobKind::SUPPORTED.map(JobKind::as_str).join(", ")));
+            let reason = format!("unknown job kind \"{kind}\": {hint}");
+            match parts.first().filter(|name| check_name(name).is_ok()) {
+                Some(name) => self.rejects(&self.id(name), key, reason),
+                None => self.error(key, reason),
+            }
+            return;
+        };
+        match parts[..] {
+            [name, parameter] => self.parameter(key, kind, name, parameter, None, text),
+            [name, parameter, index] => self.parameter(key, kind, name, parameter, Some(index), text),
+            _ => self.error(
+                key,
+                format!("a job label is {PREFIX}.job-{kind}.<name>.<parameter>: this one has {} parts after the kind", parts.len()),
+            ),
+        }
+    }
+
+    /// A label of ours that defines no job: a setting, or a slip.
+    fn no_job(&mut self, key: &str, head: &str, dotted: bool) {
+        if global::find(head).is_some() && !dotted {
+            let reason = if self.own {
+                format!("the setting \"{head}\" is not yet supported as a label: use the file, a flag or the environment")
+            } else {
+                format!("\"{head}\" is a setting of the agent and is never taken from another container's label")
+            };
+            self.error(key, reason);
+            return;
+        }
+        let known = JobKind::SUPPORTED.map(|kind| format!("job-{kind}"));
+        let known = known.iter().map(String::as_str).chain(["enabled"]);
+        let hint = did_you_mean(head, known).unwrap_or_else(|| {
+            format!("a label is {PREFIX}.enabled or {PREFIX}.job-<kind>.<name>.<parameter>")
+        });
+        self.error(key, format!("unknown label \"{PREFIX}.{head}\": {hint}"));
+    }
+
+    fn id(&self, name: &str) -> JobId {
+        if self.own { JobId::plain(name) } else { JobId::at_home(&self.home, name) }
+    }
+
+    fn parameter(&mut self, key: &str, kind: JobKind, name: &str, parameter: &str, index: Option<&str>, text: &str) {
+        if let Err(error) = check_name(name) {
+            self.error(key, error.to_string());
+            return;
+        }
+        let id = self.id(name);
+        if !JobKind::SUPPORTED.contains(&kind) {
+            // Once a job, not once a label of it.
+            if self.out.diagnostics.iter().all(|known| known.job.as_ref() != Some(&id)) {
+                self.rejects(&id, key, format!("jobs of kind {kind} are not yet supported"));
+            }
+            return;
+        }
+        let job = self.out.jobs.entry(id.clone()).or_insert_with(|| LabelJob { kind, layer: JobLayer::default() });
+        if job.kind != kind {
+            let other = job.kind;
+            self.rejects(&id, key, format!("the job is defined as {other} and as {kind}: give one of them another name"));
+            return;
+        }
+        let param = match params::look_up(parameter, kind) {
+            Ok(param) => param,
+            Err(reason) => return self.rejects(&id, key, reason),
+        };
+        let origin = self.origin(key);
+        match index {
+            None => {
+                if let Some(before) = job.layer.set(param, Written { text: Text::One(text.into()), origin }) {
+                    self.rejects(&id, key, format!("the parameter \"{}\" is also given at {}", param.name, before.origin));
+                }
+            }
+            Some(_) if !param.shape.is_list() => self.rejects(
+                &id,
+                key,
+                format!("\"{}\" takes one value and no index; and a job's name cannot contain a dot", param.name),
+            ),
+            Some(index) => match index.parse() {
+                Ok(number) => {
+                    let items = &mut self.lists.entry((id.clone(), param.name)).or_insert((param, BTreeMap::new())).1;
+                    if let Some((_, before)) = items.insert(number, (text.into(), origin)) {
+                        self.rejects(&id, key, format!("the same index is also given at {before}"));
+                    }
+                }
+                Err(_) => self.rejects(&id, key, format!("\"{index}\" is no index: write {}.0, {}.1 and so on", param.name, param.name)),
+            },
+        }
+    }
+
+    fn finish_lists(&mut self) {
+        for ((id, _), (param, items)) in std::mem::take(&mut self.lists) {
+            let Some(job) = self.out.jobs.get_mut(&id) else { continue };
+            if let Some(whole) = job.layer.get(param.name) {
+                let reason = format!("\"{}\" is given both as a whole and with indexes: use one of the two", param.name);
+                self.out.diagnostics.push(Diagnostic::rejects(&id, whole.origin.clone(), reason));
+                continue;
+            }
+            for (item, origin) in items.into_values() {
+                job.layer.add_item(param, item, origin);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::container::{ContainerId, ContainerState};
+
+    fn container(labels: &[(&str, &str)]) -> Container {
+        Container {
+            id: ContainerId("0".repeat(64).into()),
+            name: "web".into(),
+            state: ContainerState::Running,
+            healthy: None,
+            created: 0,
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    fn reasons(labels: &[(&str, &str)]) -> Vec<String> {
+        parse(&container(labels), false)
+            .diagnostics
+            .into_iter()
+            .map(|it| format!("{} {}", it.origin, it.reason))
+            .collect()
+    }
+
+    const ON: (&str, &str) = ("watchbell.enabled", "true");
+
+    #[test]
+    fn keys_are_read_in_any_letter_case_and_indexes_in_order_of_number() {
+        let labels = parse(
+            &container(&[
+                ON,
+                ("watchbell.job-exec.a.SCHEDULE", "@daily"),
+                ("watchbell.job-exec.a.environment.10", "C=3"),
+                ("watchbell.job-exec.a.environment.2", "B=2"),
+                ("watchbell.job-exec.a.environment.1", "A=1"),
+            ]),
+            false,
+        );
+        assert_eq!(labels.diagnostics, []);
+        let job = &labels.jobs[&JobId::plain("web.a")];
+        assert!(job.layer.get("schedule").is_some());
+        let Text::Items(items) = &job.layer.get("environment").unwrap().text else { panic!("items") };
+        assert_eq!(items.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["A=1", "B=2", "C=3"]);
+    }
+
+    #[test]
+    fn a_container_that_did_not_opt_in_has_no_jobs_and_is_told_so() {
+        let labels = [("watchbell.job-exec.a.schedule", "@daily")];
+        assert_eq!(parse(&container(&labels), false).jobs.len(), 0);
+        assert!(reasons(&labels)[0].contains("set watchbell.enabled=true"));
+        assert_eq!(parse(&container(&labels), true).jobs.len(), 1, "the agent's own container is in");
+        assert_eq!(reasons(&[("watchbell.enabled", "no"), labels[0]]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn slips_are_pointed_out_with_the_nearest_right_spelling() {
+        for (label, hint) in [
+            ("watchbel.job-exec.a.schedule", "did you mean \"watchbell.job-exec.a.schedule\"?"),
+            ("watchbell.job-exce.a.schedule", "did you mean \"exec\"?"),
+            ("watchbell.jobexec.a.schedule", "did you mean \"job-exec\"?"),
+            ("watchbell.job-exec.a.shedule", "did you mean \"schedule\"?"),
+        ] {
+            let found = reasons(&[ON, (label, "x")]);
+            assert_eq!(found.len(), 1, "{label}: {found:?}");
+            assert!(found[0].contains(hint) && found[0].contains(label), "{found:?}");
+        }
+        let found = reasons(&[("watchbell.enable", "true")]);
+        assert!(found[0].contains("did you mean \"watchbell.enabled\"?"), "{found:?}");
+    }
+
+    #[test]
+    fn other_peoples_labels_are_none_of_our_business() {
+        assert_eq!(reasons(&[ON, ("com.example.job-x", "1"), ("watchtower.enable", "true"), ("maintainer", "x")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_label_that_cannot_be_understood_costs_its_own_job_only() {
+        let labels = parse(
+            &container(&[
+                ON,
+                ("watchbell.job-exec.a.schedule", "@daily"),
+                ("watchbell.job-exec.a.command", "true"),
+                ("watchbell.job-exec.b.schedule.0", "@daily"),
+                ("watchbell.job-exec.-c.schedule", "@daily"),
+                ("watchbell.job-exec", "x"),
+                ("watchbell.", "x"),
+            ]),
+            false,
+        );
+        let rejected: Vec<_> = labels.diagnostics.iter().filter_map(|it| it.job.as_ref()).collect();
+        assert_eq!(rejected, [&JobId::plain("web.b")]);
+        assert_eq!(labels.diagnostics.len(), 4);
+        assert!(labels.jobs.contains_key(&JobId::plain("web.a")));
+    }
+}

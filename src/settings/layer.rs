@@ -1,0 +1,108 @@
+//! What one source says about one job, before anything has a type; and how layers lie on top of each other.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::model::origin::Origin;
+
+use super::params::Param;
+
+/// A value as it was written, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The text.
+    pub text: Text,
+    /// The place; of several items, the first.
+    pub origin: Origin,
+}
+
+/// One text, or several where the source has a way to write items apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// One value.
+    One(Arc<str>),
+    /// Items from indexed or repeated keys, in order.
+    Items(Vec<Arc<str>>),
+}
+
+/// What one source says about one job: parameters by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobLayer {
+    values: BTreeMap<&'static str, Written>,
+}
+
+impl JobLayer {
+    /// Sets a parameter; a value that this layer had before is given back.
+    pub fn set(&mut self, param: &'static Param, written: Written) -> Option<Written> {
+        self.values.insert(param.name, written)
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&Written> {
+        self.values.get(name)
+    }
+
+    /// Adds an item to a list parameter.
+    pub fn add_item(&mut self, param: &'static Param, item: Arc<str>, origin: Origin) {
+        match self.values.get_mut(param.name) {
+            Some(written) => match &mut written.text {
+                Text::Items(items) => items.push(item),
+                Text::One(first) => written.text = Text::Items(vec![first.clone(), item]),
+            },
+            None => {
+                self.values.insert(param.name, Written { text: Text::Items(vec![item]), origin });
+            }
+        }
+    }
+
+    /// The layer with `upper` on top: a parameter that `upper` has, hides this layer's as a whole, lists included.
+    #[must_use]
+    pub fn under(mut self, upper: &Self) -> Self {
+        self.values.extend(upper.values.iter().map(|(name, written)| (*name, written.clone())));
+        self
+    }
+
+    /// Whether the layer says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Each parameter with its value, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Written)> {
+        self.values.iter().map(|(name, written)| (*name, written))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::params::PARAMS;
+    use super::*;
+
+    fn any_layer() -> impl Strategy<Value = JobLayer> {
+        prop::collection::btree_map(0..PARAMS.len(), "[a-z]{0,3}", 0..6).prop_map(|values| {
+            let mut layer = JobLayer::default();
+            for (index, text) in values {
+                let written = Written { text: Text::One(text.into()), origin: Origin::Default };
+                layer.set(&PARAMS[index], written);
+            }
+            layer
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_associative(a in any_layer(), b in any_layer(), c in any_layer()) {
+            prop_assert_eq!(
+                a.clone().under(&b).under(&c),
+                a.under(&b.under(&c))
+            );
+        }
+
+        #[test]
+        fn an_empty_layer_changes_nothing(a in any_layer()) {
+            prop_assert_eq!(a.clone().under(&JobLayer::default()), a.clone());
+            prop_assert_eq!(JobLayer::default().under(&a), a);
+        }
+    }
+}

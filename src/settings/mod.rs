@@ -1,0 +1,19 @@
+//! From text to specs: what people write in labels, files, flags and the environment, and what it means.
+//!
+//! Pure. Nothing here reads a file, an environment variable or a clock, or knows an Engine. Parsing never fails as a
+//! whole: every function gives what could be understood together with the [diagnostics](crate::model::diagnostic) on
+//! the rest, so that a bad label costs its own job and nothing else.
+//!
+//! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
+//! and [`env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
+//! value its type ([`value`]).
+
+pub mod env;
+pub mod global;
+pub mod grants;
+pub mod ini;
+pub mod label;
+pub mod layer;
+pub mod params;
+pub mod resolve;
+pub mod value;

@@ -1,0 +1,310 @@
+//! The one table of job parameters: parser, suggestions, `labels-spec.md` and help all come from it.
+
+use crate::model::{diagnostic, name::JobKind};
+
+use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
+
+/// One parameter of a job.
+#[derive(Debug)]
+pub struct Param {
+    /// Its name, lower case with `-`.
+    pub name: &'static str,
+    /// The kinds that have it.
+    pub kinds: &'static [JobKind],
+    /// What can be written.
+    pub shape: Shape,
+    /// What holds when nobody writes it, in words or as it would be written.
+    pub default: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    /// Whether this version does it. A parameter that is planned is rejected by name, never ignored.
+    pub support: Support,
+}
+
+/// Whether this version does what the parameter says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// Since this version.
+    Since(&'static str),
+    /// Known, and rejected as not yet supported.
+    Planned,
+}
+
+/// What can be written as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Any text.
+    Text,
+    /// `true`, `false` and their kin.
+    Boolean,
+    /// A length of time with its unit.
+    Duration,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A JSON array, indexed keys or lines.
+    List,
+    /// A list of `NAME=VALUE`.
+    Map,
+    /// Shell words or a JSON array.
+    Command,
+    /// A boolean or the path of a shell.
+    Shell,
+    /// A schedule.
+    Schedule,
+    /// The IANA name of a time zone.
+    Zone,
+}
+
+impl Shape {
+    /// The shape in the words of the documentation.
+    pub fn words(self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::Boolean => "boolean".into(),
+            Self::Duration => "duration".into(),
+            Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Self::List => "list".into(),
+            Self::Map => "list of `NAME=VALUE`".into(),
+            Self::Command => "command".into(),
+            Self::Shell => "boolean or path".into(),
+            Self::Schedule => "schedule".into(),
+            Self::Zone => "time zone".into(),
+        }
+    }
+
+    /// Whether several items can be written, by indexed keys or repeated keys.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::Map)
+    }
+}
+
+const ALL: &[JobKind] = &JobKind::ALL;
+const NOW: Support = Support::Since("0.1.0");
+const LATER: Support = Support::Planned;
+
+const fn row(
+    name: &'static str,
+    kinds: &'static [JobKind],
+    shape: Shape,
+    default: &'static str,
+    support: Support,
+    doc: &'static str,
+) -> Param {
+    Param { name, kinds, shape, default, doc, support }
+}
+
+/// Every parameter, in the order of the documentation.
+pub static PARAMS: &[Param] = &[
+    row("schedule", ALL, Shape::Schedule, "required", NOW, "When the job is due."),
+    row("command", ALL, Shape::Command, "required; for `run` the image's own", NOW, "What is run."),
+    row(
+        "shell",
+        &[Exec, Run, Local],
+        Shape::Shell,
+        "false",
+        NOW,
+        "Run the command through a shell: `true` is `/bin/sh`, or name the shell's path.",
+    ),
+    row(
+        "container",
+        &[Exec, Run, Container],
+        Shape::Text,
+        "the labelled container",
+        NOW,
+        "The name of the container in which the command runs.",
+    ),
+    row(
+        "user",
+        &[Exec, Run, Local],
+        Shape::Text,
+        "the container's",
+        NOW,
+        "`user`, `uid`, `user:group` or `uid:gid` that the command runs as.",
+    ),
+    row("workdir", &[Exec, Run, Local], Shape::Text, "the container's", NOW, "The command's working directory."),
+    row(
+        "environment",
+        &[Exec, Run, Local, ServiceRun],
+        Shape::Map,
+        "none",
+        NOW,
+        "Variables added to those that the command has anyway.",
+    ),
+    row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container."),
+    row(
+        "network",
+        &[Run, ServiceRun],
+        Shape::List,
+        "the Engine's default",
+        NOW,
+        "Networks of the new container, by exact name; or one of `none`, `host`, `container:<name>`.",
+    ),
+    row(
+        "timezone",
+        ALL,
+        Shape::Zone,
+        "the agent's `timezone`, else `TZ`, else `UTC`",
+        NOW,
+        "The zone in which the schedule is read.",
+    ),
+    row("enabled", ALL, Shape::Boolean, "true", NOW, "`false` keeps the job listed and never due."),
+    row(
+        "overlap",
+        ALL,
+        Shape::Choice(&["skip", "allow", "queue", "replace"]),
+        "skip",
+        NOW,
+        "What happens when the job is due while its last run goes on: skip the new one, run both, let one wait, or stop the old one.",
+    ),
+    row("timeout", ALL, Shape::Duration, "none", NOW, "How long a run may take before it is ended."),
+    row(
+        "grace-period",
+        ALL,
+        Shape::Duration,
+        "10s",
+        NOW,
+        "How long a run has between being asked to stop and being killed.",
+    ),
+    row("group", ALL, Shape::Text, "none", LATER, ""),
+    row("group-wait", ALL, Shape::Duration, "1h", LATER, ""),
+    row("retries", ALL, Shape::Text, "0", LATER, ""),
+    row("retry-delay", ALL, Shape::Duration, "10s", LATER, ""),
+    row("retry-backoff", ALL, Shape::Text, "exponential", LATER, ""),
+    row("retry-max-delay", ALL, Shape::Duration, "5m", LATER, ""),
+    row("success-codes", ALL, Shape::List, "0", LATER, ""),
+    row("jitter", ALL, Shape::Duration, "0s", LATER, ""),
+    row("missed", ALL, Shape::Text, "skip", LATER, ""),
+    row("missed-max", ALL, Shape::Text, "10", LATER, ""),
+    row("start-deadline", ALL, Shape::Duration, "none", LATER, ""),
+    row("depends-on", ALL, Shape::List, "none", LATER, ""),
+    row("on-success", ALL, Shape::List, "none", LATER, ""),
+    row("on-failure", ALL, Shape::List, "none", LATER, ""),
+    row("run-on-startup", ALL, Shape::Boolean, "false", LATER, ""),
+    row("max-output", ALL, Shape::Text, "1MiB", LATER, ""),
+    row("history", ALL, Shape::Text, "100 runs, 30 days", LATER, ""),
+    row("notify", ALL, Shape::List, "the global default", LATER, ""),
+    row("notify-on", ALL, Shape::List, "the global default", LATER, ""),
+    row("expect-every", ALL, Shape::Duration, "none", LATER, ""),
+    row("env-file", &[Exec, Run], Shape::List, "none", LATER, ""),
+    row("tty", &[Exec], Shape::Boolean, "false", LATER, ""),
+    row("privileged", &[Exec, Run], Shape::Boolean, "false", LATER, ""),
+    row("replica", &[Exec], Shape::Text, "one", LATER, ""),
+    row("pull", &[Run], Shape::Text, "missing", LATER, ""),
+    row("entrypoint", &[Run], Shape::Command, "the image's", LATER, ""),
+    row("volume", &[Run], Shape::List, "none", LATER, ""),
+    row("mount", &[Run, ServiceRun], Shape::List, "none", LATER, ""),
+    row("tmpfs", &[Run], Shape::List, "none", LATER, ""),
+    row("volumes-from", &[Run], Shape::List, "none", LATER, ""),
+    row("network-alias", &[Run], Shape::List, "none", LATER, ""),
+    row("hostname", &[Run], Shape::Text, "none", LATER, ""),
+    row("dns", &[Run], Shape::List, "none", LATER, ""),
+    row("extra-hosts", &[Run], Shape::List, "none", LATER, ""),
+    row("memory", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row("cpus", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row("pids-limit", &[Run], Shape::Text, "none", LATER, ""),
+    row("shm-size", &[Run], Shape::Text, "none", LATER, ""),
+    row("ulimit", &[Run], Shape::List, "none", LATER, ""),
+    row("cap-add", &[Run], Shape::List, "none", LATER, ""),
+    row("cap-drop", &[Run], Shape::List, "none", LATER, ""),
+    row("device", &[Run], Shape::List, "none", LATER, ""),
+    row("gpus", &[Run], Shape::Text, "none", LATER, ""),
+    row("security-opt", &[Run], Shape::List, "none", LATER, ""),
+    row("read-only", &[Run], Shape::Boolean, "false", LATER, ""),
+    row("init", &[Run], Shape::Boolean, "false", LATER, ""),
+    row("label", &[Run], Shape::Map, "none", LATER, ""),
+    row("stop-signal", &[Run], Shape::Text, "the image's", LATER, ""),
+    row("platform", &[Run], Shape::Text, "none", LATER, ""),
+    row("runtime", &[Run], Shape::Text, "none", LATER, ""),
+    row("log-driver", &[Run], Shape::Text, "none", LATER, ""),
+    row("log-opt", &[Run], Shape::Map, "none", LATER, ""),
+    row("delete", &[Run], Shape::Text, "always", LATER, ""),
+    row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row("stop-during", &[Exec, Run], Shape::List, "none", LATER, ""),
+    row("secret", &[ServiceRun], Shape::List, "none", LATER, ""),
+    row("config", &[ServiceRun], Shape::List, "none", LATER, ""),
+    row("constraint", &[ServiceRun], Shape::List, "none", LATER, ""),
+    row("replicas", &[ServiceRun], Shape::Text, "1", LATER, ""),
+    row("global", &[ServiceRun], Shape::Boolean, "false", LATER, ""),
+    row("with-registry-auth", &[ServiceRun], Shape::Boolean, "false", LATER, ""),
+    row("file", &[Compose], Shape::List, "none", LATER, ""),
+    row("project", &[Compose], Shape::Text, "none", LATER, ""),
+    row("service", &[Compose], Shape::Text, "none", LATER, ""),
+    row("action", &[Compose, Container], Shape::Text, "required", LATER, ""),
+    row("signal", &[Container], Shape::Text, "none", LATER, ""),
+];
+
+/// What these kinds cannot do yet although the parameter is there for others.
+const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
+
+impl Param {
+    /// Whether this version does it for jobs of this kind.
+    pub fn works_for(&self, kind: JobKind) -> bool {
+        self.support != Support::Planned
+            && self.kinds.contains(&kind)
+            && !PLANNED_FOR.contains(&(self.name, kind))
+    }
+}
+
+/// The table's spelling of a key: lower case, `_` as `-`.
+pub fn spelling(key: &str) -> String {
+    key.to_ascii_lowercase().replace('_', "-")
+}
+
+/// The parameter with this name, in any letter case and with `-` or `_`.
+pub fn find(key: &str) -> Option<&'static Param> {
+    let key = spelling(key);
+    PARAMS.iter().find(|param| param.name == key)
+}
+
+/// Why `key` cannot be written for a job of this kind, or the parameter that it names.
+pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
+    let Some(param) = find(key) else {
+        let known = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| param.name);
+        let hint = diagnostic::did_you_mean(&spelling(key), known)
+            .unwrap_or_else(|| "labels-spec.md lists all parameters".to_owned());
+        return Err(format!("unknown parameter \"{key}\": {hint}"));
+    };
+    if !param.kinds.contains(&kind) {
+        let kinds: Vec<_> = param.kinds.iter().map(|kind| kind.as_str()).collect();
+        return Err(format!(
+            "a job of kind {kind} has no parameter \"{}\": it belongs to {}",
+            param.name,
+            kinds.join(", ")
+        ));
+    }
+    if !param.works_for(kind) {
+        return Err(format!(
+            "the parameter \"{}\" is not yet supported for a job of kind {kind}: remove it",
+            param.name
+        ));
+    }
+    Ok(param)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_its_own_spelling_and_has_no_name_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for param in PARAMS {
+            assert_eq!(param.name, spelling(param.name));
+            assert!(seen.insert(param.name), "{} is there twice", param.name);
+            assert!(param.support == Support::Planned || !param.doc.is_empty(), "{}", param.name);
+        }
+    }
+
+    #[test]
+    fn letter_case_and_underscores_do_not_matter() {
+        assert_eq!(look_up("Grace_Period", Exec).map(|param| param.name), Ok("grace-period"));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_taken_says_why() {
+        assert!(look_up("shedule", Exec).unwrap_err().contains("did you mean \"schedule\"?"));
+        assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
+        assert!(look_up("retries", Exec).unwrap_err().contains("not yet supported"));
+        assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
+    }
+}

@@ -1,0 +1,243 @@
+//! From text to typed values: the one place that knows how a boolean, a length of time, a list or a command is
+//! written.
+
+use std::{sync::Arc, time::Duration};
+
+use super::layer::Text;
+
+/// Reads a boolean liberally: `true/false/1/0/yes/no/on/off` in any letter case.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("\"{text}\" is no boolean: write true or false")),
+    }
+}
+
+/// Reads a length of time such as `90s` or `1h30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) && text != "0" {
+        return Err(format!("\"{text}\" has no unit: write {text}s, {text}m or {text}h"));
+    }
+    humantime::parse_duration(text)
+        .map_err(|error| format!("\"{text}\" is no length of time ({error}): write for example 90s or 1h30m"))
+}
+
+/// Reads a length of time that may be absent: `none` is none.
+pub fn optional_duration(text: &str) -> Result<Option<Duration>, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    match duration(text)? {
+        Duration::ZERO => Err("a length of 0 ends every run at once: write none for no limit".to_owned()),
+        length => Ok(Some(length)),
+    }
+}
+
+/// Takes off literal quotes around a whole value, as some files and shells leave them there; `true` if there were any.
+pub fn unquote(text: &str) -> (&str, bool) {
+    let text = text.trim();
+    for quote in ['"', '\''] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
+            && !inner.contains(quote)
+        {
+            return (inner, true);
+        }
+    }
+    (text, false)
+}
+
+/// Reads a list: items written apart, else a JSON array of texts, else one item a line. A comma never splits.
+pub fn list(text: &Text) -> Result<Vec<String>, String> {
+    match text {
+        Text::Items(items) => Ok(items.iter().map(ToString::to_string).collect()),
+        Text::One(text) if text.trim_start().starts_with('[') => json_list(text),
+        Text::One(text) => {
+            Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+        }
+    }
+}
+
+fn json_list(text: &str) -> Result<Vec<String>, String> {
+    serde_json::from_str(text).map_err(|error| {
+        format!("a value that begins with \"[\" must be a JSON array of texts, such as [\"a\", \"b\"]: {error}")
+    })
+}
+
+/// Reads a list of `NAME=VALUE`, split at the first `=`.
+pub fn map(text: &Text) -> Result<Vec<(String, String)>, String> {
+    list(text)?
+        .into_iter()
+        .enumerate()
+        .map(|(index, item)| match item.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            // The item itself may be a secret that lost its name: it is told by its place only.
+            _ => Err(format!("item {} is not NAME=VALUE", index + 1)),
+        })
+        .collect()
+}
+
+/// A command, and what is to be said about how it was written.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// What was probably meant otherwise.
+    pub warning: Option<String>,
+}
+
+/// Reads a command: a JSON array is taken as it is, other text is split into POSIX shell words without a shell, or
+/// handed to `shell` as a whole.
+pub fn command(text: &str, shell: Option<&str>) -> Result<Command, String> {
+    if let Some(shell) = shell {
+        if text.trim().is_empty() {
+            return Err("the command is empty".to_owned());
+        }
+        if text.trim_start().starts_with('[') && json_list(text).is_ok() {
+            return Err("a JSON array is not run through a shell: write the command as one text, or remove \
+                        \"shell\""
+                .to_owned());
+        }
+        return Ok(Command { argv: vec![shell.to_owned(), "-c".to_owned(), text.to_owned()], warning: None });
+    }
+    let argv = if text.trim_start().starts_with('[') && !text.trim_start().starts_with("[ ") {
+        json_list(text)?
+    } else {
+        shell_words::split(text).map_err(|_| {
+            "the command has a quote that is not closed: close it, or write the command as a JSON array".to_owned()
+        })?
+    };
+    if argv.first().is_none_or(String::is_empty) {
+        return Err("the command is empty".to_owned());
+    }
+    if argv.iter().any(|word| word.contains('\0')) {
+        return Err("the command contains a NUL character".to_owned());
+    }
+    let warning = if text.trim_start().starts_with('[') { None } else { shell_syntax(text) };
+    Ok(Command { argv, warning })
+}
+
+/// Shell syntax outside quotes, which means nothing where there is no shell.
+fn shell_syntax(text: &str) -> Option<String> {
+    let mut quote = None;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let next = characters.peek().copied();
+        let found = match (quote, c) {
+            (None | Some('"'), '\\') => {
+                characters.next();
+                continue;
+            }
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                continue;
+            }
+            (Some(open), _) if open == c => {
+                quote = None;
+                continue;
+            }
+            (Some('\''), _) => continue,
+            (None | Some('"'), '$') if next == Some('(') => "$(",
+            (None, '&') if next == Some('&') => "&&",
+            (None, '|') if next == Some('|') => "||",
+            (None, '|') => "|",
+            (None, '>') => ">",
+            (None, '<') => "<",
+            (None, ';') => ";",
+            _ => continue,
+        };
+        return Some(format!(
+            "\"{found}\" has no meaning without a shell and is handed to the program as it is: set shell=true, or \
+             quote it"
+        ));
+    }
+    None
+}
+
+/// Reads `shell`: `true` is `/bin/sh`, `false` none, a path that shell.
+pub fn shell(text: &str) -> Result<Option<String>, String> {
+    if text.trim().starts_with('/') {
+        return Ok(Some(text.trim().to_owned()));
+    }
+    match boolean(text) {
+        Ok(true) => Ok(Some("/bin/sh".to_owned())),
+        Ok(false) => Ok(None),
+        Err(_) => Err(format!("\"{text}\" is neither true, false nor the path of a shell such as /bin/bash")),
+    }
+}
+
+/// One text of a value that is no list.
+pub fn single(text: &Text) -> Result<Arc<str>, String> {
+    match text {
+        Text::One(text) => Ok(text.clone()),
+        Text::Items(items) if items.len() == 1 => Ok(items[0].clone()),
+        Text::Items(items) => Err(format!("it is given {} times: it takes one value", items.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(text: &str) -> Vec<String> {
+        command(text, None).unwrap().argv
+    }
+
+    #[test]
+    fn quoted_arguments_stay_together() {
+        assert_eq!(argv(r#"sh -c "echo 'a b'" c\ d"#), ["sh", "-c", "echo 'a b'", "c d"]);
+        assert_eq!(argv(r#"["echo", "a b", "$HOME"]"#), ["echo", "a b", "$HOME"]);
+        assert_eq!(argv("[ -f /tmp/x ]"), ["[", "-f", "/tmp/x", "]"]);
+    }
+
+    #[test]
+    fn a_shell_gets_the_command_as_a_whole() {
+        let it = command("a && b; c", Some("/bin/sh")).unwrap();
+        assert_eq!(it.argv, ["/bin/sh", "-c", "a && b; c"]);
+        assert_eq!(it.warning, None);
+    }
+
+    #[test]
+    fn shell_syntax_without_a_shell_is_pointed_out_unless_quoted() {
+        for (text, found) in [("a && b", "&&"), ("a | b", "|"), ("a > b", ">"), ("a; b", ";"), ("a $(b)", "$(")] {
+            let warning = command(text, None).unwrap().warning.unwrap();
+            assert!(warning.contains(&format!("\"{found}\"")), "{text}: {warning}");
+        }
+        for text in ["echo 'a && b'", "echo \"a | b\"", "echo a\\;b", "[\"a\", \"&&\"]", "curl 'http://x/?a=1&b=2'"] {
+            assert_eq!(command(text, None).unwrap().warning, None, "{text}");
+        }
+        assert!(command("echo \"$(date)\"", None).unwrap().warning.is_some());
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_run_is_refused() {
+        for text in ["", "   ", "echo 'a", "[\"a\"", "[]", "[1]", "[\"\"]", "''"] {
+            assert!(command(text, None).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_need_a_unit() {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("90").unwrap_err().contains("has no unit: write 90s"));
+        assert!(duration("soon").is_err());
+        assert_eq!(optional_duration("none"), Ok(None));
+        assert!(optional_duration("0s").is_err());
+    }
+
+    #[test]
+    fn lists_are_items_json_or_lines_and_commas_never_split() {
+        assert_eq!(list(&Text::One("a,b\n c ".into())).unwrap(), ["a,b", "c"]);
+        assert_eq!(list(&Text::One(r#"["a", "b,c"]"#.into())).unwrap(), ["a", "b,c"]);
+        assert_eq!(list(&Text::Items(vec!["a\nb".into()])).unwrap(), ["a\nb"]);
+        assert!(list(&Text::One("[a]".into())).is_err());
+    }
+
+    #[test]
+    fn map_items_split_at_the_first_equals_sign_and_never_show_their_text() {
+        assert_eq!(map(&Text::One("A=b=c".into())).unwrap(), [("A".to_owned(), "b=c".to_owned())]);
+        let error = map(&Text::One("hunter2".into())).unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
