@@ -1,2 +1,3 @@
 //! watchbell: cron for containers.
+pub mod model;
 pub mod time;

@@ -1,0 +1,474 @@
+//! Schedules from text to moments: what is read, what is refused, and what happens when the clocks change.
+
+use jiff::civil::DateTime;
+use jiff::tz::AmbiguousOffset;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn schedule(text: &str, zone: &str) -> Schedule {
+    Schedule::parse(text, &Zone::parse(zone).unwrap()).unwrap()
+}
+
+fn utc(text: &str) -> Schedule {
+    schedule(text, "UTC")
+}
+
+/// The next `count` occurrences as the zone's clock shows them, with the offset.
+fn next(text: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
+    let schedule = schedule(text, zone);
+    let mut now = at(after);
+    let mut found = Vec::new();
+    for _ in 0..count {
+        now = schedule.next_after(now, now).unwrap();
+        found.push(now.to_zoned(schedule.zone().time_zone().clone()).strftime("%d %H:%M:%S%:z").to_string());
+    }
+    found
+}
+
+fn refused(text: &str) -> String {
+    Schedule::parse(text, &Zone::utc()).expect_err(text).to_string()
+}
+
+#[test]
+fn five_fields_mean_minute_first() {
+    assert_eq!(next("30 4 * * *", "UTC", "2026-05-01T00:00:00Z", 1), ["01 04:30:00+00:00"]);
+}
+
+#[test]
+fn five_fields_are_never_read_as_seconds_first() {
+    // Read as seconds first, this would be due once a minute, or sixty times too often.
+    let quarter = next("*/15 * * * *", "UTC", "2026-05-01T00:00:00Z", 3);
+    assert_eq!(quarter, ["01 00:15:00+00:00", "01 00:30:00+00:00", "01 00:45:00+00:00"]);
+    let minute = next("* * * * *", "UTC", "2026-05-01T00:00:00Z", 2);
+    assert_eq!(minute, ["01 00:01:00+00:00", "01 00:02:00+00:00"]);
+}
+
+#[test]
+fn six_fields_mean_second_first() {
+    let found = next("*/20 5 4 * * *", "UTC", "2026-05-01T00:00:00Z", 3);
+    assert_eq!(found, ["01 04:05:00+00:00", "01 04:05:20+00:00", "01 04:05:40+00:00"]);
+}
+
+#[test]
+fn the_next_occurrence_lies_strictly_after_also_within_a_second() {
+    let daily = utc("0 3 * * *");
+    for (after, due) in [
+        ("2026-05-01T02:59:59.999999999Z", "2026-05-01T03:00:00Z"),
+        ("2026-05-01T03:00:00Z", "2026-05-02T03:00:00Z"),
+        ("2026-05-01T03:00:00.000000001Z", "2026-05-02T03:00:00Z"),
+    ] {
+        assert_eq!(daily.next_after(at(after), at(after)), Some(at(due)), "{after}");
+    }
+}
+
+#[test]
+fn words_with_an_at_sign_stand_for_expressions_in_any_case() {
+    for (word, due) in [
+        ("@YEARLY", "2027-01-01T00:00:00Z"),
+        ("@annually", "2027-01-01T00:00:00Z"),
+        ("@Monthly", "2026-06-01T00:00:00Z"),
+        ("@weekly", "2026-05-10T00:00:00Z"),
+        ("@daily", "2026-05-07T00:00:00Z"),
+        ("@midnight", "2026-05-07T00:00:00Z"),
+        ("@hourly", "2026-05-06T13:00:00Z"),
+        ("@EVERY 90s", "2026-05-06T12:35:26Z"),
+    ] {
+        let now = at("2026-05-06T12:33:56Z");
+        assert_eq!(utc(word).next_after(now, now), Some(at(due)), "{word}");
+    }
+}
+
+#[test]
+fn a_zone_prefix_overrides_the_zone_of_the_job() {
+    for text in
+        ["TZ=Europe/Berlin 0 3 * * *", "CRON_TZ=europe/berlin  0 3 * * *", "tz=Europe/Berlin @every 1h"]
+    {
+        let schedule = schedule(text, "America/New_York");
+        assert_eq!(schedule.zone().name(), "Europe/Berlin");
+        assert_eq!(schedule.text(), text);
+    }
+    assert!(refused("TZ=Europe/Berln 0 3 * * *").contains("did you mean `Europe/Berlin`?"));
+    assert!(refused("TZ= 0 3 * * *").contains("unknown time zone"));
+    assert!(refused("TZ=Europe/Berlin").contains("empty"));
+}
+
+#[test]
+fn schedules_are_equal_by_text_and_zone() {
+    assert_eq!(schedule("0 3 * * *", "utc"), schedule(" 0 3 * * * ", "UTC"));
+    assert_ne!(schedule("0 3 * * *", "UTC"), schedule("0 3 * * *", "Europe/Berlin"));
+    assert_ne!(utc("0 3 * * *"), utc("@every 1d"));
+}
+
+#[test]
+fn both_day_fields_restricted_means_either_matches() {
+    // 2026-05-13 is a Wednesday; the Fridays are 8, 15, 22 and 29.
+    let days = |text| {
+        let found = next(text, "UTC", "2026-05-01T12:00:00Z", 3);
+        found.iter().map(|d| d[..2].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(days("0 0 13 * 5"), ["08", "13", "15"]);
+    assert_eq!(days("0 0 * * 5"), ["08", "15", "22"]);
+    assert_eq!(days("0 0 ? * FRI"), ["08", "15", "22"]);
+    assert_eq!(days("0 0 1-31 * 5"), ["02", "03", "04"]);
+    // A field that begins with `*` is unrestricted: its values narrow the other field's days.
+    assert_eq!(days("0 0 */7 * 5"), ["08", "15", "22"]);
+    assert_eq!(days("0 0 */2 * 5"), ["15", "29", "05"]);
+}
+
+#[test]
+fn days_that_depend_on_the_month_come_on_the_right_date() {
+    for (text, due) in [
+        ("0 0 L * *", "2026-02-28T00:00:00Z"),
+        ("0 0 LW * *", "2026-02-27T00:00:00Z"),
+        ("0 0 15W * *", "2026-02-16T00:00:00Z"),
+        ("0 0 * * TUE#2", "2026-02-10T00:00:00Z"),
+        ("0 0 * * FRIL", "2026-02-27T00:00:00Z"),
+        ("0 0 * * SUN#1", "2026-03-01T00:00:00Z"),
+    ] {
+        let after = at("2026-02-02T00:00:00Z");
+        assert_eq!(utc(text).next_after(after, after), Some(at(due)), "{text}");
+    }
+}
+
+#[test]
+fn the_29th_of_february_fires_in_leap_years() {
+    let leap = utc("0 0 29 2 *");
+    let now = at("2026-01-01T00:00:00Z");
+    assert_eq!(leap.next_after(now, now), Some(at("2028-02-29T00:00:00Z")));
+    // 2100 is no leap year, so eight years lie between.
+    let late = at("2096-03-01T00:00:00Z");
+    assert_eq!(leap.next_after(late, late), Some(at("2104-02-29T00:00:00Z")));
+}
+
+#[test]
+fn dates_that_do_not_exist_never_fire() {
+    let now = at("2026-01-01T00:00:00Z");
+    for text in ["0 0 30 2 *", "0 0 31 2 *", "0 0 31 4,6,9,11 *", "* * 30 2 *"] {
+        for zone in ["UTC", "Europe/Berlin"] {
+            assert!(schedule(text, zone).never_fires(now), "{text}");
+        }
+    }
+    for text in ["0 0 31 2,3 *", "0 0 30 2 MON", "0 0 29 2 *", "@every 1d"] {
+        assert!(!utc(text).never_fires(now), "{text}");
+    }
+}
+
+#[test]
+fn every_is_anchored_whatever_the_zone_and_wherever_the_search_starts() {
+    let every = schedule("@every 1h30m", "Europe/Berlin");
+    let anchor = at("2026-03-28T23:10:00Z");
+    let mut due = anchor;
+    for k in 1..20 {
+        let middle = due + SignedDuration::from_mins(40);
+        assert_eq!(every.next_after(middle, anchor), every.next_after(due, anchor));
+        due = every.next_after(due, anchor).unwrap();
+        assert_eq!(due, anchor + SignedDuration::from_mins(90 * k));
+    }
+}
+
+#[test]
+fn new_york_in_the_spring_gap() {
+    // On 8 March 2026 the clock goes from 02:00 to 03:00.
+    let gap = |text, count| next(text, "America/New_York", "2026-03-08T06:20:00Z", count);
+    assert_eq!(gap("30 2 * * *", 2), ["08 03:00:00-04:00", "09 02:30:00-04:00"]);
+    assert_eq!(gap("0,30 2 * * *", 3), ["08 03:00:00-04:00", "09 02:00:00-04:00", "09 02:30:00-04:00"]);
+    assert_eq!(gap("0 1-3 * * *", 2), ["08 03:00:00-04:00", "09 01:00:00-04:00"]);
+    assert_eq!(gap("*/20 * * * *", 3), ["08 01:40:00-05:00", "08 03:00:00-04:00", "08 03:20:00-04:00"]);
+    assert_eq!(gap("0 * * * *", 2), ["08 03:00:00-04:00", "08 04:00:00-04:00"]);
+    assert_eq!(gap("*/20 2 * * *", 1), ["09 02:00:00-04:00"]);
+}
+
+#[test]
+fn new_york_in_the_repeated_hour() {
+    // On 1 November 2026 the clock goes from 02:00 back to 01:00.
+    let fold = |text, count| next(text, "America/New_York", "2026-11-01T05:10:00Z", count);
+    assert_eq!(fold("30 1 * * *", 2), ["01 01:30:00-04:00", "02 01:30:00-05:00"]);
+    assert_eq!(fold("0,30 1 * * *", 2), ["01 01:30:00-04:00", "02 01:00:00-05:00"]);
+    assert_eq!(fold("30 2 * * *", 2), ["01 02:30:00-05:00", "02 02:30:00-05:00"]);
+    let six = ["01 01:20:00-04:00", "01 01:40:00-04:00", "01 01:00:00-05:00", "01 01:20:00-05:00"];
+    assert_eq!(fold("*/20 * * * *", 4), six);
+    assert_eq!(fold("0 * * * *", 2), ["01 01:00:00-05:00", "01 02:00:00-05:00"]);
+}
+
+#[test]
+fn berlin_in_the_spring_gap() {
+    // On 29 March 2026 the clock goes from 02:00 to 03:00.
+    let gap = |text, count| next(text, "Europe/Berlin", "2026-03-29T00:20:00Z", count);
+    assert_eq!(gap("30 2 * * *", 2), ["29 03:00:00+02:00", "30 02:30:00+02:00"]);
+    assert_eq!(gap("0,30 2 * * *", 3), ["29 03:00:00+02:00", "30 02:00:00+02:00", "30 02:30:00+02:00"]);
+    assert_eq!(gap("*/20 * * * *", 2), ["29 01:40:00+01:00", "29 03:00:00+02:00"]);
+    assert_eq!(gap("0 * * * *", 2), ["29 03:00:00+02:00", "29 04:00:00+02:00"]);
+    // More times than anybody would list, still fixed: one occurrence for the whole gap.
+    assert_eq!(gap("0-59 0-2 * * *", 41)[39..], ["29 03:00:00+02:00", "30 00:00:00+02:00"]);
+}
+
+#[test]
+fn berlin_in_the_repeated_hour() {
+    // On 25 October 2026 the clock goes from 03:00 back to 02:00.
+    let fold = |text, count| next(text, "Europe/Berlin", "2026-10-24T23:50:00Z", count);
+    assert_eq!(fold("30 2 * * *", 2), ["25 02:30:00+02:00", "26 02:30:00+01:00"]);
+    assert_eq!(fold("0,30 2 * * *", 3), ["25 02:00:00+02:00", "25 02:30:00+02:00", "26 02:00:00+01:00"]);
+    assert_eq!(fold("0 * * * *", 3), ["25 02:00:00+02:00", "25 02:00:00+01:00", "25 03:00:00+01:00"]);
+    assert_eq!(
+        fold("*/20 * * * *", 7)[2..5],
+        ["25 02:40:00+02:00", "25 02:00:00+01:00", "25 02:20:00+01:00"]
+    );
+}
+
+#[test]
+fn a_fixed_time_is_not_repeated_when_the_search_starts_in_the_second_pass() {
+    let found = next("30 2 * * *", "Europe/Berlin", "2026-10-25T01:05:00Z", 1);
+    assert_eq!(found, ["26 02:30:00+01:00"]);
+}
+
+#[test]
+fn odd_changes_of_the_clock_follow_the_same_rule() {
+    // Half an hour on Lord Howe Island, midnight in Santiago, a whole day in Samoa.
+    assert_eq!(next("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T14:00:00Z", 1), ["04 02:30:00+11:00"]);
+    assert_eq!(next("30 0 * * *", "America/Santiago", "2026-09-05T12:00:00Z", 1), ["06 01:00:00-03:00"]);
+    assert_eq!(next("0 12 30 12 *", "Pacific/Apia", "2011-12-29T00:00:00Z", 1), ["31 00:00:00+14:00"]);
+    assert_eq!(next("0 * 30 12 *", "Pacific/Apia", "2011-12-29T00:00:00Z", 1), ["30 00:00:00+14:00"]);
+}
+
+#[test]
+fn the_ends_of_time_give_none_and_no_panic() {
+    for text in ["0 3 * * *", "* * * * * *", "@every 1s"] {
+        let schedule = schedule(text, "Europe/Berlin");
+        assert_eq!(schedule.next_after(Timestamp::MAX, Timestamp::MIN), None, "{text}");
+        assert!(schedule.next_after(Timestamp::MIN, Timestamp::MIN).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn words_end_with_the_zone_unless_it_does_not_matter() {
+    assert_eq!(
+        schedule("0 3 * * 1-5", "Europe/Berlin").words(),
+        "at 03:00, Monday to Friday (Europe/Berlin)"
+    );
+    assert_eq!(utc("@hourly").words(), "every hour (UTC)");
+    assert_eq!(schedule("@every 1h30m", "Europe/Berlin").words(), "every 1h 30m");
+}
+
+#[test]
+fn a_star_in_the_second_field_warns_and_tells_the_mend() {
+    for text in ["* 0 3 * * *", "TZ=Europe/Berlin */1 0 3 * * *"] {
+        let warnings = utc(text).warnings();
+        assert_eq!(warnings.len(), 1, "{text}");
+        assert!(warnings[0].starts_with("runs every second"), "{warnings:?}");
+        assert!(warnings[0].contains("write `0 0 3 * * *`"), "{warnings:?}");
+    }
+    for text in ["* * * * *", "0 * * * * *", "*/2 * * * * *", "@every 1s"] {
+        assert_eq!(utc(text).warnings(), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn malformed_fields_are_refused_with_the_name_of_the_field() {
+    for (text, field, part) in [
+        ("60 * * * *", "minute", "60"),
+        ("-1 * * * *", "minute", "-1"),
+        ("+5 * * * *", "minute", "+5"),
+        ("x * * * *", "minute", "x"),
+        ("1.5 * * * *", "minute", "1.5"),
+        ("*/61 * * * *", "minute", "*/61"),
+        ("*/0 * * * *", "minute", "*/0"),
+        ("*/ * * * *", "minute", "*/"),
+        ("/5 * * * *", "minute", "/5"),
+        ("*/5/5 * * * *", "minute", "*/5/5"),
+        ("*/-5 * * * *", "minute", "*/-5"),
+        ("1,,2 * * * *", "minute", "1,,2"),
+        (",1 * * * *", "minute", ",1"),
+        ("1, * * * *", "minute", "1,"),
+        ("*,5 * * * *", "minute", "*,5"),
+        ("** * * * *", "minute", "**"),
+        ("*5 * * * *", "minute", "*5"),
+        ("1-2-3 * * * *", "minute", "1-2-3"),
+        ("5- * * * *", "minute", "5-"),
+        ("1-60 * * * *", "minute", "1-60"),
+        ("? * * * *", "minute", "?"),
+        ("L * * * *", "minute", "L"),
+        ("99999999999999999999 * * * *", "minute", "99999999999999999999"),
+        ("*/99999999999999999999 * * * *", "minute", "*/99999999999999999999"),
+        ("٣ * * * *", "minute", "٣"),
+        ("0 24 * * *", "hour", "24"),
+        ("0 */25 * * *", "hour", "*/25"),
+        ("0 3pm * * *", "hour", "3pm"),
+        ("0 3: * * *", "hour", "3:"),
+        ("0 0 0 * *", "day-of-month", "0"),
+        ("0 0 32 * *", "day-of-month", "32"),
+        ("0 0 W * *", "day-of-month", "W"),
+        ("0 0 1-5W * *", "day-of-month", "1-5W"),
+        ("0 0 32W * *", "day-of-month", "32W"),
+        ("0 0 L,LW * *", "day-of-month", "L,LW"),
+        ("0 0 1#2 * *", "day-of-month", "1#2"),
+        ("0 0 * 0 *", "month", "0"),
+        ("0 0 * 13 *", "month", "13"),
+        ("0 0 * MON *", "month", "MON"),
+        ("0 0 * JANUARY *", "month", "JANUARY"),
+        ("0 0 * * 8", "day-of-week", "8"),
+        ("0 0 * * L", "day-of-week", "L"),
+        ("0 0 * * MON#6", "day-of-week", "MON#6"),
+        ("0 0 * * MON#0", "day-of-week", "MON#0"),
+        ("0 0 * * MON#", "day-of-week", "MON#"),
+        ("0 0 * * #2", "day-of-week", "#2"),
+        ("0 0 * * */2#1", "day-of-week", "*/2#1"),
+        ("0 0 * * MONDAY", "day-of-week", "MONDAY"),
+        ("0 0 * * +MON", "day-of-week", "+MON"),
+        ("0 0 * * JUL", "day-of-week", "JUL"),
+        ("60 0 0 * * *", "second", "60"),
+        ("*/61 0 0 * * *", "second", "*/61"),
+    ] {
+        let error = refused(text);
+        assert!(error.starts_with(&format!("{field} field: `{part}` ")), "{text}: {error}");
+        assert!(error.contains("; ") && !error.ends_with('.'), "no mend: {error}");
+    }
+    assert!(refused("0 0 * * MONDAY").contains("did you mean `MON`?"));
+    assert!(refused("0 0 * SETP *").contains("did you mean `SEP`?"));
+}
+
+#[test]
+fn a_wrong_number_of_fields_is_counted() {
+    for (text, count) in [("3", "1 field;"), ("0 3 * *", "4 fields;"), ("1 2 3 4 5 6 7 8", "8 fields;")] {
+        let error = refused(text);
+        assert!(error.contains(count) && error.contains("expected 5 ("), "{error}");
+    }
+    assert!(refused("").contains("empty"));
+    assert!(refused(" \t ").contains("empty"));
+}
+
+#[test]
+fn forms_that_come_later_are_refused_by_name() {
+    for (text, form) in [
+        ("0 0 3 * * * 2030", "a year field (7 fields)"),
+        ("@reboot", "`@reboot`"),
+        ("@Startup", "`@Startup`"),
+        ("@triggered", "`@triggered`"),
+        ("@manual", "`@manual`"),
+        ("@none", "`@none`"),
+        ("H 3 * * *", "`H` in the minute field"),
+        ("0 H(0-3) * * *", "`H(0-3)` in the hour field"),
+        ("h/15 * * * *", "`h/15` in the minute field"),
+        ("0 0 L-3 * *", "`L-3` in the day-of-month field"),
+    ] {
+        assert!(refused(text).starts_with(&format!("{form} is not yet supported; ")), "{}", refused(text));
+    }
+}
+
+#[test]
+fn unknown_words_suggest_the_closest() {
+    for (text, meant) in
+        [("@dayly", "@daily"), ("@hourl", "@hourly"), ("@every5m", "@every 5m"), ("@anually", "@annually")]
+    {
+        assert!(refused(text).contains(&format!("`{text}`, did you mean `{meant}`?")), "{}", refused(text));
+    }
+    assert!(!refused("@zzz").contains("did you mean"));
+    assert!(refused("@daily 5").contains("takes nothing after it"));
+    assert!(refused("@every").starts_with("@every: "));
+}
+
+#[test]
+fn a_message_repeats_only_the_beginning_of_a_long_text() {
+    assert!(refused(&"x".repeat(10_000)).len() < 400);
+    assert!(refused(&format!("{} * * * *", "x".repeat(10_000))).len() < 400);
+    assert!(refused(&format!("@{}", "x".repeat(10_000))).len() < 400);
+    assert!(refused(&format!("TZ={} * * * * *", "x".repeat(10_000))).len() < 400);
+}
+
+/// A field that is correct, simple enough to be judged by the reference below.
+fn field(least: u8, most: u8) -> impl Strategy<Value = String> {
+    prop_oneof![
+        2 => Just("*".to_owned()),
+        1 => (2..=(most - least)).prop_map(|n| format!("*/{n}")),
+        2 => (least..=most).prop_map(|v| v.to_string()),
+        2 => (least..=most, least..=most).prop_map(|(a, b)| format!("{a},{b}")),
+        1 => (least..=most, least..=most).prop_map(|(a, b)| format!("{a}-{b}")),
+    ]
+}
+
+/// Every occurrence of a minute-wise schedule within `hours` of `from`, found by looking at each minute.
+fn reference(text: &str, zone: &Zone, from: Timestamp, hours: i64) -> Vec<Timestamp> {
+    let schedule = utc(text);
+    let named = |wall: DateTime| {
+        let before =
+            wall.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp() - SignedDuration::from_secs(1);
+        schedule.next_after(before, before) == Some(before + SignedDuration::from_secs(1))
+    };
+    let fixed = !text.split(' ').take(2).any(|f| f.contains('*'));
+    let zone = zone.time_zone();
+    let mut found = std::collections::BTreeSet::new();
+    let mut previous = None;
+    for minute in 1..=hours * 60 {
+        let instant = from + SignedDuration::from_mins(minute);
+        let wall = zone.to_datetime(instant);
+        let second_pass = match zone.to_ambiguous_timestamp(wall).offset() {
+            AmbiguousOffset::Fold { after, .. } => zone.to_offset(instant) == after,
+            _ => false,
+        };
+        if named(wall) && !(fixed && second_pass) {
+            found.insert(instant);
+        }
+        // The minutes that the clock just left out.
+        let mut lost: DateTime = previous.unwrap_or(wall);
+        while fixed && previous.is_some() && lost + SignedDuration::from_mins(1) < wall {
+            lost += SignedDuration::from_mins(1);
+            if named(lost) {
+                found.insert(instant);
+            }
+        }
+        previous = Some(wall);
+    }
+    found.into_iter().collect()
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,60}") {
+        let _ = Schedule::parse(&text, &Zone::utc());
+    }
+
+    #[test]
+    fn no_text_of_cron_characters_makes_anything_panic(
+        text in "(TZ=UTC |@every |@)?[0-9*/,LWHMONSU?#.smhdw -]{0,60}",
+    ) {
+        if let Ok(schedule) = Schedule::parse(&text, &Zone::utc()) {
+            let now = at("2026-05-01T00:00:00Z");
+            prop_assert!(schedule.next_after(now, now).is_none_or(|next| next > now));
+            prop_assert!(schedule.words().starts_with("every ") || schedule.words().starts_with("at "));
+            schedule.warnings();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn occurrences_around_a_change_of_the_clock_are_those_of_the_rule(
+        minute in field(0, 59),
+        hour in field(0, 23),
+        (zone, from) in prop_oneof![
+            Just(("America/New_York", "2026-03-08T00:00:00Z")),
+            Just(("America/New_York", "2026-11-01T00:00:00Z")),
+            Just(("Europe/Berlin", "2026-03-28T18:00:00Z")),
+            Just(("Europe/Berlin", "2026-10-24T18:00:00Z")),
+            Just(("Australia/Lord_Howe", "2026-04-04T10:00:00Z")),
+        ],
+    ) {
+        let text = format!("{minute} {hour} * * *");
+        let schedule = schedule(&text, zone);
+        let from = at(from);
+        let expected = reference(&text, schedule.zone(), from, 12);
+        let mut found = Vec::new();
+        let mut now = from;
+        while let Some(next) = schedule.next_after(now, now).filter(|n| *n <= from + SignedDuration::from_hours(12)) {
+            found.push(next);
+            now = next;
+        }
+        prop_assert_eq!(found, expected, "{} {}", text, zone);
+    }
+}

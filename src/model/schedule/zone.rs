@@ -1,0 +1,112 @@
+//! A time zone by its IANA name.
+//!
+//! The one place that asks the time zone database. It never falls back: a name the database does not know is an error,
+//! because a job that silently runs in UTC runs at the wrong time.
+
+use jiff::tz::{self, TimeZone};
+
+use super::error::{ScheduleError, closest, shown};
+
+/// A time zone with the name it was found under. Two zones are equal when their names are.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    name: String,
+    time_zone: TimeZone,
+}
+
+impl Zone {
+    /// Coordinated universal time, named `UTC`.
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), time_zone: TimeZone::UTC }
+    }
+
+    /// The zone with this IANA name. Case does not count, and [`Zone::name`] gives the database's spelling.
+    ///
+    /// Fails with [`ScheduleError::UnknownZone`], which suggests the closest name.
+    pub fn parse(name: &str) -> Result<Self, ScheduleError> {
+        let name = name.trim();
+        let found = if is_alias_of_nothing(name) { None } else { tz::db().get(name).ok() };
+        match found {
+            // `Etc/Unknown` is found, and behaves as UTC: exactly the silence that must not be.
+            Some(zone) if !zone.is_unknown() => {
+                let name = zone.iana_name().unwrap_or(name).to_owned();
+                Ok(Self { name, time_zone: zone })
+            }
+            _ => Err(ScheduleError::UnknownZone { name: shown(name), suggestion: suggest(name) }),
+        }
+    }
+
+    /// The IANA name, such as `Europe/Berlin`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The rules of the zone.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.time_zone
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Zone {}
+
+/// Files that a zoneinfo directory may hold without being zones: the machine's own choice, a placeholder that means
+/// UTC, and the copies with leap seconds.
+fn is_alias_of_nothing(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "localtime" | "posixrules" | "factory")
+        || name.starts_with("right/")
+        || name.starts_with("posix/")
+}
+
+fn suggest(name: &str) -> Option<String> {
+    let known: Vec<String> =
+        tz::db().available().map(|n| n.as_str().to_owned()).filter(|n| !is_alias_of_nothing(n)).collect();
+    let spaced = name.replace(' ', "_");
+    // People remember the city: `Berlin` alone is closest to `Bermuda` as a whole name, so look there first.
+    let city = spaced.rsplit('/').next().unwrap_or_default();
+    known
+        .iter()
+        .find(|n| n.rsplit('/').next().is_some_and(|c| c.eq_ignore_ascii_case(city)))
+        .cloned()
+        .or_else(|| closest(&spaced, &known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_does_not_count_and_the_name_is_the_databases() {
+        assert_eq!(Zone::parse(" europe/BERLIN ").unwrap().name(), "Europe/Berlin");
+        assert_eq!(Zone::parse("utc").unwrap(), Zone::utc());
+        assert_ne!(Zone::parse("Europe/Berlin").unwrap(), Zone::utc());
+    }
+
+    #[test]
+    fn an_unknown_zone_is_an_error_that_suggests_the_closest() {
+        for (written, meant) in [
+            ("Europe/Berln", "Europe/Berlin"),
+            ("Berlin", "Europe/Berlin"),
+            ("America/New York", "America/New_York"),
+        ] {
+            let error = Zone::parse(written).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{written}`, did you mean `{meant}`?")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_utc_in_silence_is_refused() {
+        for written in
+            ["", "Etc/Unknown", "Factory", "localtime", "posixrules", "right/UTC", "../zone", "qqqqqqqq"]
+        {
+            let error = Zone::parse(written).unwrap_err();
+            assert!(matches!(error, ScheduleError::UnknownZone { .. }), "{written}: {error}");
+        }
+    }
+}
