@@ -1,2 +1,3 @@
 //! watchbell: cron for containers.
+pub mod telemetry;
 pub mod time;
