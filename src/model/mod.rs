@@ -4,6 +4,7 @@
 
 pub mod container;
 pub mod diagnostic;
+pub mod duration;
 pub mod job;
 pub mod name;
 pub mod origin;

@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::model::duration;
+
 use super::layer::Text;
 
 /// Reads a boolean liberally: `true/false/1/0/yes/no/on/off` in any letter case.
@@ -17,11 +19,7 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 /// Reads a length of time such as `90s` or `1h30m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) && text != "0" {
-        return Err(format!("\"{text}\" has no unit: write {text}s, {text}m or {text}h"));
-    }
-    humantime::parse_duration(text)
-        .map_err(|error| format!("\"{text}\" is no length of time ({error}): write for example 90s or 1h30m"))
+    duration::parse(text).map_err(|reason| format!("\"{text}\" {reason}: write for example 90s or 1h30m"))
 }
 
 /// Reads a length of time that may be absent: `none` is none.
@@ -220,7 +218,7 @@ mod tests {
     #[test]
     fn lengths_of_time_need_a_unit() {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert!(duration("90").unwrap_err().contains("has no unit: write 90s"));
+        assert!(duration("90").unwrap_err().contains("has no unit"));
         assert!(duration("soon").is_err());
         assert_eq!(optional_duration("none"), Ok(None));
         assert!(optional_duration("0s").is_err());

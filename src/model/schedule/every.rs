@@ -6,15 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::model::duration;
+
 use super::error::{ScheduleError, shown};
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
-
-/// The longest duration that is read, in bytes.
-const MAX_TEXT: usize = 60;
-
-/// The longest number within it: 10^12 weeks, a few times, stay below the end of `Duration`.
-const MAX_DIGITS: usize = 12;
 
 /// The period of an `@every` schedule; at least a second.
 #[derive(Debug, Clone, Copy)]
@@ -24,27 +20,7 @@ impl Every {
     /// Reads `90s`, `1h30m`, `1d`, `1w`, `1h 30m`: each number with its unit, together at least a second.
     pub(super) fn parse(text: &str) -> Result<Self, ScheduleError> {
         let fail = |reason: &str| ScheduleError::Every { text: shown(text), reason: reason.to_owned() };
-        if text.is_empty() {
-            return Err(fail("is not a duration"));
-        }
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(fail("has no unit"));
-        }
-        // humantime reads `M` as a month of 30.44 days: a wish for five minutes would run every five months.
-        let units = text.split(|c: char| !c.is_ascii_alphabetic());
-        for unit in units {
-            if matches!(unit, "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years") {
-                return Err(fail("counts months or years, which differ in length (minutes are `m`)"));
-            }
-        }
-        // humantime panics when a sum reaches the end of `Duration`, so nothing near it may arrive there.
-        let too_long = text.len() > MAX_TEXT
-            || text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > MAX_DIGITS);
-        if !text.is_ascii() || too_long {
-            return Err(fail("is not a duration of a usable length"));
-        }
-        let period =
-            humantime::parse_duration(text).map_err(|e| fail(&format!("is not a duration ({e})")))?;
+        let period = duration::parse(text).map_err(|reason| fail(&reason))?;
         if period < Duration::from_secs(1) {
             return Err(fail("is shorter than a second"));
         }

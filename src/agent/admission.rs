@@ -1,0 +1,319 @@
+//! Which occurrence may begin: overlap within a job, and the cap over all.
+//!
+//! Nothing is ever dropped: what may not begin now waits its turn, in order, or is skipped with the reason.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    num::NonZeroUsize,
+};
+
+use jiff::Timestamp;
+
+use crate::model::{
+    job::Overlap,
+    name::{JobId, JobKind},
+    run::{RunId, Trigger},
+};
+
+/// An occurrence on its way to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// The run's ID, given when the occurrence came due.
+    pub run: RunId,
+    /// The job.
+    pub job: JobId,
+    /// The job's kind, for the record of an occurrence whose job is gone.
+    pub kind: JobKind,
+    /// Why.
+    pub trigger: Trigger,
+    /// The moment that the schedule named.
+    pub occurrence: Timestamp,
+}
+
+/// What becomes of an occurrence that came due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It is in line and begins as soon as the cap allows.
+    InLine,
+    /// It waits for the job's last run.
+    Waits,
+    /// It waits for these runs, which are to be stopped; and this one, which waited before, is skipped.
+    Replaces {
+        /// Runs to stop.
+        stop: Vec<RunId>,
+        /// The occurrence that waited until now.
+        instead_of: Option<Ticket>,
+    },
+    /// It does not run.
+    Skipped {
+        /// The occurrence.
+        ticket: Ticket,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// All that runs and all that waits.
+#[derive(Debug)]
+pub struct Admission {
+    cap: NonZeroUsize,
+    running: HashMap<RunId, Running>,
+    /// What may run and waits for the cap, in order.
+    line: VecDeque<Ticket>,
+    /// By job: what is active or waits for it. A job with nothing has no entry.
+    jobs: HashMap<JobId, Activity>,
+}
+
+#[derive(Debug)]
+struct Running {
+    job: JobId,
+    since: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Activity {
+    /// Runs that go on or stand in line.
+    active: Vec<RunId>,
+    /// The one occurrence that waits for them to end.
+    next: Option<Ticket>,
+}
+
+impl Admission {
+    /// Nothing runs; at most `cap` runs may go on at once.
+    pub fn new(cap: NonZeroUsize) -> Self {
+        Self { cap, running: HashMap::new(), line: VecDeque::new(), jobs: HashMap::new() }
+    }
+
+    /// An occurrence came due.
+    pub fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp) -> Decision {
+        let running = &self.running;
+        let Some(activity) = self.jobs.get_mut(&ticket.job) else {
+            self.enqueue(ticket);
+            return Decision::InLine;
+        };
+        match overlap {
+            Overlap::Allow => {
+                self.enqueue(ticket);
+                Decision::InLine
+            }
+            Overlap::Skip => {
+                let reason = describe(running, &activity.active, now);
+                Decision::Skipped { ticket, reason }
+            }
+            Overlap::Queue if activity.next.is_some() => {
+                let reason = format!(
+                    "{}, and an earlier occurrence waits for it already",
+                    describe(running, &activity.active, now)
+                );
+                Decision::Skipped { ticket, reason }
+            }
+            Overlap::Queue => {
+                activity.next = Some(ticket);
+                Decision::Waits
+            }
+            Overlap::Replace => {
+                let stop: Vec<RunId> =
+                    activity.active.iter().filter(|run| running.contains_key(run)).cloned().collect();
+                // What stands in line has not begun: the new occurrence takes its place there.
+                let place = self.line.iter_mut().find(|it| it.job == ticket.job);
+                let instead_of = if let Some(place) = place {
+                    activity.active.retain(|run| *run != place.run);
+                    activity.active.push(ticket.run.clone());
+                    Some(std::mem::replace(place, ticket))
+                } else {
+                    activity.next.replace(ticket)
+                };
+                Decision::Replaces { stop, instead_of }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, ticket: Ticket) {
+        self.jobs.entry(ticket.job.clone()).or_default().active.push(ticket.run.clone());
+        self.line.push_back(ticket);
+    }
+
+    /// The next occurrence whose turn it is. The caller begins its run with [`Self::begin`] or gives it up with
+    /// [`Self::end`].
+    pub fn next_in_line(&mut self) -> Option<Ticket> {
+        if self.running.len() >= self.cap.get() { None } else { self.line.pop_front() }
+    }
+
+    /// The run is registered; only now may it begin.
+    pub fn begin(&mut self, ticket: &Ticket, now: Timestamp) {
+        self.running.insert(ticket.run.clone(), Running { job: ticket.job.clone(), since: now });
+    }
+
+    /// The run has ended, or its turn was given up. What waited for it goes to the end of the line.
+    pub fn end(&mut self, job: &JobId, run: &RunId) {
+        self.running.remove(run);
+        let Some(activity) = self.jobs.get_mut(job) else { return };
+        activity.active.retain(|it| it != run);
+        if !activity.active.is_empty() {
+            return;
+        }
+        let next = activity.next.take();
+        self.jobs.remove(job);
+        if let Some(next) = next {
+            self.enqueue(next);
+        }
+    }
+
+    /// Everything that waits, given up: nothing begins any more.
+    pub fn give_up_waiting(&mut self) -> Vec<Ticket> {
+        let mut waiting: Vec<Ticket> = self.line.drain(..).collect();
+        waiting.extend(self.jobs.values_mut().filter_map(|it| it.next.take()));
+        waiting.sort_by(|a, b| a.run.cmp(&b.run));
+        for ticket in &waiting {
+            self.end(&ticket.job, &ticket.run);
+        }
+        waiting
+    }
+
+    /// The runs that go on.
+    pub fn running(&self) -> impl Iterator<Item = &RunId> {
+        self.running.keys()
+    }
+
+    /// How many runs go on.
+    pub fn running_count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// How many occurrences wait their turn.
+    pub fn waiting_count(&self) -> usize {
+        self.line.len() + self.jobs.values().filter(|it| it.next.is_some()).count()
+    }
+}
+
+/// `run 01J… is still running after 35s`.
+fn describe(running: &HashMap<RunId, Running>, active: &[RunId], now: Timestamp) -> String {
+    match active.iter().find_map(|run| running.get(run).map(|it| (run, it))) {
+        Some((run, it)) => {
+            let age = now.duration_since(it.since).as_secs().max(0).unsigned_abs();
+            let age = humantime::format_duration(std::time::Duration::from_secs(age));
+            format!("run {run} of {} is still running after {age}", it.job)
+        }
+        None => "an earlier occurrence still waits its turn (max-concurrent-runs)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket(job: &str, number: u32) -> Ticket {
+        Ticket {
+            run: RunId(format!("{number:04}").into()),
+            job: JobId::plain(job),
+            kind: JobKind::Local,
+            trigger: Trigger::Schedule,
+            occurrence: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    const T0: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn started(it: &mut Admission) -> Vec<u32> {
+        let mut runs = Vec::new();
+        while let Some(ticket) = it.next_in_line() {
+            it.begin(&ticket, T0);
+            runs.push(ticket.run.0.parse().unwrap());
+        }
+        runs
+    }
+
+    fn end(it: &mut Admission, job: &str, number: u32) {
+        it.end(&JobId::plain(job), &RunId(format!("{number:04}").into()));
+    }
+
+    #[test]
+    fn the_cap_makes_runs_wait_in_order_and_drops_none() {
+        let mut it = Admission::new(NonZeroUsize::new(10).unwrap());
+        for number in 0..200 {
+            let decision = it.offer(ticket(&format!("j{number}"), number), Overlap::Skip, T0);
+            assert_eq!(decision, Decision::InLine);
+        }
+        let mut order = started(&mut it);
+        assert_eq!(order.len(), 10, "the eleventh waits");
+        for number in 0..200 {
+            end(&mut it, &format!("j{number}"), number);
+            order.extend(started(&mut it));
+        }
+        assert_eq!(order, (0..200).collect::<Vec<_>>());
+        assert!(it.jobs.is_empty() && it.running.is_empty(), "nothing piles up");
+    }
+
+    #[test]
+    fn skip_names_the_run_that_is_still_going() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Skip, T0);
+        started(&mut it);
+        let later = "1970-01-01T00:00:35Z".parse().unwrap();
+        let Decision::Skipped { reason, .. } = it.offer(ticket("a", 2), Overlap::Skip, later) else { panic!() };
+        assert_eq!(reason, "run 0001 of a is still running after 35s");
+        end(&mut it, "a", 1);
+        assert_eq!(it.offer(ticket("a", 3), Overlap::Skip, T0), Decision::InLine);
+    }
+
+    #[test]
+    fn queue_lets_one_wait_and_skips_the_next() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Queue, T0);
+        started(&mut it);
+        assert_eq!(it.offer(ticket("a", 2), Overlap::Queue, T0), Decision::Waits);
+        assert!(matches!(it.offer(ticket("a", 3), Overlap::Queue, T0), Decision::Skipped { .. }));
+        assert_eq!(started(&mut it), Vec::<u32>::new());
+        end(&mut it, "a", 1);
+        assert_eq!(started(&mut it), [2]);
+    }
+
+    #[test]
+    fn replace_stops_the_old_and_starts_only_the_newest() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Replace, T0);
+        started(&mut it);
+        let Decision::Replaces { stop, instead_of: None } = it.offer(ticket("a", 2), Overlap::Replace, T0) else { panic!() };
+        assert_eq!(stop, [RunId("0001".into())]);
+        let Decision::Replaces { instead_of: Some(old), .. } = it.offer(ticket("a", 3), Overlap::Replace, T0) else { panic!() };
+        assert_eq!(old.run, RunId("0002".into()));
+        end(&mut it, "a", 1);
+        assert_eq!(started(&mut it), [3]);
+    }
+
+    #[test]
+    fn replace_takes_the_place_of_what_stands_in_line() {
+        let mut it = Admission::new(NonZeroUsize::MIN);
+        it.offer(ticket("b", 1), Overlap::Skip, T0);
+        started(&mut it);
+        it.offer(ticket("a", 2), Overlap::Replace, T0);
+        it.offer(ticket("c", 3), Overlap::Skip, T0);
+        let Decision::Replaces { stop, instead_of: Some(old) } = it.offer(ticket("a", 4), Overlap::Replace, T0) else { panic!() };
+        assert_eq!((stop, old.run), (vec![], RunId("0002".into())));
+        end(&mut it, "b", 1);
+        assert_eq!(started(&mut it), [4], "in the old one's place");
+        end(&mut it, "a", 4);
+        assert_eq!(started(&mut it), [3]);
+    }
+
+    #[test]
+    fn allow_runs_both() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Allow, T0);
+        it.offer(ticket("a", 2), Overlap::Allow, T0);
+        assert_eq!(started(&mut it), [1, 2]);
+    }
+
+    #[test]
+    fn what_waits_is_given_up_in_order_at_the_end() {
+        let mut it = Admission::new(NonZeroUsize::MIN);
+        it.offer(ticket("a", 1), Overlap::Queue, T0);
+        started(&mut it);
+        it.offer(ticket("a", 2), Overlap::Queue, T0);
+        it.offer(ticket("b", 3), Overlap::Queue, T0);
+        let runs: Vec<_> = it.give_up_waiting().into_iter().map(|it| it.run.0.to_string()).collect();
+        assert_eq!(runs, ["0002", "0003"]);
+        end(&mut it, "a", 1);
+        assert_eq!((started(&mut it), it.waiting_count()), (vec![], 0));
+    }
+}
