@@ -1,0 +1,5 @@
+//! What the integration tests stand on. Nothing in here makes a promise about the product; it only makes the product's
+//! surroundings repeatable.
+#![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
+
+pub mod fake_engine;
