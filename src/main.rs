@@ -1,1 +1,96 @@
-fn main(){}
+//! The command line's way in: read it, start the runtime, choose the exit code.
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use clap::Parser;
+use tracing_subscriber::layer::SubscriberExt;
+use watchbell::{
+    app,
+    cli::{
+        Environment, Output,
+        args::{Cli, Command, HealthcheckArgs, SettingFlags},
+        healthcheck, load, next, validate,
+    },
+    settings::global::Settings,
+    telemetry::{
+        logging::{self, LogFilter, LogFormat, LogLevel},
+        sink::LogSink,
+    },
+    time::Clock,
+};
+
+fn main() -> ExitCode {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match Cli::parse().command {
+        Command::Daemon(flags) => daemon(&flags, &environment),
+        Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
+        Command::Next(args) => next::run(&args, &environment, &Clock::System),
+        Command::Healthcheck(args) => ask_health(args, &environment),
+        Command::Version { output: Output::Text } => {
+            println!("watchbell {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Command::Version { output: Output::Json } => {
+            println!("{}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
+    let loaded = load::load(flags, environment);
+    if loaded.is_broken() {
+        for it in &loaded.diagnostics {
+            eprintln!("watchbell: {}: {}", it.origin, it.reason);
+        }
+        eprintln!("watchbell: not started: mend the above, and check it with watchbell validate");
+        return ExitCode::FAILURE;
+    }
+    let sink = LogSink::stdout();
+    if let Err(reason) = start_logging(&loaded.sources.settings, &sink) {
+        eprintln!("watchbell: {reason}");
+        return ExitCode::FAILURE;
+    }
+    // Two threads: one job's heavy output never keeps the agent from the others' moments.
+    runtime(2, app::run(loaded.sources, loaded.diagnostics, sink))
+}
+
+fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {
+    let terminal = std::io::stdout().is_terminal();
+    let format = match &settings.log_format {
+        Some(format) => format.parse().map_err(|error: logging::UnknownLogFormat| error.to_string())?,
+        None if terminal => LogFormat::Pretty,
+        None => LogFormat::Json,
+    };
+    let level: LogLevel =
+        settings.log_level.parse().map_err(|error: logging::UnknownLogLevel| error.to_string())?;
+    let layer = logging::layer(format, Clock::System, sink.clone(), terminal);
+    let subscriber = tracing_subscriber::registry().with(layer).with(LogFilter::new(level));
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+}
+
+fn ask_health(args: HealthcheckArgs, environment: &Environment) -> ExitCode {
+    let flags = SettingFlags { state_dir: args.state_dir, ..SettingFlags::default() };
+    // What else may be wrong is not the question here.
+    let settings = load::load(&flags, environment).sources.settings;
+    runtime(1, async move { healthcheck::run(&settings.state_dir, args.output).await })
+}
+
+fn runtime(threads: usize, main: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut builder = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(threads);
+        builder
+    };
+    match builder.enable_all().build() {
+        Ok(runtime) => runtime.block_on(main),
+        Err(error) => {
+            eprintln!("watchbell: the runtime could not be started: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -203,6 +203,7 @@ impl Reader<'_> {
             }
             return;
         }
+        let origin = self.origin(key);
         let job = self.out.jobs.entry(id.clone()).or_insert_with(|| LabelJob { kind, layer: JobLayer::default() });
         if job.kind != kind {
             let other = job.kind;
@@ -213,7 +214,6 @@ impl Reader<'_> {
             Ok(param) => param,
             Err(reason) => return self.rejects(&id, key, reason),
         };
-        let origin = self.origin(key);
         match index {
             None => {
                 if let Some(before) = job.layer.set(param, Written { text: Text::One(text.into()), origin }) {

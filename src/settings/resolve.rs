@@ -77,9 +77,24 @@ struct Definition<'a> {
     layer: JobLayer,
 }
 
-/// Puts everything together. `inventory` is `None` as long as the Engine never answered: then the file's `local`
-/// jobs are all that can be known. `now` is for schedules that never fire again.
-pub fn resolve(sources: &Sources, inventory: Option<&Inventory>, now: Timestamp) -> Desired {
+/// How much of the Engine can be seen.
+#[derive(Debug, Clone, Copy)]
+pub enum View<'a> {
+    /// It never answered. Not knowing is not knowing that there is nothing: the file's `local` jobs are all that is
+    /// sure.
+    Unknown,
+    /// It is not asked: the files are looked at by themselves.
+    FilesOnly,
+    /// It was observed completely.
+    Observed(&'a Inventory),
+}
+
+/// Puts everything together. `now` is for schedules that never come again.
+pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
+    let inventory = match view {
+        View::Observed(inventory) => Some(inventory),
+        View::Unknown | View::FilesOnly => None,
+    };
     let mut diagnostics = sources.file.diagnostics.clone();
     let mut definitions: BTreeMap<JobId, Vec<Definition<'_>>> = BTreeMap::new();
     for container in inventory.iter().flat_map(|inventory| &inventory.containers) {
@@ -100,7 +115,7 @@ pub fn resolve(sources: &Sources, inventory: Option<&Inventory>, now: Timestamp)
 
     let mut kinds: BTreeMap<&JobId, JobKind> = labelled.iter().map(|(id, home)| (id, home.kind)).collect();
     for (id, job) in &sources.file.jobs {
-        if inventory.is_some() || job.kind == JobKind::Local {
+        if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
             kinds.entry(id).or_insert(job.kind);
         }
     }
@@ -114,7 +129,7 @@ pub fn resolve(sources: &Sources, inventory: Option<&Inventory>, now: Timestamp)
         if refused.contains(id) {
             continue;
         }
-        let resolver = Resolver { sources, inventory, now, id, kind, home: labelled.get(id), diagnostics: Vec::new() };
+        let resolver = Resolver { sources, view, now, id, kind, home: labelled.get(id), diagnostics: Vec::new() };
         let (job, found) = resolver.job(overrides.get(id));
         diagnostics.extend(found);
         if let Some(job) = job {
@@ -186,7 +201,7 @@ fn candidate(container: &Container) -> Candidate {
 /// Resolves one job.
 struct Resolver<'a> {
     sources: &'a Sources,
-    inventory: Option<&'a Inventory>,
+    view: View<'a>,
     now: Timestamp,
     id: &'a JobId,
     kind: JobKind,
@@ -229,8 +244,10 @@ impl Resolver<'_> {
                 self.diagnostics.push(Diagnostic::error(job.origin.clone(), reason).about(self.id));
             }
             if self.home.is_none() && job.layer.get("schedule").is_none() && self.id.as_str().contains('.') {
-                let reason = "no container defines this job now, and the section alone has no schedule: its values wait for the container";
-                self.diagnostics.push(Diagnostic::warning(job.origin.clone(), reason).about(self.id));
+                if let View::Observed(_) = self.view {
+                    let reason = "no container defines this job now, and the section alone has no schedule: its values wait for the container";
+                    self.diagnostics.push(Diagnostic::warning(job.origin.clone(), reason).about(self.id));
+                }
                 return None;
             }
         }
@@ -407,16 +424,12 @@ impl Resolver<'_> {
 
     fn candidates(&mut self, spec: &JobSpec) -> Vec<Candidate> {
         let Work::Exec(exec) = &spec.work else { return Vec::new() };
-        match (&exec.container, self.home) {
-            (None, Some(home)) => home.candidates.clone(),
-            (None, None) => Vec::new(),
-            (Some(name), _) => self
-                .inventory
-                .iter()
-                .flat_map(|inventory| &inventory.containers)
-                .filter(|container| *container.name == **name)
-                .map(candidate)
-                .collect(),
+        match (&exec.container, self.home, self.view) {
+            (None, Some(home), _) => home.candidates.clone(),
+            (Some(name), _, View::Observed(inventory)) => {
+                inventory.containers.iter().filter(|it| *it.name == **name).map(candidate).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }

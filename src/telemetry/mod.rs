@@ -4,4 +4,5 @@
 
 mod line;
 pub mod logging;
+pub mod report;
 pub mod sink;

@@ -1,0 +1,300 @@
+//! The one task that owns the state: feeds it what happens, and carries its effects out.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::watch,
+    task::{Id, JoinError, JoinSet},
+    time::sleep,
+};
+
+use crate::{
+    docker::client::Engine,
+    model::{
+        container::Inventory,
+        run::{Outcome, RunId, RunRecord, StopForce, StopRequest},
+    },
+    run::{
+        order::RunOrder,
+        unit::{self, Context, UnitEnd},
+    },
+    settings::resolve::{Sources, View, resolve},
+    shutdown::Stage,
+    telemetry::report::{self, RunTags},
+};
+
+use super::{
+    handle::{Ends, Request, Snapshot},
+    state::{Effect, Event, State, Told},
+};
+
+/// The wall clock is read again at least this often: the machine may have slept, or someone set the clock.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How often removing a run's container is tried.
+const REMOVE_ATTEMPTS: u32 = 3;
+
+/// What the agent is made of.
+#[derive(Debug)]
+pub struct Actor {
+    state: State,
+    sources: Arc<Sources>,
+    context: Context,
+    inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    stage: watch::Receiver<Stage>,
+    ends: Ends,
+    ready: bool,
+    ids: ulid::Generator,
+    runs: JoinSet<UnitEnd>,
+    /// By task, so that even a run that panicked is known by name.
+    orders: HashMap<Id, RunOrder>,
+    stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
+    /// Containers that are being removed.
+    removals: JoinSet<()>,
+}
+
+impl Actor {
+    /// An agent that knows nothing yet.
+    pub fn new(
+        sources: Arc<Sources>,
+        context: Context,
+        inventory: watch::Receiver<Option<Arc<Inventory>>>,
+        stage: watch::Receiver<Stage>,
+        ends: Ends,
+    ) -> Self {
+        Self {
+            state: State::new(sources.settings.max_concurrent_runs),
+            sources,
+            context,
+            inventory,
+            stage,
+            ends,
+            ready: false,
+            ids: ulid::Generator::new(),
+            runs: JoinSet::new(),
+            orders: HashMap::new(),
+            stops: HashMap::new(),
+            removals: JoinSet::new(),
+        }
+    }
+
+    /// Goes round until the end has come and nothing runs any more.
+    pub async fn run(mut self) {
+        self.reconcile();
+        loop {
+            let stage = *self.stage.borrow();
+            if stage >= Stage::Drain && self.runs.is_empty() && self.removals.is_empty() {
+                break;
+            }
+            if stage == Stage::Leave {
+                self.leave().await;
+                break;
+            }
+            let wait = self.until_next();
+            tokio::select! {
+                biased;
+                changed = self.stage.changed() => if changed.is_err() { break } else { self.stage_changed() },
+                Some(end) = self.runs.join_next_with_id() => self.run_ended(end),
+                Some(_) = self.removals.join_next() => {}
+                Some(request) = self.ends.requests.recv() => match request {
+                    // Who asked may have gone away meanwhile.
+                    Request::Ping(answer) => drop(answer.send(())),
+                },
+                () = sleep(wait) => self.feed(Event::Tick),
+                Ok(()) = self.inventory.changed() => self.reconcile(),
+            }
+            self.publish();
+        }
+        self.publish();
+    }
+
+    fn until_next(&self) -> Duration {
+        let Some(next) = self.state.next_due() else { return LONGEST_SLEEP };
+        let wait = next.duration_since(self.context.clock.now());
+        Duration::try_from(wait).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
+    }
+
+    fn publish(&self) {
+        let snapshot = Snapshot {
+            ready: self.ready,
+            jobs: self.state.catalog().len(),
+            running: self.state.running_count(),
+            waiting: self.state.waiting_count(),
+            problems: self.state.problem_count(),
+        };
+        self.ends.snapshot.send_if_modified(|last| {
+            let news = *last != snapshot;
+            *last = snapshot;
+            news
+        });
+    }
+
+    fn reconcile(&mut self) {
+        // What comes after the end has begun changes nothing any more.
+        if *self.stage.borrow() >= Stage::Drain {
+            self.inventory.mark_unchanged();
+            return;
+        }
+        let inventory = self.inventory.borrow_and_update().clone();
+        let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
+        let desired = resolve(&self.sources, view, self.context.clock.now());
+        self.feed(Event::Desired(desired));
+        if inventory.is_some() && !self.ready {
+            self.ready = true;
+            report::agent_ready(self.state.catalog().len(), self.state.problem_count());
+        }
+    }
+
+    fn stage_changed(&mut self) {
+        let stage = *self.stage.borrow_and_update();
+        match stage {
+            Stage::Run | Stage::Leave => {}
+            Stage::Drain => {
+                report::agent_stopping(self.state.running_count(), self.sources.settings.shutdown_grace);
+                self.feed(Event::Drain);
+            }
+            Stage::Stop => self.feed(Event::StopAll(StopForce::Stop)),
+            Stage::Kill => {
+                self.feed(Event::Drain);
+                self.feed(Event::StopAll(StopForce::Kill));
+            }
+        }
+    }
+
+    /// Feeds the state and carries out what follows.
+    fn feed(&mut self, event: Event) {
+        let now = self.context.clock.now();
+        let ids = &mut self.ids;
+        let effects = self.state.handle(event, now, &mut || run_id(ids, now));
+        for effect in effects {
+            match effect {
+                Effect::Tell(told) => tell(&told),
+                Effect::Start(order) => self.start(order),
+                Effect::Stop(run, request) => {
+                    if let Some(stop) = self.stops.get(&run) {
+                        ask_to_stop(stop, request);
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, order: RunOrder) {
+        let (stop, stopped) = watch::channel(None);
+        self.stops.insert(order.run.clone(), stop);
+        let task = self.runs.spawn(unit::run(order.clone(), self.context.clone(), stopped));
+        self.orders.insert(task.id(), order);
+    }
+
+    fn run_ended(&mut self, end: Result<(Id, UnitEnd), JoinError>) {
+        let (id, end) = match end {
+            Ok((id, end)) => (id, Ok(end)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(order) = self.orders.remove(&id) else { return };
+        self.stops.remove(&order.run);
+        let UnitEnd { record, leftover } = end.unwrap_or_else(|error| {
+            let reason = format!("a mistake of ours ended it: {error}");
+            UnitEnd { record: abandoned(&order, Outcome::Lost { reason }), leftover: None }
+        });
+        // The record first: until it is kept, the container is what can still tell.
+        self.feed(Event::RunEnded { record });
+        if let Some(container) = leftover {
+            self.removals.spawn(remove(self.context.engine.clone(), container, tags(&order)));
+        }
+    }
+
+    /// Leaves what would not end, and says so.
+    async fn leave(&mut self) {
+        self.runs.abort_all();
+        while let Some(end) = self.runs.join_next_with_id().await {
+            if let Err(error) = &end
+                && let Some(order) = self.orders.remove(&error.id())
+            {
+                let by = crate::model::run::StopCause::Shutdown;
+                let outcome = Outcome::Stopped { by, still_running: true };
+                self.feed(Event::RunEnded { record: abandoned(&order, outcome) });
+            } else {
+                self.run_ended(end);
+            }
+        }
+    }
+}
+
+fn tags(order: &RunOrder) -> RunTags {
+    RunTags {
+        run: order.run.clone(),
+        job: order.job().clone(),
+        kind: order.kind(),
+        trigger: order.trigger,
+        container: order.container_name(),
+    }
+}
+
+fn abandoned(order: &RunOrder, outcome: Outcome) -> RunRecord {
+    RunRecord {
+        run: order.run.clone(),
+        job: order.job().clone(),
+        kind: order.kind(),
+        trigger: order.trigger,
+        occurrence: order.occurrence,
+        container: order.container_name(),
+        duration: None,
+        outcome,
+        and_more: 0,
+    }
+}
+
+/// A request may get harder, never softer, and its first cause stays.
+fn ask_to_stop(stop: &watch::Sender<Option<StopRequest>>, request: StopRequest) {
+    stop.send_if_modified(|last| match last {
+        Some(last) if last.force >= request.force => false,
+        Some(last) => {
+            last.force = request.force;
+            true
+        }
+        None => {
+            *last = Some(request);
+            true
+        }
+    });
+}
+
+/// IDs sort by the time of admission, and within a millisecond in the order in which they were made.
+fn run_id(ids: &mut ulid::Generator, now: Timestamp) -> RunId {
+    let time = std::time::SystemTime::from(now);
+    let id = match ids.generate_from_datetime(time) {
+        Ok(id) => id,
+        Err(overflow) => overflow.commit_overflow_increment(),
+    };
+    RunId(id.to_string().into())
+}
+
+async fn remove(engine: Engine, container: String, tags: RunTags) {
+    let mut attempt = 1;
+    loop {
+        match engine.remove_container(&container).await {
+            Ok(()) => return,
+            Err(error) if attempt == REMOVE_ATTEMPTS => return report::run_leftover(&tags, &error.to_string()),
+            Err(_) => sleep(Duration::from_secs(attempt.into())).await,
+        }
+        attempt += 1;
+    }
+}
+
+fn tell(told: &Told) {
+    match told {
+        Told::JobAdded { spec, container, next } => report::job_added(spec, container.as_ref(), next),
+        Told::JobUpdated { spec, container, next, reason } => {
+            report::job_updated(spec, container.as_ref(), next, reason);
+        }
+        Told::JobRemoved { job, kind, reason } => report::job_removed(job, *kind, reason),
+        Told::Problem(problem) => report::problem(problem),
+        Told::Record(record) => report::record(record),
+    }
+}

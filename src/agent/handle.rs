@@ -1,0 +1,61 @@
+//! How everyone else asks the agent.
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What readers see without waiting for the agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whether a plan was carried out on a complete observation.
+    pub ready: bool,
+    /// How many jobs there are.
+    pub jobs: usize,
+    /// How many runs go on.
+    pub running: usize,
+    /// How many occurrences wait their turn.
+    pub waiting: usize,
+    /// How many things are wrong with what was written.
+    pub problems: usize,
+}
+
+/// Something asked of the agent itself.
+#[derive(Debug)]
+pub enum Request {
+    /// Whether it still goes round.
+    Ping(oneshot::Sender<()>),
+}
+
+/// A way to the agent; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+/// The agent's side of a handle.
+#[derive(Debug)]
+pub struct Ends {
+    /// What is asked.
+    pub requests: mpsc::Receiver<Request>,
+    /// What readers see.
+    pub snapshot: watch::Sender<Snapshot>,
+}
+
+/// A handle and its other side.
+pub fn handle() -> (Handle, Ends) {
+    let (requests, requests_end) = mpsc::channel(16);
+    let (snapshot_end, snapshot) = watch::channel(Snapshot::default());
+    (Handle { requests, snapshot }, Ends { requests: requests_end, snapshot: snapshot_end })
+}
+
+impl Handle {
+    /// Whether the agent goes round: waits for its answer, and is `false` once it has ended.
+    pub async fn ping(&self) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Ping(answer)).await.is_ok() && answered.await.is_ok()
+    }
+
+    /// What there is now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
+    }
+}

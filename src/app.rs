@@ -1,0 +1,145 @@
+//! Puts the agent together, lets it run and takes it apart. The only place that starts long-lived tasks.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
+
+use crate::{
+    agent::{actor::Actor, handle},
+    docker::client::Engine,
+    http::{
+        health::{self, Health},
+        socket::{self, SocketError},
+    },
+    model::{diagnostic::Diagnostic, origin::Origin},
+    run::{reap::Children, unit::Context},
+    settings::resolve::Sources,
+    shutdown::{self, Stage},
+    telemetry::{report, sink::LogSink},
+    time::Clock,
+    watch::{
+        engine::{Connection, Watcher},
+        identity,
+    },
+};
+
+/// How long the last log records may take to be written.
+const FLUSH_LIMIT: Duration = Duration::from_millis(200);
+
+/// Runs the agent until it is asked to stop. `warnings` are about settings; they are told once it has begun.
+pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> ExitCode {
+    let settings = &sources.settings;
+    report::agent_started(
+        env!("CARGO_PKG_VERSION"),
+        &settings.docker_host,
+        &settings.state_dir.display().to_string(),
+        settings.timezone.name(),
+        settings.max_concurrent_runs.get(),
+    );
+    warnings.iter().for_each(report::problem);
+    raise_file_limit();
+    let (terminate, interrupt, hangup) = match signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            report::problem(&Diagnostic::error(Origin::Default, format!("signals cannot be handled: {error}")));
+            sink.flush(FLUSH_LIMIT).await;
+            return ExitCode::FAILURE;
+        }
+    };
+    let listener = match socket::bind(&settings.state_dir).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            let fatal = matches!(error, SocketError::InUse);
+            report::problem(&Diagnostic::error(Origin::Flag("--state-dir".into()), no_socket(&error)));
+            if fatal {
+                sink.flush(FLUSH_LIMIT).await;
+                return ExitCode::FAILURE;
+            }
+            None
+        }
+    };
+
+    let engine = Engine::at(&settings.docker_host);
+    let children = Children::default();
+    let (inventory, observed) = watch::channel(None);
+    let (connection, connected) = watch::channel(Connection::Waiting);
+    let (stage, staged) = watch::channel(Stage::Run);
+    let (handle, ends) = handle::handle();
+    let grace = settings.shutdown_grace;
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(children.clone().reap_orphans());
+    tasks.spawn(ignore_hangups(hangup));
+    tasks.spawn(Watcher { engine: engine.clone(), clock: Clock::System, own_ids: own_ids(), inventory, connection }.watch());
+    if let Some(listener) = listener {
+        tasks.spawn(socket::serve(listener, health::routes(Health { agent: handle, connection: connected })));
+    }
+    let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
+    let actor = Actor::new(Arc::new(sources), context, observed, staged, ends);
+    let stopping = std::sync::OnceLock::new();
+    let drive = shutdown::drive(stage, grace, first_of(terminate, interrupt, &stopping));
+    tokio::join!(actor.run(), drive);
+
+    tasks.shutdown().await;
+    report::agent_stopped(stopping.get().map_or(Duration::ZERO, Instant::elapsed));
+    sink.flush(FLUSH_LIMIT).await;
+    ExitCode::SUCCESS
+}
+
+fn no_socket(error: &SocketError) -> String {
+    match error {
+        SocketError::InUse => error.to_string(),
+        SocketError::Io { .. } => format!(
+            "{error}; jobs run, but healthcheck cannot ask the agent: make the state directory writable, in a \
+             container by a volume"
+        ),
+    }
+}
+
+/// One connection a call: many runs at once need many files.
+fn raise_file_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // With the lower limit fewer runs can go on at once, and each that cannot says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+}
+
+/// Waits for either of the two; notes when the first came.
+fn first_of(
+    mut terminate: Signal,
+    mut interrupt: Signal,
+    first: &std::sync::OnceLock<Instant>,
+) -> impl AsyncFnMut() {
+    async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        first.get_or_init(Instant::now);
+    }
+}
+
+/// A terminal that goes away must not take the jobs along.
+async fn ignore_hangups(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let reason = "files are not read again while the agent runs: start it again to take changes";
+        report::problem(&Diagnostic::warning(Origin::Flag("SIGHUP".into()), reason));
+    }
+}
+
+fn own_ids() -> Vec<String> {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    identity::own_ids(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/etc/hostname"))
+}

@@ -1,0 +1,185 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{model::origin::Origin, settings::ini::RawSetting};
+
+use super::Output;
+
+/// Cron for containers: labels on containers become jobs on a live schedule.
+#[derive(Debug, Parser)]
+#[command(name = "watchbell", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the Engine and run jobs when they are due.
+    Daemon(SettingFlags),
+    /// Say what is wrong with files and labels; no Engine is needed.
+    Validate(ValidateArgs),
+    /// Print when a schedule, or a job of the file, comes next.
+    Next(NextArgs),
+    /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
+    Healthcheck(HealthcheckArgs),
+    /// Print the version.
+    Version {
+        /// Text or JSON.
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+/// One flag for each setting; `labels-spec.md` describes them. The environment goes over them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingFlags {
+    /// An INI file, or a directory of *.ini files; can be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<String>,
+    /// Where the Engine listens: unix:///path or tcp://host:port.
+    #[arg(long, value_name = "ADDRESS")]
+    pub docker_host: Option<String>,
+    /// The directory of the agent's socket and state.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+    /// The zone of schedules that name none, for example Europe/Berlin.
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// How much is logged: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// How a log record looks: json, logfmt or pretty.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// How many runs may go on at once.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_concurrent_runs: Option<String>,
+    /// How long runs may go on after the agent was asked to stop.
+    #[arg(long, value_name = "DURATION")]
+    pub shutdown_grace: Option<String>,
+    /// What labels on ordinary containers may do beyond a command in their own container.
+    #[arg(long, value_name = "GRANTS")]
+    pub allow_from_labels: Option<String>,
+    /// A parameter of one job, over its label and file: --set JOB.PARAMETER=VALUE; can be repeated.
+    #[arg(long, value_name = "JOB.PARAMETER=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl SettingFlags {
+    /// What was typed, as settings. `config` is not among them: it says where the rest is read.
+    pub fn settings(&self) -> Vec<RawSetting> {
+        let Self {
+            config: _,
+            docker_host,
+            state_dir,
+            timezone,
+            log_level,
+            log_format,
+            max_concurrent_runs,
+            shutdown_grace,
+            allow_from_labels,
+            set: _,
+        } = self;
+        [
+            ("docker-host", docker_host),
+            ("state-dir", state_dir),
+            ("timezone", timezone),
+            ("log-level", log_level),
+            ("log-format", log_format),
+            ("max-concurrent-runs", max_concurrent_runs),
+            ("shutdown-grace", shutdown_grace),
+            ("allow-from-labels", allow_from_labels),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| {
+            let origin = Origin::Flag(format!("--{key}").into());
+            Some(RawSetting { key: key.to_owned(), value: value.clone()?, origin })
+        })
+        .collect()
+    }
+}
+
+/// What `validate` looks at.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// The settings; --config names the files to look at.
+    #[command(flatten)]
+    pub flags: SettingFlags,
+    /// Containers with labels: the JSON of `docker inspect`, in a file or on standard input (-).
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<String>,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// What `next` computes.
+#[derive(Debug, Args)]
+pub struct NextArgs {
+    /// A schedule, or the name of a job in the file.
+    pub what: String,
+    /// How many occurrences.
+    #[arg(long, default_value_t = 5)]
+    pub count: usize,
+    /// Strictly after this moment: RFC 3339, or a local time such as 2026-03-29T00:00:00; now by default.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// The zone of the schedule and of a local --from.
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// An INI file, or a directory of *.ini files; can be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub config: Vec<String>,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Which agent `healthcheck` asks.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// The directory of the agent's socket and state.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::settings::global::SETTINGS;
+
+    #[test]
+    fn every_setting_has_its_flag_and_every_flag_its_setting() {
+        let cli = Cli::command();
+        let daemon = cli.find_subcommand("daemon").unwrap();
+        let mut flags: Vec<String> =
+            daemon.get_arguments().filter_map(|it| it.get_long().map(str::to_owned)).filter(|it| it != "set").collect();
+        let mut settings: Vec<String> = SETTINGS.iter().map(|it| it.name.to_owned()).collect();
+        flags.sort();
+        settings.sort();
+        assert_eq!(flags, settings);
+        let all = SettingFlags {
+            docker_host: Some("x".into()),
+            state_dir: Some("x".into()),
+            timezone: Some("x".into()),
+            log_level: Some("x".into()),
+            log_format: Some("x".into()),
+            max_concurrent_runs: Some("x".into()),
+            shutdown_grace: Some("x".into()),
+            allow_from_labels: Some("x".into()),
+            ..SettingFlags::default()
+        };
+        let mut named: Vec<String> = all.settings().into_iter().map(|it| it.key).chain(["config".to_owned()]).collect();
+        named.sort();
+        assert_eq!(named, settings, "what is typed arrives");
+    }
+}

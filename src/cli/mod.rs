@@ -1,0 +1,25 @@
+//! The command line: what can be typed, and the commands that print.
+
+pub mod args;
+pub mod healthcheck;
+pub mod load;
+pub mod next;
+pub mod validate;
+
+use std::collections::BTreeMap;
+
+/// The environment, read once.
+pub type Environment = BTreeMap<String, String>;
+
+/// The exit code for wrong usage.
+pub const USAGE: u8 = 2;
+
+/// Text for people or JSON for programs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}

@@ -1,0 +1,122 @@
+//! Containers that the agent makes.
+
+use std::{collections::HashMap, time::Duration};
+
+use bollard::{
+    errors::Error as Client,
+    models::{ContainerCreateBody, HostConfig, NetworkConnectRequest},
+    query_parameters::{
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
+        RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    },
+};
+use futures::StreamExt;
+
+use super::{
+    client::{ANSWER_LIMIT, Engine},
+    error::EngineError,
+    output::{Output, output},
+};
+
+/// A container to be made.
+#[derive(Debug)]
+pub struct CreateRequest {
+    /// Its name.
+    pub name: String,
+    /// The image.
+    pub image: String,
+    /// The command; `None` is the image's own.
+    pub argv: Option<Vec<String>>,
+    /// `NAME=VALUE`.
+    pub environment: Vec<String>,
+    /// As whom.
+    pub user: Option<String>,
+    /// Where.
+    pub workdir: Option<String>,
+    /// By exact name; the first may be a mode such as `host`.
+    pub networks: Vec<String>,
+    /// What says whose it is.
+    pub labels: HashMap<String, String>,
+}
+
+impl Engine {
+    /// Makes a container; the answer is its ID. A container of that name that is there already is a refusal.
+    pub async fn create_container(&self, request: CreateRequest) -> Result<String, EngineError> {
+        let docker = self.docker()?;
+        let mut networks = request.networks.into_iter();
+        let body = ContainerCreateBody {
+            image: Some(request.image),
+            cmd: request.argv,
+            env: Some(request.environment),
+            user: request.user,
+            working_dir: request.workdir,
+            labels: Some(request.labels),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            host_config: Some(HostConfig { network_mode: networks.next(), ..HostConfig::default() }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new().name(&request.name).build();
+        let id = docker.create_container(Some(options), body).await?.id;
+        // Engines before API 1.44 take one network at creation only.
+        for network in networks {
+            let connect = NetworkConnectRequest { container: id.clone(), endpoint_config: None };
+            if let Err(error) = docker.connect_network(&network, connect).await {
+                let error = EngineError::from(error);
+                // Nobody knows of the half-made container yet.
+                self.remove_container(&id).await?;
+                return Err(error);
+            }
+        }
+        Ok(id)
+    }
+
+    /// Everything that it is going to print. Must be asked before the start.
+    pub async fn attach_container(&self, id: &str) -> Result<Output, EngineError> {
+        let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+        Ok(output(self.docker()?.attach_container(id, Some(options)).await?.output))
+    }
+
+    /// Starts it.
+    pub async fn start_container(&self, id: &str) -> Result<(), EngineError> {
+        let none = None::<bollard::query_parameters::StartContainerOptions>;
+        Ok(self.docker()?.start_container(id, none).await?)
+    }
+
+    /// Waits until it does not run, and gives its exit code. Asked after the start of a container that is not removed
+    /// by itself, the answer cannot be missed, however soon it ends.
+    pub async fn wait_container(&self, id: &str) -> Result<i64, EngineError> {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let mut answers = Box::pin(self.docker()?.wait_container(id, Some(options)));
+        match answers.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            // The library takes an exit code other than 0 for an error.
+            Some(Err(Client::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(EngineError::Unreachable("the connection ended before the container did".to_owned())),
+        }
+    }
+
+    /// Sends its stop signal, and kills it after `grace`. The answer comes when it has ended.
+    pub async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
+        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        let docker = self.docker()?.with_timeout(grace.saturating_add(ANSWER_LIMIT));
+        Ok(docker.stop_container(id, Some(options)).await?)
+    }
+
+    /// Kills it.
+    pub async fn kill_container(&self, id: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::new().signal("KILL").build();
+        Ok(self.docker()?.kill_container(id, Some(options)).await?)
+    }
+
+    /// Removes it with its anonymous volumes, whether it runs or not. One that is gone already is no failure.
+    pub async fn remove_container(&self, id: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match self.docker()?.remove_container(id, Some(options)).await.map_err(EngineError::from) {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Commands in running containers.
+
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+
+use super::{
+    client::Engine,
+    error::EngineError,
+    output::{Output, output},
+};
+
+/// A command for a running container.
+#[derive(Debug)]
+pub struct ExecRequest {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// `NAME=VALUE`.
+    pub environment: Vec<String>,
+    /// As whom.
+    pub user: Option<String>,
+    /// Where.
+    pub workdir: Option<String>,
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecState {
+    /// It goes on.
+    Running,
+    /// It has ended; the Engine may need a moment to know the code.
+    Ended(Option<i64>),
+}
+
+/// As much of a frame as is read at once; frames of the Engine are at most 32 KiB.
+const READ_CAPACITY: usize = 32 * 1024;
+
+impl Engine {
+    /// Prepares a command; the answer is its ID. Nothing runs yet.
+    pub async fn create_exec(&self, container: &str, request: ExecRequest) -> Result<String, EngineError> {
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            // Frames tell the two streams apart only without a terminal.
+            tty: Some(false),
+            env: Some(request.environment),
+            cmd: Some(request.argv),
+            user: request.user,
+            working_dir: request.workdir,
+            ..CreateExecOptions::default()
+        };
+        Ok(self.docker()?.create_exec(container, options).await?.id)
+    }
+
+    /// Starts it and gives its output as it comes. It goes on when the output is dropped.
+    pub async fn start_exec(&self, id: &str) -> Result<Output, EngineError> {
+        let options = StartExecOptions { output_capacity: Some(READ_CAPACITY), ..StartExecOptions::default() };
+        match self.docker()?.start_exec(id, Some(options)).await? {
+            StartExecResults::Attached { output: stream, .. } => Ok(output(stream)),
+            StartExecResults::Detached => {
+                Err(EngineError::Malformed("the command was started without its output".to_owned()))
+            }
+        }
+    }
+
+    /// Asks where it stands.
+    pub async fn inspect_exec(&self, id: &str) -> Result<ExecState, EngineError> {
+        let answer = self.docker()?.inspect_exec(id).await?;
+        Ok(if answer.running.unwrap_or(false) { ExecState::Running } else { ExecState::Ended(answer.exit_code) })
+    }
+}

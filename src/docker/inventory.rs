@@ -1,0 +1,89 @@
+//! One complete list of the Engine's containers → our [`Inventory`].
+
+use std::collections::HashMap;
+
+use bollard::{
+    models::{ContainerSummary, ContainerSummaryStateEnum as State},
+    query_parameters::ListContainersOptionsBuilder,
+};
+use jiff::Timestamp;
+
+use crate::model::container::{Container, ContainerId, ContainerState, Inventory};
+
+use super::{client::Engine, error::EngineError};
+
+/// The states that are asked for. What was never started has run nothing yet, and what is being removed is gone for
+/// us; and a state that the client library does not know would fail the whole list.
+const STATES: [&str; 4] = ["running", "paused", "restarting", "exited"];
+
+/// What the Engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// Its version.
+    pub version: String,
+    /// Its wall-clock time; `None` where it does not tell, for example behind a proxy.
+    pub time: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Asks the Engine who it is. A proxy may refuse the question about its time; that is no failure.
+    pub async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        let docker = self.docker()?;
+        match docker.info().await.map_err(EngineError::from) {
+            Ok(info) => Ok(EngineFacts {
+                version: info.server_version.unwrap_or_default(),
+                time: info.system_time.and_then(|time| time.parse().ok()),
+            }),
+            Err(EngineError::Refused { status: 403 | 404 | 405, .. }) => {
+                let version = docker.version().await?.version.unwrap_or_default();
+                Ok(EngineFacts { version, time: None })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists all containers at once. `own` are the IDs that the agent's own container may have.
+    pub async fn inventory(&self, own: &[String]) -> Result<Inventory, EngineError> {
+        let filters = HashMap::from([("status", STATES.to_vec())]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let list = self.docker()?.list_containers(Some(options)).await?;
+        let containers: Vec<Container> = list.into_iter().filter_map(container).collect();
+        // An ID that the agent read about itself counts only if the Engine has it: a label or a host name proves
+        // nothing.
+        let own = containers
+            .iter()
+            .find(|container| own.iter().any(|id| id.len() >= 12 && container.id.0.starts_with(id.as_str())))
+            .map(|container| container.id.clone());
+        Ok(Inventory { containers, own })
+    }
+}
+
+/// `None` for what has neither ID nor name, which no Engine sends.
+fn container(summary: ContainerSummary) -> Option<Container> {
+    let state = match summary.state {
+        Some(State::RUNNING) => ContainerState::Running,
+        Some(State::PAUSED) => ContainerState::Paused,
+        _ => ContainerState::Stopped,
+    };
+    // The list has no field for health before API 1.52; the status says "Up 5 minutes (healthy)".
+    let healthy = summary.status.as_deref().and_then(|status| {
+        if status.ends_with("(healthy)") {
+            Some(true)
+        } else if status.ends_with("(unhealthy)") || status.ends_with("(health: starting)") {
+            Some(false)
+        } else {
+            None
+        }
+    });
+    let names = summary.names?;
+    // Links appear as further names with a slash inside.
+    let name = names.iter().map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'))?;
+    Some(Container {
+        id: ContainerId(summary.id?.into()),
+        name: name.into(),
+        state,
+        healthy,
+        created: summary.created.unwrap_or_default(),
+        labels: summary.labels.unwrap_or_default().into_iter().collect(),
+    })
+}

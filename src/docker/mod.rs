@@ -1,0 +1,12 @@
+//! The Engine and its API. The only place that names the client library: what leaves here are our own types.
+//!
+//! [`client`] is the connection, [`error`] what can go wrong; then one file for each thing that is asked of the
+//! Engine.
+
+pub mod client;
+pub mod containers;
+pub mod error;
+pub mod events;
+pub mod execs;
+pub mod inventory;
+pub mod output;

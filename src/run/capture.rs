@@ -1,0 +1,171 @@
+//! What a run prints → lines, as they come.
+//!
+//! At most one unfinished line a stream is held; whatever a job prints, no more memory is used.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    docker::output::Channel,
+    telemetry::{
+        report::{self, RunTags},
+        sink::{LogSink, Ready},
+    },
+};
+
+/// A longer line is told in pieces of this many bytes.
+pub const LINE_LIMIT: usize = 16 * 1024;
+
+/// Makes lines of one stream's bytes. A line ends at `\n`; a `\r` before it belongs to the end.
+#[derive(Debug, Default)]
+pub struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// Takes in a chunk and gives every line that it completes.
+    pub fn feed(&mut self, mut chunk: &[u8], mut line: impl FnMut(&[u8])) {
+        while !chunk.is_empty() {
+            let room = LINE_LIMIT - self.rest.len();
+            match chunk.iter().take(room + 1).position(|b| *b == b'\n') {
+                Some(end) => {
+                    let (head, tail) = chunk.split_at(end);
+                    chunk = &tail[1..];
+                    if self.rest.is_empty() {
+                        line(head.strip_suffix(b"\r").unwrap_or(head));
+                    } else {
+                        self.rest.extend_from_slice(head);
+                        line(self.rest.strip_suffix(b"\r").unwrap_or(&self.rest));
+                        self.rest.clear();
+                    }
+                }
+                None if chunk.len() > room => {
+                    // A character is not cut in two where the line is text.
+                    self.rest.extend_from_slice(&chunk[..room]);
+                    chunk = &chunk[room..];
+                    let cut = boundary(&self.rest);
+                    line(&self.rest[..cut]);
+                    self.rest.drain(..cut);
+                }
+                None => {
+                    self.rest.extend_from_slice(chunk);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The stream has ended: what has no line end is a line too.
+    pub fn finish(&mut self, mut line: impl FnMut(&[u8])) {
+        if !self.rest.is_empty() {
+            line(&self.rest);
+            self.rest = Vec::new();
+        }
+    }
+}
+
+/// Where a full line is cut: at its end, or up to three bytes before, in front of an unfinished character.
+fn boundary(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to().max(1),
+        _ => bytes.len(),
+    }
+}
+
+/// A run's output on its way to the log.
+#[derive(Debug)]
+pub struct Capture {
+    tags: RunTags,
+    sink: LogSink,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Capture {
+    /// Nothing printed yet.
+    pub fn new(tags: RunTags, sink: LogSink) -> Self {
+        Self { tags, sink, stdout: Lines::default(), stderr: Lines::default() }
+    }
+
+    /// The tags of the run.
+    pub fn tags(&self) -> &RunTags {
+        &self.tags
+    }
+
+    /// Takes in a chunk. Waits for a log that is slow, so that nothing is lost; does not wait for one that stands
+    /// still, so that the run goes on.
+    pub async fn feed(&mut self, channel: Channel, chunk: &[u8]) {
+        let ready = self.sink.ready().await;
+        let Self { tags, sink, stdout, stderr } = self;
+        let lines = match channel {
+            Channel::Stdout => stdout,
+            Channel::Stderr => stderr,
+        };
+        lines.feed(chunk, |line| tell(tags, sink, ready, channel, line));
+    }
+
+    /// The output has ended.
+    pub async fn finish(&mut self) {
+        let ready = self.sink.ready().await;
+        let Self { tags, sink, stdout, stderr } = self;
+        stdout.finish(|line| tell(tags, sink, ready, Channel::Stdout, line));
+        stderr.finish(|line| tell(tags, sink, ready, Channel::Stderr, line));
+    }
+}
+
+fn tell(tags: &RunTags, sink: &LogSink, ready: Ready, channel: Channel, line: &[u8]) {
+    if ready == Ready::Stalled {
+        sink.count_dropped(1);
+        return;
+    }
+    match std::str::from_utf8(line) {
+        Ok(line) => report::run_output(tags, channel.as_str(), line, None),
+        // JSON has no place for bytes that are no text: they are told as far as they can be read, and exactly.
+        Err(_) => {
+            let readable = String::from_utf8_lossy(line);
+            report::run_output(tags, channel.as_str(), &readable, Some(&STANDARD.encode(line)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut it = Lines::default();
+        for chunk in chunks {
+            it.feed(chunk, |line| out.push(line.to_vec()));
+        }
+        it.finish(|line| out.push(line.to_vec()));
+        out
+    }
+
+    #[test]
+    fn lines_come_whole_however_they_were_cut() {
+        assert_eq!(lines(&[b"a\nb", b"c\r", b"\n\nd"]), [&b"a"[..], b"bc", b"", b"d"]);
+        assert_eq!(lines(&[b"x\n"]), [b"x"]);
+        assert_eq!(lines(&[]), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn a_long_line_is_told_in_pieces_and_no_character_is_cut() {
+        let text = format!("a{}", "é".repeat(LINE_LIMIT));
+        let pieces = lines(&[text.as_bytes()]);
+        assert!(pieces.iter().all(|piece| piece.len() <= LINE_LIMIT && std::str::from_utf8(piece).is_ok()));
+        assert_eq!(pieces.concat(), text.as_bytes());
+        assert_eq!(lines(&[&[b'x'; LINE_LIMIT], b"\n"]), [[b'x'; LINE_LIMIT]]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_lost_or_made_up(chunks in prop::collection::vec(prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'x'), any::<u8>()], 0..40_000), 0..4)) {
+            let whole: Vec<u8> = chunks.concat().into_iter().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
+            let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+            let told: Vec<u8> = lines(&chunks).concat().into_iter().filter(|b| *b != b'\r').collect();
+            prop_assert_eq!(whole, told);
+        }
+    }
+}

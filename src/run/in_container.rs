@@ -1,0 +1,206 @@
+//! Kind `exec`: a command in a running container.
+//!
+//! The Engine has no call that ends such a command. It is started with a mark in its environment, which all its
+//! children inherit; a second command in the same container finds the processes with the mark and signals them.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::{
+    docker::{
+        client::Engine,
+        error::EngineError,
+        execs::{ExecRequest, ExecState},
+        output::Output,
+    },
+    model::{job::ExecSpec, run::Outcome},
+};
+
+use super::{
+    order::RunOrder,
+    unit::{Context, KindEnd, Life, MARK, Step, ended, environment},
+};
+
+/// After this much silence the Engine is asked whether the command goes on: a connection that was dropped on the way,
+/// or that a child in the background holds open, looks just like it.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// How long what a command printed before its end may take to arrive.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// How long the Engine may need to know the exit code of a command that has ended.
+const CODE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the Engine may be gone before a run in it is told as lost.
+const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long signalling may take.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the kernel says of a process: nothing but the shell's own words, so that it runs where a shell does.
+const FIND_MARKED: &str = r#"for p in /proc/[0-9]*; do
+while IFS= read -r l || [ -n "$l" ]; do
+case $l in *"$1"*) kill -s "$2" "${p#/proc/}"; break;; esac
+done <"$p/environ"
+done 2>/dev/null
+:"#;
+
+/// Runs it.
+pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mut Life) -> KindEnd {
+    let Some(container) = &order.container else {
+        return Outcome::NotStarted { error: "the order names no container".to_owned() }.into();
+    };
+    let request = ExecRequest {
+        argv: spec.argv.clone(),
+        environment: environment(order, &spec.environment),
+        user: spec.user.clone(),
+        workdir: spec.workdir.clone(),
+    };
+    let not_started = |operation: &str, error: &EngineError| Outcome::NotStarted {
+        error: format!("{operation} the command in container {}: {error}", container.name),
+    };
+    let engine = &context.engine;
+    let began = Instant::now();
+    let id = match engine.create_exec(&container.id.0, request).await {
+        Ok(id) => id,
+        Err(error) => return not_started("preparing", &error).into(),
+    };
+    let output = match engine.start_exec(&id).await {
+        Ok(output) => output,
+        Err(error) => return not_started("starting", &error).into(),
+    };
+    life.started(began);
+    let exec = Exec { engine, id: &id, order, spec, container: &container.id.0 };
+    exec.follow(output, life).await.into()
+}
+
+/// A command that was started.
+struct Exec<'a> {
+    engine: &'a Engine,
+    id: &'a str,
+    order: &'a RunOrder,
+    spec: &'a ExecSpec,
+    container: &'a str,
+}
+
+impl Exec<'_> {
+    async fn follow(&self, mut output: Output, life: &mut Life) -> Outcome {
+        let mut last_sign = Instant::now();
+        loop {
+            tokio::select! {
+                chunk = output.next() => match chunk {
+                    Some(Ok((channel, bytes))) => {
+                        life.capture.feed(channel, &bytes).await;
+                        last_sign = Instant::now();
+                    }
+                    // However the stream ended, the Engine knows how the command did.
+                    Some(Err(_)) | None => break,
+                },
+                step = life.interrupts.next() => if self.end(step).await {
+                    return self.given_up(life).await;
+                },
+                () = sleep_until(last_sign + SILENCE) => {
+                    last_sign = Instant::now();
+                    if let Ok(ExecState::Ended(_)) = self.engine.inspect_exec(self.id).await {
+                        self.drain(&mut output, life).await;
+                        break;
+                    }
+                }
+            }
+        }
+        self.exit(life).await
+    }
+
+    /// What had been printed before the command ended.
+    async fn drain(&self, output: &mut Output, life: &mut Life) {
+        while let Ok(Some(Ok((channel, bytes)))) = timeout(LAST_OUTPUT, output.next()).await {
+            life.capture.feed(channel, &bytes).await;
+        }
+    }
+
+    /// Waits until the command has ended and its code is known.
+    async fn exit(&self, life: &mut Life) -> Outcome {
+        let mut wait = Duration::from_millis(20);
+        let mut code_missing = None;
+        let mut outage = None;
+        loop {
+            match self.engine.inspect_exec(self.id).await {
+                Ok(ExecState::Ended(Some(code))) => return ended(life.interrupts.ending(), code, meaning(code)),
+                Ok(ExecState::Ended(None)) => {
+                    let since = *code_missing.get_or_insert_with(Instant::now);
+                    if since.elapsed() > CODE_LIMIT {
+                        return lost("the Engine does not know the exit code");
+                    }
+                }
+                Ok(ExecState::Running) => (code_missing, outage) = (None, None),
+                Err(error) if error.is_not_found() => {
+                    return lost("the Engine no longer knows the command: it was restarted, or the container was removed");
+                }
+                Err(error) => {
+                    let since = *outage.get_or_insert_with(Instant::now);
+                    if since.elapsed() > OUTAGE_LIMIT {
+                        return lost(&error.to_string());
+                    }
+                }
+            }
+            tokio::select! {
+                () = sleep(wait) => wait = (wait * 2).min(Duration::from_secs(1)),
+                step = life.interrupts.next() => if self.end(step).await {
+                    return self.given_up(life).await;
+                },
+            }
+        }
+    }
+
+    /// Takes a step of ending it; `true` if it is to be given up.
+    async fn end(&self, step: Step) -> bool {
+        let signal = match step {
+            Step::Stop => "TERM",
+            Step::Kill => "KILL",
+            Step::GiveUp => return true,
+        };
+        // Whether it worked is seen in the command itself, and the next step comes anyway.
+        let _ = timeout(SIGNAL_LIMIT, self.signal(signal)).await;
+        false
+    }
+
+    async fn signal(&self, signal: &str) -> Result<(), EngineError> {
+        let mark = format!("{MARK}={}", self.order.run);
+        let script = ["/bin/sh", "-c", FIND_MARKED, "watchbell", &mark, signal];
+        let request = ExecRequest {
+            argv: script.map(str::to_owned).to_vec(),
+            environment: Vec::new(),
+            // Whoever runs the command may see and signal its processes; root without capabilities may not.
+            user: self.spec.user.clone(),
+            workdir: None,
+        };
+        let id = self.engine.create_exec(self.container, request).await?;
+        let mut output = self.engine.start_exec(&id).await?;
+        while output.next().await.is_some() {}
+        Ok(())
+    }
+
+    /// It would not end, or it ended in the last moment.
+    async fn given_up(&self, life: &Life) -> Outcome {
+        let running = !matches!(self.engine.inspect_exec(self.id).await, Ok(ExecState::Ended(_)));
+        match life.interrupts.ending() {
+            Some(ending) => ending.outcome(running),
+            None => lost("it was given up without being asked to end"),
+        }
+    }
+}
+
+fn lost(reason: &str) -> Outcome {
+    Outcome::Lost { reason: reason.to_owned() }
+}
+
+/// What the Engine means by these codes when the command itself could not be run.
+pub fn meaning(code: i64) -> Option<String> {
+    match code {
+        126 => Some("the command was not found in the container or cannot be executed".to_owned()),
+        127 => Some("the command was not found in the container".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,143 @@
+//! Kind `run`: a new container, in this order: create, attach, start, wait, record, remove.
+//!
+//! It is never removed by itself: until the record is kept, the container is what can still tell how it ended.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::StreamExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    docker::{containers::CreateRequest, error::EngineError, output::Output},
+    model::{job::RunSpec, run::Outcome},
+};
+
+use super::{
+    order::RunOrder,
+    unit::{Context, KindEnd, Life, Step, ended, environment},
+};
+
+/// How long what the command printed before its end may take to arrive.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
+
+/// How long the Engine may be gone before a run in it is told as lost.
+const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long killing may take.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Runs it.
+pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
+    let engine = &context.engine;
+    let request = CreateRequest {
+        name: order.created_name(),
+        image: spec.image.clone(),
+        argv: spec.argv.clone(),
+        environment: environment(order, &spec.environment),
+        user: spec.user.clone(),
+        workdir: spec.workdir.clone(),
+        networks: spec.networks.clone(),
+        labels: labels(order),
+    };
+    let id = match engine.create_container(request).await {
+        Ok(id) => id,
+        Err(error) => return not_started("making", &error, spec).into(),
+    };
+    let began = Instant::now();
+    let started = async {
+        let output = engine.attach_container(&id).await.map_err(|error| not_started("attaching to", &error, spec))?;
+        engine.start_container(&id).await.map_err(|error| not_started("starting", &error, spec))?;
+        Ok(output)
+    };
+    let outcome = match started.await {
+        Ok(output) => {
+            life.started(began);
+            follow(&id, output, context, life).await
+        }
+        Err(outcome) => outcome,
+    };
+    KindEnd { outcome, leftover: Some(id) }
+}
+
+fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
+    let mend = match error {
+        EngineError::Refused { status: 404, message } if message.contains("No such image") => {
+            format!(": pull it first (docker pull {})", spec.image)
+        }
+        EngineError::Refused { status: 409, .. } => {
+            ": this occurrence has a container already and is not run twice".to_owned()
+        }
+        _ => String::new(),
+    };
+    Outcome::NotStarted { error: format!("{operation} a container of {}: {error}{mend}", spec.image) }
+}
+
+fn labels(order: &RunOrder) -> HashMap<String, String> {
+    [
+        ("watchbell.agent", env!("CARGO_PKG_VERSION").to_owned()),
+        ("watchbell.job", order.job().to_string()),
+        ("watchbell.run", order.run.to_string()),
+        ("watchbell.occurrence", order.occurrence.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}
+
+async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
+    let exit = exit_code(id, context);
+    tokio::pin!(exit);
+    let mut open = true;
+    let code = loop {
+        tokio::select! {
+            chunk = output.next(), if open => match chunk {
+                Some(Ok((channel, bytes))) => life.capture.feed(channel, &bytes).await,
+                // The exit code still comes; the Engine keeps it until the container is removed.
+                Some(Err(_)) | None => open = false,
+            },
+            code = &mut exit => break code,
+            step = life.interrupts.next() => {
+                let grace = life.interrupts.grace();
+                match step {
+                    Step::Stop => drop(timeout(grace, context.engine.stop_container(id, grace)).await),
+                    Step::Kill => drop(timeout(KILL_LIMIT, context.engine.kill_container(id)).await),
+                    Step::GiveUp => {
+                        return match life.interrupts.ending() {
+                            Some(ending) => ending.outcome(true),
+                            None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
+                        };
+                    }
+                }
+            }
+        }
+    };
+    while open {
+        match timeout(LAST_OUTPUT, output.next()).await {
+            Ok(Some(Ok((channel, bytes)))) => life.capture.feed(channel, &bytes).await,
+            _ => open = false,
+        }
+    }
+    match code {
+        Ok(code) => ended(life.interrupts.ending(), code, None),
+        Err(reason) => Outcome::Lost { reason },
+    }
+}
+
+/// Waits for the exit code, over interruptions of the connection.
+async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
+    let mut outage = None;
+    loop {
+        match context.engine.wait_container(id).await {
+            Ok(code) => return Ok(code),
+            Err(error) if error.is_not_found() => {
+                return Err("its container was removed by someone else".to_owned());
+            }
+            Err(error) => {
+                let since = *outage.get_or_insert_with(Instant::now);
+                if since.elapsed() > OUTAGE_LIMIT {
+                    return Err(error.to_string());
+                }
+                sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+}

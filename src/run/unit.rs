@@ -1,0 +1,308 @@
+//! One run from its order to its record.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    docker::client::Engine,
+    model::{
+        job::Work,
+        run::{Outcome, RunRecord, StopCause, StopForce, StopRequest},
+    },
+    telemetry::{
+        report::{self, RunTags},
+        sink::LogSink,
+    },
+    time::Clock,
+};
+
+use super::{capture::Capture, in_container, new_container, order::RunOrder, process, reap::Children};
+
+/// The variable that marks everything a run starts, with the run's ID.
+pub const MARK: &str = "WATCHBELL_RUN";
+
+/// How long a killed run has to be gone, before it is told as still running.
+const GONE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a run needs of the agent.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The Engine.
+    pub engine: Engine,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where output goes.
+    pub sink: LogSink,
+    /// The agent's own child processes.
+    pub children: Children,
+}
+
+/// How a run ended, and what is still to be cleared away.
+#[derive(Debug)]
+pub struct UnitEnd {
+    /// The record.
+    pub record: RunRecord,
+    /// A container to remove, once the record is kept.
+    pub leftover: Option<String>,
+}
+
+/// How the kind's own part ended.
+#[derive(Debug)]
+pub struct KindEnd {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// A container to remove.
+    pub leftover: Option<String>,
+}
+
+impl From<Outcome> for KindEnd {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, leftover: None }
+    }
+}
+
+/// Carries out one order. The run is registered already; `stop` is how it is asked to end.
+pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option<StopRequest>>) -> UnitEnd {
+    let delay = context.clock.now().duration_since(order.occurrence);
+    let tags = RunTags {
+        run: order.run.clone(),
+        job: order.job().clone(),
+        kind: order.kind(),
+        trigger: order.trigger,
+        container: order.container_name(),
+    };
+    let mut life = Life {
+        capture: Capture::new(tags, context.sink.clone()),
+        interrupts: Interrupts::new(&order, stop),
+        occurrence: order.occurrence,
+        delay,
+        started: None,
+    };
+    let end = match &order.spec.work {
+        Work::Exec(spec) => in_container::run(&order, spec, &context, &mut life).await,
+        Work::Run(spec) => new_container::run(&order, spec, &context, &mut life).await,
+        Work::Local(spec) => process::run(&order, spec, &context, &mut life).await.into(),
+    };
+    life.capture.finish().await;
+    let record = RunRecord {
+        run: order.run.clone(),
+        job: order.job().clone(),
+        kind: order.kind(),
+        trigger: order.trigger,
+        occurrence: order.occurrence,
+        container: order.container_name(),
+        duration: life.started.map(|started| started.elapsed()),
+        outcome: end.outcome,
+        and_more: 0,
+    };
+    UnitEnd { record, leftover: end.leftover }
+}
+
+/// What goes along with a run through its kind's part.
+#[derive(Debug)]
+pub struct Life {
+    /// Its output.
+    pub capture: Capture,
+    /// What may end it.
+    pub interrupts: Interrupts,
+    occurrence: jiff::Timestamp,
+    delay: jiff::SignedDuration,
+    started: Option<Instant>,
+}
+
+impl Life {
+    /// The command was started.
+    pub fn started(&mut self, since: Instant) {
+        self.started = Some(since);
+        self.interrupts.started(since);
+        report::run_started(self.capture.tags(), self.occurrence, self.delay);
+    }
+}
+
+/// The next step of ending a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Ask it to stop.
+    Stop,
+    /// Kill it.
+    Kill,
+    /// It cannot be ended; leave it.
+    GiveUp,
+}
+
+/// Why a run is being ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It took longer than its timeout.
+    TimedOut,
+    /// Someone asked.
+    Stopped(StopCause),
+}
+
+impl Ending {
+    /// The outcome of a run that was ended for this.
+    pub fn outcome(self, still_running: bool) -> Outcome {
+        match self {
+            Self::TimedOut => Outcome::TimedOut { still_running },
+            Self::Stopped(by) => Outcome::Stopped { by, still_running },
+        }
+    }
+}
+
+/// Timeout and requests to stop, as steps that come one after the other and never back.
+#[derive(Debug)]
+pub struct Interrupts {
+    timeout: Option<Duration>,
+    grace: Duration,
+    stop: watch::Receiver<Option<StopRequest>>,
+    ending: Option<Ending>,
+    /// The step that comes next, and when it comes by itself.
+    next: Step,
+    at: Option<Instant>,
+}
+
+impl Interrupts {
+    fn new(order: &RunOrder, stop: watch::Receiver<Option<StopRequest>>) -> Self {
+        Self {
+            timeout: order.timeout(),
+            grace: order.grace_period(),
+            stop,
+            ending: None,
+            next: Step::Stop,
+            at: None,
+        }
+    }
+
+    /// The timeout counts from here.
+    fn started(&mut self, since: Instant) {
+        if self.next == Step::Stop {
+            self.at = self.timeout.map(|timeout| since + timeout);
+        }
+    }
+
+    /// Why the run is being ended, if it is.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    /// The grace period.
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// Waits for the next step. May be dropped and asked again at any time.
+    pub async fn next(&mut self) -> Step {
+        loop {
+            let request = *self.stop.borrow_and_update();
+            let forced = match (self.next, request) {
+                (Step::Stop, Some(_)) => true,
+                (Step::Kill, Some(request)) => request.force == StopForce::Kill,
+                _ => false,
+            };
+            if forced {
+                return self.advance(request.map(|it| it.cause));
+            }
+            let at = self.at;
+            let due = async {
+                match at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => return self.advance(None),
+                changed = self.stop.changed() => if changed.is_err() {
+                    // Nobody is left who could ask: only the clock counts.
+                    match at {
+                        Some(at) => sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                    return self.advance(None);
+                },
+            }
+        }
+    }
+
+    fn advance(&mut self, cause: Option<StopCause>) -> Step {
+        let ending = cause.map_or(Ending::TimedOut, Ending::Stopped);
+        self.ending.get_or_insert(ending);
+        let step = self.next;
+        let now = Instant::now();
+        (self.next, self.at) = match step {
+            Step::Stop => (Step::Kill, Some(now + self.grace)),
+            Step::Kill => (Step::GiveUp, Some(now + GONE_LIMIT)),
+            Step::GiveUp => (Step::GiveUp, None),
+        };
+        step
+    }
+}
+
+/// The outcome of a command that ended with this code.
+pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
+    match ending {
+        Some(ending) => ending.outcome(false),
+        None if exit_code == 0 => Outcome::Succeeded,
+        None => Outcome::Failed { exit_code, reason },
+    }
+}
+
+/// `NAME=VALUE` of what the job adds, with the mark of the run.
+pub fn environment(order: &RunOrder, added: &crate::model::job::Environment) -> Vec<String> {
+    let mark = format!("{MARK}={}", order.run);
+    added.0.iter().map(|(name, value)| format!("{name}={value}")).chain([mark]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interrupts(timeout: Option<u64>) -> (Interrupts, watch::Sender<Option<StopRequest>>) {
+        let (sender, stop) = watch::channel(None);
+        let it = Interrupts {
+            timeout: timeout.map(Duration::from_secs),
+            grace: Duration::from_secs(10),
+            stop,
+            ending: None,
+            next: Step::Stop,
+            at: None,
+        };
+        (it, sender)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_asks_then_kills_then_gives_up() {
+        let (mut it, _sender) = interrupts(Some(60));
+        let start = Instant::now();
+        it.started(start);
+        let mut steps = Vec::new();
+        for _ in 0..3 {
+            steps.push((it.next().await, start.elapsed().as_secs()));
+        }
+        assert_eq!(steps, [(Step::Stop, 60), (Step::Kill, 70), (Step::GiveUp, 75)]);
+        assert_eq!(it.ending(), Some(Ending::TimedOut));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_to_kill_goes_through_both_steps_at_once_and_the_first_cause_stays() {
+        let (mut it, sender) = interrupts(Some(60));
+        let start = Instant::now();
+        it.started(start);
+        let request = StopRequest { force: StopForce::Kill, cause: StopCause::Shutdown };
+        sender.send_replace(Some(request));
+        assert_eq!((it.next().await, it.next().await), (Step::Stop, Step::Kill));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(it.ending(), Some(Ending::Stopped(StopCause::Shutdown)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_nobody_can_make_any_more_leaves_the_timeout() {
+        let (mut it, sender) = interrupts(Some(60));
+        it.started(Instant::now());
+        drop(sender);
+        assert_eq!(it.next().await, Step::Stop);
+    }
+}

@@ -1,0 +1,262 @@
+//! What the operator reads: one function for each thing worth telling.
+//!
+//! Names of events and keys are stable; they stand here and nowhere else.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::{debug, error, info, warn};
+
+use crate::model::{
+    diagnostic::{Diagnostic, Severity},
+    job::JobSpec,
+    name::{JobId, JobKind},
+    run::{Outcome, RunId, RunRecord, Trigger},
+};
+
+/// Every event with its meaning, in the order of the documentation.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("agent.started", "The agent began; with its version and settings."),
+    ("agent.ready", "The Engine was seen and the first plan carried out."),
+    ("agent.stopping", "The agent was asked to stop; nothing begins any more."),
+    ("agent.stopped", "The last record before the end."),
+    ("engine.connected", "The Engine answers."),
+    ("engine.lost", "The Engine does not answer; the jobs stay as they are."),
+    ("job.added", "A job came; with its schedule in words and its next occurrences."),
+    ("job.updated", "A job changed, or its runs go to another container."),
+    ("job.removed", "A job went."),
+    ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
+    ("run.started", "A run's command was started."),
+    ("run.output", "A line that a run printed."),
+    ("run.finished", "A run ended; with outcome, exit code and duration."),
+    ("run.skipped", "An occurrence did not run, because a policy or a missing container said so."),
+    ("run.missed", "The moment of an occurrence passed while the agent could not act."),
+    ("run.leftover", "A container that a run made could not be removed."),
+    ("config.rejected", "Something that was written, other than a job, has no effect."),
+    ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
+    ("log.dropped", "Log records were lost, because nothing took them in time."),
+];
+
+/// The agent began.
+pub fn agent_started(version: &str, engine: &str, state_dir: &str, timezone: &str, max_concurrent_runs: usize) {
+    info!(
+        event = "agent.started",
+        version, engine, state_dir, timezone, max_concurrent_runs, "watchbell {version} started"
+    );
+}
+
+/// The Engine was seen and the first plan carried out.
+pub fn agent_ready(jobs: usize, problems: usize) {
+    info!(event = "agent.ready", jobs, problems, "ready with {jobs} jobs and {problems} problems");
+}
+
+/// The agent was asked to stop.
+pub fn agent_stopping(running: usize, grace: Duration) {
+    info!(
+        event = "agent.stopping",
+        running,
+        grace_seconds = grace.as_secs_f64(),
+        "stopping: nothing begins any more, {running} runs may go on for {}",
+        humantime::format_duration(grace)
+    );
+}
+
+/// The last record.
+pub fn agent_stopped(took: Duration) {
+    info!(event = "agent.stopped", duration_seconds = took.as_secs_f64(), "stopped");
+}
+
+/// The Engine answers.
+pub fn engine_connected(host: &str, version: &str) {
+    info!(event = "engine.connected", engine = host, version, "connected to the Engine, version {version}");
+}
+
+/// The Engine does not answer.
+pub fn engine_lost(host: &str, reason: &str) {
+    warn!(event = "engine.lost", engine = host, reason, "the Engine does not answer: the jobs stay as they are");
+}
+
+/// The event stream ended and is begun again; ordinary behind some proxies.
+pub fn event_stream_ended(reason: &str) {
+    debug!(event = "log", reason, "the event stream ended and is begun again");
+}
+
+/// What a record about a job as it is now says.
+#[derive(Debug)]
+struct Registered<'a> {
+    spec: &'a JobSpec,
+    container: Option<&'a str>,
+    next: String,
+}
+
+impl<'a> Registered<'a> {
+    fn new(spec: &'a JobSpec, container: Option<&'a Arc<str>>, next: &[Timestamp]) -> Self {
+        let zone = spec.schedule.zone().time_zone();
+        let next: Vec<String> = next.iter().map(|at| rfc3339(*at, zone)).collect();
+        let next = serde_json::to_string(&next).unwrap_or_default();
+        Self { spec, container: container.map(|it| &**it), next }
+    }
+}
+
+/// `2026-03-29T03:00:00+02:00`.
+pub fn rfc3339(at: Timestamp, zone: &jiff::tz::TimeZone) -> String {
+    let zoned = at.to_zoned(zone.clone());
+    zoned.strftime(if at.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%S%.f%:z" }).to_string()
+}
+
+/// A job came.
+pub fn job_added(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timestamp]) {
+    let it = Registered::new(spec, container, next);
+    info!(
+        event = "job.added",
+        job = %it.spec.id,
+        kind = %it.spec.kind(),
+        schedule = it.spec.schedule.text(),
+        words = %it.spec.schedule.words(),
+        timezone = it.spec.schedule.zone().name(),
+        enabled = it.spec.enabled,
+        next_json = it.next,
+        container = it.container,
+        origin = %it.spec.origin,
+        "{} runs {}", it.spec.id, when(it.spec)
+    );
+}
+
+/// A job changed.
+pub fn job_updated(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timestamp], reason: &str) {
+    let it = Registered::new(spec, container, next);
+    info!(
+        event = "job.updated",
+        job = %it.spec.id,
+        kind = %it.spec.kind(),
+        schedule = it.spec.schedule.text(),
+        words = %it.spec.schedule.words(),
+        timezone = it.spec.schedule.zone().name(),
+        enabled = it.spec.enabled,
+        next_json = it.next,
+        container = it.container,
+        origin = %it.spec.origin,
+        reason,
+        "{}: {reason}", it.spec.id
+    );
+}
+
+fn when(spec: &JobSpec) -> String {
+    if spec.enabled { spec.schedule.words() } else { "never, because it is not enabled".to_owned() }
+}
+
+/// A job went.
+pub fn job_removed(job: &JobId, kind: JobKind, reason: &str) {
+    info!(event = "job.removed", job = %job, kind = %kind, reason, "{job} removed: {reason}");
+}
+
+/// Something is wrong with what was written.
+pub fn problem(it: &Diagnostic) {
+    let job = it.job.as_ref().map(tracing::field::display);
+    let reason = it.reason.as_str();
+    if it.rejects {
+        error!(event = "job.rejected", job, origin = %it.origin, reason, "{}: {reason}", it.origin);
+    } else if it.severity == Severity::Error {
+        error!(event = "config.rejected", job, origin = %it.origin, reason, "{}: {reason}", it.origin);
+    } else {
+        warn!(event = "config.doubtful", job, origin = %it.origin, reason, "{}: {reason}", it.origin);
+    }
+}
+
+/// What every record of one run says.
+#[derive(Debug, Clone)]
+pub struct RunTags {
+    /// The run.
+    pub run: RunId,
+    /// Its job.
+    pub job: JobId,
+    /// The job's kind.
+    pub kind: JobKind,
+    /// Why it began.
+    pub trigger: Trigger,
+    /// The container in which, or as which, it runs.
+    pub container: Option<String>,
+}
+
+/// A run's command was started; `delay` is from the due moment to the first request.
+pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: SignedDuration) {
+    info!(
+        event = "run.started",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        attempt = 1,
+        trigger = tags.trigger.as_str(),
+        occurrence = %occurrence,
+        start_delay_seconds = delay.as_secs_f64(),
+        container = tags.container.as_deref(),
+        "{} started", tags.job
+    );
+}
+
+/// A line that a run printed. `exact` are its bytes in base64, where they are no UTF-8.
+pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Option<&str>) {
+    info!(
+        event = "run.output",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        attempt = 1,
+        container = tags.container.as_deref(),
+        stream,
+        line,
+        line_base64 = exact,
+        "output"
+    );
+}
+
+/// A container that a run made could not be removed.
+pub fn run_leftover(tags: &RunTags, reason: &str) {
+    warn!(
+        event = "run.leftover",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        container = tags.container.as_deref(),
+        reason,
+        "the run's container could not be removed"
+    );
+}
+
+/// The one record of an occurrence.
+pub fn record(it: &RunRecord) {
+    let reason = it.outcome.reason();
+    let outcome = it.outcome.as_str();
+    macro_rules! tell {
+        ($level:ident, $event:literal, $($message:tt)+) => {
+            $level!(
+                event = $event,
+                job = %it.job,
+                kind = %it.kind,
+                run = %it.run,
+                attempt = it.duration.map(|_| 1),
+                trigger = it.trigger.as_str(),
+                occurrence = %it.occurrence,
+                outcome,
+                exit_code = it.outcome.exit_code(),
+                duration_seconds = it.duration.map(|it| it.as_secs_f64()),
+                and_more = (it.and_more > 0).then_some(it.and_more),
+                container = it.container.as_deref(),
+                reason = reason.as_deref(),
+                $($message)+
+            )
+        };
+    }
+    match &it.outcome {
+        Outcome::Skipped { reason } => tell!(warn, "run.skipped", "{} skipped: {reason}", it.job),
+        Outcome::Missed { reason } => tell!(warn, "run.missed", "{} missed: {reason}", it.job),
+        Outcome::Succeeded => tell!(info, "run.finished", "{} succeeded", it.job),
+        Outcome::Failed { exit_code, .. } => {
+            tell!(error, "run.finished", "{} failed with exit code {exit_code}", it.job);
+        }
+        Outcome::Stopped { .. } => tell!(warn, "run.finished", "{} stopped", it.job),
+        Outcome::TimedOut { .. } => tell!(error, "run.finished", "{} took longer than its timeout", it.job),
+        Outcome::NotStarted { error } => tell!(error, "run.finished", "{} could not be started: {error}", it.job),
+        Outcome::Lost { reason } => tell!(error, "run.finished", "{} was lost: {reason}", it.job),
+    }
+}

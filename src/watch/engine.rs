@@ -1,0 +1,227 @@
+//! Keeps the observation of the Engine's containers up to date.
+//!
+//! Events are hints, the list is the truth. Engine's time, list, events since that time; a hint means a new list. The
+//! end of the stream, an event that cannot be decoded and silence all mean: begin again. An Engine that does not
+//! answer leaves the last observation as it is.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use jiff::SignedDuration;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use crate::{
+    docker::{client::Engine, error::EngineError},
+    model::container::Inventory,
+    telemetry::report,
+    time::Clock,
+};
+
+use super::backoff::Backoff;
+
+/// How long the Engine may take to answer a list, before it counts as gone.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// A new subscription and a new list after this long, whatever happened: a connection that something on the way has
+/// silently dropped cannot be told from a quiet one.
+const RESYNC: Duration = Duration::from_secs(60);
+
+/// How long a list that a hint asks for may be put off, so that a burst of hints costs few lists.
+const SPACING: Duration = Duration::from_millis(300);
+
+/// How many lists may come without that spacing after a quiet time: a container that is replaced gives two or three
+/// hints, and each is a change that someone waits to see.
+const AT_ONCE: u32 = 3;
+
+/// The Engine is asked for events from a little before the list: what comes twice costs a list, what is missed costs
+/// a job. Where the Engine does not tell its time, ours may differ by more.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
+const OVERLAP_UNKNOWN_TIME: SignedDuration = SignedDuration::from_secs(120);
+
+/// How the Engine is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// It has not answered yet.
+    Waiting,
+    /// It answers.
+    Connected {
+        /// Its version.
+        version: String,
+    },
+    /// It answered once, and does not now.
+    Lost {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where the observations go.
+#[derive(Debug)]
+pub struct Watcher {
+    /// The Engine.
+    pub engine: Engine,
+    /// The wall clock.
+    pub clock: Clock,
+    /// IDs that the agent's own container may have.
+    pub own_ids: Vec<String>,
+    /// `None` until the first complete list.
+    pub inventory: watch::Sender<Option<Arc<Inventory>>>,
+    /// How the Engine is doing.
+    pub connection: watch::Sender<Connection>,
+}
+
+/// Why a subscription ended.
+enum End {
+    /// It was time for a new one.
+    Resync,
+    /// The stream ended or could not be read; the Engine may well be there.
+    Stream(String),
+}
+
+impl Watcher {
+    /// Observes for ever; dropping the future ends it.
+    pub async fn watch(self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.session(&mut backoff).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            self.lost(&error);
+            sleep(backoff.next(random())).await;
+        }
+    }
+
+    fn lost(&self, error: &EngineError) {
+        let reason = error.to_string();
+        let news = self.connection.send_if_modified(|connection| {
+            let news = !matches!(connection, Connection::Lost { .. });
+            *connection = Connection::Lost { reason: reason.clone() };
+            news
+        });
+        if news {
+            report::engine_lost(self.engine.host(), &reason);
+        }
+    }
+
+    /// One time of being connected; ends with the first call that fails.
+    async fn session(&self, backoff: &mut Backoff) -> Result<std::convert::Infallible, EngineError> {
+        let facts = limited(self.engine.facts()).await?;
+        let (ahead, overlap) = match facts.time {
+            Some(time) => (time.duration_since(self.clock.now()), OVERLAP),
+            None => (SignedDuration::ZERO, OVERLAP_UNKNOWN_TIME),
+        };
+        loop {
+            let since = self.clock.now() + ahead - overlap;
+            self.list().await?;
+            let connected = Connection::Connected { version: facts.version.clone() };
+            if self.connection.send_if_modified(|it| std::mem::replace(it, connected.clone()) != connected) {
+                report::engine_connected(self.engine.host(), &facts.version);
+            }
+            let began = Instant::now();
+            match self.subscription(since).await? {
+                End::Resync => backoff.reset(),
+                End::Stream(reason) => {
+                    if began.elapsed() > RESYNC / 2 {
+                        backoff.reset();
+                    }
+                    report::event_stream_ended(&reason);
+                    sleep(backoff.next(random())).await;
+                }
+            }
+        }
+    }
+
+    /// Follows the events; lists whenever one says that it is worth its while.
+    async fn subscription(&self, since: jiff::Timestamp) -> Result<End, EngineError> {
+        let mut hints = Box::pin(self.engine.hints(since)?);
+        let resync = Instant::now() + RESYNC;
+        let mut spacing = Spacing::new(Instant::now());
+        let mut wanted = false;
+        loop {
+            tokio::select! {
+                hint = hints.next() => match hint {
+                    Some(Ok(())) => wanted = true,
+                    Some(Err(error)) => return Ok(End::Stream(error.to_string())),
+                    None => return Ok(End::Stream("the stream ended".to_owned())),
+                },
+                () = sleep_until(spacing.next_at()), if wanted => {
+                    wanted = false;
+                    spacing.take(Instant::now());
+                    self.list().await?;
+                }
+                () = sleep_until(resync) => return Ok(End::Resync),
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<(), EngineError> {
+        let inventory = limited(self.engine.inventory(&self.own_ids)).await?;
+        self.inventory.send_if_modified(|last| {
+            let news = last.as_deref() != Some(&inventory);
+            if news {
+                *last = Some(Arc::new(inventory));
+            }
+            news
+        });
+        Ok(())
+    }
+}
+
+async fn limited<T>(call: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
+    timeout(LIST_LIMIT, call).await.unwrap_or(Err(EngineError::TimedOut))
+}
+
+/// A number in 0..1; it only has to differ between agents.
+#[expect(clippy::cast_precision_loss, reason = "the last bits do not matter")]
+fn random() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+}
+
+/// How soon the next list may be: [`AT_ONCE`] of them at once after a quiet time, then one each [`SPACING`].
+#[derive(Debug)]
+struct Spacing {
+    /// When the allowance would be whole again, had nothing been taken.
+    whole_at: Instant,
+}
+
+impl Spacing {
+    fn new(now: Instant) -> Self {
+        Self { whole_at: now }
+    }
+
+    fn next_at(&self) -> Instant {
+        self.whole_at.checked_sub(SPACING * (AT_ONCE - 1)).unwrap_or(self.whole_at)
+    }
+
+    fn take(&mut self, now: Instant) {
+        self.whole_at = self.whole_at.max(now) + SPACING;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_spaced_and_what_comes_alone_is_not() {
+        let start = Instant::now() + Duration::from_secs(3600);
+        let mut spacing = Spacing::new(start);
+        let mut at = Vec::new();
+        for _ in 0..6 {
+            let when = spacing.next_at().max(start);
+            spacing.take(when);
+            at.push((when - start).as_millis());
+        }
+        assert_eq!(at, [0, 0, 0, 300, 600, 900]);
+        let later = start + Duration::from_secs(10);
+        assert!(spacing.next_at() <= later, "after a quiet time at once again");
+    }
+}

@@ -1,0 +1,5 @@
+//! What observes: keeps an up-to-date observation of the Engine on a channel.
+
+pub mod backoff;
+pub mod engine;
+pub mod identity;
