@@ -47,7 +47,10 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => {
-            report::problem(&Diagnostic::error(Origin::Default, format!("signals cannot be handled: {error}")));
+            report::problem(&Diagnostic::error(
+                Origin::Default,
+                format!("signals cannot be handled: {error}"),
+            ));
             sink.flush(FLUSH_LIMIT).await;
             return ExitCode::FAILURE;
         }
@@ -76,7 +79,10 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
     let mut tasks = JoinSet::new();
     tasks.spawn(children.clone().reap_orphans());
     tasks.spawn(ignore_hangups(hangup));
-    tasks.spawn(Watcher { engine: engine.clone(), clock: Clock::System, own_ids: own_ids(), inventory, connection }.watch());
+    tasks.spawn(
+        Watcher { engine: engine.clone(), clock: Clock::System, own_ids: own_ids(), inventory, connection }
+            .watch(),
+    );
     if let Some(listener) = listener {
         tasks.spawn(socket::serve(listener, health::routes(Health { agent: handle, connection: connected })));
     }

@@ -70,8 +70,13 @@ pub enum Change {
 
 /// The steps from `catalog` to `desired`: first what goes, then what changes, then what comes.
 pub fn plan(catalog: &Catalog, desired: &Desired) -> Vec<Change> {
-    let mut changes: Vec<Change> =
-        catalog.jobs.keys().filter(|id| !desired.jobs.contains_key(id)).cloned().map(Change::Remove).collect();
+    let mut changes: Vec<Change> = catalog
+        .jobs
+        .keys()
+        .filter(|id| !desired.jobs.contains_key(id))
+        .cloned()
+        .map(Change::Remove)
+        .collect();
     let mut added = Vec::new();
     for (id, DesiredJob { spec, candidates }) in &desired.jobs {
         let Some(entry) = catalog.jobs.get(id) else {
@@ -179,7 +184,8 @@ mod tests {
     }
 
     fn any_desired() -> impl Strategy<Value = Desired> {
-        let job = ("[a-d]", "@hourly|@daily", "x|y", prop::collection::btree_map(0u8..4, any::<bool>(), 0..4));
+        let job =
+            ("[a-d]", "@hourly|@daily", "x|y", prop::collection::btree_map(0u8..4, any::<bool>(), 0..4));
         prop::collection::vec(job, 0..5).prop_map(|jobs| {
             let jobs = jobs.into_iter().map(|(id, schedule, command, containers)| {
                 let candidates = containers.into_iter().map(|(id, running)| candidate(id, running)).collect();
@@ -248,6 +254,8 @@ mod tests {
         let catalog = applied(Catalog::default(), &desired(vec![candidate(1, true)]));
         let stopped = desired(vec![candidate(1, false)]);
         let changes = plan(&catalog, &stopped);
-        assert!(matches!(&changes[..], [Change::Place { moved: false, holder: Some(it), .. }] if !it.running));
+        assert!(
+            matches!(&changes[..], [Change::Place { moved: false, holder: Some(it), .. }] if !it.running)
+        );
     }
 }

@@ -62,7 +62,8 @@ mod tests {
     async fn stages(signals_at: &[u64]) -> Vec<(Stage, u128)> {
         let (sender, mut stage) = watch::channel(Stage::Run);
         let start = Instant::now();
-        let mut at = signals_at.iter().map(|ms| start + Duration::from_millis(*ms)).collect::<Vec<_>>().into_iter();
+        let mut at =
+            signals_at.iter().map(|ms| start + Duration::from_millis(*ms)).collect::<Vec<_>>().into_iter();
         let signals = async || match at.next() {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
@@ -81,7 +82,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_stages_follow_each_other_within_two_seconds_after_the_grace() {
         let seen = stages(&[100]).await;
-        assert_eq!(seen, [(Stage::Drain, 100), (Stage::Stop, 8100), (Stage::Kill, 9100), (Stage::Leave, 9800)]);
+        assert_eq!(
+            seen,
+            [(Stage::Drain, 100), (Stage::Stop, 8100), (Stage::Kill, 9100), (Stage::Leave, 9800)]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,6 @@
 //! The one task that owns the state: feeds it what happens, and carries its effects out.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -280,7 +276,9 @@ async fn remove(engine: Engine, container: String, tags: RunTags) {
     loop {
         match engine.remove_container(&container).await {
             Ok(()) => return,
-            Err(error) if attempt == REMOVE_ATTEMPTS => return report::run_leftover(&tags, &error.to_string()),
+            Err(error) if attempt == REMOVE_ATTEMPTS => {
+                return report::run_leftover(&tags, &error.to_string());
+            }
             Err(_) => sleep(Duration::from_secs(attempt.into())).await,
         }
         attempt += 1;

@@ -250,7 +250,9 @@ mod tests {
         it.offer(ticket("a", 1), Overlap::Skip, T0);
         started(&mut it);
         let later = "1970-01-01T00:00:35Z".parse().unwrap();
-        let Decision::Skipped { reason, .. } = it.offer(ticket("a", 2), Overlap::Skip, later) else { panic!() };
+        let Decision::Skipped { reason, .. } = it.offer(ticket("a", 2), Overlap::Skip, later) else {
+            panic!()
+        };
         assert_eq!(reason, "run 0001 of a is still running after 35s");
         end(&mut it, "a", 1);
         assert_eq!(it.offer(ticket("a", 3), Overlap::Skip, T0), Decision::InLine);
@@ -273,9 +275,15 @@ mod tests {
         let mut it = Admission::new(NonZeroUsize::MAX);
         it.offer(ticket("a", 1), Overlap::Replace, T0);
         started(&mut it);
-        let Decision::Replaces { stop, instead_of: None } = it.offer(ticket("a", 2), Overlap::Replace, T0) else { panic!() };
+        let Decision::Replaces { stop, instead_of: None } = it.offer(ticket("a", 2), Overlap::Replace, T0)
+        else {
+            panic!()
+        };
         assert_eq!(stop, [RunId("0001".into())]);
-        let Decision::Replaces { instead_of: Some(old), .. } = it.offer(ticket("a", 3), Overlap::Replace, T0) else { panic!() };
+        let Decision::Replaces { instead_of: Some(old), .. } = it.offer(ticket("a", 3), Overlap::Replace, T0)
+        else {
+            panic!()
+        };
         assert_eq!(old.run, RunId("0002".into()));
         end(&mut it, "a", 1);
         assert_eq!(started(&mut it), [3]);
@@ -288,7 +296,11 @@ mod tests {
         started(&mut it);
         it.offer(ticket("a", 2), Overlap::Replace, T0);
         it.offer(ticket("c", 3), Overlap::Skip, T0);
-        let Decision::Replaces { stop, instead_of: Some(old) } = it.offer(ticket("a", 4), Overlap::Replace, T0) else { panic!() };
+        let Decision::Replaces { stop, instead_of: Some(old) } =
+            it.offer(ticket("a", 4), Overlap::Replace, T0)
+        else {
+            panic!()
+        };
         assert_eq!((stop, old.run), (vec![], RunId("0002".into())));
         end(&mut it, "b", 1);
         assert_eq!(started(&mut it), [4], "in the old one's place");

@@ -170,7 +170,8 @@ impl State {
         match change {
             Change::Remove(job) => {
                 self.timetable.remove(&job);
-                let rejected = desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
+                let rejected =
+                    desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
                 let reason = if rejected {
                     "its definition is no longer right: see job.rejected"
                 } else {
@@ -336,11 +337,14 @@ fn record(ticket: &Ticket, container: Option<String>, outcome: Outcome) -> Effec
 }
 
 fn missed_record(ticket: &Ticket, missed: Missed) -> Effect {
-    let reason = "its moment passed while the agent could not act: the machine slept, the clock was set or the \
+    let reason =
+        "its moment passed while the agent could not act: the machine slept, the clock was set or the \
                   agent was held up"
-        .to_owned();
+            .to_owned();
     match record(ticket, None, Outcome::Missed { reason }) {
-        Effect::Tell(Told::Record(it)) => Effect::Tell(Told::Record(RunRecord { and_more: missed.count - 1, ..it })),
+        Effect::Tell(Told::Record(it)) => {
+            Effect::Tell(Told::Record(RunRecord { and_more: missed.count - 1, ..it }))
+        }
         other => other,
     }
 }

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn jobs_come_in_order_of_time_and_then_of_name() {
-        let mut it = timetable(&[("b", "* * * * *"), ("a", "* * * * *"), ("c", "@every 30s")], "2026-01-01T00:00:10Z");
+        let mut it =
+            timetable(&[("b", "* * * * *"), ("a", "* * * * *"), ("c", "@every 30s")], "2026-01-01T00:00:10Z");
         let mut order = Vec::new();
         while let Some(due) = it.pop(at("2026-01-01T00:01:00Z")) {
             order.push(format!("{} {}", due.job, due.occurrence.unwrap()));

@@ -161,8 +161,11 @@ mod tests {
     fn every_setting_has_its_flag_and_every_flag_its_setting() {
         let cli = Cli::command();
         let daemon = cli.find_subcommand("daemon").unwrap();
-        let mut flags: Vec<String> =
-            daemon.get_arguments().filter_map(|it| it.get_long().map(str::to_owned)).filter(|it| it != "set").collect();
+        let mut flags: Vec<String> = daemon
+            .get_arguments()
+            .filter_map(|it| it.get_long().map(str::to_owned))
+            .filter(|it| it != "set")
+            .collect();
         let mut settings: Vec<String> = SETTINGS.iter().map(|it| it.name.to_owned()).collect();
         flags.sort();
         settings.sort();
@@ -178,7 +181,8 @@ mod tests {
             allow_from_labels: Some("x".into()),
             ..SettingFlags::default()
         };
-        let mut named: Vec<String> = all.settings().into_iter().map(|it| it.key).chain(["config".to_owned()]).collect();
+        let mut named: Vec<String> =
+            all.settings().into_iter().map(|it| it.key).chain(["config".to_owned()]).collect();
         named.sort();
         assert_eq!(named, settings, "what is typed arrives");
     }

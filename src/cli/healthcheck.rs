@@ -26,7 +26,13 @@ pub async fn run(state_dir: &Path, output: Output) -> ExitCode {
         Output::Json => println!("{}", serde_json::to_string(&report).unwrap_or_default()),
         Output::Text => println!(
             "{}: agent {}, engine {}, {} jobs, {} running, {} waiting, {} problems",
-            report.status, report.agent, report.engine, report.jobs, report.running, report.waiting, report.problems
+            report.status,
+            report.agent,
+            report.engine,
+            report.jobs,
+            report.running,
+            report.waiting,
+            report.problems
         ),
     }
     if report.status == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -50,11 +50,14 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
                     let line = 1 + good.filter(|b| **b == b'\n').count();
                     let line = u32::try_from(line).unwrap_or(u32::MAX);
                     let origin = Origin::File { path: path.into(), line };
-                    diagnostics.push(Diagnostic::error(origin, "the line is not UTF-8: save the file as UTF-8"));
+                    diagnostics
+                        .push(Diagnostic::error(origin, "the line is not UTF-8: save the file as UTF-8"));
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
-            Err(error) => diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}"))),
+            Err(error) => {
+                diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}")))
+            }
         }
     }
     let ours = settings_of(environment);
@@ -65,7 +68,9 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
             Err(reason) => diagnostics.push(Diagnostic::error(Origin::Flag("--set".into()), reason)),
         }
     }
-    overrides.extend(env::from_environment(environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
+    overrides.extend(env::from_environment(
+        environment.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+    ));
     let (settings, found): (Settings, _) = global::settle(&file.global, &flags.settings(), &ours, &variable);
     diagnostics.extend(file.broken.iter().cloned());
     diagnostics.extend(found);
@@ -88,7 +93,11 @@ fn settings_of(environment: &Environment) -> Vec<RawSetting> {
 }
 
 /// The files to read, in order, and who named them.
-fn paths(flags: &SettingFlags, environment: &Environment, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, Origin)> {
+fn paths(
+    flags: &SettingFlags,
+    environment: &Environment,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<(String, Origin)> {
     let (named, origin): (Vec<String>, _) = match environment.get("WATCHBELL_CONFIG") {
         Some(text) => (
             text.lines().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
@@ -112,7 +121,9 @@ fn paths(flags: &SettingFlags, environment: &Environment, diagnostics: &mut Vec<
                 inside.sort();
                 files.extend(inside.into_iter().map(|path| (path, origin.clone())));
             }
-            Err(error) => diagnostics.push(Diagnostic::error(origin.clone(), format!("{path} cannot be read: {error}"))),
+            Err(error) => {
+                diagnostics.push(Diagnostic::error(origin.clone(), format!("{path} cannot be read: {error}")))
+            }
         }
     }
     files

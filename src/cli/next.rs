@@ -58,7 +58,11 @@ fn occurrences(
     now: Timestamp,
 ) -> Result<(Schedule, Vec<Timestamp>), Failure> {
     let usage = |reason: String| Failure { reason, code: USAGE };
-    let flags = SettingFlags { config: args.config.clone(), timezone: args.timezone.clone(), ..SettingFlags::default() };
+    let flags = SettingFlags {
+        config: args.config.clone(),
+        timezone: args.timezone.clone(),
+        ..SettingFlags::default()
+    };
     let loaded = load::load(&flags, environment);
     let zone = match &args.timezone {
         Some(name) => Zone::parse(name).map_err(|error| usage(format!("--timezone: {error}")))?,
@@ -89,9 +93,9 @@ fn moment(text: &str, zone: &Zone) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let local: civil::DateTime = text
-        .parse()
-        .map_err(|_| format!("\"{text}\" is no time: write 2026-03-29T00:00:00 or 2026-03-29T00:00:00+01:00"))?;
+    let local: civil::DateTime = text.parse().map_err(|_| {
+        format!("\"{text}\" is no time: write 2026-03-29T00:00:00 or 2026-03-29T00:00:00+01:00")
+    })?;
     let zoned = local.to_zoned(zone.time_zone().clone()).map_err(|error| error.to_string())?;
     Ok(zoned.timestamp())
 }

@@ -47,9 +47,9 @@ impl From<Client> for EngineError {
             Client::DockerStreamError { error } => Self::Refused { status: 500, message: error },
             Client::RequestTimeoutError => Self::TimedOut,
             Client::SocketNotFoundError(path) => Self::Unreachable(format!("{path} does not exist")),
-            Client::IOError { .. }
-            | Client::HyperResponseError { .. }
-            | Client::HyperLegacyError { .. } => Self::Unreachable(innermost(&error)),
+            Client::IOError { .. } | Client::HyperResponseError { .. } | Client::HyperLegacyError { .. } => {
+                Self::Unreachable(innermost(&error))
+            }
             other => Self::Malformed(other.to_string()),
         }
     }

@@ -52,7 +52,8 @@ impl Engine {
 
     /// Starts it and gives its output as it comes. It goes on when the output is dropped.
     pub async fn start_exec(&self, id: &str) -> Result<Output, EngineError> {
-        let options = StartExecOptions { output_capacity: Some(READ_CAPACITY), ..StartExecOptions::default() };
+        let options =
+            StartExecOptions { output_capacity: Some(READ_CAPACITY), ..StartExecOptions::default() };
         match self.docker()?.start_exec(id, Some(options)).await? {
             StartExecResults::Attached { output: stream, .. } => Ok(output(stream)),
             StartExecResults::Detached => {
@@ -64,6 +65,10 @@ impl Engine {
     /// Asks where it stands.
     pub async fn inspect_exec(&self, id: &str) -> Result<ExecState, EngineError> {
         let answer = self.docker()?.inspect_exec(id).await?;
-        Ok(if answer.running.unwrap_or(false) { ExecState::Running } else { ExecState::Ended(answer.exit_code) })
+        Ok(if answer.running.unwrap_or(false) {
+            ExecState::Running
+        } else {
+            ExecState::Ended(answer.exit_code)
+        })
     }
 }

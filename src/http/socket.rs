@@ -21,7 +21,9 @@ pub fn path(state_dir: &Path) -> PathBuf {
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another agent answers there.
-    #[error("another agent runs with this state directory: stop it, or give this one another with --state-dir")]
+    #[error(
+        "another agent runs with this state directory: stop it, or give this one another with --state-dir"
+    )]
     InUse,
     /// The directory or the socket could not be made.
     #[error("{operation} {path}: {source}")]
@@ -51,11 +53,14 @@ pub async fn bind(state_dir: &Path) -> Result<UnixListener, SocketError> {
         return Err(SocketError::InUse);
     }
     match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("removing", &path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("removing", &path)(error));
+        }
         _ => {}
     }
     let listener = UnixListener::bind(&path).map_err(failed("listening on", &path))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed("restricting", &path))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .map_err(failed("restricting", &path))?;
     Ok(listener)
 }
 

@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn no_text_makes_it_panic() {
-        for text in ["18446744073709551615s 1000000000ns", "999999999999w 999999999999w", "", "s", "1é", "5M"] {
+        for text in ["18446744073709551615s 1000000000ns", "999999999999w 999999999999w", "", "s", "1é", "5M"]
+        {
             assert!(parse(text).is_err() || text.starts_with("9999"), "{text}");
         }
         assert_eq!(parse(" 1h 30m "), Ok(Duration::from_secs(5400)));

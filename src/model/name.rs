@@ -21,7 +21,9 @@ pub enum NameError {
     #[error("the job name \"{0}\" is longer than {NAME_LIMIT} characters")]
     TooLong(String),
     /// A character that cannot be part of a name.
-    #[error("the job name \"{name}\" contains {character:?}; a name has only letters, digits, \"_\" and \"-\"")]
+    #[error(
+        "the job name \"{name}\" contains {character:?}; a name has only letters, digits, \"_\" and \"-\""
+    )]
     Character {
         /// The name as written.
         name: String,

@@ -111,7 +111,9 @@ impl Outcome {
             Self::TimedOut { still_running } => still_running.then(|| STILL.to_owned()),
             Self::Stopped { by, still_running: false } => Some(by.as_str().to_owned()),
             Self::Stopped { by, still_running: true } => Some(format!("{}; {STILL}", by.as_str())),
-            Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => Some(reason.clone()),
+            Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => {
+                Some(reason.clone())
+            }
             Self::NotStarted { error } => Some(error.clone()),
         }
     }

@@ -127,7 +127,9 @@ impl Exec<'_> {
         let mut outage = None;
         loop {
             match self.engine.inspect_exec(self.id).await {
-                Ok(ExecState::Ended(Some(code))) => return ended(life.interrupts.ending(), code, meaning(code)),
+                Ok(ExecState::Ended(Some(code))) => {
+                    return ended(life.interrupts.ending(), code, meaning(code));
+                }
                 Ok(ExecState::Ended(None)) => {
                     let since = *code_missing.get_or_insert_with(Instant::now);
                     if since.elapsed() > CODE_LIMIT {
@@ -136,7 +138,9 @@ impl Exec<'_> {
                 }
                 Ok(ExecState::Running) => (code_missing, outage) = (None, None),
                 Err(error) if error.is_not_found() => {
-                    return lost("the Engine no longer knows the command: it was restarted, or the container was removed");
+                    return lost(
+                        "the Engine no longer knows the command: it was restarted, or the container was removed",
+                    );
                 }
                 Err(error) => {
                     let since = *outage.get_or_insert_with(Instant::now);

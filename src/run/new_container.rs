@@ -45,7 +45,8 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     };
     let began = Instant::now();
     let started = async {
-        let output = engine.attach_container(&id).await.map_err(|error| not_started("attaching to", &error, spec))?;
+        let output =
+            engine.attach_container(&id).await.map_err(|error| not_started("attaching to", &error, spec))?;
         engine.start_container(&id).await.map_err(|error| not_started("starting", &error, spec))?;
         Ok(output)
     };

@@ -44,7 +44,10 @@ impl Children {
     pub fn spawn(&self, command: &mut Command) -> io::Result<OwnChild> {
         let mut own = self.lock();
         let child = command.spawn()?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(|| io::Error::other("no process ID"))?;
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .ok_or_else(|| io::Error::other("no process ID"))?;
         own.insert(pid);
         Ok(OwnChild { child, pid, children: self.clone() })
     }

@@ -51,8 +51,10 @@ pub enum Target {
 /// Reads the argument of one `--set`.
 pub fn parse_set(argument: &str) -> Result<Override, String> {
     let form = "write --set JOB.PARAMETER=VALUE";
-    let (left, value) = argument.split_once('=').ok_or_else(|| format!("\"{argument}\" has no \"=\": {form}"))?;
-    let (job, parameter) = left.rsplit_once('.').ok_or_else(|| format!("\"{left}\" names no parameter: {form}"))?;
+    let (left, value) =
+        argument.split_once('=').ok_or_else(|| format!("\"{argument}\" has no \"=\": {form}"))?;
+    let (job, parameter) =
+        left.rsplit_once('.').ok_or_else(|| format!("\"{left}\" names no parameter: {form}"))?;
     let job = JobId::parse(job).map_err(|error| format!("{error}: {form}"))?;
     Ok(Override {
         target: Target::Exact { job, parameter: parameter.to_owned() },
@@ -106,7 +108,11 @@ pub fn layers(
                 Some(found) => found,
                 None => {
                     if complete {
-                        diagnostics.push(unmatched(it, "it names no job and parameter that there are", near(joined, &names)));
+                        diagnostics.push(unmatched(
+                            it,
+                            "it names no job and parameter that there are",
+                            near(joined, &names),
+                        ));
                     }
                     continue;
                 }
@@ -146,12 +152,14 @@ fn split<'a>(joined: &str, names: &BTreeMap<String, Vec<&'a JobId>>) -> Option<(
 }
 
 fn near(joined: &str, names: &BTreeMap<String, Vec<&JobId>>) -> Option<String> {
-    let parameters: BTreeSet<String> = params::PARAMS.iter().map(|param| environment_name(param.name)).collect();
+    let parameters: BTreeSet<String> =
+        params::PARAMS.iter().map(|param| environment_name(param.name)).collect();
     let (job, parameter) = parameters.iter().find_map(|parameter| {
         let job = joined.strip_suffix(parameter.as_str())?.strip_suffix('_')?;
         Some((job.to_ascii_lowercase(), parameter))
     })?;
-    let lower: BTreeMap<String, &String> = names.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
+    let lower: BTreeMap<String, &String> =
+        names.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
     let best = nearest(&job, lower.keys().map(String::as_str))?;
     Some(format!("did you mean \"{PREFIX}{JOB}{}_{parameter}\"?", lower[best]))
 }
@@ -169,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_variable_finds_the_job_with_the_longest_identity() {
-        let (layers, diagnostics) = run(&[("WATCHBELL_JOB_SHOP_WEB_SYNC_GRACE_PERIOD", "5s")], &["shop.web.sync", "shop"]);
+        let (layers, diagnostics) =
+            run(&[("WATCHBELL_JOB_SHOP_WEB_SYNC_GRACE_PERIOD", "5s")], &["shop.web.sync", "shop"]);
         assert_eq!(diagnostics, Vec::<String>::new());
         assert!(layers[&JobId::plain("shop.web.sync")].get("grace-period").is_some());
     }
@@ -180,15 +189,23 @@ mod tests {
             &[("WATCHBELL_JOB_WEB_SNYC_SCHEDULE", "@daily"), ("WATCHBELL_JOB_WEB_SYNC_SHEDULE", "@daily")],
             &["web.sync"],
         );
-        assert!(diagnostics[0].contains("did you mean \"WATCHBELL_JOB_WEB_SYNC_SCHEDULE\"?"), "{diagnostics:?}");
-        assert!(diagnostics[1].contains("unknown parameter \"shedule\": did you mean \"schedule\"?"), "{diagnostics:?}");
+        assert!(
+            diagnostics[0].contains("did you mean \"WATCHBELL_JOB_WEB_SYNC_SCHEDULE\"?"),
+            "{diagnostics:?}"
+        );
+        assert!(
+            diagnostics[1].contains("unknown parameter \"shedule\": did you mean \"schedule\"?"),
+            "{diagnostics:?}"
+        );
     }
 
     #[test]
     fn a_set_flag_is_split_at_the_first_equals_sign_and_the_last_dot() {
         let set = parse_set("shop.web.sync.command=echo a=b.c").unwrap();
         assert_eq!(&*set.value, "echo a=b.c");
-        assert!(matches!(set.target, Target::Exact { job, parameter } if job.as_str() == "shop.web.sync" && parameter == "command"));
+        assert!(
+            matches!(set.target, Target::Exact { job, parameter } if job.as_str() == "shop.web.sync" && parameter == "command")
+        );
         assert!(parse_set("sync.command").is_err() && parse_set("command=x").is_err());
     }
 }

@@ -129,7 +129,10 @@ pub fn settle(
         match find(&raw.key) {
             Some(setting) if !setting.in_file => diagnostics.push(Diagnostic::error(
                 raw.origin.clone(),
-                format!("\"{}\" says where the file is and cannot stand in it: use a flag or the environment", setting.name),
+                format!(
+                    "\"{}\" says where the file is and cannot stand in it: use a flag or the environment",
+                    setting.name
+                ),
             )),
             Some(setting) => {
                 if let Some(before) = values.insert(setting.name, raw) {
@@ -148,7 +151,8 @@ pub fn settle(
                 values.insert(setting.name, raw);
             }
             // A variable that means nothing harms nobody: it is told of, and the agent starts.
-            None => diagnostics.push(Diagnostic { severity: crate::model::diagnostic::Severity::Warning, ..unknown(raw) }),
+            None => diagnostics
+                .push(Diagnostic { severity: crate::model::diagnostic::Severity::Warning, ..unknown(raw) }),
         }
     }
     let mut settle = Settle { values, diagnostics };
@@ -161,7 +165,9 @@ pub fn settle(
             })
             .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
         state_dir: settle
-            .value("state-dir", |text| if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) })
+            .value("state-dir", |text| {
+                if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) }
+            })
             .unwrap_or_else(|| "/var/lib/watchbell".into()),
         timezone: settle
             .value("timezone", |text| Zone::parse(text).map_err(|error| error.to_string()))
@@ -262,7 +268,9 @@ fn check_host(host: &str) -> Result<(), String> {
         Some((scheme @ ("https" | "ssh" | "npipe" | "fd"), _)) => {
             Err(format!("{scheme}:// is not supported: use unix:// or tcp://"))
         }
-        _ => Err(format!("\"{host}\" is no address of an Engine: write unix:///var/run/docker.sock or tcp://host:2375")),
+        _ => Err(format!(
+            "\"{host}\" is no address of an Engine: write unix:///var/run/docker.sock or tcp://host:2375"
+        )),
     }
 }
 
@@ -295,10 +303,18 @@ mod tests {
             &|name| (name == "TZ").then(|| "Mars/Base".to_owned()),
         );
         let found: Vec<_> = found.iter().map(|it| format!("{}: {}", it.origin, it.reason)).collect();
-        assert!(found[0].starts_with("c.ini:3: ") && found[0].contains("did you mean \"max-concurrent-runs\"?"));
-        assert!(found[1].contains("WATCHBELL_LOG_LEVLE") && found[1].contains("WATCHBELL_LOG_LEVEL\"?"), "{found:?}");
+        assert!(
+            found[0].starts_with("c.ini:3: ") && found[0].contains("did you mean \"max-concurrent-runs\"?")
+        );
+        assert!(
+            found[1].contains("WATCHBELL_LOG_LEVLE") && found[1].contains("WATCHBELL_LOG_LEVEL\"?"),
+            "{found:?}"
+        );
         assert!(found.iter().any(|it| it.starts_with("environment TZ: ")), "{found:?}");
-        assert!(found.iter().any(|it| it.contains("--log-format") && it.contains("did you mean \"json\"?")), "{found:?}");
+        assert!(
+            found.iter().any(|it| it.contains("--log-format") && it.contains("did you mean \"json\"?")),
+            "{found:?}"
+        );
     }
 
     #[test]

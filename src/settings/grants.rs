@@ -84,7 +84,9 @@ impl Grants {
             .into_iter()
             .filter(|(grant, _)| !self.0.contains(grant))
             .map(|(grant, what)| {
-                format!("a label may not ask for {what}: the operator can allow it with allow-from-labels={grant}")
+                format!(
+                    "a label may not ask for {what}: the operator can allow it with allow-from-labels={grant}"
+                )
             })
             .collect()
     }

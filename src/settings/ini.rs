@@ -96,7 +96,9 @@ impl Reader<'_> {
                 let reason = reason.strip_prefix("INI syntax error: ").unwrap_or(&reason);
                 self.ini.broken.push(Diagnostic::error(
                     origin,
-                    format!("{reason}: a line is [section], key = value, or a comment that begins with # or ;"),
+                    format!(
+                        "{reason}: a line is [section], key = value, or a comment that begins with # or ;"
+                    ),
                 ));
             }
         }
@@ -108,7 +110,8 @@ impl Reader<'_> {
             Some((word, name)) => (params::spelling(word), Some(name.trim())),
             None => (params::spelling(header.trim()), None),
         };
-        let name = name.map(|name| name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(name));
+        let name =
+            name.map(|name| name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(name));
         self.section = match (word.as_str(), name) {
             ("global", None) => Section::Global,
             ("job-defaults", None) => Section::Defaults(None),
@@ -122,7 +125,12 @@ impl Reader<'_> {
         };
     }
 
-    fn job_section(&mut self, word: &str, name: Option<&str>, origin: &Origin) -> Result<Section, Diagnostic> {
+    fn job_section(
+        &mut self,
+        word: &str,
+        name: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Section, Diagnostic> {
         let known: Vec<String> = JobKind::SUPPORTED
             .iter()
             .flat_map(|kind| [format!("job-{kind}"), format!("job-defaults-{kind}")])
@@ -132,10 +140,16 @@ impl Reader<'_> {
             let hint = did_you_mean(word, known.iter().map(String::as_str)).unwrap_or_else(|| {
                 "the sections are [global], [job-defaults], [job-defaults-<kind>] and [job-<kind> \"name\"]".to_owned()
             });
-            Diagnostic::error(origin.clone(), format!("unknown section \"{word}\", and its lines have no effect: {hint}"))
+            Diagnostic::error(
+                origin.clone(),
+                format!("unknown section \"{word}\", and its lines have no effect: {hint}"),
+            )
         };
         if word == "notify" {
-            return Err(Diagnostic::error(origin.clone(), "notification channels are not yet supported: remove the section"));
+            return Err(Diagnostic::error(
+                origin.clone(),
+                "notification channels are not yet supported: remove the section",
+            ));
         }
         let kind_of = |text: &str| JobKind::parse(text).ok_or_else(unknown);
         if let Some(kind) = word.strip_prefix("job-defaults-") {
@@ -143,14 +157,25 @@ impl Reader<'_> {
         }
         let kind = kind_of(word.strip_prefix("job-").ok_or_else(unknown)?)?;
         let Some(name) = name.filter(|name| !name.is_empty()) else {
-            return Err(Diagnostic::error(origin.clone(), format!("the section needs the job's name: [{word} \"name\"]")));
+            return Err(Diagnostic::error(
+                origin.clone(),
+                format!("the section needs the job's name: [{word} \"name\"]"),
+            ));
         };
         let id = JobId::parse(name).map_err(|error| Diagnostic::error(origin.clone(), error.to_string()))?;
         if !JobKind::SUPPORTED.contains(&kind) {
-            return Err(Diagnostic::rejects(&id, origin.clone(), format!("jobs of kind {kind} are not yet supported")));
+            return Err(Diagnostic::rejects(
+                &id,
+                origin.clone(),
+                format!("jobs of kind {kind} are not yet supported"),
+            ));
         }
         if let Some(before) = self.ini.jobs.get(&id) {
-            return Err(Diagnostic::rejects(&id, origin.clone(), format!("the job is also defined at {}", before.origin)));
+            return Err(Diagnostic::rejects(
+                &id,
+                origin.clone(),
+                format!("the job is also defined at {}", before.origin),
+            ));
         }
         let job = FileJob { kind, layer: JobLayer::default(), origin: origin.clone() };
         self.ini.jobs.insert(id.clone(), job);
@@ -180,7 +205,9 @@ impl Reader<'_> {
                 self.ini.broken.push(Diagnostic::error(origin, reason));
                 return;
             }
-            Section::Global => return self.ini.global.push(RawSetting { key: key.to_owned(), value, origin }),
+            Section::Global => {
+                return self.ini.global.push(RawSetting { key: key.to_owned(), value, origin });
+            }
             Section::Defaults(None) => (&mut self.ini.defaults, None),
             Section::Defaults(Some(kind)) => (self.ini.kind_defaults.entry(*kind).or_default(), Some(*kind)),
             Section::Job(id, kind) => match self.ini.jobs.get_mut(id) {
@@ -205,7 +232,8 @@ impl Reader<'_> {
             Ok(param) => {
                 let written = Written { text: Text::One(value.into()), origin: origin.clone() };
                 if let Some(before) = layer.set(param, written) {
-                    let reason = format!("the parameter \"{}\" is also given at {}", param.name, before.origin);
+                    let reason =
+                        format!("the parameter \"{}\" is also given at {}", param.name, before.origin);
                     reject(&mut self.ini, origin, reason);
                 }
             }
@@ -231,7 +259,8 @@ fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<S
             out.push('$');
             rest = after;
         } else if let Some(inside) = tail.strip_prefix('{') {
-            let end = inside.find('}').ok_or("\"${\" is not closed: write ${NAME}, or $${ for the text itself")?;
+            let end =
+                inside.find('}').ok_or("\"${\" is not closed: write ${NAME}, or $${ for the text itself")?;
             let (name, default) = match inside[..end].split_once(":-") {
                 Some((name, default)) => (name, Some(default)),
                 None => (&inside[..end], None),
@@ -291,7 +320,8 @@ mod tests {
 
     #[test]
     fn comment_characters_inside_a_value_stay() {
-        let ini = read("[job-local \"a\"]\ncommand = sh -c 'a; b' # c\n  ; comment\n# comment\nschedule=@daily");
+        let ini =
+            read("[job-local \"a\"]\ncommand = sh -c 'a; b' # c\n  ; comment\n# comment\nschedule=@daily");
         assert_eq!(text(&ini, "a", "command"), "sh -c 'a; b' # c");
         assert_eq!((ini.diagnostics, ini.broken), (vec![], vec![]));
     }
@@ -317,8 +347,11 @@ mod tests {
 
     #[test]
     fn keys_given_twice_and_unknown_keys_reject_their_own_job() {
-        let ini = read("[job-local \"a\"]\nschedule=@daily\nSchedule=@hourly\n[job-local \"b\"]\ncomand=x\n[job-local \"c\"]\nschedule=@daily\ncommand=x");
-        let rejected: Vec<_> = ini.diagnostics.iter().map(|it| (it.job.clone().unwrap(), it.origin.to_string())).collect();
+        let ini = read(
+            "[job-local \"a\"]\nschedule=@daily\nSchedule=@hourly\n[job-local \"b\"]\ncomand=x\n[job-local \"c\"]\nschedule=@daily\ncommand=x",
+        );
+        let rejected: Vec<_> =
+            ini.diagnostics.iter().map(|it| (it.job.clone().unwrap(), it.origin.to_string())).collect();
         assert_eq!(
             rejected,
             [(JobId::plain("a"), "config.ini:3".to_owned()), (JobId::plain("b"), "config.ini:5".to_owned())]

@@ -43,7 +43,13 @@ pub struct ContainerLabels {
 /// Reads the labels of `container`. `own` says that the agent itself runs in it: then its jobs have no home in their
 /// identity, and it needs no opt-in.
 pub fn parse(container: &Container, own: bool) -> ContainerLabels {
-    let mut reader = Reader { container, own, home: container.home(), out: ContainerLabels::default(), lists: BTreeMap::new() };
+    let mut reader = Reader {
+        container,
+        own,
+        home: container.home(),
+        out: ContainerLabels::default(),
+        lists: BTreeMap::new(),
+    };
     let ours: Vec<(&str, &str, &str)> = container
         .labels
         .iter()
@@ -148,8 +154,9 @@ impl Reader<'_> {
             return;
         };
         let Some(kind) = JobKind::parse(kind) else {
-            let hint = did_you_mean(kind, JobKind::ALL.map(JobKind::as_str))
-                .unwrap_or_else(|| format!("the kinds are {}", JobKind::SUPPORTED.map(JobKind::as_str).join(", ")));
+            let hint = did_you_mean(kind, JobKind::ALL.map(JobKind::as_str)).unwrap_or_else(|| {
+                format!("the kinds are {}", JobKind::SUPPORTED.map(JobKind::as_str).join(", "))
+            });
             let reason = format!("unknown job kind \"{kind}\": {hint}");
             match parts.first().filter(|name| check_name(name).is_ok()) {
                 Some(name) => self.rejects(&self.id(name), key, reason),
@@ -171,9 +178,13 @@ impl Reader<'_> {
     fn no_job(&mut self, key: &str, head: &str, dotted: bool) {
         if global::find(head).is_some() && !dotted {
             let reason = if self.own {
-                format!("the setting \"{head}\" is not yet supported as a label: use the file, a flag or the environment")
+                format!(
+                    "the setting \"{head}\" is not yet supported as a label: use the file, a flag or the environment"
+                )
             } else {
-                format!("\"{head}\" is a setting of the agent and is never taken from another container's label")
+                format!(
+                    "\"{head}\" is a setting of the agent and is never taken from another container's label"
+                )
             };
             self.error(key, reason);
             return;
@@ -190,7 +201,15 @@ impl Reader<'_> {
         if self.own { JobId::plain(name) } else { JobId::at_home(&self.home, name) }
     }
 
-    fn parameter(&mut self, key: &str, kind: JobKind, name: &str, parameter: &str, index: Option<&str>, text: &str) {
+    fn parameter(
+        &mut self,
+        key: &str,
+        kind: JobKind,
+        name: &str,
+        parameter: &str,
+        index: Option<&str>,
+        text: &str,
+    ) {
         if let Err(error) = check_name(name) {
             self.error(key, error.to_string());
             return;
@@ -204,10 +223,15 @@ impl Reader<'_> {
             return;
         }
         let origin = self.origin(key);
-        let job = self.out.jobs.entry(id.clone()).or_insert_with(|| LabelJob { kind, layer: JobLayer::default() });
+        let job =
+            self.out.jobs.entry(id.clone()).or_insert_with(|| LabelJob { kind, layer: JobLayer::default() });
         if job.kind != kind {
             let other = job.kind;
-            self.rejects(&id, key, format!("the job is defined as {other} and as {kind}: give one of them another name"));
+            self.rejects(
+                &id,
+                key,
+                format!("the job is defined as {other} and as {kind}: give one of them another name"),
+            );
             return;
         }
         let param = match params::look_up(parameter, kind) {
@@ -217,22 +241,34 @@ impl Reader<'_> {
         match index {
             None => {
                 if let Some(before) = job.layer.set(param, Written { text: Text::One(text.into()), origin }) {
-                    self.rejects(&id, key, format!("the parameter \"{}\" is also given at {}", param.name, before.origin));
+                    self.rejects(
+                        &id,
+                        key,
+                        format!("the parameter \"{}\" is also given at {}", param.name, before.origin),
+                    );
                 }
             }
             Some(_) if !param.shape.is_list() => self.rejects(
                 &id,
                 key,
-                format!("\"{}\" takes one value and no index; and a job's name cannot contain a dot", param.name),
+                format!(
+                    "\"{}\" takes one value and no index; and a job's name cannot contain a dot",
+                    param.name
+                ),
             ),
             Some(index) => match index.parse() {
                 Ok(number) => {
-                    let items = &mut self.lists.entry((id.clone(), param.name)).or_insert((param, BTreeMap::new())).1;
+                    let items =
+                        &mut self.lists.entry((id.clone(), param.name)).or_insert((param, BTreeMap::new())).1;
                     if let Some((_, before)) = items.insert(number, (text.into(), origin)) {
                         self.rejects(&id, key, format!("the same index is also given at {before}"));
                     }
                 }
-                Err(_) => self.rejects(&id, key, format!("\"{index}\" is no index: write {}.0, {}.1 and so on", param.name, param.name)),
+                Err(_) => self.rejects(
+                    &id,
+                    key,
+                    format!("\"{index}\" is no index: write {}.0, {}.1 and so on", param.name, param.name),
+                ),
             },
         }
     }
@@ -241,7 +277,10 @@ impl Reader<'_> {
         for ((id, _), (param, items)) in std::mem::take(&mut self.lists) {
             let Some(job) = self.out.jobs.get_mut(&id) else { continue };
             if let Some(whole) = job.layer.get(param.name) {
-                let reason = format!("\"{}\" is given both as a whole and with indexes: use one of the two", param.name);
+                let reason = format!(
+                    "\"{}\" is given both as a whole and with indexes: use one of the two",
+                    param.name
+                );
                 self.out.diagnostics.push(Diagnostic::rejects(&id, whole.origin.clone(), reason));
                 continue;
             }
@@ -324,7 +363,10 @@ mod tests {
 
     #[test]
     fn other_peoples_labels_are_none_of_our_business() {
-        assert_eq!(reasons(&[ON, ("com.example.job-x", "1"), ("watchtower.enable", "true"), ("maintainer", "x")]), Vec::<String>::new());
+        assert_eq!(
+            reasons(&[ON, ("com.example.job-x", "1"), ("watchtower.enable", "true"), ("maintainer", "x")]),
+            Vec::<String>::new()
+        );
     }
 
     #[test]

@@ -62,7 +62,9 @@ impl Shape {
             Self::Text => "text".into(),
             Self::Boolean => "boolean".into(),
             Self::Duration => "duration".into(),
-            Self::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Self::Choice(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+            }
             Self::List => "list".into(),
             Self::Map => "list of `NAME=VALUE`".into(),
             Self::Command => "command".into(),
@@ -121,7 +123,14 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "`user`, `uid`, `user:group` or `uid:gid` that the command runs as.",
     ),
-    row("workdir", &[Exec, Run, Local], Shape::Text, "the container's", NOW, "The command's working directory."),
+    row(
+        "workdir",
+        &[Exec, Run, Local],
+        Shape::Text,
+        "the container's",
+        NOW,
+        "The command's working directory.",
+    ),
     row(
         "environment",
         &[Exec, Run, Local, ServiceRun],

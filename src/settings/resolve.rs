@@ -110,8 +110,10 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
             definitions.entry(id).or_default().push(definition);
         }
     }
-    let labelled: BTreeMap<JobId, Home<'_>> =
-        definitions.into_iter().map(|(id, all)| (id.clone(), settle_home(&id, all, &mut diagnostics))).collect();
+    let labelled: BTreeMap<JobId, Home<'_>> = definitions
+        .into_iter()
+        .map(|(id, all)| (id.clone(), settle_home(&id, all, &mut diagnostics)))
+        .collect();
 
     let mut kinds: BTreeMap<&JobId, JobKind> = labelled.iter().map(|(id, home)| (id, home.kind)).collect();
     for (id, job) in &sources.file.jobs {
@@ -129,7 +131,8 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
         if refused.contains(id) {
             continue;
         }
-        let resolver = Resolver { sources, view, now, id, kind, home: labelled.get(id), diagnostics: Vec::new() };
+        let resolver =
+            Resolver { sources, view, now, id, kind, home: labelled.get(id), diagnostics: Vec::new() };
         let (job, found) = resolver.job(overrides.get(id));
         diagnostics.extend(found);
         if let Some(job) = job {
@@ -176,7 +179,9 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
             );
         }
     }
-    replicas.sort_by_key(|it| (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone()));
+    replicas.sort_by_key(|it| {
+        (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone())
+    });
     Home {
         kind: winner.kind,
         layer: winner.layer.clone(),
@@ -240,7 +245,10 @@ impl Resolver<'_> {
             if job.kind == self.kind {
                 layer = layer.under(&job.layer);
             } else {
-                let reason = format!("the section has no effect: container labels define this job as {}, not {}", self.kind, job.kind);
+                let reason = format!(
+                    "the section has no effect: container labels define this job as {}, not {}",
+                    self.kind, job.kind
+                );
                 self.diagnostics.push(Diagnostic::error(job.origin.clone(), reason).about(self.id));
             }
             if self.home.is_none() && job.layer.get("schedule").is_none() && self.id.as_str().contains('.') {
@@ -285,7 +293,11 @@ impl Resolver<'_> {
         let unquoted = match text {
             Text::One(text) => match value::unquote(text) {
                 (bare, true) => {
-                    self.warn(origin.clone(), name, "the value is wrapped in literal quotes: they were taken off");
+                    self.warn(
+                        origin.clone(),
+                        name,
+                        "the value is wrapped in literal quotes: they were taken off",
+                    );
                     Some(Text::One(bare.into()))
                 }
                 _ => None,
@@ -315,7 +327,10 @@ impl Resolver<'_> {
                 Some(home) => {
                     let short = self.id.as_str();
                     let short = short.rsplit_once('.').map_or(short, |(_, name)| name);
-                    format!("set the label watchbell.job-{}.{short}.{name} on container {}", home.kind, home.container.name)
+                    format!(
+                        "set the label watchbell.job-{}.{short}.{name} on container {}",
+                        home.kind, home.container.name
+                    )
                 }
                 None => format!("add {name} = … to the section"),
             };
@@ -354,7 +369,8 @@ impl Resolver<'_> {
         let zone = zone.map_or_else(|| self.sources.settings.timezone.clone(), |(zone, _)| zone);
         let now = self.now;
         let found = self.read(layer, "schedule", |text| {
-            let schedule = Schedule::parse(&value::single(text)?, &zone).map_err(|error| error.to_string())?;
+            let schedule =
+                Schedule::parse(&value::single(text)?, &zone).map_err(|error| error.to_string())?;
             if schedule.never_fires(now) {
                 return Err(format!("\"{}\" never comes: no such date exists", schedule.text()));
             }
@@ -398,7 +414,8 @@ impl Resolver<'_> {
             }
             JobKind::Run => {
                 let image = self.text(layer, "image");
-                let networks = self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
+                let networks =
+                    self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
                 let image = self.required(layer, "image", image)?;
                 Some(Work::Run(RunSpec { image, argv, user, workdir, environment, networks }))
             }

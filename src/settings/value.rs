@@ -59,7 +59,9 @@ pub fn list(text: &Text) -> Result<Vec<String>, String> {
 
 fn json_list(text: &str) -> Result<Vec<String>, String> {
     serde_json::from_str(text).map_err(|error| {
-        format!("a value that begins with \"[\" must be a JSON array of texts, such as [\"a\", \"b\"]: {error}")
+        format!(
+            "a value that begins with \"[\" must be a JSON array of texts, such as [\"a\", \"b\"]: {error}"
+        )
     })
 }
 
@@ -103,7 +105,8 @@ pub fn command(text: &str, shell: Option<&str>) -> Result<Command, String> {
         json_list(text)?
     } else {
         shell_words::split(text).map_err(|_| {
-            "the command has a quote that is not closed: close it, or write the command as a JSON array".to_owned()
+            "the command has a quote that is not closed: close it, or write the command as a JSON array"
+                .to_owned()
         })?
     };
     if argv.first().is_none_or(String::is_empty) {
@@ -198,11 +201,15 @@ mod tests {
 
     #[test]
     fn shell_syntax_without_a_shell_is_pointed_out_unless_quoted() {
-        for (text, found) in [("a && b", "&&"), ("a | b", "|"), ("a > b", ">"), ("a; b", ";"), ("a $(b)", "$(")] {
+        for (text, found) in
+            [("a && b", "&&"), ("a | b", "|"), ("a > b", ">"), ("a; b", ";"), ("a $(b)", "$(")]
+        {
             let warning = command(text, None).unwrap().warning.unwrap();
             assert!(warning.contains(&format!("\"{found}\"")), "{text}: {warning}");
         }
-        for text in ["echo 'a && b'", "echo \"a | b\"", "echo a\\;b", "[\"a\", \"&&\"]", "curl 'http://x/?a=1&b=2'"] {
+        for text in
+            ["echo 'a && b'", "echo \"a | b\"", "echo a\\;b", "[\"a\", \"&&\"]", "curl 'http://x/?a=1&b=2'"]
+        {
             assert_eq!(command(text, None).unwrap().warning, None, "{text}");
         }
         assert!(command("echo \"$(date)\"", None).unwrap().warning.is_some());

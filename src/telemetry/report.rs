@@ -38,7 +38,13 @@ pub const EVENTS: &[(&str, &str)] = &[
 ];
 
 /// The agent began.
-pub fn agent_started(version: &str, engine: &str, state_dir: &str, timezone: &str, max_concurrent_runs: usize) {
+pub fn agent_started(
+    version: &str,
+    engine: &str,
+    state_dir: &str,
+    timezone: &str,
+    max_concurrent_runs: usize,
+) {
     info!(
         event = "agent.started",
         version, engine, state_dir, timezone, max_concurrent_runs, "watchbell {version} started"
@@ -73,7 +79,12 @@ pub fn engine_connected(host: &str, version: &str) {
 
 /// The Engine does not answer.
 pub fn engine_lost(host: &str, reason: &str) {
-    warn!(event = "engine.lost", engine = host, reason, "the Engine does not answer: the jobs stay as they are");
+    warn!(
+        event = "engine.lost",
+        engine = host,
+        reason,
+        "the Engine does not answer: the jobs stay as they are"
+    );
 }
 
 /// The event stream ended and is begun again; ordinary behind some proxies.
@@ -101,7 +112,13 @@ impl<'a> Registered<'a> {
 /// `2026-03-29T03:00:00+02:00`.
 pub fn rfc3339(at: Timestamp, zone: &jiff::tz::TimeZone) -> String {
     let zoned = at.to_zoned(zone.clone());
-    zoned.strftime(if at.subsec_nanosecond() == 0 { "%Y-%m-%dT%H:%M:%S%:z" } else { "%Y-%m-%dT%H:%M:%S%.f%:z" }).to_string()
+    zoned
+        .strftime(if at.subsec_nanosecond() == 0 {
+            "%Y-%m-%dT%H:%M:%S%:z"
+        } else {
+            "%Y-%m-%dT%H:%M:%S%.f%:z"
+        })
+        .to_string()
 }
 
 /// A job came.
@@ -256,7 +273,9 @@ pub fn record(it: &RunRecord) {
         }
         Outcome::Stopped { .. } => tell!(warn, "run.finished", "{} stopped", it.job),
         Outcome::TimedOut { .. } => tell!(error, "run.finished", "{} took longer than its timeout", it.job),
-        Outcome::NotStarted { error } => tell!(error, "run.finished", "{} could not be started: {error}", it.job),
+        Outcome::NotStarted { error } => {
+            tell!(error, "run.finished", "{} could not be started: {error}", it.job)
+        }
         Outcome::Lost { reason } => tell!(error, "run.finished", "{} was lost: {reason}", it.job),
     }
 }

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_mounts_of_a_container_name_it_and_those_of_a_host_do_not() {
-        let inside = format!("1 2 8:1 /var/lib/docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/sda rw");
+        let inside =
+            format!("1 2 8:1 /var/lib/docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/sda rw");
         assert_eq!(own_ids(&inside, "", ""), [ID]);
         let host = format!("1 2 0:50 / /var/lib/docker/containers/{ID}/mounts/shm rw - tmpfs shm rw");
         assert_eq!(own_ids(&host, "", ""), Vec::<String>::new());
