@@ -1,4 +1,12 @@
-//! The agent as a whole, tested against an Engine that runs in memory and under a clock that the tests move.
+//! Promises of the product, as tests. One binary: each test's name is the promise.
 
 mod fake_engine_self;
+mod live;
+mod running;
+mod scenarios;
+mod settings;
+mod shutdown;
+mod spec;
 mod support;
+mod tidy;
+mod watching;

@@ -53,7 +53,8 @@ impl Timetable {
     /// Takes a job in, to be due after `now`, or changes its schedule. A job that is already there keeps its anchor,
     /// and with an unchanged schedule its next occurrence.
     pub fn set(&mut self, job: &JobId, schedule: &Schedule, now: Timestamp) {
-        let mut anchor = now;
+        // Whole seconds: an occurrence is named by its second.
+        let mut anchor = Timestamp::from_second(now.as_second()).unwrap_or(now);
         if let Some(row) = self.rows.get(job) {
             if row.schedule == *schedule {
                 return;

@@ -200,11 +200,11 @@ fn lost(reason: &str) -> Outcome {
     Outcome::Lost { reason: reason.to_owned() }
 }
 
-/// What the Engine means by these codes when the command itself could not be run.
-pub fn meaning(code: i64) -> Option<String> {
+/// What these codes mean by custom. The Engine's own words, or the shell's, are in the output.
+fn meaning(code: i64) -> Option<String> {
     match code {
-        126 => Some("the command was not found in the container or cannot be executed".to_owned()),
-        127 => Some("the command was not found in the container".to_owned()),
+        126 => Some("the command could not be executed: its output says why".to_owned()),
+        127 => Some("the command was not found: its output says what".to_owned()),
         _ => None,
     }
 }
