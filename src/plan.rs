@@ -84,9 +84,9 @@ pub fn plan(catalog: &Catalog, desired: &Desired) -> Vec<Change> {
             continue;
         };
         let holder = place(entry.holder.as_ref(), candidates);
-        let changed = if Arc::ptr_eq(&entry.spec, spec) { Vec::new() } else { entry.spec.differences(spec) };
-        if !changed.is_empty() {
-            changes.push(Change::Update { spec: spec.clone(), holder, changed });
+        let differs = if Arc::ptr_eq(&entry.spec, spec) { Vec::new() } else { entry.spec.differences(spec) };
+        if !differs.is_empty() {
+            changes.push(Change::Update { spec: spec.clone(), holder, changed: differs });
         } else if holder != entry.holder {
             let moved = match (&entry.holder, &holder) {
                 (Some(old), Some(new)) => old.id != new.id,

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 /// Between asking what still runs to stop, and killing it: what is left of the time after the grace.
-pub const STOP_TIME: Duration = Duration::from_millis(1000);
+pub const STOP_TIME: Duration = Duration::from_secs(1);
 
 /// Between killing what still runs, and leaving without it.
 pub const KILL_TIME: Duration = Duration::from_millis(700);

@@ -40,7 +40,7 @@ pub struct SettingFlags {
     /// An INI file, or a directory of *.ini files; can be repeated.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<String>,
-    /// Where the Engine listens: unix:///path or tcp://host:port.
+    /// Where the Engine listens: a `unix://` or `tcp://` address.
     #[arg(long, value_name = "ADDRESS")]
     pub docker_host: Option<String>,
     /// The directory of the agent's socket and state.

@@ -46,9 +46,8 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => file.over(ini::parse(&path, &text, &variable)),
                 Err(error) => {
-                    let good = error.as_bytes()[..error.utf8_error().valid_up_to()].iter();
-                    let line = 1 + good.filter(|b| **b == b'\n').count();
-                    let line = u32::try_from(line).unwrap_or(u32::MAX);
+                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+                    let line = u32::try_from(good.split(|b| *b == b'\n').count()).unwrap_or(u32::MAX);
                     let origin = Origin::File { path: path.into(), line };
                     diagnostics
                         .push(Diagnostic::error(origin, "the line is not UTF-8: save the file as UTF-8"));
@@ -56,7 +55,7 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
             Err(error) => {
-                diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}")))
+                diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}")));
             }
         }
     }
@@ -122,7 +121,8 @@ fn paths(
                 files.extend(inside.into_iter().map(|path| (path, origin.clone())));
             }
             Err(error) => {
-                diagnostics.push(Diagnostic::error(origin.clone(), format!("{path} cannot be read: {error}")))
+                diagnostics
+                    .push(Diagnostic::error(origin.clone(), format!("{path} cannot be read: {error}")));
             }
         }
     }

@@ -34,7 +34,7 @@ impl Engine {
                 version: info.server_version.unwrap_or_default(),
                 time: info.system_time.and_then(|time| time.parse().ok()),
             }),
-            Err(EngineError::Refused { status: 403 | 404 | 405, .. }) => {
+            Err(EngineError::Refused { status: 403..=405, .. }) => {
                 let version = docker.version().await?.version.unwrap_or_default();
                 Ok(EngineFacts { version, time: None })
             }

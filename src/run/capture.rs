@@ -117,13 +117,12 @@ fn tell(tags: &RunTags, sink: &LogSink, ready: Ready, channel: Channel, line: &[
         sink.count_dropped(1);
         return;
     }
-    match std::str::from_utf8(line) {
-        Ok(line) => report::run_output(tags, channel.as_str(), line, None),
+    if let Ok(line) = std::str::from_utf8(line) {
+        report::run_output(tags, channel.as_str(), line, None);
+    } else {
         // JSON has no place for bytes that are no text: they are told as far as they can be read, and exactly.
-        Err(_) => {
-            let readable = String::from_utf8_lossy(line);
-            report::run_output(tags, channel.as_str(), &readable, Some(&STANDARD.encode(line)));
-        }
+        let readable = String::from_utf8_lossy(line);
+        report::run_output(tags, channel.as_str(), &readable, Some(&STANDARD.encode(line)));
     }
 }
 

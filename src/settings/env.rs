@@ -104,9 +104,10 @@ pub fn layers(
                 }
                 continue;
             }
-            Target::Joined(joined) => match split(joined, &names) {
-                Some(found) => found,
-                None => {
+            Target::Joined(joined) => {
+                if let Some(found) = split(joined, &names) {
+                    found
+                } else {
                     if complete {
                         diagnostics.push(unmatched(
                             it,
@@ -116,7 +117,7 @@ pub fn layers(
                     }
                     continue;
                 }
-            },
+            }
         };
         if let [first, second, ..] = jobs[..] {
             let reason = format!("it speaks of the jobs {first} and {second} alike and is taken for both");

@@ -78,8 +78,11 @@ struct Reader<'a> {
     home: String,
     out: ContainerLabels,
     /// Items of indexed keys, by job and parameter: `watchbell.job-exec.a.environment.10` sorts before `.2`.
-    lists: BTreeMap<(JobId, &'static str), (&'static Param, BTreeMap<u32, (Arc<str>, Origin)>)>,
+    lists: BTreeMap<(JobId, &'static str), (&'static Param, Items)>,
 }
+
+/// Items of one list by index, with the place of each.
+type Items = BTreeMap<u32, (Arc<str>, Origin)>;
 
 impl Reader<'_> {
     fn origin(&self, key: &str) -> Origin {

@@ -340,7 +340,7 @@ impl Resolver<'_> {
     }
 
     fn spec(&mut self, layer: &JobLayer) -> Option<JobSpec> {
-        let enabled = self.read(layer, "enabled", |text| value::boolean(&*value::single(text)?));
+        let enabled = self.read(layer, "enabled", |text| value::boolean(&value::single(text)?));
         let overlap = self.read(layer, "overlap", |text| overlap(&value::single(text)?));
         let timeout = self.read(layer, "timeout", |text| value::optional_duration(&value::single(text)?));
         let grace = self.read(layer, "grace-period", |text| value::duration(&value::single(text)?));
@@ -390,7 +390,7 @@ impl Resolver<'_> {
             None => None,
         };
         let (command, origin) =
-            self.read(layer, "command", |text| value::command(&*value::single(text)?, shell.as_deref()))?;
+            self.read(layer, "command", |text| value::command(&value::single(text)?, shell.as_deref()))?;
         if let Some(warning) = command.warning {
             self.warn(origin, "command", &warning);
         }

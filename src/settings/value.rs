@@ -138,7 +138,6 @@ fn shell_syntax(text: &str) -> Option<String> {
                 quote = None;
                 continue;
             }
-            (Some('\''), _) => continue,
             (None | Some('"'), '$') if next == Some('(') => "$(",
             (None, '&') if next == Some('&') => "&&",
             (None, '|') if next == Some('|') => "||",

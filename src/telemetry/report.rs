@@ -274,7 +274,7 @@ pub fn record(it: &RunRecord) {
         Outcome::Stopped { .. } => tell!(warn, "run.finished", "{} stopped", it.job),
         Outcome::TimedOut { .. } => tell!(error, "run.finished", "{} took longer than its timeout", it.job),
         Outcome::NotStarted { error } => {
-            tell!(error, "run.finished", "{} could not be started: {error}", it.job)
+            tell!(error, "run.finished", "{} could not be started: {error}", it.job);
         }
         Outcome::Lost { reason } => tell!(error, "run.finished", "{} was lost: {reason}", it.job),
     }
