@@ -22,15 +22,13 @@ use crate::{
     settings::resolve::{Sources, View, resolve},
     shutdown::Stage,
     telemetry::report::{self, RunTags},
+    time::Alarm,
 };
 
 use super::{
     handle::{Ends, Request, Snapshot},
     state::{Effect, Event, State, Told},
 };
-
-/// The wall clock is read again at least this often: the machine may have slept, or someone set the clock.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// How often removing a run's container is tried.
 const REMOVE_ATTEMPTS: u32 = 3;
@@ -44,6 +42,7 @@ pub struct Actor {
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     stage: watch::Receiver<Stage>,
     ends: Ends,
+    alarm: Alarm,
     ready: bool,
     ids: ulid::Generator,
     runs: JoinSet<UnitEnd>,
@@ -66,6 +65,7 @@ impl Actor {
         Self {
             state: State::new(sources.settings.max_concurrent_runs),
             sources,
+            alarm: Alarm::new(context.clock.clone()),
             context,
             inventory,
             stage,
@@ -91,7 +91,7 @@ impl Actor {
                 self.leave().await;
                 break;
             }
-            let wait = self.until_next();
+            let next = self.state.next_due();
             tokio::select! {
                 biased;
                 changed = self.stage.changed() => if changed.is_err() { break } else { self.stage_changed() },
@@ -101,18 +101,12 @@ impl Actor {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
                 },
-                () = sleep(wait) => self.feed(Event::Tick),
+                () = self.alarm.until(next) => self.feed(Event::Tick),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
             }
             self.publish();
         }
         self.publish();
-    }
-
-    fn until_next(&self) -> Duration {
-        let Some(next) = self.state.next_due() else { return LONGEST_SLEEP };
-        let wait = next.duration_since(self.context.clock.now());
-        Duration::try_from(wait).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
     }
 
     fn publish(&self) {

@@ -97,6 +97,7 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
     };
     let mut diagnostics = sources.file.diagnostics.clone();
     let mut definitions: BTreeMap<JobId, Vec<Definition<'_>>> = BTreeMap::new();
+    let mut found: Vec<(&ContainerId, Diagnostic)> = Vec::new();
     for container in inventory.iter().flat_map(|inventory| &inventory.containers) {
         // What `docker compose run` makes carries its service's labels and is not the service.
         if container.is_one_off() {
@@ -104,7 +105,7 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
         }
         let own = inventory.is_some_and(|inventory| inventory.own.as_ref() == Some(&container.id));
         let labels = label::parse(container, own);
-        diagnostics.extend(labels.diagnostics);
+        found.extend(labels.diagnostics.into_iter().map(|it| (&container.id, it)));
         for (id, job) in labels.jobs {
             let definition = Definition { container, own, kind: job.kind, layer: job.layer };
             definitions.entry(id).or_default().push(definition);
@@ -114,6 +115,14 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
         .into_iter()
         .map(|(id, all)| (id.clone(), settle_home(&id, all, &mut diagnostics)))
         .collect();
+
+    diagnostics.extend(found.into_iter().map(|(container, mut it)| {
+        // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a label
+        // the old one is still there.
+        let home = it.job.as_ref().and_then(|job| labelled.get(job));
+        it.rejects &= home.is_none_or(|home| home.container.id == *container);
+        it
+    }));
 
     let mut kinds: BTreeMap<&JobId, JobKind> = labelled.iter().map(|(id, home)| (id, home.kind)).collect();
     for (id, job) in &sources.file.jobs {

@@ -118,22 +118,24 @@ impl Watcher {
             Some(time) => (time.duration_since(self.clock.now()), OVERLAP),
             None => (SignedDuration::ZERO, OVERLAP_UNKNOWN_TIME),
         };
+        let mut stream_backoff = Backoff::default();
         loop {
             let since = self.clock.now() + ahead - overlap;
             self.list().await?;
+            backoff.reset();
             let connected = Connection::Connected { version: facts.version.clone() };
             if self.connection.send_if_modified(|it| std::mem::replace(it, connected.clone()) != connected) {
                 report::engine_connected(self.engine.host(), &facts.version);
             }
             let began = Instant::now();
             match self.subscription(since).await? {
-                End::Resync => backoff.reset(),
+                End::Resync => stream_backoff.reset(),
                 End::Stream(reason) => {
                     if began.elapsed() > RESYNC / 2 {
-                        backoff.reset();
+                        stream_backoff.reset();
                     }
                     report::event_stream_ended(&reason);
-                    sleep(backoff.next(random())).await;
+                    sleep(stream_backoff.next(random())).await;
                 }
             }
         }
