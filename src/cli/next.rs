@@ -72,7 +72,7 @@ fn occurrences(
     let schedule = match desired.jobs.get(&JobId::plain(&args.what)) {
         Some(job) => job.spec.schedule.clone(),
         None => Schedule::parse(&args.what, &zone)
-            .map_err(|error| Failure { reason: format!("{error} (nor is it a job of the file)"), code: 1 })?,
+            .map_err(|error| Failure { reason: no_schedule(&args.what, &error.to_string()), code: 1 })?,
     };
     let from = match &args.from {
         Some(text) => moment(text, schedule.zone()).map_err(|reason| usage(format!("--from: {reason}")))?,
@@ -86,6 +86,14 @@ fn occurrences(
         return Err(Failure { reason: format!("\"{}\" never comes after {from}", schedule.text()), code: 1 });
     }
     Ok((schedule, times))
+}
+
+/// One word may have been meant as a job's name.
+fn no_schedule(what: &str, error: &str) -> String {
+    match JobId::parse(what) {
+        Ok(job) => format!("there is no job {job} in the file, and as a schedule: {error}"),
+        Err(_) => error.to_owned(),
+    }
 }
 
 /// RFC 3339 with offset, or a local time of the schedule's zone.
