@@ -1,1 +1,15 @@
+//! The agent's binary and its image against a real Docker Engine.
 //!
+//! `make test` sees to the Engine and the images; without them these tests fail and say so.
+
+mod admission;
+mod compose;
+mod diagnostics;
+mod engine;
+mod exec;
+mod image;
+mod labels;
+mod local;
+mod new_container;
+mod replicas;
+mod shutdown;

@@ -1,0 +1,76 @@
+//! compose.yaml as it stands, by whichever Compose is there.
+
+use std::{path::Path, process::Command};
+
+use crate::support::live_engine::{self, IMAGE, Stage, WORKER, eventually};
+
+/// A Compose project, taken down when the test ends.
+struct Project<'a> {
+    stage: &'a Stage,
+    command: &'static [&'static str],
+    name: String,
+    files: Vec<String>,
+}
+
+impl Project<'_> {
+    fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(self.command[0]);
+        command.args(&self.command[1..]).args(["-p", &self.name]);
+        for file in &self.files {
+            command.args(["-f", file]);
+        }
+        command
+            .args(arguments)
+            .env("DOCKER_HOST", self.stage.host())
+            .env("DOCKER_SOCKET", self.stage.socket())
+            .env("WORKER_IMAGE", WORKER);
+        live_engine::run(&mut command)
+    }
+}
+
+impl Drop for Project<'_> {
+    fn drop(&mut self) {
+        let _ = self.run(&["down", "-v", "-t", "1"]);
+    }
+}
+
+/// `docker compose` or docker-compose, if there is one.
+fn compose() -> Option<&'static [&'static str]> {
+    let all: [&'static [&'static str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+    all.into_iter().find(|it| live_engine::run(Command::new(it[0]).args(&it[1..]).arg("version")).is_ok())
+}
+
+#[test]
+fn compose_yaml_brings_up_a_healthy_agent_that_runs_the_workers_job() {
+    let stage = Stage::new();
+    let Some(command) = compose() else {
+        println!("no Compose is installed: the image's other tests do the same with docker run");
+        return;
+    };
+    if stage.network("trial").is_none() {
+        println!("this Engine can make no network, which every Compose project needs");
+        return;
+    }
+    let there = stage.try_docker(["image", "inspect", "--format", "{{.Id}}", IMAGE]);
+    assert!(there.is_ok(), "there is no image {IMAGE}: run `make image`, or `make test`, which does it");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let name = stage.name("compose");
+    // Other tests' jobs are not this agent's business.
+    let own = stage.dir().join("own.yaml");
+    std::fs::write(&own, "services:\n  watchbell:\n    environment:\n      WATCHBELL_LOG_FORMAT: json\n")
+        .expect("the file can be written");
+    let files = [root.join("compose.yaml"), own].map(|it| it.to_str().expect("text").to_owned()).to_vec();
+    let project = Project { stage: &stage, command, name: name.clone(), files };
+    project.run(&["up", "-d", "--no-build"]).unwrap_or_else(|why| panic!("{why}"));
+    let agent = project.run(&["ps", "-q", "watchbell"]).expect("it is up");
+    let job = format!("\"job\":\"{name}.worker.hello\"");
+    eventually("the job prints", || {
+        let logs = stage.docker(["logs", &agent]);
+        logs.lines().any(|line| line.contains(&job) && line.contains("\"line\":\"hello from worker\""))
+    });
+    eventually("it is healthy", || stage.inspect(&agent, "{{.State.Health.Status}}") == "healthy");
+    let hardened = stage.inspect(&agent, "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}");
+    assert_eq!(hardened, "true [ALL]");
+    project.run(&["stop"]).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(stage.inspect(&agent, "{{.State.ExitCode}}"), "0");
+}

@@ -1,0 +1,93 @@
+//! Processes beside the agent, from the INI file.
+
+use crate::support::live_engine::{Stage, eventually, text};
+
+/// The processes of this machine that belong to a run.
+pub fn processes_of(run: &str) -> Vec<String> {
+    let mark = format!("WATCHBELL_RUN={run}");
+    let processes = std::fs::read_dir("/proc").expect("Linux");
+    let names = processes.filter_map(|it| it.ok()?.file_name().into_string().ok());
+    names
+        .filter(|pid| {
+            // Whatever cannot be read is not ours.
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|it| it == mark.as_bytes())
+        })
+        .collect()
+}
+
+#[test]
+fn a_local_job_has_both_streams_its_environment_and_its_exit_code() {
+    let stage = Stage::new();
+    let job = stage.name("both");
+    let parameters = [
+        ("schedule", "@every 1s"),
+        ("command", "echo $$GREETING in $$(pwd); echo oops >&2; printf last; exit 5"),
+        ("shell", "true"),
+        ("workdir", "/tmp"),
+        ("environment", "GREETING=hello; # world"),
+    ];
+    let agent = stage.agent().file_job("local", &job, &parameters).start();
+    let ended = agent.wait_for_end(&job);
+    assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &5.into()), "{ended}");
+    assert_eq!(agent.lines(text(&ended, "run"), "stdout"), ["hello; # world in /tmp", "last"]);
+    assert_eq!(agent.lines(text(&ended, "run"), "stderr"), ["oops"]);
+}
+
+#[test]
+fn a_local_job_tells_of_a_signal_and_of_a_program_that_is_not_there() {
+    let stage = Stage::new();
+    let [killed, missing, nowhere] = ["killed", "missing", "nowhere"].map(|it| stage.name(it));
+    let agent = stage
+        .agent()
+        .file_job("local", &killed, &[("schedule", "@every 1s"), ("command", "sh -c 'kill -SEGV $$$$'")])
+        .file_job("local", &missing, &[("schedule", "@every 1s"), ("command", "no-such-program --now")])
+        .file_job(
+            "local",
+            &nowhere,
+            &[("schedule", "@every 1s"), ("command", "true"), ("workdir", "/no/such/place")],
+        )
+        .start();
+    let ended = agent.wait_for_end(&killed);
+    assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &139.into()), "{ended}");
+    assert_eq!(text(&ended, "reason"), "ended by signal SIGSEGV");
+    for (job, named) in [(&missing, "\"no-such-program\""), (&nowhere, "/no/such/place")] {
+        let ended = agent.wait_for_end(job);
+        assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");
+        assert!(text(&ended, "reason").contains(named), "{ended}");
+    }
+}
+
+#[test]
+fn a_timeout_kills_the_whole_process_group_of_a_local_job() {
+    let stage = Stage::new();
+    let job = stage.name("stubborn");
+    let parameters = [
+        ("schedule", "@every 1s"),
+        ("shell", "true"),
+        ("command", "trap '' TERM; echo begun; sleep 41 & (sleep 41; sleep 41) & sleep 41; sleep 41"),
+        ("timeout", "1s"),
+        ("grace-period", "500ms"),
+    ];
+    let agent = stage.agent().file_job("local", &job, &parameters).start();
+    let started = agent.wait_for_event("run.started", &job);
+    let run = text(&started, "run");
+    eventually("its children run", || processes_of(run).len() >= 3);
+    let ended = agent.wait_for("it ends", |it| it["event"] == "run.finished" && it["run"] == *run);
+    assert_eq!(text(&ended, "outcome"), "timed-out", "{ended}");
+    assert_eq!(text(&ended, "reason"), "", "it could be ended");
+    assert_eq!(agent.lines(run, "stdout"), ["begun"]);
+    eventually("nothing of it is left", || processes_of(run).is_empty());
+    agent.terminate();
+    agent.wait_for_exit();
+}
+
+#[test]
+fn local_jobs_run_while_there_is_no_engine() {
+    let stage = Stage::at("unix:///no/such/engine.sock");
+    let job = stage.name("tick");
+    let agent =
+        stage.agent().file_job("local", &job, &[("schedule", "@every 1s"), ("command", "true")]).start();
+    assert_eq!(text(&agent.wait_for_end(&job), "outcome"), "succeeded");
+    assert_eq!(agent.records(|it| it["event"] == "agent.ready").len(), 0);
+}

@@ -1,0 +1,96 @@
+//! Compose projects and scaled services, by the labels that Compose gives.
+
+use crate::support::live_engine::{Stage, text};
+
+const EVERY_SECOND: [(&str, &str); 2] = [("schedule", "@every 1s"), ("command", "hostname")];
+
+#[test]
+fn two_projects_with_the_same_service_and_job_are_two_jobs_each_in_its_own_container() {
+    let stage = Stage::new();
+    let projects = ["blue", "green"].map(|it| stage.name(it));
+    let jobs = projects.each_ref().map(|project| format!("{project}.web.who"));
+    let agent = stage.agent().jobs(&jobs).start();
+    let hostnames = ["blue-web", "green-web"].map(|part| {
+        let project = stage.name(part.trim_end_matches("-web"));
+        let web = stage.worker(part).compose(&project, "web", 1).exec("who", &EVERY_SECOND).start();
+        stage.inspect(&web, "{{.Config.Hostname}}")
+    });
+    for (job, hostname) in jobs.iter().zip(&hostnames) {
+        let ended = agent.wait_for_end(job);
+        assert_eq!(text(&ended, "outcome"), "succeeded");
+        assert_eq!(&agent.lines(text(&ended, "run"), "stdout"), &[hostname.clone()]);
+        assert_eq!(agent.job_events(job), ["job.added"]);
+    }
+}
+
+#[test]
+fn a_service_scaled_to_three_is_one_job_that_moves_when_its_container_stops() {
+    let stage = Stage::new();
+    let project = stage.name("shop");
+    let [who, hourly] = ["who", "hourly"].map(|job| format!("{project}.web.{job}"));
+    let webs = [1, 2, 3].map(|number| {
+        stage
+            .worker(&format!("web-{number}"))
+            .compose(&project, "web", number)
+            .exec("who", &EVERY_SECOND)
+            .exec("hourly", &[("schedule", "@every 1h"), ("command", "true")])
+            .start()
+    });
+    let agent = stage.agent().jobs([&who, &hourly]).start();
+    let added = agent.wait_for_event("job.added", &hourly);
+    assert_eq!(text(&added, "container"), webs[0], "the lowest number");
+    assert_eq!(text(&agent.wait_for_end(&who), "container"), webs[0]);
+
+    stage.docker(["stop", "-t", "0", &webs[0]]);
+    let moved = agent.wait_for_event("job.updated", &hourly);
+    assert_eq!(text(&moved, "container"), webs[1]);
+    assert_eq!(moved["next"], added["next"], "its next occurrence stays");
+    let second = stage.inspect(&webs[1], "{{.Config.Hostname}}");
+    agent.wait_for("a run in the second container", |it| {
+        it["event"] == "run.output" && it["job"] == *who && it["line"] == *second
+    });
+
+    // It stays where it is when the first one comes back: moving costs, and nothing is gained.
+    stage.docker(["start", &webs[0]]);
+    let sentinel = stage.worker("last").exec("last", &[("schedule", "@yearly"), ("command", "true")]).start();
+    agent.wait_for_event("job.added", &format!("{sentinel}.last"));
+    for job in [&who, &hourly] {
+        assert_eq!(agent.job_events(job), ["job.added", "job.updated"]);
+    }
+}
+
+#[test]
+fn a_one_off_container_of_a_service_is_no_replica() {
+    let stage = Stage::new();
+    let project = stage.name("shop");
+    let job = format!("{project}.web.who");
+    let agent = stage.agent().jobs([&job]).start();
+    stage
+        .worker("web-run-1")
+        .compose(&project, "web", 1)
+        .label("com.docker.compose.oneoff", "True")
+        .exec("who", &EVERY_SECOND)
+        .start();
+    let sentinel = stage.worker("last").exec("last", &[("schedule", "@yearly"), ("command", "true")]).start();
+    agent.wait_for_event("job.added", &format!("{sentinel}.last"));
+    assert_eq!(agent.job_events(&job), Vec::<String>::new());
+}
+
+#[test]
+fn a_job_without_a_running_container_is_skipped_with_the_reason_and_goes_on_when_it_is_back() {
+    let stage = Stage::new();
+    let job = format!("{}.who", stage.name("web"));
+    let agent = stage.agent().jobs([&job]).start();
+    let web = stage.worker("web").exec("who", &EVERY_SECOND).start();
+    agent.wait_for_end(&job);
+    stage.docker(["stop", "-t", "0", &web]);
+    let skipped = agent.wait_for_event("run.skipped", &job);
+    assert_eq!(text(&skipped, "reason"), format!("container {web} is not running"));
+    let runs = agent.records(|it| it["event"] == "run.finished" && it["job"] == *job).len();
+    stage.docker(["start", &web]);
+    let again = agent.wait_for_nth("a run after that", runs + 1, |it| {
+        it["event"] == "run.finished" && it["job"] == *job && it["outcome"] == "succeeded"
+    });
+    assert_eq!(text(&again, "container"), web);
+    assert_eq!(agent.job_events(&job), ["job.added"]);
+}
