@@ -55,14 +55,22 @@ fn compose_yaml_brings_up_a_healthy_agent_that_runs_the_workers_job() {
     assert!(there.is_ok(), "there is no image {IMAGE}: run `make image`, or `make test`, which does it");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let name = stage.name("compose");
-    // Other tests' jobs are not this agent's business.
-    let own = stage.dir().join("own.yaml");
-    std::fs::write(&own, "services:\n  watchbell:\n    environment:\n      WATCHBELL_LOG_FORMAT: json\n")
+    // Other tests' jobs are not this agent's business; and a log that is read here is JSON, whatever it is elsewhere.
+    let (config, own) = (stage.dir().join("config.ini"), stage.dir().join("own.yaml"));
+    let variable = format!("{name}.worker.hello.enabled").to_uppercase().replace(['.', '-'], "_");
+    let variables =
+        format!("WATCHBELL_CONFIG: /var/lib/watchbell/config.ini, WATCHBELL_JOB_{variable}: 'true'");
+    std::fs::write(&config, "[job-defaults]\nenabled = false\n").expect("the file can be written");
+    std::fs::write(&own, format!("services: {{ watchbell: {{ environment: {{ {variables} }} }} }}\n"))
         .expect("the file can be written");
     let files = [root.join("compose.yaml"), own].map(|it| it.to_str().expect("text").to_owned()).to_vec();
     let project = Project { stage: &stage, command, name: name.clone(), files };
-    project.run(&["up", "-d", "--no-build"]).unwrap_or_else(|why| panic!("{why}"));
-    let agent = project.run(&["ps", "-q", "watchbell"]).expect("it is up");
+    project.run(&["up", "--no-start", "--no-build"]).unwrap_or_else(|why| panic!("{why}"));
+    let own_service = format!("label=com.docker.compose.project={name}");
+    let agent =
+        stage.docker(["ps", "-aq", "--filter", &own_service, "--filter", &format!("ancestor={IMAGE}")]);
+    stage.docker(["cp", config.to_str().expect("text"), &format!("{agent}:/var/lib/watchbell/config.ini")]);
+    project.run(&["start"]).unwrap_or_else(|why| panic!("{why}"));
     let job = format!("\"job\":\"{name}.worker.hello\"");
     eventually("the job prints", || {
         let logs = stage.docker(["logs", &agent]);
