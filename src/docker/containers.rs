@@ -99,7 +99,9 @@ impl Engine {
 
     /// Sends its stop signal, and kills it after `grace`. The answer comes when it has ended.
     pub async fn stop_container(&self, id: &str, grace: Duration) -> Result<(), EngineError> {
-        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        // Rounded up: 0 would kill it at once.
+        let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
         let docker = self.docker()?.with_timeout(grace.saturating_add(ANSWER_LIMIT));
         Ok(docker.stop_container(id, Some(options)).await?)
