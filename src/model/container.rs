@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+/// The label with a run's ID on the container that was made for it.
+pub const RUN_LABEL: &str = "watchbell.run";
+
 const COMPOSE: &str = "com.docker.compose.";
 
 /// The Engine's full ID of a container: 64 hexadecimal digits.
@@ -64,6 +67,11 @@ impl Container {
     /// Whether `docker compose run` made it: it carries its service's labels, but is no replica of the service.
     pub fn is_one_off(&self) -> bool {
         self.compose("oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Whether an agent made it for a run. It has the agent's labels and whatever its image has, and defines no job.
+    pub fn is_run(&self) -> bool {
+        self.labels.contains_key(RUN_LABEL)
     }
 }
 

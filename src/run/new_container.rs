@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     docker::{containers::CreateRequest, error::EngineError, output::Output},
-    model::{job::RunSpec, run::Outcome},
+    model::{container::RUN_LABEL, job::RunSpec, run::Outcome},
 };
 
 use super::{
@@ -77,7 +77,7 @@ fn labels(order: &RunOrder) -> HashMap<String, String> {
     [
         ("watchbell.agent", env!("CARGO_PKG_VERSION").to_owned()),
         ("watchbell.job", order.job().to_string()),
-        ("watchbell.run", order.run.to_string()),
+        (RUN_LABEL, order.run.to_string()),
         ("watchbell.occurrence", order.occurrence.to_string()),
     ]
     .map(|(key, value)| (key.to_owned(), value))

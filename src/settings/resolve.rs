@@ -99,8 +99,9 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
     let mut definitions: BTreeMap<JobId, Vec<Definition<'_>>> = BTreeMap::new();
     let mut found: Vec<(&ContainerId, Diagnostic)> = Vec::new();
     for container in inventory.iter().flat_map(|inventory| &inventory.containers) {
-        // What `docker compose run` makes carries its service's labels and is not the service.
-        if container.is_one_off() {
+        // What `docker compose run` makes carries its service's labels and is not the service. What we make for a run
+        // carries ours, and those of an image that may well be a labelled one.
+        if container.is_one_off() || container.is_run() {
             continue;
         }
         let own = inventory.is_some_and(|inventory| inventory.own.as_ref() == Some(&container.id));
