@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future::Fuse};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -87,6 +87,8 @@ fn labels(order: &RunOrder) -> HashMap<String, String> {
 async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
     let exit = exit_code(id, context);
     tokio::pin!(exit);
+    // Ending it takes its time; until it has ended, its output is read on and a harder request is heard.
+    let mut asking = std::pin::pin!(Fuse::terminated());
     let mut open = true;
     let code = loop {
         tokio::select! {
@@ -96,19 +98,16 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
                 Some(Err(_)) | None => open = false,
             },
             code = &mut exit => break code,
-            step = life.interrupts.next() => {
-                let grace = life.interrupts.grace();
-                match step {
-                    Step::Stop => drop(timeout(grace, context.engine.stop_container(id, grace)).await),
-                    Step::Kill => drop(timeout(KILL_LIMIT, context.engine.kill_container(id)).await),
-                    Step::GiveUp => {
-                        return match life.interrupts.ending() {
-                            Some(ending) => ending.outcome(true),
-                            None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
-                        };
-                    }
+            () = &mut asking => {}
+            step = life.interrupts.next() => match step {
+                Step::GiveUp => {
+                    return match life.interrupts.ending() {
+                        Some(ending) => ending.outcome(true),
+                        None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
+                    };
                 }
-            }
+                step => asking.set(end(id, step, life.interrupts.grace(), context).fuse()),
+            },
         }
     };
     while open {
@@ -120,6 +119,15 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
     match code {
         Ok(code) => ended(life.interrupts.ending(), code, None),
         Err(reason) => Outcome::Lost { reason },
+    }
+}
+
+/// Takes a step of ending it. Whether it worked is seen in the container itself.
+async fn end(id: &str, step: Step, grace: Duration, context: &Context) {
+    if step == Step::Stop {
+        drop(timeout(grace, context.engine.stop_container(id, grace)).await);
+    } else {
+        drop(timeout(KILL_LIMIT, context.engine.kill_container(id)).await);
     }
 }
 
