@@ -142,9 +142,9 @@ fn a_line_of_a_hundred_thousand_bytes_comes_in_pieces_and_complete() {
 fn two_hundred_megabytes_of_output_arrive_to_the_byte_in_bounded_memory() {
     const BYTES: u64 = 200_000_000;
     const LINE: u64 = 1000;
-    // Measured: a debug build that is idle has peaked at about 22 MiB, most of it the binary; see `peak` below for
-    // the rest. What must not happen is that memory follows the output, which would be hundreds.
-    const PEAK_KIB: u64 = 64 * 1024;
+    // Measured: 15 MiB in a debug build. What must not happen is that memory follows the output; twice the measured
+    // leaves room for another allocator or kernel.
+    const PEAK_KIB: u64 = 32 * 1024;
     let stage = Stage::new();
     let web = stage.worker("web").start();
     let job = stage.name("flood");
@@ -161,7 +161,6 @@ fn two_hundred_megabytes_of_output_arrive_to_the_byte_in_bounded_memory() {
     assert_eq!(agent.bulk(), (BYTES / LINE, BYTES - BYTES / LINE), "{ended}");
     let dropped = agent.records(|it| it["event"] == "log.dropped");
     assert!(dropped.is_empty(), "{dropped:?}");
-    println!("peak: {peak} KiB, {} s", ended["duration_seconds"]);
     assert!(peak < PEAK_KIB, "{peak} KiB");
 }
 

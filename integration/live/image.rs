@@ -30,8 +30,8 @@ fn wait_for(stage: &Stage, container: &str, what: &str, fits: impl Fn(&Record) -
 }
 
 fn panic_if_ended(stage: &Stage, container: &str) -> bool {
-    let state = stage.inspect(container, "{{.State.Status}} {{.State.ExitCode}}");
-    assert!(state.starts_with("running"), "{state}: {}", stage.docker(["logs", container]));
+    let status = stage.inspect(container, "{{.State.Status}} {{.State.ExitCode}}");
+    assert!(status.starts_with("running"), "{status}: {}", stage.docker(["logs", container]));
     false
 }
 
@@ -41,12 +41,12 @@ fn agent(stage: &Stage, labels: &[(String, String)], jobs: &[&str]) -> String {
     let volume = stage.name("state");
     stage.docker(["volume", "create", "--label", &stage.label(), &volume]);
     let socket = format!("{}:/var/run/docker.sock", stage.socket());
-    let state = format!("{volume}:/var/lib/watchbell");
+    let mount = format!("{volume}:/var/lib/watchbell");
     let mut arguments: Vec<String> =
         ["create", "--name", &name, "--label", &stage.label(), "--network", "none"]
             .into_iter()
             .chain(["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true"])
-            .chain(["-v", &socket, "-v", &state])
+            .chain(["-v", &socket, "-v", &mount])
             .map(str::to_owned)
             .collect();
     for (key, value) in labels {

@@ -113,8 +113,9 @@ fn neither_a_replica_that_changes_nothing_nor_unrelated_events_are_told() {
 
     replica("web-2", "web", 2);
     let other = stage.worker("unrelated").start();
-    for _ in 0..15 {
-        stage.docker(["exec", &other, "true"]); // three events each
+    // More than a hundred events: a command is three of them.
+    for _ in 0..20 {
+        stage.docker(["exec", &other, "true"]);
         stage.docker(["pause", &other]);
         stage.docker(["unpause", &other]);
     }
@@ -139,6 +140,37 @@ fn a_container_that_is_there_before_the_agent_is_found() {
     stage.worker("web").exec("sync", &[("schedule", "@yearly"), ("command", "true")]).start();
     let agent = stage.agent().jobs([&job]).start();
     agent.wait_for_event("job.added", &job);
+}
+
+#[test]
+fn containers_that_start_while_the_agent_does_are_not_missed() {
+    let stage = Stage::new();
+    let parts = ["a", "b", "c"];
+    let jobs = parts.map(|part| format!("{}.sync", stage.name(part)));
+    // No waiting in between: some come before its first list, some during it, some before its events.
+    let agent = stage.agent().jobs(&jobs).start();
+    for part in parts {
+        stage.worker(part).exec("sync", &[("schedule", "@yearly"), ("command", "true")]).start();
+    }
+    for job in &jobs {
+        agent.wait_for_event("job.added", job);
+    }
+}
+
+#[test]
+fn jobs_of_the_file_stay_when_the_last_labelled_container_goes() {
+    let stage = Stage::new();
+    let (job, in_file) = (format!("{}.sync", stage.name("web")), stage.name("file"));
+    let every_second = [("schedule", "@every 1s"), ("command", "true")];
+    let agent = stage.agent().jobs([&job]).file_job("local", &in_file, &every_second).start();
+    let web = stage.worker("web").exec("sync", &every_second).start();
+    agent.wait_for_event("job.added", &job);
+    stage.docker(["rm", "-f", &web]);
+    agent.wait_for_event("job.removed", &job);
+    let runs = agent.records(|it| it["event"] == "run.finished" && it["job"] == *in_file).len();
+    let goes_on = |it: &serde_json::Value| it["event"] == "run.finished" && it["job"] == *in_file;
+    agent.wait_for_nth("the file's job goes on", runs + 1, goes_on);
+    assert_eq!(agent.job_events(&in_file), ["job.added"]);
 }
 
 #[test]

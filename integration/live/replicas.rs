@@ -18,7 +18,7 @@ fn two_projects_with_the_same_service_and_job_are_two_jobs_each_in_its_own_conta
     for (job, hostname) in jobs.iter().zip(&hostnames) {
         let ended = agent.wait_for_end(job);
         assert_eq!(text(&ended, "outcome"), "succeeded");
-        assert_eq!(&agent.lines(text(&ended, "run"), "stdout"), &[hostname.clone()]);
+        assert_eq!(agent.lines(text(&ended, "run"), "stdout"), std::slice::from_ref(hostname));
         assert_eq!(agent.job_events(job), ["job.added"]);
     }
 }

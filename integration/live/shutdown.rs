@@ -69,7 +69,14 @@ fn sigterm_stops_a_local_process_group_after_the_grace() {
 fn sigterm_stops_a_new_container_after_the_grace_and_removes_it() {
     let stage = Stage::new();
     let job = stage.name("long");
-    let long = [("schedule", "@every 1s"), ("image", WORKER), ("network", "none"), ("command", "sleep 33")];
+    let long = [
+        ("schedule", "@every 1s"),
+        ("image", WORKER),
+        ("network", "none"),
+        ("shell", "true"),
+        // As the first process of a container it has to say that it listens.
+        ("command", "trap 'echo bye; exit 0' TERM; sleep 33 & wait"),
+    ];
     let agent = stage
         .agent()
         .file_job("run", &job, &long)
@@ -78,8 +85,27 @@ fn sigterm_stops_a_new_container_after_the_grace_and_removes_it() {
         .start();
     let ended = stop(&agent, &job);
     assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
+    assert_eq!(agent.lines(text(&ended, "run"), "stdout"), ["bye"], "it was asked, and its answer was heard");
     let filter = format!("name={}", text(&ended, "container"));
     assert_eq!(stage.docker(["ps", "-aq", "--filter", &filter]), "");
+}
+
+#[test]
+fn sigterm_kills_a_new_container_that_does_not_listen_long_before_its_own_grace_period() {
+    let stage = Stage::new();
+    let job = stage.name("long");
+    let long = [
+        ("schedule", "@every 1s"),
+        ("image", WORKER),
+        ("network", "none"),
+        ("command", "sleep 36"),
+        ("grace-period", "30s"),
+    ];
+    let agent = stage.agent().file_job("run", &job, &long).arguments(&["--shutdown-grace", "1s"]).start();
+    let ended = stop(&agent, &job);
+    assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
+    let filter = format!("name={}", text(&ended, "container"));
+    eventually("it does not run", || stage.docker(["ps", "-q", "--filter", &filter]).is_empty());
 }
 
 #[test]
