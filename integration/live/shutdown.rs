@@ -20,10 +20,11 @@ fn stop(agent: &Agent, job: &str) -> Record {
     assert_eq!(status.code(), Some(0), "{status}");
     let records = agent.records(|_| true);
     let stopping = position(&records, |it| it["event"] == "agent.stopping");
+    let at = |it: &Record, field: &str| text(it, field).parse::<jiff::Timestamp>().expect("a time");
+    let stopped_at = at(&records[stopping], "timestamp");
     let begun = records[stopping..].iter().filter(|it| it["event"] == "run.started");
     // A run that was admitted just before may still tell of its start.
-    let begun: Vec<_> =
-        begun.filter(|it| it["occurrence"].as_str() > records[stopping]["timestamp"].as_str()).collect();
+    let begun: Vec<_> = begun.filter(|it| at(it, "occurrence") > stopped_at).collect();
     assert!(begun.is_empty(), "nothing begins any more: {begun:?}");
     assert_eq!(records.last().map(|it| text(it, "event")), Some("agent.stopped"));
     let ends = agent.records(|it| it["event"] == "run.finished" && it["job"] == *job);
