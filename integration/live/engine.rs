@@ -72,7 +72,7 @@ fn an_engine_that_is_killed_and_started_again_costs_no_job() {
     stage.docker(["load", "-q", "-i", archive]);
 
     let web = stage.name("web");
-    let jobs = ["tick", "hourly"].map(|name| format!("{web}.{name}"));
+    let jobs = ["tick", "hourly", "long"].map(|name| format!("{web}.{name}"));
     let agent = stage.agent().jobs(&jobs).start();
     agent.wait_until_ready();
     stage
@@ -80,10 +80,13 @@ fn an_engine_that_is_killed_and_started_again_costs_no_job() {
         .arguments(&["--restart", "always"])
         .exec("tick", &[("schedule", "@every 1s"), ("command", "true")])
         .exec("hourly", &[("schedule", "@every 1h"), ("command", "true")])
+        .exec("long", &[("schedule", "@every 1s"), ("command", "sleep 300")])
         .start();
     let succeeded = |it: &Record| it["event"] == "run.finished" && it["outcome"] == "succeeded";
     agent.wait_for("a run before", succeeded);
     assert_eq!(healthcheck(agent.state_dir()).map(|it| it.contains("ok:")), Ok(true));
+
+    let in_flight = agent.wait_for_event("run.started", &jobs[2]);
 
     private.kill();
     agent.wait_for("the Engine is lost", |it| it["event"] == "engine.lost");
@@ -96,6 +99,12 @@ fn an_engine_that_is_killed_and_started_again_costs_no_job() {
         (records.iter().filter(|it| succeeded(it)).count() > before + 1).then_some(())
     });
     eventually("it is well again", || healthcheck(agent.state_dir()).is_ok());
+
+    // The Engine ended what was running in it and knows nothing of it any more: that is told, and told once.
+    let of_it = |it: &Record| it["event"] == "run.finished" && it["run"] == in_flight["run"];
+    assert_eq!(text(&agent.wait_for("the end of the run in flight", of_it), "outcome"), "lost");
+    assert_eq!(agent.records(of_it).len(), 1);
+    agent.wait_for_nth("its job goes on", 2, |it| it["event"] == "run.started" && it["job"] == *jobs[2]);
 
     let engine: Vec<String> = agent
         .records(|it| text(it, "event").starts_with("engine."))
