@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 const COMPOSE: &str = "com.docker.compose.";
 
+/// What the agent writes on each container that it makes: its version, then job, run and occurrence.
+pub const RUN_LABELS: [&str; 4] =
+    ["watchbell.agent", "watchbell.job", "watchbell.run", "watchbell.occurrence"];
+
 /// The Engine's full ID of a container: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerId(pub Arc<str>);
@@ -64,6 +68,12 @@ impl Container {
     /// Whether `docker compose run` made it: it carries its service's labels, but is no replica of the service.
     pub fn is_one_off(&self) -> bool {
         self.compose("oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Whether it is a run of ours. It has the labels of its image as well, which may define jobs, and none of them
+    /// is meant for it. All of the labels are asked for, so that a slip in one does not hide a container.
+    pub fn is_run(&self) -> bool {
+        RUN_LABELS.iter().all(|label| self.labels.contains_key(*label))
     }
 }
 

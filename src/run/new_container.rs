@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     docker::{containers::CreateRequest, error::EngineError, output::Output},
-    model::{job::RunSpec, run::Outcome},
+    model::{container::RUN_LABELS, job::RunSpec, run::Outcome},
 };
 
 use super::{
@@ -74,14 +74,13 @@ fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome 
 }
 
 fn labels(order: &RunOrder) -> HashMap<String, String> {
-    [
-        ("watchbell.agent", env!("CARGO_PKG_VERSION").to_owned()),
-        ("watchbell.job", order.job().to_string()),
-        ("watchbell.run", order.run.to_string()),
-        ("watchbell.occurrence", order.occurrence.to_string()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into()
+    let values = [
+        env!("CARGO_PKG_VERSION").to_owned(),
+        order.job().to_string(),
+        order.run.to_string(),
+        order.occurrence.to_string(),
+    ];
+    RUN_LABELS.map(str::to_owned).into_iter().zip(values).collect()
 }
 
 async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {

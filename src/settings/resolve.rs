@@ -98,8 +98,9 @@ pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
     let mut diagnostics = sources.file.diagnostics.clone();
     let mut definitions: BTreeMap<JobId, Vec<Definition<'_>>> = BTreeMap::new();
     for container in inventory.iter().flat_map(|inventory| &inventory.containers) {
-        // What `docker compose run` makes carries its service's labels and is not the service.
-        if container.is_one_off() {
+        // What `docker compose run` makes carries its service's labels and is not the service; what we make carries
+        // its image's.
+        if container.is_one_off() || container.is_run() {
             continue;
         }
         let own = inventory.is_some_and(|inventory| inventory.own.as_ref() == Some(&container.id));
