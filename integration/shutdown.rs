@@ -1,1 +1,1 @@
-//! 
+//! How the agent ends.

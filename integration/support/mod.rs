@@ -3,3 +3,4 @@
 #![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
 
 pub mod fake_engine;
+pub mod test_agent;
