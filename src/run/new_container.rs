@@ -4,7 +4,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use futures::StreamExt;
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Fuse},
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -22,9 +25,6 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// How long the Engine may be gone before a run in it is told as lost.
 const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long killing may take.
-const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
@@ -87,6 +87,7 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
     let exit = exit_code(id, context);
     tokio::pin!(exit);
     let mut open = true;
+    let mut asking: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
     let code = loop {
         tokio::select! {
             chunk = output.next(), if open => match chunk {
@@ -96,18 +97,21 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
             },
             code = &mut exit => break code,
             step = life.interrupts.next() => {
+                // Asking goes on beside the rest: the answer to a stop comes only when it has ended, and a harder
+                // step may come before that. Whether it worked is seen in the container itself.
                 let grace = life.interrupts.grace();
-                match step {
-                    Step::Stop => drop(timeout(grace, context.engine.stop_container(id, grace)).await),
-                    Step::Kill => drop(timeout(KILL_LIMIT, context.engine.kill_container(id)).await),
+                asking = match step {
+                    Step::Stop => context.engine.stop_container(id, grace).map(drop).boxed().fuse(),
+                    Step::Kill => context.engine.kill_container(id).map(drop).boxed().fuse(),
                     Step::GiveUp => {
                         return match life.interrupts.ending() {
                             Some(ending) => ending.outcome(true),
                             None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
                         };
                     }
-                }
+                };
             }
+            () = &mut asking => {}
         }
     };
     while open {
