@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 const COMPOSE: &str = "com.docker.compose.";
 
 /// What the agent writes on each container that it makes: its version, then job, run and occurrence.
-pub const RUN_LABELS: [&str; 4] =
-    ["watchbell.agent", "watchbell.job", "watchbell.run", "watchbell.occurrence"];
+pub const RUN_LABELS: [&str; 4] = ["watchbell.agent", "watchbell.job", RUN_LABEL, "watchbell.occurrence"];
+
+/// The one of them that holds the run's ID.
+pub const RUN_LABEL: &str = "watchbell.run";
 
 /// The Engine's full ID of a container: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

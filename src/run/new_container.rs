@@ -12,7 +12,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     docker::{containers::CreateRequest, error::EngineError, output::Output},
-    model::{container::RUN_LABELS, job::RunSpec, run::Outcome},
+    model::{
+        container::{RUN_LABEL, RUN_LABELS},
+        job::RunSpec,
+        run::Outcome,
+    },
 };
 
 use super::{
@@ -22,6 +26,9 @@ use super::{
 
 /// How long what the command printed before its end may take to arrive.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
+
+/// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
+const LAST_QUESTION: Duration = Duration::from_secs(4);
 
 /// How long the Engine may be gone before a run in it is told as lost.
 const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
@@ -41,7 +48,10 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     };
     let id = match engine.create_container(request).await {
         Ok(id) => id,
-        Err(error) => return not_started("making", &error, spec).into(),
+        Err(error) => {
+            let leftover = if error.is_outage() { half_made(order, context).await } else { None };
+            return KindEnd { outcome: not_started("making", &error, spec), leftover };
+        }
     };
     let began = Instant::now();
     let started = async {
@@ -71,6 +81,21 @@ fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome 
         _ => String::new(),
     };
     Outcome::NotStarted { error: format!("{operation} a container of {}: {error}{mend}", spec.image) }
+}
+
+/// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.
+/// It is known by the label of this run: what has its name may belong to someone else.
+async fn half_made(order: &RunOrder, context: &Context) -> Option<String> {
+    let label = format!("{RUN_LABEL}={}", order.run);
+    let mut wait = Duration::from_secs(1);
+    while wait <= LAST_QUESTION {
+        match context.engine.container_with_label(&label).await {
+            Ok(found) => return found,
+            Err(_) => sleep(wait).await,
+        }
+        wait *= 2;
+    }
+    None
 }
 
 fn labels(order: &RunOrder) -> HashMap<String, String> {
