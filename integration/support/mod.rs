@@ -4,3 +4,4 @@
 
 pub mod fake_engine;
 pub mod live_engine;
+pub mod test_agent;

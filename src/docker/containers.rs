@@ -7,7 +7,8 @@ use bollard::{
     models::{ContainerCreateBody, HostConfig, NetworkConnectRequest},
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-        RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+        WaitContainerOptionsBuilder,
     },
 };
 use futures::StreamExt;
@@ -69,6 +70,14 @@ impl Engine {
             }
         }
         Ok(id)
+    }
+
+    /// The ID of a container that has this `NAME=VALUE` among its labels, in whatever state it is.
+    pub async fn container_with_label(&self, label: &str) -> Result<Option<String>, EngineError> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let list = self.docker()?.list_containers(Some(options)).await?;
+        Ok(list.into_iter().find_map(|container| container.id))
     }
 
     /// Everything that it is going to print. Must be asked before the start.

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The label with a run's ID on the container that was made for it.
-pub const RUN_LABEL: &str = "watchbell.run";
-
 const COMPOSE: &str = "com.docker.compose.";
+
+/// What the agent writes on each container that it makes: its version, then job, run and occurrence.
+pub const RUN_LABELS: [&str; 4] = ["watchbell.agent", "watchbell.job", RUN_LABEL, "watchbell.occurrence"];
+
+/// The one of them that holds the run's ID.
+pub const RUN_LABEL: &str = "watchbell.run";
 
 /// The Engine's full ID of a container: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,9 +72,10 @@ impl Container {
         self.compose("oneoff").is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether an agent made it for a run. It has the agent's labels and whatever its image has, and defines no job.
+    /// Whether it is a run of ours. It has the labels of its image as well, which may define jobs, and none of them
+    /// is meant for it. All of the labels are asked for, so that a slip in one does not hide a container.
     pub fn is_run(&self) -> bool {
-        self.labels.contains_key(RUN_LABEL)
+        RUN_LABELS.iter().all(|label| self.labels.contains_key(*label))
     }
 }
 

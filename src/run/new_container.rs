@@ -4,12 +4,19 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::Fuse};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Fuse},
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     docker::{containers::CreateRequest, error::EngineError, output::Output},
-    model::{container::RUN_LABEL, job::RunSpec, run::Outcome},
+    model::{
+        container::{RUN_LABEL, RUN_LABELS},
+        job::RunSpec,
+        run::Outcome,
+    },
 };
 
 use super::{
@@ -20,11 +27,11 @@ use super::{
 /// How long what the command printed before its end may take to arrive.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
+/// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
+const LAST_QUESTION: Duration = Duration::from_secs(4);
+
 /// How long the Engine may be gone before a run in it is told as lost.
 const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long killing may take.
-const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
@@ -41,7 +48,10 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     };
     let id = match engine.create_container(request).await {
         Ok(id) => id,
-        Err(error) => return not_started("making", &error, spec).into(),
+        Err(error) => {
+            let leftover = if error.is_outage() { half_made(order, context).await } else { None };
+            return KindEnd { outcome: not_started("making", &error, spec), leftover };
+        }
     };
     let began = Instant::now();
     let started = async {
@@ -73,23 +83,36 @@ fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome 
     Outcome::NotStarted { error: format!("{operation} a container of {}: {error}{mend}", spec.image) }
 }
 
+/// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.
+/// It is known by the label of this run: what has its name may belong to someone else.
+async fn half_made(order: &RunOrder, context: &Context) -> Option<String> {
+    let label = format!("{RUN_LABEL}={}", order.run);
+    let mut wait = Duration::from_secs(1);
+    while wait <= LAST_QUESTION {
+        match context.engine.container_with_label(&label).await {
+            Ok(found) => return found,
+            Err(_) => sleep(wait).await,
+        }
+        wait *= 2;
+    }
+    None
+}
+
 fn labels(order: &RunOrder) -> HashMap<String, String> {
-    [
-        ("watchbell.agent", env!("CARGO_PKG_VERSION").to_owned()),
-        ("watchbell.job", order.job().to_string()),
-        (RUN_LABEL, order.run.to_string()),
-        ("watchbell.occurrence", order.occurrence.to_string()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into()
+    let values = [
+        env!("CARGO_PKG_VERSION").to_owned(),
+        order.job().to_string(),
+        order.run.to_string(),
+        order.occurrence.to_string(),
+    ];
+    RUN_LABELS.map(str::to_owned).into_iter().zip(values).collect()
 }
 
 async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
     let exit = exit_code(id, context);
     tokio::pin!(exit);
-    // Ending it takes its time; until it has ended, its output is read on and a harder request is heard.
-    let mut asking = std::pin::pin!(Fuse::terminated());
     let mut open = true;
+    let mut asking: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
     let code = loop {
         tokio::select! {
             chunk = output.next(), if open => match chunk {
@@ -98,16 +121,22 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
                 Some(Err(_)) | None => open = false,
             },
             code = &mut exit => break code,
+            step = life.interrupts.next() => {
+                // Asking goes on beside the rest: the answer to a stop comes only when it has ended, and a harder
+                // step may come before that. Whether it worked is seen in the container itself.
+                let grace = life.interrupts.grace();
+                asking = match step {
+                    Step::Stop => context.engine.stop_container(id, grace).map(drop).boxed().fuse(),
+                    Step::Kill => context.engine.kill_container(id).map(drop).boxed().fuse(),
+                    Step::GiveUp => {
+                        return match life.interrupts.ending() {
+                            Some(ending) => ending.outcome(true),
+                            None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
+                        };
+                    }
+                };
+            }
             () = &mut asking => {}
-            step = life.interrupts.next() => match step {
-                Step::GiveUp => {
-                    return match life.interrupts.ending() {
-                        Some(ending) => ending.outcome(true),
-                        None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
-                    };
-                }
-                step => asking.set(end(id, step, life.interrupts.grace(), context).fuse()),
-            },
         }
     };
     while open {
@@ -119,15 +148,6 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
     match code {
         Ok(code) => ended(life.interrupts.ending(), code, None),
         Err(reason) => Outcome::Lost { reason },
-    }
-}
-
-/// Takes a step of ending it. Whether it worked is seen in the container itself.
-async fn end(id: &str, step: Step, grace: Duration, context: &Context) {
-    if step == Step::Stop {
-        drop(timeout(grace, context.engine.stop_container(id, grace)).await);
-    } else {
-        drop(timeout(KILL_LIMIT, context.engine.kill_container(id)).await);
     }
 }
 

@@ -1,0 +1,416 @@
+//! The whole agent but for its socket: watcher, actor and the stages of its end, on a fake Engine under a paused clock,
+//! with its log read back as records.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the agent's tasks live as long as the test; dropping it ends them"
+)]
+
+use std::{cell::RefCell, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::{Layer, layer::SubscriberExt};
+use watchbell::{
+    agent::{
+        actor::Actor,
+        handle::{self, Handle},
+    },
+    docker::client::Engine,
+    run::{reap::Children, unit::Context},
+    settings::{
+        env,
+        global::settle,
+        ini::{self, RawSetting},
+        resolve::Sources,
+    },
+    shutdown::{self, Stage},
+    telemetry::{
+        logging::{self, LogFilter, LogFormat, LogLevel},
+        sink::{LogSink, MemoryLog},
+    },
+    time::Clock,
+    watch::engine::{Connection, Watcher},
+};
+
+use super::fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine};
+
+/// When every test begins: a Monday, at midnight.
+pub const START: &str = "2026-01-05T00:00:00Z";
+
+/// Long enough, in virtual time, for everything that can happen without a timer to have happened.
+pub const MOMENT: Duration = Duration::from_millis(20);
+
+/// Sooner than this is at once: nothing waited for a timer of the watcher.
+pub const AT_ONCE: Duration = Duration::from_millis(100);
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+pub fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A container that opted in, with labels below `watchbell.job-`.
+pub fn labelled(name: &str, labels: &[(&str, &str)]) -> ContainerSpec {
+    let labels = labels.iter().map(|(key, value)| (format!("watchbell.job-{key}"), *value));
+    ContainerSpec::new(name).label("watchbell.enabled", "true").labels(labels)
+}
+
+/// A container with one job of kind `exec` whose command is `work`.
+pub fn with_job(container: &str, job: &str, schedule: &str) -> ContainerSpec {
+    labelled(
+        container,
+        &[(&format!("exec.{job}.schedule"), schedule), (&format!("exec.{job}.command"), "work")],
+    )
+}
+
+/// One line of the log.
+#[derive(Clone, PartialEq)]
+pub struct Record(Value);
+
+impl Record {
+    /// A key's value as text, empty where it is not there.
+    pub fn text(&self, key: &str) -> String {
+        match &self.0[key] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        !self.0[key].is_null()
+    }
+
+    pub fn number(&self, key: &str) -> f64 {
+        self.0[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {self:?}"))
+    }
+
+    /// When it was written, by the agent's clock.
+    pub fn at(&self) -> Timestamp {
+        self.text("timestamp").parse().expect("every record has its time")
+    }
+
+    /// The next occurrences that a record about a job tells.
+    pub fn next(&self) -> Vec<Timestamp> {
+        let next = self.0["next"].as_array().into_iter().flatten();
+        next.map(|at| at.as_str().unwrap().parse().unwrap()).collect()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What the agent is started with.
+#[derive(Default)]
+pub struct Setup {
+    pub ini: String,
+    /// Arguments of `--set`.
+    pub set: Vec<String>,
+    pub environment: BTreeMap<String, String>,
+    /// IDs that the agent believes its own container may have.
+    pub own_ids: Vec<String>,
+    /// Whether the agent panics when it is about to write this event.
+    pub panic_at: Option<&'static str>,
+}
+
+impl Setup {
+    pub fn ini(text: &str) -> Self {
+        Self { ini: text.to_owned(), ..Self::default() }
+    }
+}
+
+/// The agent. Dropping it ends it on the spot.
+pub struct TestAgent {
+    pub engine: FakeEngine,
+    pub handle: Handle,
+    pub connection: watch::Receiver<Connection>,
+    clock: Clock,
+    log: MemoryLog,
+    records: RefCell<Vec<Record>>,
+    signals: mpsc::UnboundedSender<()>,
+    watcher: JoinHandle<()>,
+    actor: JoinHandle<()>,
+    _subscriber: DefaultGuard,
+}
+
+impl Drop for TestAgent {
+    fn drop(&mut self) {
+        self.watcher.abort();
+        self.actor.abort();
+    }
+}
+
+/// The wall clock of a test; agent and Engine share it.
+pub fn clock() -> Clock {
+    Clock::anchored(START.parse().expect("it is a time"))
+}
+
+/// An Engine that goes by `clock`.
+pub fn engine(clock: &Clock) -> FakeEngine {
+    engine_off_by(clock, SignedDuration::ZERO)
+}
+
+/// An Engine whose clock is wrong by `skew`.
+pub fn engine_off_by(clock: &Clock, skew: SignedDuration) -> FakeEngine {
+    let clock = clock.clone();
+    FakeEngine::new(move || clock.now() + skew)
+}
+
+impl TestAgent {
+    /// An agent without settings on an Engine without containers, which it has seen.
+    pub async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// The same with settings.
+    pub async fn with(setup: Setup) -> Self {
+        let clock = clock();
+        let engine = engine(&clock);
+        let agent = Self::on(clock, engine, setup);
+        agent.wait_for("agent.ready", 1).await;
+        agent
+    }
+
+    /// An agent on an Engine that may be in any state. Nothing has happened yet when this returns.
+    pub fn on(clock: Clock, engine: FakeEngine, setup: Setup) -> Self {
+        let (sink, log) = LogSink::memory();
+        let panics = setup.panic_at.map(|event| PanicAt { event });
+        let subscriber = tracing_subscriber::registry()
+            .with(LogFilter::new(LogLevel::Info))
+            .with(logging::layer(LogFormat::Json, clock.clone(), sink.clone(), false))
+            .with(panics);
+        let subscriber = tracing::subscriber::set_default(subscriber);
+        let sources = sources(&setup);
+        let grace = sources.settings.shutdown_grace;
+
+        let client = Engine::with_client(engine.docker());
+        let (inventory, observed) = watch::channel(None);
+        let (connection, connected) = watch::channel(Connection::Waiting);
+        let (stage, staged) = watch::channel(Stage::Run);
+        let (handle, ends) = handle::handle();
+        let watcher = Watcher {
+            engine: client.clone(),
+            clock: clock.clone(),
+            own_ids: setup.own_ids,
+            inventory,
+            connection,
+        };
+        let context = Context { engine: client, clock: clock.clone(), sink, children: Children::default() };
+        let actor = Actor::new(Arc::new(sources), context, observed, staged, ends);
+        let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
+        let drive = shutdown::drive(stage, grace, async move || {
+            if signalled.recv().await.is_none() {
+                std::future::pending().await
+            }
+        });
+        Self {
+            engine,
+            handle,
+            connection: connected,
+            clock,
+            log,
+            records: RefCell::default(),
+            signals,
+            watcher: tokio::spawn(watcher.watch()),
+            actor: tokio::spawn(async move {
+                tokio::join!(actor.run(), drive);
+            }),
+            _subscriber: subscriber,
+        }
+    }
+
+    /// The wall clock of agent and Engine.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Sleeps until this moment of the day on which the test began, such as `01:30`.
+    pub async fn sleep_until(&self, time: &str) {
+        let day = START.split_once('T').expect("it is a time").0;
+        let at: Timestamp = format!("{day}T{time}:00Z").parse().expect("a time of day");
+        let wait = at.duration_since(self.now());
+        sleep(wait.try_into().expect("the moment is to come")).await;
+    }
+
+    /// Everything logged so far.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = self.records.borrow_mut();
+        let text = self.log.take();
+        records.extend(text.lines().map(|line| {
+            Record(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        }));
+        records.clone()
+    }
+
+    /// What was logged as this event.
+    pub fn all(&self, event: &str) -> Vec<Record> {
+        self.records().into_iter().filter(|it| it.text("event") == event).collect()
+    }
+
+    /// What was logged as this event about this job.
+    pub fn of(&self, event: &str, job: &str) -> Vec<Record> {
+        self.all(event).into_iter().filter(|it| it.text("job") == job).collect()
+    }
+
+    /// The only record of this event.
+    pub fn one(&self, event: &str) -> Record {
+        let mut all = self.all(event);
+        assert_eq!(all.len(), 1, "{event}: {all:?}");
+        all.remove(0)
+    }
+
+    /// Events about jobs as `event job`, in order.
+    pub fn job_events(&self) -> Vec<String> {
+        let about_jobs = self.records().into_iter().filter(|it| it.text("event").starts_with("job."));
+        about_jobs.map(|it| format!("{} {}", it.text("event"), it.text("job"))).collect()
+    }
+
+    /// How the occurrences of a job ended so far, in order.
+    pub fn outcomes(&self, job: &str) -> Vec<String> {
+        let of_job = self.records().into_iter().filter(|it| it.text("job") == job && it.has("outcome"));
+        of_job.map(|it| it.text("outcome")).collect()
+    }
+
+    /// What a job's runs printed so far, as `stream: line`.
+    pub fn output(&self, job: &str) -> Vec<String> {
+        let lines = self.of("run.output", job);
+        lines.iter().map(|it| format!("{}: {}", it.text("stream"), it.text("line"))).collect()
+    }
+
+    /// Waits until there are `n` records of this event. A day that does not bring them is a failure.
+    pub async fn wait_for(&self, event: &str, n: usize) -> Record {
+        self.wait_until(&format!("{n} {event}"), |agent| agent.all(event).get(n.wrapping_sub(1)).cloned())
+            .await
+    }
+
+    /// Waits until there are `n` records of this event about this job.
+    pub async fn wait_for_job(&self, event: &str, job: &str, n: usize) -> Record {
+        self.wait_until(&format!("{n} {event} of {job}"), |agent| agent.of(event, job).get(n - 1).cloned())
+            .await
+    }
+
+    async fn wait_until<T>(&self, what: &str, found: impl Fn(&Self) -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = found(self) {
+                return found;
+            }
+            assert!(begun.elapsed() < 24 * HOUR, "no {what} within a day: {:#?}", self.records());
+            assert!(!self.actor.is_finished(), "no {what} before the end: {:#?}", self.records());
+            // Finely at first, where the time is measured, and then not at the price of a day of polling.
+            let young = begun.elapsed() < seconds(2);
+            sleep(Duration::from_millis(if young { 1 } else { 250 })).await;
+        }
+    }
+
+    /// Starts a container, and waits for the jobs that it brings.
+    pub async fn start(&self, container: ContainerSpec) -> String {
+        let added = self.all("job.added").len();
+        let id = self.engine.start(container);
+        self.wait_for("job.added", added + 1).await;
+        id
+    }
+
+    /// Removes a container and starts another one in its place, between two looks of the agent.
+    pub fn replace(&self, name: &str, by: ContainerSpec) -> String {
+        self.engine.remove(name);
+        self.engine.start(by)
+    }
+
+    /// How many lists of containers were asked for so far.
+    pub fn lists(&self) -> usize {
+        self.engine.count("GET /containers/json")
+    }
+
+    /// SIGTERM, or SIGINT.
+    pub fn signal(&self) {
+        self.signals.send(()).expect("the agent listens for as long as it lives");
+    }
+
+    /// Whether the agent has ended.
+    pub fn has_ended(&self) -> bool {
+        self.actor.is_finished()
+    }
+
+    /// Waits for the agent's end, and says how long that took.
+    pub async fn end(&mut self) -> Duration {
+        let begun = Instant::now();
+        timeout(HOUR, &mut self.actor).await.expect("it ends within an hour").expect("it does not panic");
+        begun.elapsed()
+    }
+}
+
+fn sources(setup: &Setup) -> Sources {
+    let variable = |name: &str| setup.environment.get(name).cloned();
+    let file = ini::parse("config.ini", &setup.ini, &variable);
+    assert_eq!(file.broken, [], "the file of a test can be read");
+    let ours = setup.environment.iter().filter_map(|(name, value)| {
+        let key = name.strip_prefix(env::PREFIX).filter(|key| !key.starts_with("JOB_"))?;
+        let origin = watchbell::model::origin::Origin::Environment(name.as_str().into());
+        Some(RawSetting { key: key.to_owned(), value: value.clone(), origin })
+    });
+    let (settings, wrong) = settle(&file.global, &[], &ours.collect::<Vec<_>>(), &variable);
+    assert_eq!(wrong, [], "the settings of a test are right");
+    let mut overrides: Vec<_> =
+        setup.set.iter().map(|argument| env::parse_set(argument).expect("it can be read")).collect();
+    overrides
+        .extend(env::from_environment(setup.environment.iter().map(|(name, value)| (&**name, &**value))));
+    Sources { settings, file, overrides }
+}
+
+/// Makes whoever writes an event panic, which stands for a mistake anywhere in a run.
+struct PanicAt {
+    event: &'static str,
+}
+
+impl<S: tracing::Subscriber> Layer<S> for PanicAt {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Find<'a>(&'a str, bool);
+        impl tracing::field::Visit for Find<'_> {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                self.1 |= field.name() == "event" && format!("{value:?}").trim_matches('"') == self.0;
+            }
+        }
+        let mut find = Find(self.event, false);
+        event.record(&mut find);
+        assert!(!find.1, "staged by the test");
+    }
+}
+
+/// Execs do `work`, and the agent's second exec, which signals what carries a run's mark, does so for the signals that
+/// the work `obeys`. The codes are those of a shell: 143 and 137.
+pub fn signalled(
+    engine: &FakeEngine,
+    obeys: &'static [&'static str],
+    work: impl Fn() -> ExecBehaviour + Send + Sync + 'static,
+) {
+    engine.on_exec(move |exec| match &exec.cmd[..] {
+        [shell, _, _, _, mark, signal] if shell == "/bin/sh" && mark.starts_with("WATCHBELL_RUN=") => {
+            let (mark, signal) = (mark.clone(), signal.clone());
+            ExecBehaviour::exit(0).on_start(move |engine| {
+                if obeys.contains(&&*signal) {
+                    engine.end_execs_with_env(&mark, if signal == "KILL" { 137 } else { 143 });
+                }
+            })
+        }
+        _ => work(),
+    });
+}
+
+/// The signals that the agent sent to what carries a run's mark, with the seconds since the start of the test.
+pub fn signals(engine: &FakeEngine) -> Vec<(String, i64)> {
+    let start: Timestamp = START.parse().expect("it is a time");
+    let sent = engine.execs().into_iter().filter(|exec| exec.cmd[0] == "/bin/sh");
+    sent.map(|exec| (exec.cmd[5].clone(), exec.started.unwrap_or(start).duration_since(start).as_secs()))
+        .collect()
+}

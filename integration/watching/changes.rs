@@ -1,0 +1,150 @@
+//! Live edits: what differs is told by name, and what stays the same stays as it was.
+
+use tokio::time::sleep;
+use watchbell::{
+    model::name::JobKind,
+    settings::params::{self, PARAMS},
+};
+
+use crate::support::{
+    fake_engine::ContainerSpec,
+    test_agent::{AT_ONCE, MINUTE, Setup, TestAgent, seconds, with_job},
+};
+
+/// Two values of a parameter, and the name under which the change is told.
+fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
+    match parameter {
+        "schedule" => ("0 3 * * *", "0 4 * * *", "schedule"),
+        "command" => ("work --slow", "work --fast", "command"),
+        // Which shell runs it is a part of what is run.
+        "shell" => ("/bin/sh", "/bin/bash", "command"),
+        "container" => ("web", "db", "container"),
+        "user" => ("1000", "1001", "user"),
+        "workdir" => ("/a", "/b", "workdir"),
+        "environment" => ("A=1", "A=2", "environment"),
+        "image" => ("app:1", "app:2", "image"),
+        "network" => ("front", "back", "network"),
+        "timezone" => ("UTC", "Europe/Berlin", "timezone"),
+        "enabled" => ("true", "false", "enabled"),
+        "overlap" => ("skip", "queue", "overlap"),
+        "timeout" => ("5m", "6m", "timeout"),
+        "grace-period" => ("5s", "6s", "grace-period"),
+        other => panic!("the parameter {other} is new: say here how it changes"),
+    }
+}
+
+/// A container whose only job has every parameter of its kind, with the second value of one of them.
+fn container(kind: JobKind, changed: Option<&str>) -> ContainerSpec {
+    let mut container = ContainerSpec::new("web").label("watchbell.enabled", "true");
+    for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
+        let (one, other, _) = values(param.name);
+        let value = if changed == Some(param.name) { other } else { one };
+        container = container.label(format!("watchbell.job-{kind}.it.{}", param.name), value);
+    }
+    container
+}
+
+/// Mistake 7.
+#[tokio::test(start_paused = true)]
+async fn every_parameter_that_is_edited_alone_is_told_by_name() {
+    let agent = TestAgent::with(Setup::ini("[global]\nallow-from-labels = all\n")).await;
+    let mut told = 0;
+    for kind in JobKind::SUPPORTED {
+        agent.start(container(kind, None)).await;
+        for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
+            agent.replace("web", container(kind, Some(param.name)));
+            sleep(seconds(2)).await;
+            let updated = agent.of("job.updated", "web.it");
+            told += 1;
+            assert_eq!(updated.len(), told, "{kind} {} was not told", param.name);
+            let (.., name) = values(param.name);
+            assert_eq!(updated[told - 1].text("reason"), format!("changed: {name}"), "{kind} {}", param.name);
+            agent.replace("web", container(kind, None));
+            sleep(seconds(2)).await;
+            told += 1;
+            assert_eq!(agent.of("job.updated", "web.it").len(), told, "{kind} {} and back", param.name);
+        }
+        agent.engine.remove("web");
+        sleep(seconds(2)).await;
+    }
+    assert_eq!(agent.all("job.rejected"), []);
+    assert_eq!(agent.all("job.added").len(), JobKind::SUPPORTED.len());
+    assert!(params::find("schedule").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_kind_is_a_change() {
+    let agent = TestAgent::with(Setup::ini("[global]\nallow-from-labels = all\n")).await;
+    agent.start(container(JobKind::Exec, None)).await;
+    agent.replace("web", container(JobKind::Run, None));
+    sleep(seconds(2)).await;
+    assert_eq!(agent.one("job.updated").text("reason"), "changed: kind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_spelling_of_the_same_values_is_no_change() {
+    let agent = TestAgent::new().await;
+    agent.start(with_job("web", "sync", "@hourly").label("watchbell.job-exec.sync.timeout", "90s")).await;
+    let same = ContainerSpec::new("web").label("watchbell.ENABLED", "yes").labels([
+        ("watchbell.job-exec.sync.Schedule", "@hourly"),
+        ("watchbell.job-exec.sync.COMMAND", "[\"work\"]"),
+        ("watchbell.job_exec.sync.timeout", "1m30s"),
+    ]);
+    agent.replace("web", same);
+    sleep(MINUTE).await;
+    // That it is another container now is all there is to tell.
+    assert_eq!(agent.one("job.updated").text("reason"), "its runs go to container web now");
+    assert_eq!(agent.all("job.added").len(), 1);
+}
+
+/// Mistake 9.
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_replaced_keeps_its_job_and_the_next_occurrence() {
+    let agent = TestAgent::new().await;
+    let old = agent.start(with_job("web", "sync", "@every 1h")).await;
+    let next = agent.one("job.added").next()[0];
+    agent.sleep_until("00:40").await;
+    let new = agent.replace("web", with_job("web", "sync", "@every 1h"));
+    assert_ne!(old, new);
+    agent.sleep_until("00:59").await;
+    assert_eq!(agent.all("job.removed"), []);
+    agent.wait_for("run.finished", 1).await;
+    let execs = agent.engine.execs();
+    assert_eq!(execs.len(), 1);
+    assert_eq!(execs[0].container_id, new, "it runs in the container that is there now");
+    let late = execs[0].started.unwrap().duration_since(next);
+    assert!(late <= AT_ONCE.try_into().unwrap(), "{late:?} after {next}");
+}
+
+/// Mistake 9, with an edit.
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_replaced_with_one_label_changed_is_the_same_job_in_the_new_container() {
+    let agent = TestAgent::new().await;
+    agent.start(with_job("web", "sync", "@every 1h")).await;
+    let next = agent.one("job.added").next();
+    agent.sleep_until("00:40").await;
+    let changed = with_job("web", "sync", "@every 1h").label("watchbell.job-exec.sync.user", "www-data");
+    let new = agent.replace("web", changed);
+    sleep(AT_ONCE).await;
+    let updated = agent.one("job.updated");
+    assert_eq!((updated.text("job"), updated.text("reason")), ("web.sync".into(), "changed: user".into()));
+    assert_eq!(updated.next(), next);
+    agent.sleep_until("01:01").await;
+    assert_eq!(agent.engine.execs()[0].container_id, new);
+    assert_eq!(agent.engine.execs()[0].user.as_deref(), Some("www-data"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_renamed_brings_its_job_under_the_new_name() {
+    let agent = TestAgent::new().await;
+    agent.start(with_job("web", "sync", "@hourly")).await;
+    agent.start(with_job("made_by_compose", "dump", "@hourly").compose("shop", "db", 1)).await;
+    agent.engine.rename("web", "site");
+    agent.engine.rename("made_by_compose", "shop-db-1");
+    sleep(MINUTE).await;
+    assert_eq!(
+        agent.job_events()[2..],
+        ["job.removed web.sync", "job.added site.sync"],
+        "a name says nothing about a service"
+    );
+}
