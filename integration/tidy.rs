@@ -1,1 +1,214 @@
-//!
+//! Promises about the source itself: who may import whom, which crate is named where, and what stands nowhere.
+//! `ARCHITECTURE.md` says why; the tables are here. Each rule is tried on a bad snippet as well: a check that cannot
+//! fail is worth nothing.
+
+use std::path::Path;
+
+use crate::support::{
+    expect,
+    source::{self, Source},
+};
+
+/// Each module, and what it may import: a module, or one part of it.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("time", &[]),
+    ("shutdown", &[]),
+    ("settings", &["model"]),
+    ("plan", &["model", "settings"]),
+    ("telemetry", &["model", "time"]),
+    ("docker", &["model"]),
+    ("watch", &["docker", "model", "telemetry", "time"]),
+    ("run", &["docker", "model", "plan", "telemetry", "time"]),
+    (
+        "agent",
+        &[
+            "docker::client",
+            "model",
+            "plan",
+            "run::order",
+            "run::unit",
+            "settings",
+            "shutdown::Stage",
+            "telemetry::report",
+        ],
+    ),
+    ("http", &["agent::handle", "telemetry", "watch::engine"]),
+    ("cli", &["http", "model", "settings", "telemetry", "time"]),
+    (
+        "app",
+        &["agent", "docker", "http", "model", "run", "settings", "shutdown", "telemetry", "time", "watch"],
+    ),
+    ("main", &["app", "cli", "settings", "telemetry", "time"]),
+    ("lib", &[]),
+];
+
+/// What decides is told the time and what there is; it neither waits nor talks.
+const PURE: &[&str] = &[
+    "src/model/",
+    "src/settings/",
+    "src/plan.rs",
+    "src/agent/state.rs",
+    "src/agent/timetable.rs",
+    "src/agent/admission.rs",
+];
+const PURE_NOT: &[&str] = &["tokio", "std::fs", "std::net", "std::process", "std::env", "futures"];
+
+/// Crates that stand at one border, and the place that may name them.
+const BORDERS: &[(&str, &[&str])] = &[
+    ("bollard", &["src/docker/"]),
+    ("axum", &["src/http/"]),
+    ("clap", &["src/cli/", "src/main.rs"]),
+    ("croner", &["src/model/schedule/"]),
+    ("serde_ini", &["src/settings/ini.rs"]),
+    ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
+    ("nix", &["src/run/", "src/app.rs", "src/telemetry/"]),
+];
+
+/// What stands nowhere outside tests, and why.
+const NOWHERE: &[(&str, &str)] = &[
+    ("todo!", "unfinished"),
+    ("unimplemented!", "unfinished"),
+    ("dbg!", "left over"),
+    (".unwrap()", "a panic takes every job along: give the error a name"),
+    (".expect(", "a panic takes every job along: give the error a name"),
+    ("tokio::spawn", "every task belongs to a JoinSet"),
+    ("task::spawn", "every task belongs to a JoinSet"),
+    ("unsafe ", "forbidden"),
+    ("println!", "only the commands that print, print"),
+];
+
+/// Where one of those may stand all the same.
+const EXCEPT: &[(&str, &str)] = &[
+    ("println!", "src/cli/"),
+    ("println!", "src/main.rs"),
+    // In a constant: it is tried when the crate is compiled.
+    (".unwrap()", "src/settings/global.rs"),
+];
+
+/// A longer file is asking to be two.
+const LINES: usize = 400;
+
+/// Files that are longer and not yet two. They may not grow further; the list may only get shorter.
+const LONGER: &[(&str, usize)] = &[("src/settings/resolve.rs", 477)];
+
+fn imports(file: &Source) -> Vec<String> {
+    let Some((_, allowed)) = IMPORTS.iter().find(|(module, _)| *module == file.module()) else {
+        return vec![format!("{}: the module is not in the table", file.path)];
+    };
+    let fits = |import: &str| {
+        let own = import == file.module() || import.starts_with(&format!("{}::", file.module()));
+        own || allowed.iter().any(|it| import == *it || import.starts_with(&format!("{it}::")))
+    };
+    source::imports(&file.code)
+        .into_iter()
+        .filter(|import| !fits(import))
+        .map(|import| format!("{}: imports {import}", file.path))
+        .collect()
+}
+
+fn borders(file: &Source) -> Vec<String> {
+    let words = source::words(&file.code);
+    let named = BORDERS.iter().filter(|(name, places)| {
+        words.contains(name) && !places.iter().any(|place| file.path.starts_with(place))
+    });
+    named.map(|(name, _)| format!("{}: names {name}", file.path)).collect()
+}
+
+fn pure(file: &Source) -> Vec<String> {
+    if !PURE.iter().any(|place| file.path.starts_with(place)) {
+        return Vec::new();
+    }
+    let found = PURE_NOT.iter().filter(|it| source::names(&file.code, it));
+    found.map(|it| format!("{}: is pure and names {it}", file.path)).collect()
+}
+
+fn nowhere(file: &Source) -> Vec<String> {
+    let excepted = |text: &str| EXCEPT.iter().any(|(it, place)| *it == text && file.path.starts_with(place));
+    NOWHERE
+        .iter()
+        .filter(|(text, _)| file.code.contains(text) && !excepted(text))
+        .map(|(text, why)| format!("{}: has {text} ({why})", file.path))
+        .collect()
+}
+
+fn shape(file: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    if file.lines > LINES && !file.path.ends_with("tests.rs") {
+        found.push(format!(
+            "{}: has {} lines before its tests, and {LINES} are enough",
+            file.path, file.lines
+        ));
+    }
+    if !file.text.starts_with("//! ") {
+        found.push(format!("{}: does not open with what it is for (//! …)", file.path));
+    }
+    found
+}
+
+fn every_file(check: fn(&Source) -> Vec<String>) {
+    let files = source::folder(expect::root(), Path::new("src"));
+    assert!(files.len() > 40, "only {} files", files.len());
+    let found: Vec<String> = files.iter().flat_map(check).collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn modules_import_in_one_direction_only() {
+    every_file(imports);
+}
+
+#[test]
+fn each_outside_crate_has_one_border() {
+    every_file(borders);
+}
+
+#[test]
+fn what_decides_neither_waits_nor_talks() {
+    every_file(pure);
+}
+
+#[test]
+fn nothing_unfinished_and_nothing_that_panics_is_left() {
+    every_file(nowhere);
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    every_file(shape);
+}
+
+/// The direction has no circles, but for the two that a type alone makes.
+#[test]
+fn the_table_itself_goes_in_one_direction() {
+    let position = |module: &str| IMPORTS.iter().position(|(name, _)| *name == module).unwrap();
+    for (module, allowed) in IMPORTS {
+        for import in *allowed {
+            let import = import.split("::").next().unwrap();
+            assert!(position(import) < position(module), "{module} imports {import}, which comes later");
+        }
+    }
+}
+
+#[test]
+fn every_rule_sees_what_it_forbids() {
+    let bad = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
+    let wrong_way = bad(
+        "src/settings/x.rs",
+        "//! X.\nuse crate::{\n    agent::state::State,\n    model::{job::Work},\n};\n",
+    );
+    assert_eq!(imports(&wrong_way), ["src/settings/x.rs: imports agent::state::State"]);
+    assert_eq!(imports(&bad("src/http/x.rs", "fn f() { crate::app::run() }")).len(), 1);
+    assert_eq!(imports(&bad("src/http/x.rs", "use crate::agent::{actor::Actor, handle::Handle};")).len(), 1);
+    assert_eq!(imports(&bad("src/new/x.rs", "")).len(), 1, "a module that nobody placed");
+    assert_eq!(borders(&bad("src/run/x.rs", "use bollard::Docker;")), ["src/run/x.rs: names bollard"]);
+    assert_eq!(borders(&bad("src/docker/x.rs", "use bollard::Docker;")), Vec::<String>::new());
+    assert_eq!(borders(&bad("src/cli/x.rs", "use axum::Router;")).len(), 1);
+    assert_eq!(pure(&bad("src/agent/state.rs", "use tokio::time::sleep;")).len(), 1);
+    assert_eq!(pure(&bad("src/plan.rs", "use std::{fs, io};")).len(), 1);
+    assert_eq!(nowhere(&bad("src/x.rs", "fn f() { dbg!(1); None.unwrap(); tokio::spawn(x) }")).len(), 3);
+    let in_tests = "//! X.\nfn f() {}\n#[cfg(test)]\nmod tests { fn g() { None.unwrap() } }\n";
+    assert_eq!(nowhere(&bad("src/x.rs", in_tests)), Vec::<String>::new());
+    assert_eq!(nowhere(&bad("src/x.rs", "// dbg!(1)\n/// `todo!`\nfn f() {}")), Vec::<String>::new());
+    assert_eq!(shape(&bad("src/x.rs", &"x\n".repeat(LINES + 1))).len(), 2);
+}

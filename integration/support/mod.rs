@@ -2,6 +2,9 @@
 //! surroundings repeatable.
 #![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
 
+pub mod expect;
 pub mod fake_engine;
 pub mod live_engine;
+pub mod scenario;
+pub mod source;
 pub mod test_agent;

@@ -1,0 +1,397 @@
+//! Scenario files: the whole pure core as text. Labels, file, flags, environment and events go in, effects come out.
+//!
+//! A file is a list of steps, one a line; lines indented below a step belong to it. The effects of a step stand below
+//! it as lines that begin with `->`, and are what the test compares. `UPDATE_EXPECT=1` writes them anew.
+//!
+//! ```text
+//! # a comment
+//! ini                          the INI file, indented below
+//! flag --set JOB.X=Y           arguments of `watchbell daemon`
+//! env NAME=VALUE               a variable
+//! at 2026-03-29T00:59:00Z      sets the clock
+//! start                        reads the sources, as the agent does before it has seen the Engine
+//! container NAME KEY=VALUE…    makes a container, or makes it anew; its labels are indented below. Keys: project,
+//!                              service, number, state (running, paused, stopped), health (good, bad), and the words
+//!                              own (the agent's) and oneoff
+//! set NAME KEY=VALUE…          changes one: state, health, name
+//! remove NAME                  removes one
+//! observe                      the agent sees all containers that there are
+//! tick [+LENGTH]               the clock goes forward at one stroke, as after a sleep, and the agent looks at it
+//! wait LENGTH                  time passes as it does: the agent wakes at each occurrence
+//! end RUN exit CODE            a run ends; also: end RUN stopped
+//! drain, stop, kill            the stages of the end
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+    time::Duration,
+};
+
+use clap::Parser;
+use jiff::Timestamp;
+use watchbell::{
+    agent::state::{Effect, Event, State, Told},
+    cli::{
+        args::{Cli, Command, SettingFlags},
+        load,
+    },
+    model::{
+        container::{Container, ContainerId, ContainerState, Inventory},
+        diagnostic::Diagnostic,
+        duration,
+        run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest},
+    },
+    plan,
+    run::order::RunOrder,
+    settings::resolve::{Sources, View, resolve},
+};
+
+/// Plays the file's steps and gives its text with the effects as they are.
+pub fn play(text: &str) -> Result<String, String> {
+    let mut scenario = Scenario::default();
+    let mut out = String::new();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("->")).collect();
+    let mut rest = &lines[..];
+    while let [line, tail @ ..] = rest {
+        let body = tail.iter().take_while(|line| line.starts_with("  ")).count();
+        let (block, tail) = tail.split_at(body);
+        rest = tail;
+        for line in std::iter::once(line).chain(block) {
+            writeln!(out, "{line}").map_err(|error| error.to_string())?;
+        }
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let block: Vec<&str> = block.iter().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+        let effects = scenario.step(line, &block).map_err(|reason| format!("{line}: {reason}"))?;
+        for effect in effects {
+            let effect =
+                if scenario.folder.is_empty() { effect } else { effect.replace(&scenario.folder, "") };
+            writeln!(out, "-> {effect}").map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(out)
+}
+
+/// The world and the agent in it.
+#[derive(Debug, Default)]
+struct Scenario {
+    ini: String,
+    flags: Vec<String>,
+    environment: BTreeMap<String, String>,
+    now: Option<Timestamp>,
+    containers: BTreeMap<String, Container>,
+    own: Option<ContainerId>,
+    made: i64,
+    agent: Option<Agent>,
+    /// Where the INI file is: no two runs of the test have it in the same place, so it is not shown.
+    folder: String,
+}
+
+#[derive(Debug)]
+struct Agent {
+    sources: Sources,
+    state: State,
+    runs: u32,
+    /// What runs, and how it was asked to end.
+    running: BTreeMap<RunId, (RunOrder, Option<StopRequest>)>,
+    /// Runs whose record was told: each has one.
+    recorded: BTreeSet<RunId>,
+}
+
+impl Scenario {
+    fn step(&mut self, line: &str, block: &[&str]) -> Result<Vec<String>, String> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match (word, rest.trim()) {
+            ("ini", "") => self.ini = block.join("\n"),
+            ("flag", rest) => {
+                self.flags.extend(shell_words::split(rest).map_err(|error| error.to_string())?);
+            }
+            ("env", rest) => {
+                let (name, value) = rest.split_once('=').ok_or("write env NAME=VALUE")?;
+                self.environment.insert(name.to_owned(), value.to_owned());
+            }
+            ("at", rest) => self.now = Some(rest.parse().map_err(|_| "no time")?),
+            ("start", "") => return self.start(),
+            ("container", rest) => self.container(rest, block)?,
+            ("set", rest) => self.set(rest)?,
+            ("remove", name) => drop(self.containers.remove(name).ok_or("no such container")?),
+            ("observe", "") => return self.observe(),
+            ("tick", rest) => {
+                if let Some(length) = rest.strip_prefix('+') {
+                    self.forward(duration::parse(length)?)?;
+                }
+                return self.feed(Event::Tick);
+            }
+            ("wait", length) => return self.wait(duration::parse(length)?),
+            ("end", rest) => return self.end(rest),
+            ("drain", "") => return self.feed(Event::Drain),
+            ("stop", "") => return self.feed(Event::StopAll(StopForce::Stop)),
+            ("kill", "") => return self.feed(Event::StopAll(StopForce::Kill)),
+            _ => return Err("no such step".to_owned()),
+        }
+        Ok(Vec::new())
+    }
+
+    fn now(&self) -> Result<Timestamp, String> {
+        self.now.ok_or_else(|| "write at TIME first".to_owned())
+    }
+
+    fn agent(&mut self) -> Result<&mut Agent, String> {
+        self.agent.as_mut().ok_or_else(|| "write start first".to_owned())
+    }
+
+    fn forward(&mut self, length: Duration) -> Result<(), String> {
+        self.now = Some(self.now()? + length);
+        Ok(())
+    }
+
+    /// Through the same reader as the daemon's, so that what a file, a flag and a variable may say is tried as well.
+    fn start(&mut self) -> Result<Vec<String>, String> {
+        let now = self.now()?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let path = folder.path().join("config.ini");
+        std::fs::write(&path, &self.ini).map_err(|error| error.to_string())?;
+        let mut arguments = vec!["watchbell".to_owned(), "daemon".to_owned()];
+        arguments.extend(self.flags.iter().cloned());
+        let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        let Command::Daemon(flags) = cli.command else { return Err("no daemon".to_owned()) };
+        self.folder = format!("{}/", folder.path().display());
+        let flags = SettingFlags { config: vec![path.display().to_string()], ..flags };
+        let loaded = load::load(&flags, &self.environment);
+        let found: Vec<String> = loaded.diagnostics.iter().map(problem).collect();
+        let state = State::new(loaded.sources.settings.max_concurrent_runs);
+        self.agent = Some(Agent {
+            sources: loaded.sources,
+            state,
+            runs: 0,
+            running: BTreeMap::new(),
+            recorded: BTreeSet::new(),
+        });
+        let desired = resolve(&self.agent()?.sources, View::Unknown, now);
+        let effects = self.feed(Event::Desired(desired))?;
+        Ok(found.into_iter().chain(effects).collect())
+    }
+
+    fn container(&mut self, line: &str, block: &[&str]) -> Result<(), String> {
+        let mut words = line.split(' ').filter(|word| !word.is_empty());
+        let name = words.next().ok_or("the container has no name")?;
+        self.made += 1;
+        let id = ContainerId(format!("{:064x}", self.made).into());
+        let mut labels = BTreeMap::new();
+        for label in block {
+            let (key, value) = label.split_once('=').ok_or_else(|| format!("{label}: write KEY=VALUE"))?;
+            labels.insert(key.to_owned(), value.to_owned());
+        }
+        let mut container = Container {
+            id: id.clone(),
+            name: name.into(),
+            state: ContainerState::Running,
+            healthy: None,
+            created: self.made,
+            labels,
+        };
+        for word in words {
+            let compose = |key: &str| format!("com.docker.compose.{key}");
+            match word.split_once('=') {
+                None if word == "own" => self.own = Some(id.clone()),
+                None if word == "oneoff" => {
+                    container.labels.insert(compose("oneoff"), "True".to_owned());
+                }
+                Some((key @ ("project" | "service"), value)) => {
+                    container.labels.insert(compose(key), value.to_owned());
+                }
+                Some(("number", value)) => {
+                    container.labels.insert(compose("container-number"), value.to_owned());
+                }
+                _ => attribute(&mut container, word)?,
+            }
+        }
+        self.containers.insert(name.to_owned(), container);
+        Ok(())
+    }
+
+    fn set(&mut self, line: &str) -> Result<(), String> {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap_or_default();
+        let mut container = self.containers.remove(name).ok_or("no such container")?;
+        for word in words {
+            match word.strip_prefix("name=") {
+                Some(name) => container.name = name.into(),
+                None => attribute(&mut container, word)?,
+            }
+        }
+        self.containers.insert(container.name.to_string(), container);
+        Ok(())
+    }
+
+    fn observe(&mut self) -> Result<Vec<String>, String> {
+        let now = self.now()?;
+        // The Engine's order is not ours to rely on: newest first is what it usually gives.
+        let mut containers: Vec<Container> = self.containers.values().cloned().collect();
+        containers.sort_by_key(|it| std::cmp::Reverse(it.created));
+        let own = self.own.clone().filter(|own| containers.iter().any(|it| it.id == *own));
+        let inventory = Inventory { containers, own };
+        let agent = self.agent()?;
+        let desired = resolve(&agent.sources, View::Observed(&inventory), now);
+        let effects = self.feed(Event::Desired(desired.clone()))?;
+        let again = plan::plan(self.agent()?.state.catalog(), &desired);
+        if again.is_empty() { Ok(effects) } else { Err(format!("there is still to do: {again:?}")) }
+    }
+
+    fn wait(&mut self, length: Duration) -> Result<Vec<String>, String> {
+        let until = self.now()? + length;
+        let mut effects = Vec::new();
+        while let Some(due) = self.agent()?.state.next_due().filter(|due| *due <= until) {
+            self.now = Some(due.max(self.now()?));
+            effects.extend(self.feed(Event::Tick)?);
+        }
+        self.now = Some(until);
+        Ok(effects)
+    }
+
+    fn end(&mut self, line: &str) -> Result<Vec<String>, String> {
+        let (run, how) = line.split_once(' ').ok_or("write end RUN exit CODE")?;
+        let (order, request) = self.agent()?.running.remove(&RunId(run.into())).ok_or("it does not run")?;
+        let outcome = match how.split_once(' ') {
+            Some(("exit", "0")) => Outcome::Succeeded,
+            Some(("exit", code)) => {
+                Outcome::Failed { exit_code: code.parse().map_err(|_| "no exit code")?, reason: None }
+            }
+            None if how == "stopped" => {
+                let by = request.ok_or("nobody asked it to stop")?.cause;
+                Outcome::Stopped { by, still_running: false }
+            }
+            _ => return Err("write exit CODE or stopped".to_owned()),
+        };
+        self.feed(Event::RunEnded {
+            record: RunRecord {
+                run: order.run.clone(),
+                job: order.job().clone(),
+                kind: order.kind(),
+                trigger: order.trigger,
+                occurrence: order.occurrence,
+                container: order.container_name(),
+                duration: Some(Duration::from_secs(1)),
+                outcome,
+                and_more: 0,
+            },
+        })
+    }
+
+    fn feed(&mut self, event: Event) -> Result<Vec<String>, String> {
+        let now = self.now()?;
+        let agent = self.agent()?;
+        let runs = &mut agent.runs;
+        let mut ids = || {
+            *runs += 1;
+            RunId(format!("r{runs:02}").into())
+        };
+        let effects = agent.state.handle(event, now, &mut ids);
+        let mut lines: Vec<(Option<RunId>, String)> = Vec::new();
+        for effect in effects {
+            let asked = match &effect {
+                Effect::Stop(run, _) => Some(run.clone()),
+                _ => None,
+            };
+            lines.push((asked, agent.effect(effect)?));
+        }
+        // All are stopped at once and in no order: the file needs one.
+        if lines.iter().all(|(asked, _)| asked.is_some()) {
+            lines.sort();
+        }
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
+    }
+}
+
+fn attribute(container: &mut Container, word: &str) -> Result<(), String> {
+    match word {
+        "state=running" => container.state = ContainerState::Running,
+        "state=paused" => container.state = ContainerState::Paused,
+        "state=stopped" => container.state = ContainerState::Stopped,
+        "health=good" => container.healthy = Some(true),
+        "health=bad" => container.healthy = Some(false),
+        _ => return Err(format!("{word} says nothing about a container")),
+    }
+    Ok(())
+}
+
+impl Agent {
+    fn effect(&mut self, effect: Effect) -> Result<String, String> {
+        match effect {
+            Effect::Start(order) => {
+                let place = order.container.as_ref().map(|it| format!(" in {}", it.name)).unwrap_or_default();
+                let text = format!("start {} of {}{place}, due {}", order.run, order.job(), order.occurrence);
+                if self.running.insert(order.run.clone(), (order, None)).is_some() {
+                    return Err(format!("twice: {text}"));
+                }
+                Ok(text)
+            }
+            Effect::Stop(run, request) => {
+                let word = if request.force == StopForce::Stop { "stop" } else { "kill" };
+                let text = format!("{word} {run}: {}", StopCause::as_str(request.cause));
+                let (_, asked) = self.running.get_mut(&run).ok_or(format!("it does not run: {text}"))?;
+                asked.get_or_insert(request);
+                Ok(text)
+            }
+            Effect::Tell(Told::Record(record)) => {
+                if !self.recorded.insert(record.run.clone()) || self.running.contains_key(&record.run) {
+                    return Err(format!("{} has two records, or one too early", record.run));
+                }
+                Ok(told_record(&record))
+            }
+            Effect::Tell(told) => Ok(tell(&told)),
+        }
+    }
+}
+
+fn told_record(it: &RunRecord) -> String {
+    let more = if it.and_more > 0 { format!(" and {} more", it.and_more) } else { String::new() };
+    let code = match it.outcome.exit_code() {
+        Some(code) if code != 0 => format!(" with exit code {code}"),
+        _ => String::new(),
+    };
+    let reason = it.outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{} {} of {}, due {}{more}{code}{reason}", it.outcome.as_str(), it.run, it.job, it.occurrence)
+}
+
+fn tell(told: &Told) -> String {
+    let place = |container: &Option<std::sync::Arc<str>>| {
+        container.as_ref().map(|name| format!(" in {name}")).unwrap_or_default()
+    };
+    let upcoming = |next: &[Timestamp]| {
+        let next: Vec<String> = next.iter().map(ToString::to_string).collect();
+        if next.is_empty() { "never".to_owned() } else { next.join(", ") }
+    };
+    match told {
+        Told::JobAdded { spec, container, next } => format!(
+            "added {} ({}){}, {}: {}",
+            spec.id,
+            spec.kind(),
+            place(container),
+            spec.schedule.words(),
+            upcoming(next)
+        ),
+        Told::JobUpdated { spec, container, next, reason } => {
+            format!("updated {}{}, {reason}: {}", spec.id, place(container), upcoming(next))
+        }
+        Told::JobRemoved { job, reason, .. } => format!("removed {job}: {reason}"),
+        Told::Problem(it) => problem(it),
+        Told::Record(it) => told_record(it),
+    }
+}
+
+/// As `watchbell validate` prints it, with the word for a lost job.
+pub fn problem(it: &Diagnostic) -> String {
+    let word = if it.rejects { "rejected" } else { it.severity.as_str() };
+    let job = it.job.as_ref().map(|job| format!(" job {job}:")).unwrap_or_default();
+    format!("{word}: {}:{job} {}", it.origin, it.reason)
+}
+
+/// Plays the file and compares; with `UPDATE_EXPECT=1` writes it.
+pub fn check(path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    super::expect::same(path, &text, &play(&text)?)
+}
