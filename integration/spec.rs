@@ -1,1 +1,345 @@
-//!
+//! Promises about the documentation: its tables are the code's, its examples work, and every name in it exists.
+//! `UPDATE_EXPECT=1` writes the generated tables anew.
+
+use std::{collections::BTreeSet, path::Path, process::Command as Process};
+
+use clap::CommandFactory;
+use watchbell::{
+    cli::args::Cli,
+    model::name::{JobKind, environment_name},
+    settings::{global::SETTINGS, grants::Grant, params::PARAMS},
+    telemetry::report::EVENTS,
+};
+
+use crate::support::{
+    docs::{self, Fence},
+    example::{self, Example},
+    expect::{self, root},
+    source,
+};
+
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn none(failures: &[String]) {
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+// --- Tables ---------------------------------------------------------------------------------------------------------
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+/// A default as a person reads it: what would be written is code, what is said about it is not.
+fn default(text: &str) -> String {
+    let said = text.contains([' ', '`', ';']) || matches!(text, "none" | "required");
+    if said { text.to_owned() } else { code(text) }
+}
+
+fn table(section: &str) -> Option<String> {
+    let made = match section {
+        "parameters" => docs::table(
+            &["parameter", "kinds", "value", "default", "meaning"],
+            PARAMS.iter().filter_map(|param| {
+                let kinds: Vec<&str> = JobKind::SUPPORTED
+                    .into_iter()
+                    .filter(|kind| param.works_for(*kind))
+                    .map(JobKind::as_str)
+                    .collect();
+                let cells = [
+                    code(param.name),
+                    kinds.join(", "),
+                    param.shape.words(),
+                    default(param.default),
+                    param.doc.to_owned(),
+                ];
+                (!kinds.is_empty()).then(|| cells.to_vec())
+            }),
+        ),
+        "settings" => docs::table(
+            &["setting and flag", "variable", "value", "default", "meaning"],
+            SETTINGS.iter().map(|setting| {
+                let file = if setting.in_file { "" } else { " Not in the file." };
+                let variable = format!("WATCHBELL_{}", environment_name(setting.name));
+                vec![
+                    code(&format!("--{}", setting.name)),
+                    code(&variable),
+                    setting.shape.to_owned(),
+                    default(setting.default),
+                    format!("{}{file}", setting.doc),
+                ]
+            }),
+        ),
+        "grants" => docs::table(
+            &["grant", "allows"],
+            Grant::ALL.map(|(_, name, allows)| vec![code(name), allows.to_owned()]),
+        ),
+        "events" => docs::table(
+            &["event", "meaning"],
+            EVENTS.iter().map(|(name, meaning)| vec![code(name), (*meaning).to_owned()]),
+        ),
+        _ => return None,
+    };
+    Some(made)
+}
+
+#[test]
+fn the_generated_tables_are_those_of_the_code() {
+    let mut there = BTreeSet::new();
+    for name in DOCUMENTS {
+        let text = read(name);
+        let (wanted, sections) = docs::generate(name, &text, table).unwrap();
+        there.extend(sections.into_iter().map(|section| (name, section)));
+        expect::same(&root().join(name), &text, &wanted).unwrap();
+    }
+    for section in ["parameters", "settings", "grants", "events"] {
+        assert!(there.contains(&("labels-spec.md", section.to_owned())), "labels-spec.md has no {section}");
+    }
+    assert!(there.contains(&("README.md", "events".to_owned())));
+}
+
+// --- Examples -------------------------------------------------------------------------------------------------------
+
+/// What may stand in a fence; nothing else would be tried.
+const TAGS: [&str; 8] = ["labels", "ini", "yaml", "diagnostics", "sh", "output", "json", "text"];
+
+fn all_fences() -> Vec<Fence> {
+    DOCUMENTS.iter().flat_map(|name| docs::fences(name, &read(name)).unwrap()).collect()
+}
+
+#[test]
+fn every_example_of_labels_files_and_compose_is_read_without_complaint() {
+    let fences = all_fences();
+    let unknown = fences.iter().filter(|fence| !TAGS.contains(&&*fence.tag));
+    none(
+        &unknown.map(|fence| format!("{}: nobody tries \"{}\"", fence.place, fence.tag)).collect::<Vec<_>>(),
+    );
+    let examples = example::examples(&fences).unwrap();
+    assert!(examples.len() >= 10, "only {} examples", examples.len());
+    none(&examples.iter().filter_map(|it| it.check().err()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_file_of_examples_is_read_without_complaint() {
+    let mut files: Vec<_> =
+        std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.push(root().join("compose.yaml"));
+    assert!(files.len() >= 4);
+    let mut failures = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let place = path.strip_prefix(root()).unwrap().display().to_string();
+        let mut it = Example { place: place.clone(), ..Example::default() };
+        let result = match path.extension().and_then(|it| it.to_str()) {
+            Some("yaml") => example::compose(&mut it, &text).and_then(|()| it.check()),
+            Some("ini") => {
+                it.ini = text;
+                it.check()
+            }
+            Some("sh") => commands(&place, &text),
+            Some("service") => unit(&place, &text),
+            _ => Err(format!("{place}: nobody tries it")),
+        };
+        failures.extend(result.err());
+    }
+    none(&failures);
+}
+
+fn commands(place: &str, text: &str) -> Result<(), String> {
+    for words in docs::commands(text) {
+        for command in words.split(|word| word == "|") {
+            command_exists(command).map_err(|reason| format!("{place}: {}: {reason}", command.join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the command can be typed: ours are read by our own parser, and of others the ones that we know of.
+fn command_exists(words: &[String]) -> Result<(), String> {
+    let assigned = words.iter().take_while(|word| word.contains('=') && !word.starts_with('-')).count();
+    let Some((program, arguments)) = words[assigned..].split_first() else { return Ok(()) };
+    let ours =
+        |word: &String| word.split(':').next().is_some_and(|it| it == "watchbell" || it == "/watchbell");
+    match &**program {
+        "watchbell" => example::command_line(arguments).map(drop),
+        "docker" | "docker-compose" => match arguments.iter().rposition(ours) {
+            Some(at) if at + 1 < arguments.len() => example::command_line(&arguments[at + 1..]).map(drop),
+            _ => Ok(()),
+        },
+        "make" => {
+            let makefile = read("Makefile");
+            let there = |it: &&String| makefile.lines().any(|line| line.starts_with(&format!("{it}:")));
+            let mut targets = arguments.iter().filter(|it| !it.contains('='));
+            targets.find(|it| !there(it)).map_or(Ok(()), |it| Err(format!("there is no target {it}")))
+        }
+        "cargo" | "git" | "cd" | "set" | "systemctl" => Ok(()),
+        other if other.contains('/') && root().join(other).exists() => Ok(()),
+        other => Err(format!("nobody knows {other}")),
+    }
+}
+
+/// A systemd unit: its command, and its variables.
+fn unit(place: &str, text: &str) -> Result<(), String> {
+    let command = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).ok_or("no ExecStart")?;
+    let words = shell_words::split(command).map_err(|error| error.to_string())?;
+    let (program, arguments) = words.split_first().ok_or("no program")?;
+    if !program.ends_with("/watchbell") {
+        return Err(format!("{place}: it starts {program}"));
+    }
+    example::command_line(arguments).map(drop).map_err(|reason| format!("{place}: {reason}"))
+}
+
+#[test]
+fn every_command_that_is_shown_can_be_typed_and_prints_what_is_shown() {
+    let fences = all_fences();
+    let mut failures = Vec::new();
+    let mut outputs = 0;
+    for (fence, after) in fences.iter().zip(fences.iter().skip(1).map(Some).chain([None])) {
+        if fence.tag != "sh" {
+            continue;
+        }
+        failures.extend(commands(&fence.place, &fence.text).err());
+        if let Some(output) = after.filter(|it| it.tag == "output") {
+            outputs += 1;
+            let printed = run(&fence.text);
+            if printed != output.text {
+                failures.push(format!("{}: it prints\n{printed}", output.place));
+            }
+        }
+    }
+    assert!(outputs >= 2, "only {outputs} outputs are shown");
+    none(&failures);
+}
+
+/// What the one command of the text prints, in the repository and without our environment.
+fn run(text: &str) -> String {
+    let commands = docs::commands(text);
+    let [words] = &commands[..] else { panic!("one command: {text}") };
+    assert_eq!(words[0], "watchbell");
+    let output = Process::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(&words[1..])
+        .env_clear()
+        .current_dir(root())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn every_log_record_that_is_shown_is_one_of_ours() {
+    let mut shown = 0;
+    for fence in all_fences().iter().filter(|fence| fence.tag == "json") {
+        for line in fence.text.lines() {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            let event = record["event"].as_str().unwrap_or_else(|| panic!("{}: {line}", fence.place));
+            assert!(EVENTS.iter().any(|(name, _)| *name == event), "{}: {event}", fence.place);
+            shown += 1;
+        }
+    }
+    assert!(shown > 0);
+}
+
+// --- Names ----------------------------------------------------------------------------------------------------------
+
+/// Variables of ours that are no settings.
+const VARIABLES: [&str; 4] = ["WATCHBELL_", "WATCHBELL_JOB_", "WATCHBELL_RUN", "WATCHBELL_JOB"];
+
+/// Flags that the documents name and that are other programs'.
+const FLAGS_OF_OTHERS: [&str; 5] = ["--rm", "--name", "--label", "--all-targets", "--locked"];
+
+fn flags() -> BTreeSet<String> {
+    let cli = Cli::command();
+    let arguments = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut flags: BTreeSet<String> =
+        arguments.filter_map(|it| it.get_long()).map(|it| format!("--{it}")).collect();
+    flags.extend(["--help".to_owned(), "--version".to_owned()]);
+    flags
+}
+
+fn unknown_names(place: &str, text: &str) -> Vec<String> {
+    let variables: BTreeSet<String> =
+        SETTINGS.iter().map(|it| format!("WATCHBELL_{}", environment_name(it.name))).collect();
+    let heads: BTreeSet<&str> = EVENTS.iter().filter_map(|(name, _)| Some(name.split_once('.')?.0)).collect();
+    let flags = flags();
+    let mut unknown = Vec::new();
+    for word in docs::words(text) {
+        let known = if word.starts_with("WATCHBELL_") {
+            variables.contains(word) || VARIABLES.contains(&word) || word.starts_with("WATCHBELL_JOB_")
+        } else if word.starts_with("--") && word.len() > 3 && !word.starts_with("---") {
+            flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
+        } else if let Some((head, tail)) = word.split_once('.').filter(|(head, _)| heads.contains(head)) {
+            let file = matches!(tail, "ini" | "sock" | "rs" | "txt" | "md" | "yaml");
+            file || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
+        } else {
+            true
+        };
+        if !known {
+            unknown.push(format!("{place}: {word} does not exist"));
+        }
+    }
+    unknown
+}
+
+/// The text outside fences, but for what they hold of ours.
+fn prose(text: &str) -> String {
+    let parts = text.split("```").enumerate();
+    parts.filter(|(index, _)| index % 2 == 0).map(|(_, part)| part).collect()
+}
+
+#[test]
+fn every_setting_flag_variable_and_event_that_is_named_exists() {
+    let found: Vec<String> =
+        DOCUMENTS.iter().flat_map(|name| unknown_names(name, &prose(&read(name)))).collect();
+    none(&found);
+}
+
+#[test]
+fn every_flag_and_command_is_described() {
+    let text = DOCUMENTS[..2].iter().map(|name| read(name)).collect::<String>();
+    let words = docs::words(&text);
+    let missing: Vec<String> =
+        flags().into_iter().filter(|flag| *flag != "--help" && !words.contains(&**flag)).collect();
+    none(&missing);
+    let cli = Cli::command();
+    let missing: Vec<String> = cli
+        .get_subcommands()
+        .map(|it| format!("`watchbell {}", it.get_name()))
+        .filter(|command| !text.contains(command.as_str()))
+        .collect();
+    none(&missing);
+}
+
+#[test]
+fn every_event_of_the_code_is_in_the_table_and_the_other_way_round() {
+    let mut told = BTreeSet::new();
+    for file in source::folder(root(), Path::new("src/telemetry")) {
+        for mark in ["event = \"", "\"event\", \"", "tell!(info, \"", "tell!(warn, \"", "tell!(error, \""] {
+            for (at, _) in file.code.match_indices(mark) {
+                told.extend(file.code[at + mark.len()..].split('"').next().map(str::to_owned));
+            }
+        }
+    }
+    // What only `debug` shows has no name of its own.
+    told.remove("log");
+    let table: BTreeSet<String> = EVENTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(told, table);
+}
+
+#[test]
+fn a_wrong_example_and_a_name_that_does_not_exist_are_seen() {
+    let bad = "```labels\nwatchbell.enabled=true\nwatchbell.job-exec.a.shedule=x\n```\n";
+    let examples = example::examples(&docs::fences("x.md", bad).unwrap()).unwrap();
+    assert!(examples[0].check().unwrap_err().contains("did you mean \"schedule\"?"));
+    let bad = "```yaml\nservices:\n  web:\n    labels:\n      watchbell.enabled: true\n```\n";
+    let examples = example::examples(&docs::fences("x.md", bad).unwrap()).unwrap();
+    assert!(examples[0].check().unwrap_err().contains("it makes no job"));
+    let bad = "Set `WATCHBELL_COLOUR`, `--colour`, and wait for `job.vanished`; see config.ini.";
+    assert_eq!(unknown_names("x.md", bad).len(), 3);
+    assert!(commands("x", "watchbell dance").is_err() && commands("x", "make coffee").is_err());
+    assert!(commands("x", "docker run --rm watchbell:latest daemon --colour").is_err());
+}

@@ -134,11 +134,9 @@ fn nowhere(file: &Source) -> Vec<String> {
 
 fn shape(file: &Source) -> Vec<String> {
     let mut found = Vec::new();
-    if file.lines > LINES && !file.path.ends_with("tests.rs") {
-        found.push(format!(
-            "{}: has {} lines before its tests, and {LINES} are enough",
-            file.path, file.lines
-        ));
+    let limit = LONGER.iter().find(|(path, _)| *path == file.path).map_or(LINES, |(_, lines)| *lines);
+    if file.lines > limit && !file.path.ends_with("tests.rs") {
+        found.push(format!("{}: has {} lines before its tests, and {limit} are enough", file.path, file.lines));
     }
     if !file.text.starts_with("//! ") {
         found.push(format!("{}: does not open with what it is for (//! …)", file.path));

@@ -2,6 +2,8 @@
 //! surroundings repeatable.
 #![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
 
+pub mod docs;
+pub mod example;
 pub mod expect;
 pub mod fake_engine;
 pub mod live_engine;
