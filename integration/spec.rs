@@ -17,6 +17,7 @@ use crate::support::{
     expect::{self, root},
     source,
 };
+use crate::tidy;
 
 const DOCUMENTS: [&str; 6] =
     ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
@@ -82,6 +83,16 @@ fn table(section: &str) -> Option<String> {
         "events" => docs::table(
             &["event", "meaning"],
             EVENTS.iter().map(|(name, meaning)| vec![code(name), (*meaning).to_owned()]),
+        ),
+        "imports" => docs::table(
+            &["module", "may import"],
+            tidy::IMPORTS.iter().filter(|(module, _)| !matches!(*module, "main" | "lib")).map(
+                |(module, allowed)| {
+                    let allowed: Vec<String> = allowed.iter().map(|it| code(it)).collect();
+                    let none = if allowed.is_empty() { "nothing" } else { "" };
+                    vec![code(module), format!("{none}{}", allowed.join(", "))]
+                },
+            ),
         ),
         _ => return None,
     };

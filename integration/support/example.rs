@@ -127,10 +127,10 @@ impl Example {
         let path = folder.path().join("config.ini");
         std::fs::write(&path, &self.ini).map_err(|error| error.to_string())?;
         let mut flags = SettingFlags::default();
-        if !self.arguments.is_empty() {
-            if let Command::Daemon(typed) = command_line(&self.arguments)?.command {
-                flags = typed;
-            }
+        if !self.arguments.is_empty()
+            && let Command::Daemon(typed) = command_line(&self.arguments)?.command
+        {
+            flags = typed;
         }
         // Paths of an example are not there when it is tried.
         flags.config = vec![path.display().to_string()];

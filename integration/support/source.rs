@@ -94,13 +94,11 @@ fn tree<'a>(code: &'a str, prefix: &str, found: &mut BTreeSet<String>) -> &'a st
         ("", name) => name.to_owned(),
         (prefix, name) => format!("{prefix}::{name}"),
     };
-    match rest.strip_prefix("::") {
-        Some(rest) => tree(rest, &path, found),
-        None => {
-            found.insert(path);
-            rest
-        }
+    if let Some(rest) = rest.strip_prefix("::") {
+        return tree(rest, &path, found);
     }
+    found.insert(path);
+    rest
 }
 
 /// The words of the code.
