@@ -136,7 +136,10 @@ fn shape(file: &Source) -> Vec<String> {
     let mut found = Vec::new();
     let limit = LONGER.iter().find(|(path, _)| *path == file.path).map_or(LINES, |(_, lines)| *lines);
     if file.lines > limit && !file.path.ends_with("tests.rs") {
-        found.push(format!("{}: has {} lines before its tests, and {limit} are enough", file.path, file.lines));
+        found.push(format!(
+            "{}: has {} lines before its tests, and {limit} are enough",
+            file.path, file.lines
+        ));
     }
     if !file.text.starts_with("//! ") {
         found.push(format!("{}: does not open with what it is for (//! …)", file.path));

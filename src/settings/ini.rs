@@ -195,6 +195,11 @@ impl Reader<'_> {
         };
         let value = match substitute(value, self.variable) {
             Ok(value) => value,
+            // A setting that cannot be read is no default: the agent would talk to another Engine than was meant.
+            Err(reason) if matches!(self.section, Section::Global) => {
+                self.ini.broken.push(Diagnostic::error(origin, reason));
+                return;
+            }
             Err(reason) => return reject(&mut self.ini, origin, reason),
         };
         let (layer, kind) = match &self.section {
@@ -364,6 +369,14 @@ mod tests {
         assert_eq!(text(&ini, "a", "command"), "[x]\n#y d e $ $x");
         assert_eq!(ini.jobs.len(), 1, "a value with a header in it opens no section");
         assert!(ini.diagnostics[0].reason.contains("the variable UNSET is not set"));
+    }
+
+    #[test]
+    fn a_setting_whose_variable_is_not_set_keeps_the_agent_from_starting() {
+        let ini = read("[global]\ndocker-host=${UNSET}\nlog-level=${UNSET:-warn}\n");
+        assert_eq!(ini.broken.len(), 1);
+        assert!(ini.broken[0].reason.contains("the variable UNSET is not set"));
+        assert_eq!(ini.global.len(), 1);
     }
 
     #[test]
