@@ -68,11 +68,11 @@ impl Grants {
 
     /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.
     ///
-    /// `aimed_by_label` says that a label, and not the operator, named the container.
-    pub fn refusals(&self, spec: &JobSpec, home: &str, aimed_by_label: bool) -> Vec<String> {
+    /// `by_label` says that a label, and not the operator alone, named the container or what is done in it.
+    pub fn refusals(&self, spec: &JobSpec, home: &str, by_label: bool) -> Vec<String> {
         let asked = match &spec.work {
             Work::Exec(exec) => match &exec.container {
-                Some(other) if other != home && aimed_by_label => {
+                Some(other) if other != home && by_label => {
                     Some((Grant::ExecOther, format!("a command in the container \"{other}\"")))
                 }
                 _ => None,

@@ -439,10 +439,14 @@ impl Resolver<'_> {
 
     fn check_grants(&mut self, spec: &JobSpec, layer: &JobLayer) {
         let Some(home) = self.home.filter(|home| !home.own) else { return };
-        let aimed_by_label = layer.get("container").is_some_and(|written| written.origin.is_label());
-        for refusal in self.sources.settings.grants.refusals(spec, &home.container.name, aimed_by_label) {
-            let origin = match (&spec.work, layer.get("container")) {
-                (Work::Exec(_), Some(written)) => written.origin.clone(),
+        // Where the operator named another container, a label must not say what is done there.
+        let by_label = ["container", "command", "shell", "user", "workdir", "environment"]
+            .into_iter()
+            .filter_map(|name| Some(&layer.get(name)?.origin))
+            .find(|origin| origin.is_label());
+        for refusal in self.sources.settings.grants.refusals(spec, &home.container.name, by_label.is_some()) {
+            let origin = match (&spec.work, by_label) {
+                (Work::Exec(_), Some(origin)) => origin.clone(),
                 _ => spec.origin.clone(),
             };
             self.diagnostics.push(Diagnostic::rejects(self.id, origin, refusal));
