@@ -1,7 +1,8 @@
 //! All layers and one observation → what there should be.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -21,8 +22,9 @@ use super::{
     env::{self, Override},
     global::Settings,
     ini::Ini,
-    label,
+    label::LabelJob,
     layer::{JobLayer, Text, Written},
+    memo::{Basis, Memo, Read, Settled},
     value,
 };
 
@@ -71,10 +73,10 @@ pub struct Candidate {
 
 /// One container's word on a job.
 struct Definition<'a> {
+    id: &'a JobId,
     container: &'a Container,
-    own: bool,
-    kind: JobKind,
-    layer: JobLayer,
+    read: &'a Arc<Read>,
+    job: &'a LabelJob,
 }
 
 /// How much of the Engine can be seen.
@@ -91,80 +93,98 @@ pub enum View<'a> {
 
 /// Puts everything together. `now` is for schedules that never come again.
 pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
+    resolve_again(sources, view, now, &mut Memo::default())
+}
+
+/// The same, sooner: `memo` has what the last pass over the same `sources` read.
+pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &mut Memo) -> Desired {
     let inventory = match view {
         View::Observed(inventory) => Some(inventory),
         View::Unknown | View::FilesOnly => None,
     };
+    memo.begin();
+    let read: Vec<(&Container, Arc<Read>)> = inventory
+        .iter()
+        .flat_map(|inventory| {
+            inventory.containers.iter().map(|it| (it, inventory.own.as_ref() == Some(&it.id)))
+        })
+        .map(|(container, own)| (container, memo.read(container, own)))
+        .filter(|(_, read)| !read.passed_over)
+        .collect();
+    let mut definitions: Vec<Definition<'_>> = read
+        .iter()
+        .flat_map(|(container, read)| {
+            read.labels.jobs.iter().map(move |(id, job)| Definition { id, container, read, job })
+        })
+        .collect();
+    definitions.sort_by_key(|it| it.id);
     let mut diagnostics = sources.file.diagnostics.clone();
-    let mut definitions: BTreeMap<JobId, Vec<Definition<'_>>> = BTreeMap::new();
-    let mut found: Vec<(&ContainerId, Diagnostic)> = Vec::new();
-    for container in inventory.iter().flat_map(|inventory| &inventory.containers) {
-        // What `docker compose run` makes carries its service's labels and is not the service.
-        if container.is_one_off() {
-            continue;
-        }
-        let own = inventory.is_some_and(|inventory| inventory.own.as_ref() == Some(&container.id));
-        let labels = label::parse(container, own);
-        found.extend(labels.diagnostics.into_iter().map(|it| (&container.id, it)));
-        for (id, job) in labels.jobs {
-            let definition = Definition { container, own, kind: job.kind, layer: job.layer };
-            definitions.entry(id).or_default().push(definition);
-        }
-    }
-    let labelled: BTreeMap<JobId, Home<'_>> = definitions
-        .into_iter()
-        .map(|(id, all)| (id.clone(), settle_home(&id, all, &mut diagnostics)))
+    let labelled: BTreeMap<&JobId, Home<'_>> = definitions
+        .chunk_by_mut(|a, b| a.id == b.id)
+        .map(|all| (all[0].id, settle_home(all, &mut diagnostics)))
         .collect();
 
-    diagnostics.extend(found.into_iter().map(|(container, mut it)| {
-        // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a label
-        // the old one is still there.
-        let home = it.job.as_ref().and_then(|job| labelled.get(job));
-        it.rejects &= home.is_none_or(|home| home.container.id == *container);
-        it
-    }));
+    for (container, read) in &read {
+        diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
+            // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a
+            // label the old one is still there.
+            let home = it.job.as_ref().and_then(|job| labelled.get(job));
+            it.rejects &= home.is_none_or(|home| home.container.id == container.id);
+            it
+        }));
+    }
 
-    let mut kinds: BTreeMap<&JobId, JobKind> = labelled.iter().map(|(id, home)| (id, home.kind)).collect();
+    let mut known: BTreeMap<&JobId, (JobKind, Option<&Home<'_>>)> =
+        labelled.iter().map(|(id, home)| (*id, (home.job.kind, Some(home)))).collect();
     for (id, job) in &sources.file.jobs {
         if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
-            kinds.entry(id).or_insert(job.kind);
+            known.entry(id).or_insert((job.kind, None));
         }
     }
+    let kinds = if sources.overrides.is_empty() {
+        BTreeMap::new()
+    } else {
+        known.iter().map(|(id, (kind, _))| (*id, *kind)).collect()
+    };
     let (overrides, unmatched) = env::layers(&sources.overrides, &kinds, inventory.is_some());
     diagnostics.extend(unmatched);
 
     let refused: BTreeSet<JobId> =
         diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).collect();
-    let mut jobs = BTreeMap::new();
-    for (id, kind) in kinds {
+    let places = Places::new(view);
+    let mut jobs = Vec::with_capacity(known.len());
+    for (id, (kind, home)) in known {
         if refused.contains(id) {
             continue;
         }
-        let resolver =
-            Resolver { sources, view, now, id, kind, home: labelled.get(id), diagnostics: Vec::new() };
-        let (job, found) = resolver.job(overrides.get(id));
-        diagnostics.extend(found);
-        if let Some(job) = job {
-            jobs.insert(id.clone(), job);
+        let upper = overrides.get(id);
+        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
+        let (spec, found) = memo.job(id, &basis, || {
+            Resolver { sources, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+        });
+        diagnostics.extend(found.iter().cloned());
+        if let Some(spec) = spec {
+            let candidates = places.candidates(spec, home);
+            jobs.push((id.clone(), DesiredJob { spec: spec.clone(), candidates }));
         }
     }
+    memo.end();
     diagnostics.sort();
     diagnostics.dedup();
-    Desired { jobs, diagnostics }
+    Desired { jobs: jobs.into_iter().collect(), diagnostics }
 }
 
 /// The labelled side of one job: the definition that is in force, and the containers that share it.
 struct Home<'a> {
-    kind: JobKind,
-    layer: JobLayer,
-    own: bool,
     container: &'a Container,
+    read: &'a Arc<Read>,
+    job: &'a LabelJob,
     candidates: Vec<Candidate>,
 }
 
 /// Of several containers that define one identity, running goes over stopped, then the newest; name and ID settle the
 /// rest, so that the order of the list never matters.
-fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Home<'a> {
+fn settle_home<'a>(all: &mut [Definition<'a>], diagnostics: &mut Vec<Diagnostic>) -> Home<'a> {
     all.sort_by_key(|it| {
         let container = it.container;
         let stopped = container.state == ContainerState::Stopped;
@@ -172,8 +192,8 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
     });
     let winner = &all[0];
     let mut replicas = Vec::new();
-    for it in &all {
-        if it.kind == winner.kind && same_text(&it.layer, &winner.layer) {
+    for it in &*all {
+        if same_text(it.job, winner.job) {
             replicas.push(it.container);
         } else if it.container.state == ContainerState::Running {
             diagnostics.push(
@@ -184,7 +204,7 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
                         winner.container.name
                     ),
                 )
-                .about(id),
+                .about(it.id),
             );
         }
     }
@@ -192,16 +212,17 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
         (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone())
     });
     Home {
-        kind: winner.kind,
-        layer: winner.layer.clone(),
-        own: winner.own,
         container: winner.container,
+        read: winner.read,
+        job: winner.job,
         candidates: replicas.into_iter().map(candidate).collect(),
     }
 }
 
-fn same_text(a: &JobLayer, b: &JobLayer) -> bool {
-    a.iter().map(|(name, it)| (name, &it.text)).eq(b.iter().map(|(name, it)| (name, &it.text)))
+fn same_text(a: &LabelJob, b: &LabelJob) -> bool {
+    let texts =
+        |job: &'_ LabelJob| job.layer.iter().map(|(name, it)| (name, it.text.clone())).collect::<Vec<_>>();
+    std::ptr::eq(a, b) || (a.kind == b.kind && texts(a) == texts(b))
 }
 
 fn candidate(container: &Container) -> Candidate {
@@ -224,17 +245,20 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn job(mut self, upper: Option<&JobLayer>) -> (Option<DesiredJob>, Vec<Diagnostic>) {
+    fn job(mut self, upper: Option<&JobLayer>) -> Settled {
         let Some(layer) = self.merged(upper) else { return (None, self.diagnostics) };
         let spec = self.spec(&layer);
-        let rejected = self.diagnostics.iter().any(|it| it.rejects);
-        let Some(spec) = spec.filter(|_| !rejected) else { return (None, self.diagnostics) };
-        self.check_grants(&spec, &layer);
-        if self.diagnostics.iter().any(|it| it.rejects) {
-            return (None, self.diagnostics);
+        if let Some(spec) = &spec
+            && !self.is_rejected()
+        {
+            self.check_grants(spec, &layer);
         }
-        let candidates = self.candidates(&spec);
-        (Some(DesiredJob { spec: Arc::new(spec), candidates }), self.diagnostics)
+        let spec = spec.filter(|_| !self.is_rejected());
+        (spec.map(Arc::new), self.diagnostics)
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.diagnostics.iter().any(|it| it.rejects)
     }
 
     /// The layers of this job on top of each other; `None` if they do not make a job.
@@ -269,7 +293,7 @@ impl Resolver<'_> {
             }
         }
         if let Some(home) = self.home {
-            layer = layer.under(&home.layer);
+            layer = layer.under(&home.job.layer);
         }
         Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
     }
@@ -338,7 +362,7 @@ impl Resolver<'_> {
                     let short = short.rsplit_once('.').map_or(short, |(_, name)| name);
                     format!(
                         "set the label watchbell.job-{}.{short}.{name} on container {}",
-                        home.kind, home.container.name
+                        home.job.kind, home.container.name
                     )
                 }
                 None => format!("add {name} = … to the section"),
@@ -437,7 +461,7 @@ impl Resolver<'_> {
     }
 
     fn check_grants(&mut self, spec: &JobSpec, layer: &JobLayer) {
-        let Some(home) = self.home.filter(|home| !home.own) else { return };
+        let Some(home) = self.home.filter(|home| !home.read.own) else { return };
         let aimed_by_label = layer.get("container").is_some_and(|written| written.origin.is_label());
         for refusal in self.sources.settings.grants.refusals(spec, &home.container.name, aimed_by_label) {
             let origin = match (&spec.work, layer.get("container")) {
@@ -447,13 +471,32 @@ impl Resolver<'_> {
             self.diagnostics.push(Diagnostic::rejects(self.id, origin, refusal));
         }
     }
+}
 
-    fn candidates(&mut self, spec: &JobSpec) -> Vec<Candidate> {
+/// The containers by name, for jobs that name theirs; put in order when the first of them asks.
+struct Places<'a> {
+    view: View<'a>,
+    by_name: OnceCell<HashMap<&'a str, Vec<&'a Container>>>,
+}
+
+impl<'a> Places<'a> {
+    fn new(view: View<'a>) -> Self {
+        Self { view, by_name: OnceCell::new() }
+    }
+
+    fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
         let Work::Exec(exec) = &spec.work else { return Vec::new() };
-        match (&exec.container, self.home, self.view) {
+        match (&exec.container, home, self.view) {
             (None, Some(home), _) => home.candidates.clone(),
             (Some(name), _, View::Observed(inventory)) => {
-                inventory.containers.iter().filter(|it| *it.name == **name).map(candidate).collect()
+                let by_name = self.by_name.get_or_init(|| {
+                    let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
+                    for it in &inventory.containers {
+                        by_name.entry(&it.name).or_default().push(it);
+                    }
+                    by_name
+                });
+                by_name.get(name.as_str()).into_iter().flatten().map(|it| candidate(it)).collect()
             }
             _ => Vec::new(),
         }
