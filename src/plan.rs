@@ -70,32 +70,32 @@ pub enum Change {
 
 /// The steps from `catalog` to `desired`: first what goes, then what changes, then what comes.
 pub fn plan(catalog: &Catalog, desired: &Desired) -> Vec<Change> {
-    let mut changes: Vec<Change> = catalog
-        .jobs
-        .keys()
-        .filter(|id| !desired.jobs.contains_key(id))
-        .cloned()
-        .map(Change::Remove)
-        .collect();
-    let mut added = Vec::new();
+    let (mut changes, mut updates, mut added) = (Vec::new(), Vec::new(), Vec::new());
+    // Both are in the order of the identities, so one walk along the two finds every pair.
+    let mut present = catalog.jobs.iter().peekable();
     for (id, DesiredJob { spec, candidates }) in &desired.jobs {
-        let Some(entry) = catalog.jobs.get(id) else {
+        while let Some((gone, _)) = present.next_if(|(other, _)| *other < id) {
+            changes.push(Change::Remove(gone.clone()));
+        }
+        let Some((_, entry)) = present.next_if(|(other, _)| *other == id) else {
             added.push(Change::Add { spec: spec.clone(), holder: place(None, candidates) });
             continue;
         };
         let holder = place(entry.holder.as_ref(), candidates);
         let differs = if Arc::ptr_eq(&entry.spec, spec) { Vec::new() } else { entry.spec.differences(spec) };
         if !differs.is_empty() {
-            changes.push(Change::Update { spec: spec.clone(), holder, changed: differs });
+            updates.push(Change::Update { spec: spec.clone(), holder, changed: differs });
         } else if holder != entry.holder {
             let moved = match (&entry.holder, &holder) {
                 (Some(old), Some(new)) => old.id != new.id,
                 (None, Some(_)) => true,
                 (_, None) => false,
             };
-            changes.push(Change::Place { job: id.clone(), holder, moved });
+            updates.push(Change::Place { job: id.clone(), holder, moved });
         }
     }
+    changes.extend(present.map(|(gone, _)| Change::Remove(gone.clone())));
+    changes.append(&mut updates);
     changes.append(&mut added);
     changes
 }

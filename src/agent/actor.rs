@@ -19,7 +19,10 @@ use crate::{
         order::RunOrder,
         unit::{self, Context, UnitEnd},
     },
-    settings::resolve::{Sources, View, resolve},
+    settings::{
+        memo::Memo,
+        resolve::{Sources, View, resolve_again},
+    },
     shutdown::Stage,
     telemetry::report::{self, RunTags},
     time::Alarm,
@@ -38,6 +41,8 @@ const REMOVE_ATTEMPTS: u32 = 3;
 pub struct Actor {
     state: State,
     sources: Arc<Sources>,
+    /// What was read of them and of labels already.
+    memo: Memo,
     context: Context,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     stage: watch::Receiver<Stage>,
@@ -65,6 +70,7 @@ impl Actor {
         Self {
             state: State::new(sources.settings.max_concurrent_runs),
             sources,
+            memo: Memo::default(),
             alarm: Alarm::new(context.clock.clone()),
             context,
             inventory,
@@ -132,7 +138,7 @@ impl Actor {
         }
         let inventory = self.inventory.borrow_and_update().clone();
         let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
-        let desired = resolve(&self.sources, view, self.context.clock.now());
+        let desired = resolve_again(&self.sources, view, self.context.clock.now(), &mut self.memo);
         self.feed(Event::Desired(desired));
         if inventory.is_some() && !self.ready {
             self.ready = true;

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
-//! value its type ([`value`]).
+//! value its type ([`value`]); [`memo`] spares it from reading the same text twice.
 
 pub mod env;
 pub mod global;
@@ -14,6 +14,8 @@ pub mod grants;
 pub mod ini;
 pub mod label;
 pub mod layer;
+pub mod memo;
 pub mod params;
 pub mod resolve;
+pub mod settle;
 pub mod value;

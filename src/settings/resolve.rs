@@ -1,33 +1,29 @@
 //! All layers and one observation → what there should be.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
 use jiff::Timestamp;
 
 use crate::model::{
     container::{Container, ContainerId, ContainerState, Inventory},
-    diagnostic::{Diagnostic, Severity, did_you_mean},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, Overlap, RunSpec, Work},
+    diagnostic::{Diagnostic, Severity},
+    job::{JobSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
-    schedule::{Schedule, Zone},
 };
 
 use super::{
     env::{self, Override},
     global::Settings,
     ini::Ini,
-    label,
-    layer::{JobLayer, Text, Written},
-    value,
+    label::LabelJob,
+    memo::{Basis, Memo, Read},
+    settle::Settle,
 };
-
-/// How long a run has between being asked to stop and being killed, unless someone says otherwise.
-pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// Everything that people wrote, but for the labels.
 #[derive(Debug)]
@@ -71,10 +67,10 @@ pub struct Candidate {
 
 /// One container's word on a job.
 struct Definition<'a> {
+    id: &'a JobId,
     container: &'a Container,
-    own: bool,
-    kind: JobKind,
-    layer: JobLayer,
+    read: &'a Arc<Read>,
+    job: &'a LabelJob,
 }
 
 /// How much of the Engine can be seen.
@@ -91,81 +87,98 @@ pub enum View<'a> {
 
 /// Puts everything together. `now` is for schedules that never come again.
 pub fn resolve(sources: &Sources, view: View<'_>, now: Timestamp) -> Desired {
+    resolve_again(sources, view, now, &mut Memo::default())
+}
+
+/// The same, sooner: `memo` has what the last pass over the same `sources` read.
+pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &mut Memo) -> Desired {
     let inventory = match view {
         View::Observed(inventory) => Some(inventory),
         View::Unknown | View::FilesOnly => None,
     };
+    memo.begin();
+    let read: Vec<(&Container, Arc<Read>)> = inventory
+        .iter()
+        .flat_map(|inventory| {
+            inventory.containers.iter().map(|it| (it, inventory.own.as_ref() == Some(&it.id)))
+        })
+        .map(|(container, own)| (container, memo.read(container, own)))
+        .filter(|(_, read)| !read.passed_over)
+        .collect();
+    let mut definitions: Vec<Definition<'_>> = read
+        .iter()
+        .flat_map(|(container, read)| {
+            read.labels.jobs.iter().map(move |(id, job)| Definition { id, container, read, job })
+        })
+        .collect();
+    definitions.sort_by_key(|it| it.id);
     let mut diagnostics = sources.file.diagnostics.clone();
-    let mut definitions: BTreeMap<JobId, Vec<Definition<'_>>> = BTreeMap::new();
-    let mut found: Vec<(&ContainerId, Diagnostic)> = Vec::new();
-    for container in inventory.iter().flat_map(|inventory| &inventory.containers) {
-        // What `docker compose run` makes carries its service's labels and is not the service. What we make for a run
-        // carries ours, and those of an image that may well be a labelled one.
-        if container.is_one_off() || container.is_run() {
-            continue;
-        }
-        let own = inventory.is_some_and(|inventory| inventory.own.as_ref() == Some(&container.id));
-        let labels = label::parse(container, own);
-        found.extend(labels.diagnostics.into_iter().map(|it| (&container.id, it)));
-        for (id, job) in labels.jobs {
-            let definition = Definition { container, own, kind: job.kind, layer: job.layer };
-            definitions.entry(id).or_default().push(definition);
-        }
-    }
-    let labelled: BTreeMap<JobId, Home<'_>> = definitions
-        .into_iter()
-        .map(|(id, all)| (id.clone(), settle_home(&id, all, &mut diagnostics)))
+    let labelled: BTreeMap<&JobId, Home<'_>> = definitions
+        .chunk_by_mut(|a, b| a.id == b.id)
+        .map(|all| (all[0].id, settle_home(all, &mut diagnostics)))
         .collect();
 
-    diagnostics.extend(found.into_iter().map(|(container, mut it)| {
-        // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a label
-        // the old one is still there.
-        let home = it.job.as_ref().and_then(|job| labelled.get(job));
-        it.rejects &= home.is_none_or(|home| home.container.id == *container);
-        it
-    }));
+    for (container, read) in &read {
+        diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
+            // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a
+            // label the old one is still there.
+            let home = it.job.as_ref().and_then(|job| labelled.get(job));
+            it.rejects &= home.is_none_or(|home| home.container.id == container.id);
+            it
+        }));
+    }
 
-    let mut kinds: BTreeMap<&JobId, JobKind> = labelled.iter().map(|(id, home)| (id, home.kind)).collect();
+    let mut known: BTreeMap<&JobId, (JobKind, Option<&Home<'_>>)> =
+        labelled.iter().map(|(id, home)| (*id, (home.job.kind, Some(home)))).collect();
     for (id, job) in &sources.file.jobs {
         if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
-            kinds.entry(id).or_insert(job.kind);
+            known.entry(id).or_insert((job.kind, None));
         }
     }
+    let kinds = if sources.overrides.is_empty() {
+        BTreeMap::new()
+    } else {
+        known.iter().map(|(id, (kind, _))| (*id, *kind)).collect()
+    };
     let (overrides, unmatched) = env::layers(&sources.overrides, &kinds, inventory.is_some());
     diagnostics.extend(unmatched);
 
     let refused: BTreeSet<JobId> =
         diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).collect();
-    let mut jobs = BTreeMap::new();
-    for (id, kind) in kinds {
+    let places = Places::new(view);
+    let mut jobs = Vec::with_capacity(known.len());
+    for (id, (kind, home)) in known {
         if refused.contains(id) {
             continue;
         }
-        let resolver =
-            Resolver { sources, view, now, id, kind, home: labelled.get(id), diagnostics: Vec::new() };
-        let (job, found) = resolver.job(overrides.get(id));
-        diagnostics.extend(found);
-        if let Some(job) = job {
-            jobs.insert(id.clone(), job);
+        let upper = overrides.get(id);
+        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
+        let (spec, found) = memo.job(id, &basis, || {
+            Settle { sources, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+        });
+        diagnostics.extend(found.iter().cloned());
+        if let Some(spec) = spec {
+            let candidates = places.candidates(spec, home);
+            jobs.push((id.clone(), DesiredJob { spec: spec.clone(), candidates }));
         }
     }
+    memo.end();
     diagnostics.sort();
     diagnostics.dedup();
-    Desired { jobs, diagnostics }
+    Desired { jobs: jobs.into_iter().collect(), diagnostics }
 }
 
 /// The labelled side of one job: the definition that is in force, and the containers that share it.
-struct Home<'a> {
-    kind: JobKind,
-    layer: JobLayer,
-    own: bool,
-    container: &'a Container,
+pub(super) struct Home<'a> {
+    pub container: &'a Container,
+    pub read: &'a Arc<Read>,
+    pub job: &'a LabelJob,
     candidates: Vec<Candidate>,
 }
 
 /// Of several containers that define one identity, running goes over stopped, then the newest; name and ID settle the
 /// rest, so that the order of the list never matters.
-fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut Vec<Diagnostic>) -> Home<'a> {
+fn settle_home<'a>(all: &mut [Definition<'a>], diagnostics: &mut Vec<Diagnostic>) -> Home<'a> {
     all.sort_by_key(|it| {
         let container = it.container;
         let stopped = container.state == ContainerState::Stopped;
@@ -173,8 +186,8 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
     });
     let winner = &all[0];
     let mut replicas = Vec::new();
-    for it in &all {
-        if it.kind == winner.kind && same_text(&it.layer, &winner.layer) {
+    for it in &*all {
+        if same_text(it.job, winner.job) {
             replicas.push(it.container);
         } else if it.container.state == ContainerState::Running {
             diagnostics.push(
@@ -185,7 +198,7 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
                         winner.container.name
                     ),
                 )
-                .about(id),
+                .about(it.id),
             );
         }
     }
@@ -193,16 +206,17 @@ fn settle_home<'a>(id: &JobId, mut all: Vec<Definition<'a>>, diagnostics: &mut V
         (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone())
     });
     Home {
-        kind: winner.kind,
-        layer: winner.layer.clone(),
-        own: winner.own,
         container: winner.container,
+        read: winner.read,
+        job: winner.job,
         candidates: replicas.into_iter().map(candidate).collect(),
     }
 }
 
-fn same_text(a: &JobLayer, b: &JobLayer) -> bool {
-    a.iter().map(|(name, it)| (name, &it.text)).eq(b.iter().map(|(name, it)| (name, &it.text)))
+fn same_text(a: &LabelJob, b: &LabelJob) -> bool {
+    let texts =
+        |job: &'_ LabelJob| job.layer.iter().map(|(name, it)| (name, it.text.clone())).collect::<Vec<_>>();
+    std::ptr::eq(a, b) || (a.kind == b.kind && texts(a) == texts(b))
 }
 
 fn candidate(container: &Container) -> Candidate {
@@ -213,274 +227,34 @@ fn candidate(container: &Container) -> Candidate {
     }
 }
 
-/// Resolves one job.
-struct Resolver<'a> {
-    sources: &'a Sources,
+/// The containers by name, for jobs that name theirs; put in order when the first of them asks.
+struct Places<'a> {
     view: View<'a>,
-    now: Timestamp,
-    id: &'a JobId,
-    kind: JobKind,
-    home: Option<&'a Home<'a>>,
-    diagnostics: Vec<Diagnostic>,
+    by_name: OnceCell<HashMap<&'a str, Vec<&'a Container>>>,
 }
 
-impl Resolver<'_> {
-    fn job(mut self, upper: Option<&JobLayer>) -> (Option<DesiredJob>, Vec<Diagnostic>) {
-        let Some(layer) = self.merged(upper) else { return (None, self.diagnostics) };
-        let spec = self.spec(&layer);
-        let rejected = self.diagnostics.iter().any(|it| it.rejects);
-        let Some(spec) = spec.filter(|_| !rejected) else { return (None, self.diagnostics) };
-        self.check_grants(&spec, &layer);
-        if self.diagnostics.iter().any(|it| it.rejects) {
-            return (None, self.diagnostics);
-        }
-        let candidates = self.candidates(&spec);
-        (Some(DesiredJob { spec: Arc::new(spec), candidates }), self.diagnostics)
+impl<'a> Places<'a> {
+    fn new(view: View<'a>) -> Self {
+        Self { view, by_name: OnceCell::new() }
     }
 
-    /// The layers of this job on top of each other; `None` if they do not make a job.
-    fn merged(&mut self, upper: Option<&JobLayer>) -> Option<JobLayer> {
-        let file = &self.sources.file;
-        let mut layer = JobLayer::default();
-        for (name, written) in file.defaults.iter() {
-            // A default for all kinds holds for those that have the parameter.
-            if let Ok(param) = super::params::look_up(name, self.kind) {
-                layer.set(param, written.clone());
-            }
-        }
-        if let Some(defaults) = file.kind_defaults.get(&self.kind) {
-            layer = layer.under(defaults);
-        }
-        if let Some(job) = file.jobs.get(self.id) {
-            if job.kind == self.kind {
-                layer = layer.under(&job.layer);
-            } else {
-                let reason = format!(
-                    "the section has no effect: container labels define this job as {}, not {}",
-                    self.kind, job.kind
-                );
-                self.diagnostics.push(Diagnostic::error(job.origin.clone(), reason).about(self.id));
-            }
-            if self.home.is_none() && job.layer.get("schedule").is_none() && self.id.as_str().contains('.') {
-                if let View::Observed(_) = self.view {
-                    let reason = "no container defines this job now, and the section alone has no schedule: its values wait for the container";
-                    self.diagnostics.push(Diagnostic::warning(job.origin.clone(), reason).about(self.id));
-                }
-                return None;
-            }
-        }
-        if let Some(home) = self.home {
-            layer = layer.under(&home.layer);
-        }
-        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
-    }
-
-    /// The place to name when a value is missing.
-    fn place(&self) -> Origin {
-        match (self.home, self.sources.file.jobs.get(self.id)) {
-            (Some(home), _) => Origin::Container(home.container.name.clone()),
-            (None, Some(job)) => job.origin.clone(),
-            (None, None) => Origin::Default,
-        }
-    }
-
-    fn reject(&mut self, origin: Origin, parameter: &str, reason: &str) {
-        self.diagnostics.push(Diagnostic::rejects(self.id, origin, format!("{parameter}: {reason}")));
-    }
-
-    fn warn(&mut self, origin: Origin, parameter: &str, reason: &str) {
-        self.diagnostics.push(Diagnostic::warning(origin, format!("{parameter}: {reason}")).about(self.id));
-    }
-
-    /// A value with its type and place; what cannot be read rejects the job.
-    fn read<T>(
-        &mut self,
-        layer: &JobLayer,
-        name: &'static str,
-        read: impl FnOnce(&Text) -> Result<T, String>,
-    ) -> Option<(T, Origin)> {
-        let Written { text, origin } = layer.get(name)?;
-        let unquoted = match text {
-            Text::One(text) => match value::unquote(text) {
-                (bare, true) => {
-                    self.warn(
-                        origin.clone(),
-                        name,
-                        "the value is wrapped in literal quotes: they were taken off",
-                    );
-                    Some(Text::One(bare.into()))
-                }
-                _ => None,
-            },
-            Text::Items(_) => None,
-        };
-        match read(unquoted.as_ref().unwrap_or(text)) {
-            Ok(value) => Some((value, origin.clone())),
-            Err(reason) => {
-                self.reject(origin.clone(), name, &reason);
-                None
-            }
-        }
-    }
-
-    fn text(&mut self, layer: &JobLayer, name: &'static str) -> Option<String> {
-        self.read(layer, name, |text| match value::single(text)?.trim() {
-            "" => Err("the value is empty: write one, or remove it".to_owned()),
-            text => Ok(text.to_owned()),
-        })
-        .map(|(text, _)| text)
-    }
-
-    fn required<T>(&mut self, layer: &JobLayer, name: &'static str, found: Option<T>) -> Option<T> {
-        if found.is_none() && layer.get(name).is_none() {
-            let hint = match self.home {
-                Some(home) => {
-                    let short = self.id.as_str();
-                    let short = short.rsplit_once('.').map_or(short, |(_, name)| name);
-                    format!(
-                        "set the label watchbell.job-{}.{short}.{name} on container {}",
-                        home.kind, home.container.name
-                    )
-                }
-                None => format!("add {name} = … to the section"),
-            };
-            self.reject(self.place(), name, &format!("it is missing: {hint}"));
-        }
-        found
-    }
-
-    fn spec(&mut self, layer: &JobLayer) -> Option<JobSpec> {
-        let enabled = self.read(layer, "enabled", |text| value::boolean(&value::single(text)?));
-        let overlap = self.read(layer, "overlap", |text| overlap(&value::single(text)?));
-        let timeout = self.read(layer, "timeout", |text| value::optional_duration(&value::single(text)?));
-        let grace = self.read(layer, "grace-period", |text| value::duration(&value::single(text)?));
-        let schedule = self.schedule(layer);
-        let work = self.work(layer);
-        let (schedule, origin) = schedule?;
-        Some(JobSpec {
-            id: self.id.clone(),
-            schedule,
-            work: work?,
-            enabled: enabled.is_none_or(|(value, _)| value),
-            overlap: overlap.map_or(Overlap::Skip, |(value, _)| value),
-            timeout: timeout.and_then(|(value, _)| value),
-            grace_period: grace.map_or(DEFAULT_GRACE_PERIOD, |(value, _)| value),
-            origin,
-        })
-    }
-
-    fn schedule(&mut self, layer: &JobLayer) -> Option<(Schedule, Origin)> {
-        let zone = self.read(layer, "timezone", |text| {
-            Zone::parse(&value::single(text)?).map_err(|error| error.to_string())
-        });
-        if zone.is_none() && layer.get("timezone").is_some() {
-            return None;
-        }
-        let zone = zone.map_or_else(|| self.sources.settings.timezone.clone(), |(zone, _)| zone);
-        let now = self.now;
-        let found = self.read(layer, "schedule", |text| {
-            let schedule =
-                Schedule::parse(&value::single(text)?, &zone).map_err(|error| error.to_string())?;
-            if schedule.never_fires(now) {
-                return Err(format!("\"{}\" never comes: no such date exists", schedule.text()));
-            }
-            Ok(schedule)
-        });
-        if let Some((schedule, origin)) = &found {
-            for warning in schedule.warnings() {
-                self.warn(origin.clone(), "schedule", &warning);
-            }
-        }
-        self.required(layer, "schedule", found)
-    }
-
-    fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {
-        let shell = match layer.get("shell") {
-            Some(_) => self.read(layer, "shell", |text| value::shell(&value::single(text)?))?.0,
-            None => None,
-        };
-        let (command, origin) =
-            self.read(layer, "command", |text| value::command(&value::single(text)?, shell.as_deref()))?;
-        if let Some(warning) = command.warning {
-            self.warn(origin, "command", &warning);
-        }
-        Some(command.argv)
-    }
-
-    fn work(&mut self, layer: &JobLayer) -> Option<Work> {
-        let argv = self.command(layer);
-        let user = self.text(layer, "user");
-        let workdir = self.text(layer, "workdir");
-        let environment = self.read(layer, "environment", value::map);
-        let environment = Environment(environment.map(|(items, _)| items).unwrap_or_default());
-        match self.kind {
-            JobKind::Exec => {
-                let container = self.text(layer, "container");
-                if container.is_none() && self.home.is_none() {
-                    self.required::<()>(layer, "container", None);
-                }
-                let argv = self.required(layer, "command", argv)?;
-                Some(Work::Exec(ExecSpec { container, argv, user, workdir, environment }))
-            }
-            JobKind::Run => {
-                let image = self.text(layer, "image");
-                let networks =
-                    self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
-                let image = self.required(layer, "image", image)?;
-                Some(Work::Run(RunSpec { image, argv, user, workdir, environment, networks }))
-            }
-            JobKind::Local => {
-                let argv = self.required(layer, "command", argv)?;
-                Some(Work::Local(LocalSpec { argv, workdir, environment }))
-            }
-            JobKind::ServiceRun | JobKind::Compose | JobKind::Container => None,
-        }
-    }
-
-    fn check_grants(&mut self, spec: &JobSpec, layer: &JobLayer) {
-        let Some(home) = self.home.filter(|home| !home.own) else { return };
-        // Where the operator named another container, a label must not say what is done there.
-        let by_label = ["container", "command", "shell", "user", "workdir", "environment"]
-            .into_iter()
-            .filter_map(|name| Some(&layer.get(name)?.origin))
-            .find(|origin| origin.is_label());
-        for refusal in self.sources.settings.grants.refusals(spec, &home.container.name, by_label.is_some()) {
-            let origin = match (&spec.work, by_label) {
-                (Work::Exec(_), Some(origin)) => origin.clone(),
-                _ => spec.origin.clone(),
-            };
-            self.diagnostics.push(Diagnostic::rejects(self.id, origin, refusal));
-        }
-    }
-
-    fn candidates(&mut self, spec: &JobSpec) -> Vec<Candidate> {
+    fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
         let Work::Exec(exec) = &spec.work else { return Vec::new() };
-        match (&exec.container, self.home, self.view) {
+        match (&exec.container, home, self.view) {
             (None, Some(home), _) => home.candidates.clone(),
             (Some(name), _, View::Observed(inventory)) => {
-                inventory.containers.iter().filter(|it| *it.name == **name).map(candidate).collect()
+                let by_name = self.by_name.get_or_init(|| {
+                    let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
+                    for it in &inventory.containers {
+                        by_name.entry(&it.name).or_default().push(it);
+                    }
+                    by_name
+                });
+                by_name.get(name.as_str()).into_iter().flatten().map(|it| candidate(it)).collect()
             }
             _ => Vec::new(),
         }
     }
-}
-
-fn overlap(text: &str) -> Result<Overlap, String> {
-    let word = text.trim().to_ascii_lowercase();
-    let names = Overlap::NAMES.map(|(name, _)| name);
-    Overlap::NAMES.into_iter().find(|(name, _)| *name == word).map(|(_, policy)| policy).ok_or_else(|| {
-        let hint = did_you_mean(&word, names).map(|hint| format!("; {hint}")).unwrap_or_default();
-        format!("\"{text}\" is none of {}{hint}", names.join(", "))
-    })
-}
-
-fn networks(text: &Text) -> Result<Vec<String>, String> {
-    let networks = value::list(text)?;
-    let alone = |name: &str| matches!(name, "none" | "host") || name.starts_with("container:");
-    if let Some(mode) = networks.iter().find(|name| alone(name)).filter(|_| networks.len() > 1) {
-        return Err(format!("\"{mode}\" cannot be combined with other networks"));
-    }
-    Ok(networks)
 }
 
 impl Desired {

@@ -1,0 +1,38 @@
+//! How long after its due moment a run begins, with many jobs live.
+
+use std::{fmt::Write as _, time::Duration};
+
+use tokio::time::sleep;
+
+use super::idle_jobs;
+use crate::kit::{Failure, agent::Agent, samples::Samples, table::Table};
+
+const JOBS: usize = 10_000;
+const DUE: usize = 4;
+const SECONDS: usize = 40;
+
+/// [`DUE`] jobs are due each second, as is usual of jobs of a minute; the others never.
+pub async fn measure(table: &mut Table) -> Result<(), Failure> {
+    let mut file = idle_jobs(JOBS - DUE);
+    for job in 0..DUE {
+        let _ = writeln!(file, "[job-local \"due-{job}\"]\nschedule = @every 1s\ncommand = true");
+    }
+    let mut agent = Agent::start(&file, &[]).await?;
+    // What starting up leaves to be done is not what is asked here.
+    sleep(Duration::from_secs(3)).await;
+    agent.forget();
+    let mut delays = Samples::default();
+    while delays.len() < DUE * SECONDS {
+        let record = agent.record("run.started", Duration::from_secs(5), |_| true).await?;
+        delays.push(record["start_delay_seconds"].as_f64().ok_or("no delay")?);
+    }
+    let what = format!("start delay with {JOBS} jobs live");
+    table.beside(
+        "start_delay_p50_ms",
+        format!("{what}, p50 of {}", delays.len()),
+        delays.median() * 1e3,
+        "ms",
+    );
+    table.figure("start_delay_p99_ms", format!("{what}, p99"), delays.p99() * 1e3, "ms", 2.0);
+    Ok(())
+}

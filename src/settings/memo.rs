@@ -1,0 +1,261 @@
+//! What one pass of [`resolve_again`](super::resolve::resolve_again) leaves for the next.
+//!
+//! Reading text is nearly all that a pass costs, and from one pass to the next nearly all text is the same. Nothing in
+//! here changes what a pass answers, which a test holds on to; a [`Memo`] goes with one
+//! [`Sources`](super::resolve::Sources), whose text does not change either. What a pass did not ask for is dropped at
+//! its end, so that nothing piles up.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use crate::model::{
+    container::{Container, ContainerId},
+    diagnostic::Diagnostic,
+    job::JobSpec,
+    name::JobId,
+};
+
+use super::{
+    label::{self, ContainerLabels},
+    layer::JobLayer,
+};
+
+/// What was read before.
+#[derive(Debug, Default)]
+pub struct Memo {
+    pass: u64,
+    containers: HashMap<ContainerId, (u64, Arc<Read>)>,
+    jobs: HashMap<JobId, Kept>,
+    asked: (usize, usize),
+}
+
+/// One container's labels, read. The Engine never changes the labels of a container that is there, so they are known
+/// by its ID; and by its name, which stands in identities and places and can be changed.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub name: Arc<str>,
+    /// Whether the agent itself runs in it.
+    pub own: bool,
+    /// Its labels are not meant for it.
+    pub passed_over: bool,
+    pub labels: ContainerLabels,
+}
+
+impl Read {
+    fn new(container: &Container, own: bool) -> Self {
+        // What `docker compose run` makes carries its service's labels and is not the service; what we make for a run
+        // carries its image's.
+        let passed_over = container.is_one_off() || container.is_run();
+        let labels = if passed_over { ContainerLabels::default() } else { label::parse(container, own) };
+        Self { name: container.name.clone(), own, passed_over, labels }
+    }
+}
+
+/// All that a job's spec follows from, but for the sources.
+#[derive(Debug, Clone)]
+pub(super) struct Basis<'a> {
+    /// The labels in force.
+    pub home: Option<&'a Arc<Read>>,
+    /// Whether the Engine was observed.
+    pub observed: bool,
+    /// Flags and environment.
+    pub upper: Option<&'a JobLayer>,
+}
+
+/// A job's spec, if it has one, and what is wrong with it.
+pub(super) type Settled = (Option<Arc<JobSpec>>, Vec<Diagnostic>);
+
+#[derive(Debug)]
+struct Kept {
+    pass: u64,
+    /// Kept, and so never mistaken for another that came to lie in its place.
+    home: Option<Arc<Read>>,
+    observed: bool,
+    upper: Option<JobLayer>,
+    settled: Settled,
+}
+
+impl Kept {
+    fn follows_from(&self, basis: &Basis<'_>) -> bool {
+        let same_home = match (&self.home, basis.home) {
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        same_home && self.observed == basis.observed && self.upper.as_ref() == basis.upper
+    }
+}
+
+impl Memo {
+    /// A pass begins.
+    pub(super) fn begin(&mut self) {
+        self.pass += 1;
+        self.asked = (0, 0);
+    }
+
+    /// A container's labels.
+    pub(super) fn read(&mut self, container: &Container, own: bool) -> Arc<Read> {
+        self.asked.0 += 1;
+        match self.containers.get_mut(&container.id) {
+            Some((pass, read)) if read.own == own && read.name == container.name => {
+                *pass = self.pass;
+                read.clone()
+            }
+            _ => {
+                let read = Arc::new(Read::new(container, own));
+                self.containers.insert(container.id.clone(), (self.pass, read.clone()));
+                read
+            }
+        }
+    }
+
+    /// A job's spec; `settle` reads it if it is not known.
+    ///
+    /// Whether a schedule ever comes is asked at that time only. That is enough: one that comes at all comes again,
+    /// because none names a year.
+    pub(super) fn job(
+        &mut self,
+        id: &JobId,
+        basis: &Basis<'_>,
+        settle: impl FnOnce() -> Settled,
+    ) -> &Settled {
+        self.asked.1 += 1;
+        let fresh = |settled| Kept {
+            pass: self.pass,
+            home: basis.home.cloned(),
+            observed: basis.observed,
+            upper: basis.upper.cloned(),
+            settled,
+        };
+        let kept = match self.jobs.entry(id.clone()) {
+            Entry::Occupied(known) => {
+                let kept = known.into_mut();
+                if kept.follows_from(basis) {
+                    kept.pass = self.pass;
+                } else {
+                    *kept = fresh(settle());
+                }
+                kept
+            }
+            Entry::Vacant(place) => place.insert(fresh(settle())),
+        };
+        &kept.settled
+    }
+
+    /// A pass is done.
+    pub(super) fn end(&mut self) {
+        let pass = self.pass;
+        if self.containers.len() > self.asked.0 {
+            self.containers.retain(|_, (last, _)| *last == pass);
+        }
+        if self.jobs.len() > self.asked.1 {
+            self.jobs.retain(|_, kept| kept.pass == pass);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        model::container::{ContainerState, Inventory},
+        settings::{
+            env::parse_set,
+            global, ini,
+            resolve::{Sources, View, resolve, resolve_again},
+        },
+    };
+
+    fn sources() -> Sources {
+        let nothing = |_: &str| None;
+        let (settings, _) = global::settle(&[], &[], &[], &nothing);
+        let text = "[job-exec \"filed\"]\nschedule = @daily\ncontainer = n1\ncommand = x\n\
+            [job-local \"l\"]\nschedule = @daily\ncommand = x\n\
+            [job-exec \"shop.web.a\"]\nuser = file\n\
+            [job-run \"n1.b\"]\nimage = i\nschedule = @daily\n";
+        let overrides = ["shop.web.a.workdir=/x", "n1.b.user=y"].map(|it| parse_set(it).unwrap());
+        Sources { settings, file: ini::parse("f", text, &nothing), overrides: overrides.into() }
+    }
+
+    /// A container's labels follow from its ID, as the Engine has it; the rest changes.
+    fn container(id: u8, name: u8, state: u8, healthy: Option<bool>, created: i64) -> Container {
+        let schedule = ["@daily", "@hourly", "0 0 30 2 *", "nonsense"][usize::from(id % 4)];
+        let mut labels = vec![
+            ("watchbell.enabled", if id == 7 { "maybe" } else { "true" }),
+            ("watchbell.job-exec.a.schedule", schedule),
+            ("watchbell.job-exec.a.command", "true"),
+        ];
+        if id.is_multiple_of(2) {
+            labels.push(("com.docker.compose.project", "shop"));
+            labels.push(("com.docker.compose.service", "web"));
+        }
+        if id.is_multiple_of(3) {
+            labels.push(("watchbell.job-exec.b.shedule", "@daily"));
+            labels.push(("watchbell.job-run.c.image", "i"));
+        }
+        if id == 8 {
+            labels.push(("com.docker.compose.oneoff", "True"));
+        }
+        Container {
+            id: ContainerId(format!("id{id}").into()),
+            name: format!("n{name}").into(),
+            state: [ContainerState::Running, ContainerState::Paused, ContainerState::Stopped]
+                [usize::from(state)],
+            healthy,
+            created,
+            labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        }
+    }
+
+    fn any_inventory() -> impl Strategy<Value = Option<Inventory>> {
+        let one = (0_u8..4, 0_u8..3, any::<Option<bool>>(), 0_i64..3);
+        let inventory = (prop::collection::btree_map(0_u8..10, one, 0..7), prop::option::of(0_u8..10));
+        prop::option::weighted(
+            0.9,
+            inventory.prop_map(|(containers, own)| Inventory {
+                containers: containers
+                    .into_iter()
+                    .map(|(id, (name, state, healthy, created))| container(id, name, state, healthy, created))
+                    .collect(),
+                own: own.map(|id| ContainerId(format!("id{id}").into())),
+            }),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_pass_that_remembers_answers_as_one_that_does_not(
+            inventories in prop::collection::vec(any_inventory(), 1..8),
+        ) {
+            let (sources, mut memo) = (sources(), Memo::default());
+            for inventory in inventories {
+                let view = inventory.as_ref().map_or(View::Unknown, View::Observed);
+                let now = Timestamp::UNIX_EPOCH;
+                let desired = resolve_again(&sources, view, now, &mut memo);
+                prop_assert_eq!(&desired, &resolve(&sources, view, now));
+                prop_assert_eq!(memo.containers.len(), inventory.map_or(0, |it| it.containers.len()));
+                prop_assert_eq!(memo.jobs.len(), memo.asked.1, "nothing that was not asked for is kept");
+            }
+        }
+    }
+
+    #[test]
+    fn what_did_not_change_is_the_same_spec() {
+        let (sources, mut memo) = (sources(), Memo::default());
+        let mut inventory = Inventory { containers: vec![container(1, 1, 0, None, 0)], own: None };
+        let mut pass = |inventory: &Inventory| {
+            let desired =
+                resolve_again(&sources, View::Observed(inventory), Timestamp::UNIX_EPOCH, &mut memo);
+            desired.jobs[&JobId::at_home("n1", "a")].spec.clone()
+        };
+        let first = pass(&inventory);
+        inventory.containers[0].state = ContainerState::Stopped;
+        inventory.containers.push(container(5, 2, 0, None, 0));
+        assert!(Arc::ptr_eq(&first, &pass(&inventory)));
+    }
+}

@@ -1,0 +1,287 @@
+//! One job: its layers on top of each other, each value with its type → its spec.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::model::{
+    diagnostic::{Diagnostic, did_you_mean},
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, Overlap, RunSpec, Work},
+    name::{JobId, JobKind},
+    origin::Origin,
+    schedule::{Schedule, Zone},
+};
+
+use super::{
+    layer::{JobLayer, Text, Written},
+    memo::Settled,
+    params,
+    resolve::{Home, Sources, View},
+    value,
+};
+
+/// How long a run has between being asked to stop and being killed, unless someone says otherwise.
+pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+/// One job on its way to its spec.
+pub(super) struct Settle<'a> {
+    pub sources: &'a Sources,
+    pub view: View<'a>,
+    pub now: Timestamp,
+    pub id: &'a JobId,
+    pub kind: JobKind,
+    pub home: Option<&'a Home<'a>>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Settle<'_> {
+    /// The job's spec, if its layers make one, and what is wrong with them.
+    pub fn job(mut self, upper: Option<&JobLayer>) -> Settled {
+        let Some(layer) = self.merged(upper) else { return (None, self.diagnostics) };
+        let spec = self.spec(&layer);
+        if let Some(spec) = &spec
+            && !self.is_rejected()
+        {
+            self.check_grants(spec, &layer);
+        }
+        let spec = spec.filter(|_| !self.is_rejected());
+        (spec.map(Arc::new), self.diagnostics)
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.diagnostics.iter().any(|it| it.rejects)
+    }
+
+    /// The layers of this job on top of each other; `None` if they do not make a job.
+    fn merged(&mut self, upper: Option<&JobLayer>) -> Option<JobLayer> {
+        let file = &self.sources.file;
+        let mut layer = JobLayer::default();
+        for (name, written) in file.defaults.iter() {
+            // A default for all kinds holds for those that have the parameter.
+            if let Ok(param) = params::look_up(name, self.kind) {
+                layer.set(param, written.clone());
+            }
+        }
+        if let Some(defaults) = file.kind_defaults.get(&self.kind) {
+            layer = layer.under(defaults);
+        }
+        if let Some(job) = file.jobs.get(self.id) {
+            if job.kind == self.kind {
+                layer = layer.under(&job.layer);
+            } else {
+                let reason = format!(
+                    "the section has no effect: container labels define this job as {}, not {}",
+                    self.kind, job.kind
+                );
+                self.diagnostics.push(Diagnostic::error(job.origin.clone(), reason).about(self.id));
+            }
+            if self.home.is_none() && job.layer.get("schedule").is_none() && self.id.as_str().contains('.') {
+                if let View::Observed(_) = self.view {
+                    let reason = "no container defines this job now, and the section alone has no schedule: its values wait for the container";
+                    self.diagnostics.push(Diagnostic::warning(job.origin.clone(), reason).about(self.id));
+                }
+                return None;
+            }
+        }
+        if let Some(home) = self.home {
+            layer = layer.under(&home.job.layer);
+        }
+        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
+    }
+
+    /// The place to name when a value is missing.
+    fn place(&self) -> Origin {
+        match (self.home, self.sources.file.jobs.get(self.id)) {
+            (Some(home), _) => Origin::Container(home.container.name.clone()),
+            (None, Some(job)) => job.origin.clone(),
+            (None, None) => Origin::Default,
+        }
+    }
+
+    fn reject(&mut self, origin: Origin, parameter: &str, reason: &str) {
+        self.diagnostics.push(Diagnostic::rejects(self.id, origin, format!("{parameter}: {reason}")));
+    }
+
+    fn warn(&mut self, origin: Origin, parameter: &str, reason: &str) {
+        self.diagnostics.push(Diagnostic::warning(origin, format!("{parameter}: {reason}")).about(self.id));
+    }
+
+    /// A value with its type and place; what cannot be read rejects the job.
+    fn read<T>(
+        &mut self,
+        layer: &JobLayer,
+        name: &'static str,
+        read: impl FnOnce(&Text) -> Result<T, String>,
+    ) -> Option<(T, Origin)> {
+        let Written { text, origin } = layer.get(name)?;
+        let unquoted = match text {
+            Text::One(text) => match value::unquote(text) {
+                (bare, true) => {
+                    self.warn(
+                        origin.clone(),
+                        name,
+                        "the value is wrapped in literal quotes: they were taken off",
+                    );
+                    Some(Text::One(bare.into()))
+                }
+                _ => None,
+            },
+            Text::Items(_) => None,
+        };
+        match read(unquoted.as_ref().unwrap_or(text)) {
+            Ok(value) => Some((value, origin.clone())),
+            Err(reason) => {
+                self.reject(origin.clone(), name, &reason);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, layer: &JobLayer, name: &'static str) -> Option<String> {
+        self.read(layer, name, |text| match value::single(text)?.trim() {
+            "" => Err("the value is empty: write one, or remove it".to_owned()),
+            text => Ok(text.to_owned()),
+        })
+        .map(|(text, _)| text)
+    }
+
+    fn required<T>(&mut self, layer: &JobLayer, name: &'static str, found: Option<T>) -> Option<T> {
+        if found.is_none() && layer.get(name).is_none() {
+            let hint = match self.home {
+                Some(home) => {
+                    let short = self.id.as_str();
+                    let short = short.rsplit_once('.').map_or(short, |(_, name)| name);
+                    format!(
+                        "set the label watchbell.job-{}.{short}.{name} on container {}",
+                        home.job.kind, home.container.name
+                    )
+                }
+                None => format!("add {name} = … to the section"),
+            };
+            self.reject(self.place(), name, &format!("it is missing: {hint}"));
+        }
+        found
+    }
+
+    fn spec(&mut self, layer: &JobLayer) -> Option<JobSpec> {
+        let enabled = self.read(layer, "enabled", |text| value::boolean(&value::single(text)?));
+        let overlap = self.read(layer, "overlap", |text| overlap(&value::single(text)?));
+        let timeout = self.read(layer, "timeout", |text| value::optional_duration(&value::single(text)?));
+        let grace = self.read(layer, "grace-period", |text| value::duration(&value::single(text)?));
+        let schedule = self.schedule(layer);
+        let work = self.work(layer);
+        let (schedule, origin) = schedule?;
+        Some(JobSpec {
+            id: self.id.clone(),
+            schedule,
+            work: work?,
+            enabled: enabled.is_none_or(|(value, _)| value),
+            overlap: overlap.map_or(Overlap::Skip, |(value, _)| value),
+            timeout: timeout.and_then(|(value, _)| value),
+            grace_period: grace.map_or(DEFAULT_GRACE_PERIOD, |(value, _)| value),
+            origin,
+        })
+    }
+
+    fn schedule(&mut self, layer: &JobLayer) -> Option<(Schedule, Origin)> {
+        let zone = self.read(layer, "timezone", |text| {
+            Zone::parse(&value::single(text)?).map_err(|error| error.to_string())
+        });
+        if zone.is_none() && layer.get("timezone").is_some() {
+            return None;
+        }
+        let zone = zone.map_or_else(|| self.sources.settings.timezone.clone(), |(zone, _)| zone);
+        let now = self.now;
+        let found = self.read(layer, "schedule", |text| {
+            let schedule =
+                Schedule::parse(&value::single(text)?, &zone).map_err(|error| error.to_string())?;
+            if schedule.never_fires(now) {
+                return Err(format!("\"{}\" never comes: no such date exists", schedule.text()));
+            }
+            Ok(schedule)
+        });
+        if let Some((schedule, origin)) = &found {
+            for warning in schedule.warnings() {
+                self.warn(origin.clone(), "schedule", &warning);
+            }
+        }
+        self.required(layer, "schedule", found)
+    }
+
+    fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {
+        let shell = match layer.get("shell") {
+            Some(_) => self.read(layer, "shell", |text| value::shell(&value::single(text)?))?.0,
+            None => None,
+        };
+        let (command, origin) =
+            self.read(layer, "command", |text| value::command(&value::single(text)?, shell.as_deref()))?;
+        if let Some(warning) = command.warning {
+            self.warn(origin, "command", &warning);
+        }
+        Some(command.argv)
+    }
+
+    fn work(&mut self, layer: &JobLayer) -> Option<Work> {
+        let argv = self.command(layer);
+        let user = self.text(layer, "user");
+        let workdir = self.text(layer, "workdir");
+        let environment = self.read(layer, "environment", value::map);
+        let environment = Environment(environment.map(|(items, _)| items).unwrap_or_default());
+        match self.kind {
+            JobKind::Exec => {
+                let container = self.text(layer, "container");
+                if container.is_none() && self.home.is_none() {
+                    self.required::<()>(layer, "container", None);
+                }
+                let argv = self.required(layer, "command", argv)?;
+                Some(Work::Exec(ExecSpec { container, argv, user, workdir, environment }))
+            }
+            JobKind::Run => {
+                let image = self.text(layer, "image");
+                let networks =
+                    self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
+                let image = self.required(layer, "image", image)?;
+                Some(Work::Run(RunSpec { image, argv, user, workdir, environment, networks }))
+            }
+            JobKind::Local => {
+                let argv = self.required(layer, "command", argv)?;
+                Some(Work::Local(LocalSpec { argv, workdir, environment }))
+            }
+            JobKind::ServiceRun | JobKind::Compose | JobKind::Container => None,
+        }
+    }
+
+    fn check_grants(&mut self, spec: &JobSpec, layer: &JobLayer) {
+        let Some(home) = self.home.filter(|home| !home.read.own) else { return };
+        // Where the operator named another container, a label must not say what is done there.
+        let by_label = ["container", "command", "shell", "user", "workdir", "environment"]
+            .into_iter()
+            .filter_map(|name| Some(&layer.get(name)?.origin))
+            .find(|origin| origin.is_label());
+        for refusal in self.sources.settings.grants.refusals(spec, &home.container.name, by_label.is_some()) {
+            let origin = match (&spec.work, by_label) {
+                (Work::Exec(_), Some(origin)) => origin.clone(),
+                _ => spec.origin.clone(),
+            };
+            self.diagnostics.push(Diagnostic::rejects(self.id, origin, refusal));
+        }
+    }
+}
+
+fn overlap(text: &str) -> Result<Overlap, String> {
+    let word = text.trim().to_ascii_lowercase();
+    let names = Overlap::NAMES.map(|(name, _)| name);
+    Overlap::NAMES.into_iter().find(|(name, _)| *name == word).map(|(_, policy)| policy).ok_or_else(|| {
+        let hint = did_you_mean(&word, names).map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("\"{text}\" is none of {}{hint}", names.join(", "))
+    })
+}
+
+fn networks(text: &Text) -> Result<Vec<String>, String> {
+    let networks = value::list(text)?;
+    let alone = |name: &str| matches!(name, "none" | "host") || name.starts_with("container:");
+    if let Some(mode) = networks.iter().find(|name| alone(name)).filter(|_| networks.len() > 1) {
+        return Err(format!("\"{mode}\" cannot be combined with other networks"));
+    }
+    Ok(networks)
+}
