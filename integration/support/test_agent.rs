@@ -210,7 +210,7 @@ impl TestAgent {
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, grace, async move || {
             if signalled.recv().await.is_none() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         });
         Self {
