@@ -212,7 +212,7 @@ impl TestAgent {
     pub fn records(&self) -> Vec<Record> {
         let mut records = self.records.borrow_mut();
         let text = self.log.take();
-        records.extend(text.lines().map(|line| Record::read(line)));
+        records.extend(text.lines().map(Record::read));
         records.clone()
     }
 
