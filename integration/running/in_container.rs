@@ -179,3 +179,13 @@ async fn what_the_engine_refuses_is_not_started_with_its_words() {
     assert!(!finished.has("duration_seconds"));
     assert_eq!(agent.all("run.started"), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_was_not_answered_is_followed_and_not_told_as_not_started() {
+    let agent = TestAgent::new().await;
+    agent.engine.on_exec(|_| ExecBehaviour::exit(5).takes(seconds(10)));
+    agent.engine.lose_answers("POST /exec/*/start", 1);
+    let finished = run(&agent).await;
+    assert_eq!((finished.text("outcome"), finished.text("exit_code")), ("failed".into(), "5".into()));
+    assert_eq!(agent.engine.execs().len(), 1);
+}

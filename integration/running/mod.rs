@@ -2,6 +2,7 @@
 
 mod ending;
 mod in_container;
+mod local;
 mod new_container;
 mod overlap;
 
@@ -54,7 +55,7 @@ async fn five_fields_begin_with_the_minute_and_six_with_the_second() {
 async fn a_run_that_is_two_seconds_late_still_runs() {
     let agent = TestAgent::new().await;
     agent.start(with_job("web", "sync", "0 * * * *")).await;
-    sleep(HOUR - seconds(1)).await;
+    sleep(seconds(3599)).await;
     advance(seconds(3)).await;
     sleep(seconds(1)).await;
     assert_eq!(agent.outcomes("web.sync"), ["succeeded"]);
@@ -89,7 +90,7 @@ async fn what_passed_while_the_machine_slept_is_missed_with_one_record_that_spea
     sleep(seconds(1)).await;
     let missed = agent.one("run.missed");
     assert_eq!(missed.text("outcome"), "missed");
-    assert_eq!(missed.number("and_more") as u32, 17, "{missed:?}");
+    assert_eq!(missed.text("and_more"), "17", "{missed:?}");
     agent.sleep_until("03:11").await;
     assert_eq!(agent.outcomes("web.sync"), ["missed", "succeeded"]);
 }

@@ -69,6 +69,8 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     };
     let output = match engine.start_exec(&id).await {
         Ok(output) => output,
+        // It may have begun, and only the answer was lost: the Engine can still tell.
+        Err(error) if error.is_outage() => futures::stream::empty().boxed(),
         Err(error) => return not_started("starting", &error).into(),
     };
     life.started(began);

@@ -5,10 +5,12 @@
     reason = "the agent's tasks live as long as the test; dropping it ends them"
 )]
 
+mod record;
+mod signals;
+
 use std::{cell::RefCell, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -38,7 +40,11 @@ use watchbell::{
     watch::engine::{Connection, Watcher},
 };
 
-use super::fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine};
+pub use self::{
+    record::Record,
+    signals::{signalled, signals},
+};
+use super::fake_engine::{ContainerSpec, FakeEngine};
 
 /// When every test begins: a Monday, at midnight.
 pub const START: &str = "2026-01-05T00:00:00Z";
@@ -68,46 +74,6 @@ pub fn with_job(container: &str, job: &str, schedule: &str) -> ContainerSpec {
         container,
         &[(&format!("exec.{job}.schedule"), schedule), (&format!("exec.{job}.command"), "work")],
     )
-}
-
-/// One line of the log.
-#[derive(Clone, PartialEq)]
-pub struct Record(Value);
-
-impl Record {
-    /// A key's value as text, empty where it is not there.
-    pub fn text(&self, key: &str) -> String {
-        match &self.0[key] {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
-    }
-
-    pub fn has(&self, key: &str) -> bool {
-        !self.0[key].is_null()
-    }
-
-    pub fn number(&self, key: &str) -> f64 {
-        self.0[key].as_f64().unwrap_or_else(|| panic!("no number {key} in {self:?}"))
-    }
-
-    /// When it was written, by the agent's clock.
-    pub fn at(&self) -> Timestamp {
-        self.text("timestamp").parse().expect("every record has its time")
-    }
-
-    /// The next occurrences that a record about a job tells.
-    pub fn next(&self) -> Vec<Timestamp> {
-        let next = self.0["next"].as_array().into_iter().flatten();
-        next.map(|at| at.as_str().unwrap().parse().unwrap()).collect()
-    }
-}
-
-impl fmt::Debug for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
 }
 
 /// What the agent is started with.
@@ -210,7 +176,7 @@ impl TestAgent {
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, grace, async move || {
             if signalled.recv().await.is_none() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         });
         Self {
@@ -246,9 +212,7 @@ impl TestAgent {
     pub fn records(&self) -> Vec<Record> {
         let mut records = self.records.borrow_mut();
         let text = self.log.take();
-        records.extend(text.lines().map(|line| {
-            Record(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        }));
+        records.extend(text.lines().map(Record::read));
         records.clone()
     }
 
@@ -385,32 +349,4 @@ impl<S: tracing::Subscriber> Layer<S> for PanicAt {
         event.record(&mut find);
         assert!(!find.1, "staged by the test");
     }
-}
-
-/// Execs do `work`, and the agent's second exec, which signals what carries a run's mark, does so for the signals that
-/// the work `obeys`. The codes are those of a shell: 143 and 137.
-pub fn signalled(
-    engine: &FakeEngine,
-    obeys: &'static [&'static str],
-    work: impl Fn() -> ExecBehaviour + Send + Sync + 'static,
-) {
-    engine.on_exec(move |exec| match &exec.cmd[..] {
-        [shell, _, _, _, mark, signal] if shell == "/bin/sh" && mark.starts_with("WATCHBELL_RUN=") => {
-            let (mark, signal) = (mark.clone(), signal.clone());
-            ExecBehaviour::exit(0).on_start(move |engine| {
-                if obeys.contains(&&*signal) {
-                    engine.end_execs_with_env(&mark, if signal == "KILL" { 137 } else { 143 });
-                }
-            })
-        }
-        _ => work(),
-    });
-}
-
-/// The signals that the agent sent to what carries a run's mark, with the seconds since the start of the test.
-pub fn signals(engine: &FakeEngine) -> Vec<(String, i64)> {
-    let start: Timestamp = START.parse().expect("it is a time");
-    let sent = engine.execs().into_iter().filter(|exec| exec.cmd[0] == "/bin/sh");
-    sent.map(|exec| (exec.cmd[5].clone(), exec.started.unwrap_or(start).duration_since(start).as_secs()))
-        .collect()
 }
