@@ -236,12 +236,34 @@ fn a_label_asks_for_more_than_its_own_container_only_with_the_operators_grant() 
 }
 
 #[test]
-fn a_container_that_the_operator_names_needs_no_grant() {
+fn a_container_that_the_operator_names_needs_no_grant_where_the_operator_says_what_is_run_in_it() {
     let mut written = job();
     written.file = "[job-exec \"web.sync\"]\ncontainer = db\n".into();
-    assert!(written.settle().has("web.sync"));
-    assert!(job().set("web.sync.container=db").settle().has("web.sync"));
+    let refused = written.settle();
+    assert!(!refused.has("web.sync"), "the label says what is run");
+    refused.tells(&["label watchbell.job-exec.sync.command", "allow-from-labels=exec-other"]);
+    assert!(!job().set("web.sync.container=db").settle().has("web.sync"));
+    assert!(written.clone().set("web.sync.command=work").settle().has("web.sync"));
     assert!(job().label("job-exec.sync.container", "web").settle().has("web.sync"), "its own name is itself");
+}
+
+#[test]
+fn a_label_never_takes_the_place_of_a_job_that_the_file_defines_and_the_label_may_not() {
+    let file = "[job-run \"web.sync\"]\nschedule = @daily\nimage = backup\n";
+    for kind in ["job-run", "job-local", "job-exec"] {
+        let mut written = Written::default()
+            .label("enabled", "true")
+            .label(&format!("{kind}.sync.schedule"), "@hourly")
+            .label(&format!("{kind}.sync.command"), "evil");
+        written.file = file.into();
+        let settled = written.settle();
+        let spec = settled.job("web.sync");
+        assert_eq!((spec.kind().as_str(), spec.schedule.text()), ("run", "@daily"), "{kind}");
+        settled.tells(&["container web"]);
+    }
+    let mut granted = Written::default().label("enabled", "true").label("job-run.sync.schedule", "@hourly");
+    granted.file = format!("[global]\nallow-from-labels = run\n{file}");
+    assert_eq!(granted.settle().job("web.sync").schedule.text(), "@hourly", "with the grant they are layers");
 }
 
 #[test]

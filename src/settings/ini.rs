@@ -287,6 +287,11 @@ fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<S
 }
 
 impl Ini {
+    /// Whether the files define the job by themselves, rather than give values to one that labels define.
+    pub fn defines(&self, id: &JobId, kind: JobKind) -> bool {
+        self.jobs.get(id).is_some_and(|job| job.kind == kind && job.layer.get("schedule").is_some())
+    }
+
     /// Lays a later file over this one.
     pub fn over(&mut self, later: Self) {
         let Self { global, defaults, kind_defaults, jobs, diagnostics, broken } = later;

@@ -131,6 +131,19 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let mut known: BTreeMap<&JobId, (JobKind, Option<&Home<'_>>)> =
         labelled.iter().map(|(id, home)| (*id, (home.job.kind, Some(home)))).collect();
     for (id, job) in &sources.file.jobs {
+        if let Some((kind, Some(home))) = known.get(id)
+            && *kind != job.kind
+            && sources.file.defines(id, job.kind)
+        {
+            // Whoever can name a container must not be able to take the operator's job away.
+            let reason = format!(
+                "{} defines this job as {}, not {kind}: the labels have no effect",
+                job.origin, job.kind
+            );
+            let origin = Origin::Container(home.container.name.clone());
+            diagnostics.push(Diagnostic::error(origin, reason).about(id));
+            known.remove(id);
+        }
         if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
             known.entry(id).or_insert((job.kind, None));
         }

@@ -42,7 +42,14 @@ impl Settle<'_> {
         if let Some(spec) = &spec
             && !self.is_rejected()
         {
-            self.check_grants(spec, &layer);
+            let refused = self.check_grants(spec, &layer);
+            if !refused.is_empty() && self.sources.file.defines(self.id, self.kind) {
+                // What a label may not ask for cannot cost the operator's own job either.
+                let mut without = Self { home: None, diagnostics: Vec::new(), ..self };
+                without.diagnostics.extend(refused.into_iter().map(|it| Diagnostic { rejects: false, ..it }));
+                return without.job(upper);
+            }
+            self.diagnostics.extend(refused);
         }
         let spec = spec.filter(|_| !self.is_rejected());
         (spec.map(Arc::new), self.diagnostics)
@@ -70,7 +77,7 @@ impl Settle<'_> {
                 layer = layer.under(&job.layer);
             } else {
                 let reason = format!(
-                    "the section has no effect: container labels define this job as {}, not {}",
+                    "the section has no effect: it has no schedule, and container labels define this job as {}, not {}",
                     self.kind, job.kind
                 );
                 self.diagnostics.push(Diagnostic::error(job.origin.clone(), reason).about(self.id));
@@ -251,20 +258,21 @@ impl Settle<'_> {
         }
     }
 
-    fn check_grants(&mut self, spec: &JobSpec, layer: &JobLayer) {
-        let Some(home) = self.home.filter(|home| !home.read.own) else { return };
+    /// What the labels ask for and may not have.
+    fn check_grants(&self, spec: &JobSpec, layer: &JobLayer) -> Vec<Diagnostic> {
+        let Some(home) = self.home.filter(|home| !home.read.own) else { return Vec::new() };
         // Where the operator named another container, a label must not say what is done there.
         let by_label = ["container", "command", "shell", "user", "workdir", "environment"]
             .into_iter()
             .filter_map(|name| Some(&layer.get(name)?.origin))
             .find(|origin| origin.is_label());
-        for refusal in self.sources.settings.grants.refusals(spec, &home.container.name, by_label.is_some()) {
-            let origin = match (&spec.work, by_label) {
-                (Work::Exec(_), Some(origin)) => origin.clone(),
-                _ => spec.origin.clone(),
-            };
-            self.diagnostics.push(Diagnostic::rejects(self.id, origin, refusal));
-        }
+        let origin = match (&spec.work, by_label) {
+            (Work::Exec(_), Some(origin)) => origin.clone(),
+            _ => Origin::Container(home.container.name.clone()),
+        };
+        let grants = &self.sources.settings.grants;
+        let refusals = grants.refusals(spec, &home.container.name, by_label.is_some()).into_iter();
+        refusals.map(|refusal| Diagnostic::rejects(self.id, origin.clone(), refusal)).collect()
     }
 }
 
