@@ -268,6 +268,7 @@ impl Settle<'_> {
             .find(|origin| origin.is_label());
         let origin = match (&spec.work, by_label) {
             (Work::Exec(_), Some(origin)) => origin.clone(),
+            _ if spec.origin.is_label() => spec.origin.clone(),
             _ => Origin::Container(home.container.name.clone()),
         };
         let grants = &self.sources.settings.grants;
