@@ -54,8 +54,9 @@ pub struct Actor {
     /// By task, so that even a run that panicked is known by name.
     orders: HashMap<Id, RunOrder>,
     stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
-    /// Containers that are being removed.
+    /// Containers that are being removed, and whose they are.
     removals: JoinSet<()>,
+    leftovers: HashMap<Id, RunTags>,
 }
 
 impl Actor {
@@ -82,6 +83,7 @@ impl Actor {
             orders: HashMap::new(),
             stops: HashMap::new(),
             removals: JoinSet::new(),
+            leftovers: HashMap::new(),
         }
     }
 
@@ -102,7 +104,10 @@ impl Actor {
                 biased;
                 changed = self.stage.changed() => if changed.is_err() { break } else { self.stage_changed() },
                 Some(end) = self.runs.join_next_with_id() => self.run_ended(end),
-                Some(_) = self.removals.join_next() => {}
+                Some(end) = self.removals.join_next_with_id() => {
+                    let id = end.map_or_else(|error| error.id(), |(id, ())| id);
+                    self.leftovers.remove(&id);
+                }
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
@@ -201,7 +206,8 @@ impl Actor {
         // The record first: until it is kept, the container is what can still tell.
         self.feed(Event::RunEnded { record });
         if let Some(container) = leftover {
-            self.removals.spawn(remove(self.context.engine.clone(), container, tags(&order)));
+            let task = self.removals.spawn(remove(self.context.engine.clone(), container, tags(&order)));
+            self.leftovers.insert(task.id(), tags(&order));
         }
     }
 
@@ -218,6 +224,10 @@ impl Actor {
             } else {
                 self.run_ended(end);
             }
+        }
+        self.removals.abort_all();
+        for tags in self.leftovers.values() {
+            report::run_leftover(tags, "the agent ended before the Engine answered");
         }
     }
 }

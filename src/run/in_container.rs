@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
@@ -78,6 +78,9 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     exec.follow(output, life).await.into()
 }
 
+/// Signals on their way.
+type Signals<'a> = FuturesUnordered<BoxFuture<'a, ()>>;
+
 /// A command that was started.
 struct Exec<'a> {
     engine: &'a Engine,
@@ -89,6 +92,8 @@ struct Exec<'a> {
 
 impl Exec<'_> {
     async fn follow(&self, mut output: Output, life: &mut Life) -> Outcome {
+        // Signals go out beside the rest: a slow one holds up neither the output nor a harder one.
+        let mut signals = Signals::new();
         let mut last_sign = Instant::now();
         loop {
             tokio::select! {
@@ -100,8 +105,10 @@ impl Exec<'_> {
                     // However the stream ended, the Engine knows how the command did.
                     Some(Err(_)) | None => break,
                 },
-                step = life.interrupts.next() => if self.end(step).await {
-                    return self.given_up(life).await;
+                Some(()) = signals.next() => {}
+                step = life.interrupts.next() => match self.signal_for(step) {
+                    Some(signal) => signals.push(signal),
+                    None => return self.given_up(life).await,
                 },
                 () = sleep_until(last_sign + SILENCE) => {
                     last_sign = Instant::now();
@@ -112,7 +119,7 @@ impl Exec<'_> {
                 }
             }
         }
-        self.exit(life).await
+        self.exit(life, signals).await
     }
 
     /// What had been printed before the command ended.
@@ -123,7 +130,7 @@ impl Exec<'_> {
     }
 
     /// Waits until the command has ended and its code is known.
-    async fn exit(&self, life: &mut Life) -> Outcome {
+    async fn exit<'a>(&'a self, life: &mut Life, mut signals: Signals<'a>) -> Outcome {
         let mut wait = Duration::from_millis(20);
         let mut code_missing = None;
         let mut outage = None;
@@ -153,23 +160,24 @@ impl Exec<'_> {
             }
             tokio::select! {
                 () = sleep(wait) => wait = (wait * 2).min(Duration::from_secs(1)),
-                step = life.interrupts.next() => if self.end(step).await {
-                    return self.given_up(life).await;
+                Some(()) = signals.next() => {}
+                step = life.interrupts.next() => match self.signal_for(step) {
+                    Some(signal) => signals.push(signal),
+                    None => return self.given_up(life).await,
                 },
             }
         }
     }
 
-    /// Takes a step of ending it; `true` if it is to be given up.
-    async fn end(&self, step: Step) -> bool {
+    /// The signal of a step of ending it; none where it is to be given up.
+    fn signal_for(&self, step: Step) -> Option<BoxFuture<'_, ()>> {
         let signal = match step {
             Step::Stop => "TERM",
             Step::Kill => "KILL",
-            Step::GiveUp => return true,
+            Step::GiveUp => return None,
         };
         // Whether it worked is seen in the command itself, and the next step comes anyway.
-        let _ = timeout(SIGNAL_LIMIT, self.signal(signal)).await;
-        false
+        Some(timeout(SIGNAL_LIMIT, self.signal(signal)).map(drop).boxed())
     }
 
     async fn signal(&self, signal: &str) -> Result<(), EngineError> {
