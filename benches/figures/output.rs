@@ -31,14 +31,14 @@ pub async fn measure(worker: &Worker, table: &mut Table) -> Result<(), Failure> 
     let soon = (Clock::System.now() + Duration::from_secs(8)).to_zoned(jiff::tz::TimeZone::UTC);
     let schedule = soon.strftime("%S %M %H %d %m *");
     let file = format!(
-        "[job-exec \"loud\"]\nschedule = {schedule}\ncontainer = {}\nshell = sh\ncommand = {COMMAND}\n",
+        "[job-exec \"loud\"]\nschedule = {schedule}\ncontainer = {}\nshell = true\ncommand = {COMMAND}\n",
         worker.name
     );
     let mut agent = Agent::start(&file, &[]).await?;
     sleep(Duration::from_secs(4)).await;
     let (idle, cpu) = (agent.memory("VmRSS")?, agent.cpu()?);
     let began = Instant::now();
-    let record = agent.record("run.finished", Duration::from_secs(90), |_| true).await?;
+    let record = agent.record("run.finished", Duration::from_secs(90), |it| it["job"] == "loud").await?;
     if record["outcome"] != "succeeded" {
         return Err(format!("the run went wrong after {:?}: {record}", began.elapsed()).into());
     }
