@@ -31,7 +31,7 @@ pub async fn measure(worker: &Worker, table: &mut Table) -> Result<(), Failure> 
     let soon = (Clock::System.now() + Duration::from_secs(8)).to_zoned(jiff::tz::TimeZone::UTC);
     let schedule = soon.strftime("%S %M %H %d %m *");
     let file = format!(
-        "[job-exec \"loud\"]\nschedule = {schedule}\ncontainer = {}\nshell = sh\ncommand = {COMMAND}\n",
+        "[job-exec \"loud\"]\nschedule = {schedule}\ncontainer = {}\nshell = true\ncommand = {COMMAND}\n",
         worker.name
     );
     let mut agent = Agent::start(&file, &[]).await?;

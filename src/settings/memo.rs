@@ -184,7 +184,7 @@ mod tests {
 
     /// A container's labels follow from its ID, as the Engine has it; the rest changes.
     fn container(id: u8, name: u8, state: u8, healthy: Option<bool>, created: i64) -> Container {
-        let schedule = ["@daily", "@hourly", "0 0 30 2 *", "nonsense"][usize::from(id % 4)];
+        let schedule = ["@daily", "@hourly", "@every 90s", "nonsense"][usize::from(id % 4)];
         let mut labels = vec![
             ("watchbell.enabled", if id == 7 { "maybe" } else { "true" }),
             ("watchbell.job-exec.a.schedule", schedule),

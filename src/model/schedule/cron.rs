@@ -1,6 +1,7 @@
 //! Cron expressions: from text to fields, and from fields to the next occurrence.
 //!
-//! The engine (croner) is only asked for dates and times on a calendar without a time zone. What a change to or from
+//! The engine (croner) is only asked for dates, on a calendar without a time zone; the times of a day are bits, and need
+//! no search. An engine is large, because it has a table of all years: jobs with the same days share one. What a change to or from
 //! daylight saving time does to them is decided here, because the engine knows a fixed time only when it is a single
 //! value, and our rule covers lists and ranges too:
 //!
@@ -8,10 +9,15 @@
 //!   a time that comes twice counts the first time only.
 //! * *Wildcard*: follows the clock, so nothing in a gap and both passes of a repeated hour.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
 use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::CronParser;
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Span, Timestamp};
 
@@ -36,7 +42,7 @@ pub(super) struct CronRule {
     pub day: Field,
     pub month: Field,
     pub weekday: Field,
-    engine: Cron,
+    days: Arc<Cron>,
 }
 
 /// Vixie cron's rule for the two day fields.
@@ -72,18 +78,14 @@ impl CronRule {
         // `+` is the engine's word for "both day fields must match"; it only looks for a bare `*` itself.
         let both = if day.star || weekday.star { "+" } else { "" };
         let canonical = format!(
-            "{} {} {} {} {} {both}{}",
-            second.for_engine(Kind::Second),
-            minute.for_engine(Kind::Minute),
-            hour.for_engine(Kind::Hour),
+            "0 0 0 {} {} {both}{}",
             day.for_engine(Kind::DayOfMonth),
             month.for_engine(Kind::Month),
             weekday.for_engine(Kind::DayOfWeek),
         );
-        let engine = CronParser::new()
-            .parse(&canonical)
+        let days = shared(canonical)
             .map_err(|e| ScheduleError::Engine { text: shown(text), reason: e.to_string() })?;
-        Ok(Self { second, minute, hour, day, month, weekday, engine })
+        Ok(Self { second, minute, hour, day, month, weekday, days })
     }
 
     /// How the two day fields go together.
@@ -138,8 +140,66 @@ impl CronRule {
 
     /// The next date and time strictly after `wall` that the fields name, on a calendar without a time zone.
     fn next_on_the_wall(&self, wall: DateTime) -> Option<DateTime> {
-        search(wall, |from| self.engine.find_next_occurrence(&from, false))
+        let midnight = wall.date().at(0, 0, 0, 0);
+        let day =
+            search(midnight.checked_sub(Span::new().seconds(1)).ok()?, |from| self.next_midnight(from))?;
+        if day.date() == wall.date()
+            && let Some(time) = self.next_time(wall.time())
+        {
+            return Some(day.date().to_datetime(time));
+        }
+        let day = if day.date() > wall.date() {
+            day
+        } else {
+            search(wall.date().at(23, 59, 59, 0), |from| self.next_midnight(from))?
+        };
+        Some(day.date().to_datetime(self.first_time()?))
     }
+
+    fn next_midnight(&self, from: DateTime) -> Result<DateTime, CronError> {
+        self.days.find_next_occurrence(&from, false)
+    }
+
+    /// The first time of every day that the fields name.
+    fn first_time(&self) -> Option<Time> {
+        Some(time(self.hour.from(0)?, self.minute.from(0)?, self.second.from(0)?))
+    }
+
+    /// The first time of a day after `after`.
+    fn next_time(&self, after: Time) -> Option<Time> {
+        let (hour, minute, second) = (after.hour(), after.minute(), after.second());
+        let (first_minute, first_second) = (self.minute.from(0)?, self.second.from(0)?);
+        if self.hour.has(hour) {
+            if self.minute.has(minute)
+                && let Some(second) = self.second.from(second + 1)
+            {
+                return Some(time(hour, minute, second));
+            }
+            if let Some(minute) = self.minute.from(minute + 1) {
+                return Some(time(hour, minute, first_second));
+            }
+        }
+        Some(time(self.hour.from(hour + 1)?, first_minute, first_second))
+    }
+}
+
+/// All three are from fields, which have been checked.
+fn time(hour: i8, minute: i8, second: i8) -> Time {
+    Time::constant(hour, minute, second, 0)
+}
+
+/// The engine for these days, which is the same for all jobs that have it.
+fn shared(days: String) -> Result<Arc<Cron>, CronError> {
+    static ENGINES: Mutex<BTreeMap<String, Weak<Cron>>> = Mutex::new(BTreeMap::new());
+    let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(engine) = engines.get(&days).and_then(Weak::upgrade) {
+        return Ok(engine);
+    }
+    let engine = Arc::new(CronParser::new().parse(&days)?);
+    // Those that nobody has any more go whenever another comes, so that there are never more than there were jobs.
+    engines.retain(|_, it| it.strong_count() > 0);
+    engines.insert(days, Arc::downgrade(&engine));
+    Ok(engine)
 }
 
 /// Searches with `find`, and starts again a day later when it fails or gets nowhere: an error must cost a day at most,

@@ -168,6 +168,17 @@ impl Field {
         (0..64_u8).filter(move |v| bits >> v & 1 == 1)
     }
 
+    /// Whether this is one of the plain values.
+    pub(super) fn has(&self, value: i8) -> bool {
+        self.from(value) == Some(value)
+    }
+
+    /// The first plain value that is not less than this.
+    pub(super) fn from(&self, value: i8) -> Option<i8> {
+        let rest = self.values.checked_shr(value.try_into().ok()?)?;
+        i8::try_from(rest.trailing_zeros()).ok().filter(|_| rest != 0).map(|more| value + more)
+    }
+
     /// How many plain values there are.
     pub(super) fn len(&self) -> usize {
         self.values.count_ones() as usize
