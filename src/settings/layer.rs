@@ -1,6 +1,6 @@
 //! What one source says about one job, before anything has a type; and how layers lie on top of each other.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::model::origin::Origin;
 
@@ -24,32 +24,51 @@ pub enum Text {
     Items(Vec<Arc<str>>),
 }
 
-/// What one source says about one job: parameters by name.
+/// What one source says about one job: parameters by name. Most say two or three things, so a short list, in order of
+/// the names, takes a fraction of the memory of a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobLayer {
-    values: BTreeMap<&'static str, Written>,
+    values: Vec<(&'static str, Written)>,
 }
 
 impl JobLayer {
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.values.binary_search_by(|(known, _)| (*known).cmp(name))
+    }
+
+    fn put(&mut self, name: &'static str, written: Written) -> Option<Written> {
+        match self.find(name) {
+            Ok(at) => Some(std::mem::replace(&mut self.values[at].1, written)),
+            Err(at) => {
+                self.values.reserve_exact(1);
+                self.values.insert(at, (name, written));
+                None
+            }
+        }
+    }
+
     /// Sets a parameter; a value that this layer had before is given back.
     pub fn set(&mut self, param: &'static Param, written: Written) -> Option<Written> {
-        self.values.insert(param.name, written)
+        self.put(param.name, written)
     }
 
     /// The value of a parameter.
     pub fn get(&self, name: &str) -> Option<&Written> {
-        self.values.get(name)
+        self.find(name).ok().map(|at| &self.values[at].1)
     }
 
     /// Adds an item to a list parameter.
     pub fn add_item(&mut self, param: &'static Param, item: Arc<str>, origin: Origin) {
-        match self.values.get_mut(param.name) {
-            Some(written) => match &mut written.text {
+        match self.find(param.name) {
+            Ok(at) => match &mut self.values[at].1.text {
                 Text::Items(items) => items.push(item),
-                Text::One(first) => written.text = Text::Items(vec![first.clone(), item]),
+                Text::One(first) => {
+                    let first = first.clone();
+                    self.values[at].1.text = Text::Items(vec![first, item]);
+                }
             },
-            None => {
-                self.values.insert(param.name, Written { text: Text::Items(vec![item]), origin });
+            Err(_) => {
+                self.put(param.name, Written { text: Text::Items(vec![item]), origin });
             }
         }
     }
@@ -57,7 +76,9 @@ impl JobLayer {
     /// The layer with `upper` on top: a parameter that `upper` has, hides this layer's as a whole, lists included.
     #[must_use]
     pub fn under(mut self, upper: &Self) -> Self {
-        self.values.extend(upper.values.iter().map(|(name, written)| (*name, written.clone())));
+        for (name, written) in &upper.values {
+            self.put(name, written.clone());
+        }
         self
     }
 
