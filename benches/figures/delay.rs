@@ -8,17 +8,21 @@ use tokio::time::sleep;
 use watchbell::time::{Alarm, Clock};
 
 use super::idle_jobs;
-use crate::kit::{Failure, agent::Agent, samples::Samples, table::Table};
+use crate::kit::{Failure, agent::Agent, engine::Worker, samples::Samples, table::Table};
 
 const JOBS: usize = 10_000;
 const DUE: usize = 4;
 const SECONDS: usize = 40;
 
 /// [`DUE`] jobs are due each second, as is usual of jobs of a minute; the others never.
-pub async fn measure(table: &mut Table) -> Result<(), Failure> {
+pub async fn measure(worker: &Worker, table: &mut Table) -> Result<(), Failure> {
     let mut file = idle_jobs(JOBS - DUE);
     for job in 0..DUE {
-        let _ = writeln!(file, "[job-local \"due-{job}\"]\nschedule = @every 1s\ncommand = true");
+        let _ = writeln!(
+            file,
+            "[job-exec \"due-{job}\"]\nschedule = @every 1s\ncommand = true\ncontainer = {}",
+            worker.name
+        );
     }
     let mut agent = Agent::start(&file, &[]).await?;
     // What starting up leaves to be done is not what is asked here.

@@ -17,7 +17,7 @@ pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Re
     let worker = worker.ok_or("it needs an Engine")?;
     match name {
         "exec" => exec::measure(worker, table).await,
-        "delay" => delay::measure(table).await,
+        "delay" => delay::measure(worker, table).await,
         "labels" => labels::measure(table).await,
         "resident" => resident::measure(table).await,
         "output" => output::measure(worker, table).await,

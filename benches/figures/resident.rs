@@ -9,7 +9,9 @@ use crate::kit::{Failure, agent::Agent, engine::docker, table::Table};
 
 /// Until what starting up needs is given back or known to stay.
 const SETTLE: Duration = Duration::from_secs(4);
-const WATCHED: Duration = Duration::from_secs(20);
+
+/// Longer than the time between two of the agent's own looks at the Engine.
+const WATCHED: Duration = Duration::from_secs(70);
 
 pub async fn measure(table: &mut Table) -> Result<(), Failure> {
     for (key, jobs, reach) in [

@@ -244,6 +244,8 @@ fn end_of_gap(wall: DateTime, before: Offset, after: Offset, zone: &TimeZone) ->
 mod tests {
     use std::cell::Cell;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn wall(text: &str) -> DateTime {
@@ -270,6 +272,38 @@ mod tests {
             Ok(wall("2026-05-01T12:00:00"))
         });
         assert_eq!((found, calls.get()), (None, MAX_RETRIES));
+    }
+
+    proptest! {
+        #[test]
+        fn days_and_times_apart_come_to_what_the_engine_finds_with_both(
+            second in prop::sample::select(vec!["0", "*", "59", "5,40"]),
+            minute in prop::sample::select(vec!["0", "*", "*/20", "59", "7,30"]),
+            hour in prop::sample::select(vec!["0", "*", "23", "2-4", "*/6"]),
+            day in prop::sample::select(vec!["*", "31", "L", "LW", "15W", "1,29"]),
+            month in prop::sample::select(vec!["*", "2", "4,12"]),
+            weekday in prop::sample::select(vec!["*", "MON-FRI", "SUN", "FRI#L", "MON#2"]),
+            from in 0_i64..400_000_000,
+        ) {
+            let text = format!("{second} {minute} {hour} {day} {month} {weekday}");
+            let rule = CronRule::parse(&text).unwrap();
+            let both = if rule.days() == Days::Both { "+" } else { "" };
+            let whole = format!(
+                "{} {} {} {} {} {both}{}",
+                rule.second.for_engine(Kind::Second),
+                rule.minute.for_engine(Kind::Minute),
+                rule.hour.for_engine(Kind::Hour),
+                rule.day.for_engine(Kind::DayOfMonth),
+                rule.month.for_engine(Kind::Month),
+                rule.weekday.for_engine(Kind::DayOfWeek),
+            );
+            let whole = CronParser::new().parse(&whole).unwrap();
+            let wall = wall("2020-01-01T00:00:00") + Span::new().seconds(from);
+            // Where no such day ever comes, both look through thousands of years for it.
+            prop_assume!(day != "31" || month != "2" || rule.days() == Days::Either);
+            let expected = search(wall, |from| whole.find_next_occurrence(&from, false));
+            prop_assert_eq!(rule.next_on_the_wall(wall), expected, "{} from {}", text, wall);
+        }
     }
 
     #[test]
