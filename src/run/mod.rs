@@ -1,6 +1,6 @@
 //! What executes: one unit a run, from its order to its end.
 //!
-//! A run order leaves no choices: container, command and limits were settled when it was admitted. [`unit`] carries
+//! A run order leaves no choices: container, command and limits were settled when it was admitted. [`mod@unit`] carries
 //! one out; [`in_container`], [`new_container`] and [`process`] are the kinds; [`capture`] makes lines of what they
 //! print; [`reap`] is what PID 1 owes to orphans.
 

@@ -5,7 +5,7 @@
 //! the rest, so that a bad label costs its own job and nothing else.
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
-//! and [`env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
+//! and [`mod@env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
 //! value its type ([`value`]); [`memo`] spares it from reading the same text twice.
 
 pub mod env;
