@@ -3,6 +3,8 @@
 //! At most one unfinished line a stream is held; whatever a job prints, no more memory is used.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use tokio::task::coop::consume_budget;
 
 use crate::{
     docker::output::Channel,
@@ -71,19 +73,27 @@ fn boundary(bytes: &[u8]) -> usize {
     }
 }
 
+/// How much is told between two looks at the log: short lines make records many times their own length.
+const PIECE_BYTES: usize = 8 * 1024;
+const PIECE_LINES: usize = 64;
+
 /// A run's output on its way to the log.
+///
+/// A chunk is [put](Self::put) here and then [worked](Self::work) off beside whatever else the run waits for, so that
+/// a slow log never keeps a run from its timeout.
 #[derive(Debug)]
 pub struct Capture {
     tags: RunTags,
     sink: LogSink,
     stdout: Lines,
     stderr: Lines,
+    pending: Option<(Channel, Bytes)>,
 }
 
 impl Capture {
     /// Nothing printed yet.
     pub fn new(tags: RunTags, sink: LogSink) -> Self {
-        Self { tags, sink, stdout: Lines::default(), stderr: Lines::default() }
+        Self { tags, sink, stdout: Lines::default(), stderr: Lines::default(), pending: None }
     }
 
     /// The tags of the run.
@@ -91,22 +101,50 @@ impl Capture {
         &self.tags
     }
 
-    /// Takes in a chunk. Waits for a log that is slow, so that nothing is lost; does not wait for one that stands
-    /// still, so that the run goes on.
-    pub async fn feed(&mut self, channel: Channel, chunk: &[u8]) {
-        let ready = self.sink.ready().await;
-        let Self { tags, sink, stdout, stderr } = self;
+    /// Whether the last chunk is worked off, and the next may come.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_none()
+    }
+
+    /// Takes in a chunk; only while [idle](Self::is_idle).
+    pub fn put(&mut self, channel: Channel, chunk: Bytes) {
+        debug_assert!(self.is_idle());
+        self.pending = Some((channel, chunk));
+    }
+
+    /// Works the chunk off. Waits for a log that is slow, so that nothing is lost; does not wait for one that stands
+    /// still, so that the run goes on. May be dropped and asked again at any time.
+    pub async fn work(&mut self) {
+        while self.pending.is_some() {
+            // A chunk of short lines is much work, and others have theirs.
+            consume_budget().await;
+            let ready = self.sink.ready().await;
+            self.piece(ready);
+        }
+    }
+
+    fn piece(&mut self, ready: Ready) {
+        let Self { tags, sink, stdout, stderr, pending } = self;
+        let Some((channel, mut chunk)) = pending.take() else { return };
+        let most = &chunk[..chunk.len().min(PIECE_BYTES)];
+        let ends = most.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let length = ends.map(|(at, _)| at + 1).nth(PIECE_LINES - 1).unwrap_or(most.len());
+        let piece = chunk.split_to(length);
+        if !chunk.is_empty() {
+            *pending = Some((channel, chunk));
+        }
         let lines = match channel {
             Channel::Stdout => stdout,
             Channel::Stderr => stderr,
         };
-        lines.feed(chunk, |line| tell(tags, sink, ready, channel, line));
+        lines.feed(&piece, |line| tell(tags, sink, ready, channel, line));
     }
 
     /// The output has ended.
     pub async fn finish(&mut self) {
+        self.work().await;
         let ready = self.sink.ready().await;
-        let Self { tags, sink, stdout, stderr } = self;
+        let Self { tags, sink, stdout, stderr, pending: _ } = self;
         stdout.finish(|line| tell(tags, sink, ready, Channel::Stdout, line));
         stderr.finish(|line| tell(tags, sink, ready, Channel::Stderr, line));
     }

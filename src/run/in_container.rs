@@ -20,21 +20,19 @@ use crate::{
 
 use super::{
     order::RunOrder,
-    unit::{Context, KindEnd, Life, MARK, Step, ended, environment},
+    unit::{Context, KindEnd, Life, MARK, Outage, Step, ended, environment},
 };
 
-/// After this much silence the Engine is asked whether the command goes on: a connection that was dropped on the way,
-/// or that a child in the background holds open, looks just like it.
-const SILENCE: Duration = Duration::from_secs(15);
+/// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child
+/// in the background holds open, looks just like it.
+const ASK_EVERY: Duration = Duration::from_secs(15);
 
-/// How long what a command printed before its end may take to arrive.
+/// How long what a command printed before its end may take to arrive, and how much of it there can be on the way.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
+const LAST_BYTES: usize = 1024 * 1024;
 
 /// How long the Engine may need to know the exit code of a command that has ended.
 const CODE_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long the Engine may be gone before a run in it is told as lost.
-const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long signalling may take.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
@@ -94,26 +92,25 @@ impl Exec<'_> {
     async fn follow(&self, mut output: Output, life: &mut Life) -> Outcome {
         // Signals go out beside the rest: a slow one holds up neither the output nor a harder one.
         let mut signals = Signals::new();
-        let mut last_sign = Instant::now();
+        let mut ask_at = Instant::now() + ASK_EVERY;
         loop {
+            let Life { capture, interrupts, .. } = &mut *life;
             tokio::select! {
-                chunk = output.next() => match chunk {
-                    Some(Ok((channel, bytes))) => {
-                        life.capture.feed(channel, &bytes).await;
-                        last_sign = Instant::now();
-                    }
+                chunk = output.next(), if capture.is_idle() => match chunk {
+                    Some(Ok((channel, bytes))) => capture.put(channel, bytes),
                     // However the stream ended, the Engine knows how the command did.
                     Some(Err(_)) | None => break,
                 },
+                () = capture.work(), if !capture.is_idle() => {}
                 Some(()) = signals.next() => {}
-                step = life.interrupts.next() => match self.signal_for(step) {
+                step = interrupts.next() => match self.signal_for(step) {
                     Some(signal) => signals.push(signal),
                     None => return self.given_up(life).await,
                 },
-                () = sleep_until(last_sign + SILENCE) => {
-                    last_sign = Instant::now();
+                () = sleep_until(ask_at) => {
+                    ask_at = Instant::now() + ASK_EVERY;
                     if let Ok(ExecState::Ended(_)) = self.engine.inspect_exec(self.id).await {
-                        self.drain(&mut output, life).await;
+                        life.drain(&mut output, LAST_OUTPUT, LAST_BYTES).await;
                         break;
                     }
                 }
@@ -122,23 +119,20 @@ impl Exec<'_> {
         self.exit(life, signals).await
     }
 
-    /// What had been printed before the command ended.
-    async fn drain(&self, output: &mut Output, life: &mut Life) {
-        while let Ok(Some(Ok((channel, bytes)))) = timeout(LAST_OUTPUT, output.next()).await {
-            life.capture.feed(channel, &bytes).await;
-        }
-    }
-
     /// Waits until the command has ended and its code is known.
     async fn exit<'a>(&'a self, life: &mut Life, mut signals: Signals<'a>) -> Outcome {
         // Its output ends a moment before the Engine knows that the command did; to wait longer than that moment
         // would be most of what a run costs over the bare calls.
         let mut wait = Duration::from_millis(1);
         let mut code_missing = None;
-        let mut outage = None;
+        let mut outage = Outage::default();
         loop {
             match self.engine.inspect_exec(self.id).await {
                 Ok(ExecState::Ended(Some(code))) => {
+                    if life.interrupts.ending().is_some() {
+                        // It has gone; children that ignored the request and print nothing go with it.
+                        let _ = timeout(SIGNAL_LIMIT, self.signal("KILL")).await;
+                    }
                     return ended(life.interrupts.ending(), code, meaning(code));
                 }
                 Ok(ExecState::Ended(None)) => {
@@ -147,15 +141,17 @@ impl Exec<'_> {
                         return lost("the Engine does not know the exit code");
                     }
                 }
-                Ok(ExecState::Running) => (code_missing, outage) = (None, None),
+                Ok(ExecState::Running) => {
+                    code_missing = None;
+                    outage.over();
+                }
                 Err(error) if error.is_not_found() => {
                     return lost(
                         "the Engine no longer knows the command: it was restarted, or the container was removed",
                     );
                 }
                 Err(error) => {
-                    let since = *outage.get_or_insert_with(Instant::now);
-                    if since.elapsed() > OUTAGE_LIMIT {
+                    if outage.is_too_long() {
                         return lost(&error.to_string());
                     }
                 }
@@ -201,10 +197,7 @@ impl Exec<'_> {
     /// It would not end, or it ended in the last moment.
     async fn given_up(&self, life: &Life) -> Outcome {
         let running = !matches!(self.engine.inspect_exec(self.id).await, Ok(ExecState::Ended(_)));
-        match life.interrupts.ending() {
-            Some(ending) => ending.outcome(running),
-            None => lost("it was given up without being asked to end"),
-        }
+        life.interrupts.given_up(running)
     }
 }
 

@@ -8,7 +8,7 @@ use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, Fuse},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     docker::{containers::CreateRequest, error::EngineError, output::Output},
@@ -17,11 +17,12 @@ use crate::{
         job::RunSpec,
         run::Outcome,
     },
+    telemetry::report,
 };
 
 use super::{
     order::RunOrder,
-    unit::{Context, KindEnd, Life, Step, ended, environment},
+    unit::{Context, KindEnd, Life, Outage, Step, ended, environment},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -30,8 +31,8 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 /// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
 const LAST_QUESTION: Duration = Duration::from_secs(4);
 
-/// How long the Engine may be gone before a run in it is told as lost.
-const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+/// A wait that held this long was answered in between, whatever ended it.
+const HELD: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
@@ -67,7 +68,14 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
         Err(outcome) => outcome,
     };
-    KindEnd { outcome, leftover: Some(id) }
+    match outcome {
+        // It may well go on, and nobody but its owner should end it.
+        Outcome::Lost { .. } => {
+            report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
+            outcome.into()
+        }
+        _ => KindEnd { outcome, leftover: Some(id) },
+    }
 }
 
 fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
@@ -89,10 +97,11 @@ async fn half_made(order: &RunOrder, context: &Context) -> Option<String> {
     let label = format!("{RUN_LABEL}={}", order.run);
     let mut wait = Duration::from_secs(1);
     while wait <= LAST_QUESTION {
-        match context.engine.container_with_label(&label).await {
-            Ok(found) => return found,
-            Err(_) => sleep(wait).await,
+        // A making that was given up may still be going on.
+        if let Ok(Some(found)) = context.engine.container_with_label(&label).await {
+            return Some(found);
         }
+        sleep(wait).await;
         wait *= 2;
     }
     None
@@ -114,36 +123,31 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
     let mut open = true;
     let mut asking: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
     let code = loop {
+        let Life { capture, interrupts, .. } = &mut *life;
         tokio::select! {
-            chunk = output.next(), if open => match chunk {
-                Some(Ok((channel, bytes))) => life.capture.feed(channel, &bytes).await,
+            chunk = output.next(), if open && capture.is_idle() => match chunk {
+                Some(Ok((channel, bytes))) => capture.put(channel, bytes),
                 // The exit code still comes; the Engine keeps it until the container is removed.
                 Some(Err(_)) | None => open = false,
             },
+            () = capture.work(), if !capture.is_idle() => {}
             code = &mut exit => break code,
-            step = life.interrupts.next() => {
+            step = interrupts.next() => {
                 // Asking goes on beside the rest: the answer to a stop comes only when it has ended, and a harder
                 // step may come before that. Whether it worked is seen in the container itself.
-                let grace = life.interrupts.grace();
+                let grace = interrupts.grace();
                 asking = match step {
                     Step::Stop => context.engine.stop_container(id, grace).map(drop).boxed().fuse(),
                     Step::Kill => context.engine.kill_container(id).map(drop).boxed().fuse(),
-                    Step::GiveUp => {
-                        return match life.interrupts.ending() {
-                            Some(ending) => ending.outcome(true),
-                            None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
-                        };
-                    }
+                    Step::GiveUp => return interrupts.given_up(true),
                 };
             }
             () = &mut asking => {}
         }
     };
-    while open {
-        match timeout(LAST_OUTPUT, output.next()).await {
-            Ok(Some(Ok((channel, bytes)))) => life.capture.feed(channel, &bytes).await,
-            _ => open = false,
-        }
+    if open {
+        // The container is gone, so its output ends by itself.
+        life.drain(&mut output, LAST_OUTPUT, usize::MAX).await;
     }
     match code {
         Ok(code) => ended(life.interrupts.ending(), code, None),
@@ -153,16 +157,19 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
 
 /// Waits for the exit code, over interruptions of the connection.
 async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
-    let mut outage = None;
+    let mut outage = Outage::default();
     loop {
+        let asked = Instant::now();
         match context.engine.wait_container(id).await {
             Ok(code) => return Ok(code),
             Err(error) if error.is_not_found() => {
                 return Err("its container was removed by someone else".to_owned());
             }
             Err(error) => {
-                let since = *outage.get_or_insert_with(Instant::now);
-                if since.elapsed() > OUTAGE_LIMIT {
+                if asked.elapsed() > HELD {
+                    outage.over();
+                }
+                if outage.is_too_long() {
                     return Err(error.to_string());
                 }
                 sleep(Duration::from_millis(500)).await;

@@ -2,19 +2,16 @@
 
 use std::{io, os::unix::process::ExitStatusExt, process::Stdio, time::Duration};
 
-use bytes::BytesMut;
+use futures::{StreamExt, stream};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    process::Command,
-    time::{Instant, timeout},
-};
+use tokio::{io::AsyncRead, process::Command, time::Instant};
+use tokio_util::io::ReaderStream;
 
 use crate::{
-    docker::output::Channel,
+    docker::output::{Channel, Output},
     model::{job::LocalSpec, run::Outcome},
 };
 
@@ -23,9 +20,10 @@ use super::{
     unit::{Context, Life, MARK, Step, ended},
 };
 
-/// How long what the process printed before its end may take to arrive. A child in the background may hold the pipe
-/// open for as long as it lives.
+/// How long what the process printed before its end may take to arrive, and how much of it two pipes can hold. A child
+/// in the background may hold them open, and print, for as long as it lives.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
+const LAST_BYTES: usize = 1024 * 1024;
 
 const READ_CAPACITY: usize = 32 * 1024;
 
@@ -53,22 +51,23 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
         Err(error) => return Outcome::NotStarted { error: why(&error, program, spec.workdir.as_deref()) },
     };
     life.started(began);
-    let mut stdout = Pipe::new(own.child.stdout.take());
-    let mut stderr = Pipe::new(own.child.stderr.take());
+    let stdout = own.child.stdout.take().map(|pipe| chunks(pipe, Channel::Stdout));
+    let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));
+    let mut output: Output = stream::select_all([stdout, stderr].into_iter().flatten()).boxed();
+    let mut open = true;
     let status = loop {
+        let Life { capture, interrupts, .. } = &mut *life;
         tokio::select! {
-            more = stdout.read() => if more { life.capture.feed(Channel::Stdout, &stdout.take()).await },
-            more = stderr.read() => if more { life.capture.feed(Channel::Stderr, &stderr.take()).await },
+            chunk = output.next(), if open && capture.is_idle() => match chunk {
+                Some(Ok((channel, bytes))) => capture.put(channel, bytes),
+                Some(Err(_)) | None => open = false,
+            },
+            () = capture.work(), if !capture.is_idle() => {}
             status = own.child.wait() => break status,
-            step = life.interrupts.next() => match step {
+            step = interrupts.next() => match step {
                 Step::Stop => signal(own.pid, Signal::SIGTERM),
                 Step::Kill => signal(own.pid, Signal::SIGKILL),
-                Step::GiveUp => {
-                    return match life.interrupts.ending() {
-                        Some(ending) => ending.outcome(true),
-                        None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
-                    };
-                }
+                Step::GiveUp => return interrupts.given_up(true),
             },
         }
     };
@@ -76,21 +75,9 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
         // Its leader has gone; children that ignored the request go with it.
         signal(own.pid, Signal::SIGKILL);
     }
-    loop {
-        tokio::select! {
-            more = timeout(LAST_OUTPUT, stdout.read()), if stdout.is_open() => match more {
-                Ok(true) => life.capture.feed(Channel::Stdout, &stdout.take()).await,
-                Ok(false) => {}
-                Err(_) => break,
-            },
-            more = timeout(LAST_OUTPUT, stderr.read()), if stderr.is_open() => match more {
-                Ok(true) => life.capture.feed(Channel::Stderr, &stderr.take()).await,
-                Ok(false) => {}
-                Err(_) => break,
-            },
-            else => break,
-        }
-    }
+    // What it left in the background by itself is its own affair.
+    own.kill_group = false;
+    life.drain(&mut output, LAST_OUTPUT, LAST_BYTES).await;
     match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => ended(life.interrupts.ending(), code.into(), None),
@@ -120,35 +107,8 @@ fn why(error: &io::Error, program: &str, workdir: Option<&str>) -> String {
     }
 }
 
-/// One end of a pipe; reading it may be given up and taken up again.
-struct Pipe<R> {
-    reader: Option<R>,
-    buffer: BytesMut,
-}
-
-impl<R: AsyncRead + Unpin> Pipe<R> {
-    fn new(reader: Option<R>) -> Self {
-        Self { reader, buffer: BytesMut::with_capacity(READ_CAPACITY) }
-    }
-
-    fn is_open(&self) -> bool {
-        self.reader.is_some()
-    }
-
-    /// Waits for more; `false` at the end. After the end it waits for ever.
-    async fn read(&mut self) -> bool {
-        let Some(reader) = &mut self.reader else { return std::future::pending().await };
-        self.buffer.reserve(READ_CAPACITY);
-        match reader.read_buf(&mut self.buffer).await {
-            Ok(0) | Err(_) => {
-                self.reader = None;
-                false
-            }
-            Ok(_) => true,
-        }
-    }
-
-    fn take(&mut self) -> BytesMut {
-        self.buffer.split()
-    }
+/// What comes out of a pipe; an error ends it.
+fn chunks(pipe: impl AsyncRead + Send + 'static, channel: Channel) -> Output {
+    let chunks = ReaderStream::with_capacity(pipe, READ_CAPACITY);
+    chunks.take_while(|chunk| std::future::ready(chunk.is_ok())).filter_map(|chunk| std::future::ready(chunk.ok())).map(move |chunk| Ok((channel, chunk))).boxed()
 }

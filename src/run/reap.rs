@@ -11,7 +11,10 @@ use std::{
 };
 
 use nix::{
-    sys::wait::{WaitPidFlag, waitpid},
+    sys::{
+        signal::{Signal, killpg},
+        wait::{WaitPidFlag, waitpid},
+    },
     unistd::Pid,
 };
 use tokio::{
@@ -30,11 +33,17 @@ pub struct OwnChild {
     pub child: Child,
     /// Its process ID, which is also its group's.
     pub pid: i32,
+    /// Whether its whole group is killed when this is dropped, rather than left to itself.
+    pub kill_group: bool,
     children: Children,
 }
 
 impl Drop for OwnChild {
     fn drop(&mut self) {
+        if self.kill_group {
+            // Whoever waited for it has given it up; the group may be gone already.
+            let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
+        }
         self.children.lock().remove(&self.pid);
     }
 }
@@ -49,7 +58,7 @@ impl Children {
             .and_then(|id| i32::try_from(id).ok())
             .ok_or_else(|| io::Error::other("no process ID"))?;
         own.insert(pid);
-        Ok(OwnChild { child, pid, children: self.clone() })
+        Ok(OwnChild { child, pid, kill_group: true, children: self.clone() })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<i32>> {

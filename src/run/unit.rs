@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    docker::client::Engine,
+    docker::{client::Engine, output::Output},
     model::{
         job::Work,
         run::{Outcome, RunRecord, StopCause, StopForce, StopRequest},
@@ -87,6 +88,7 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         Work::Run(spec) => new_container::run(&order, spec, &context, &mut life).await,
         Work::Local(spec) => process::run(&order, spec, &context, &mut life).await.into(),
     };
+    let duration = life.started.map(|started| started.elapsed());
     life.capture.finish().await;
     let record = RunRecord {
         run: order.run.clone(),
@@ -95,7 +97,7 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         trigger: order.trigger,
         occurrence: order.occurrence,
         container: order.container_name(),
-        duration: life.started.map(|started| started.elapsed()),
+        duration,
         outcome: end.outcome,
         and_more: 0,
     };
@@ -120,6 +122,42 @@ impl Life {
         self.started = Some(since);
         self.interrupts.started(since);
         report::run_started(self.capture.tags(), self.occurrence, self.delay);
+    }
+}
+
+impl Life {
+    /// Takes in what was printed before the end and is still on its way: waits for it, in all, no longer than
+    /// `patience`, and takes no more than `most` bytes, because a child in the background may print for ever.
+    pub async fn drain(&mut self, output: &mut Output, patience: Duration, most: usize) {
+        let (mut patience, mut most) = (patience, most);
+        self.capture.work().await;
+        while most > 0 {
+            let asked = Instant::now();
+            let Ok(Some(Ok((channel, chunk)))) = timeout(patience, output.next()).await else { return };
+            patience = patience.saturating_sub(asked.elapsed());
+            most = most.saturating_sub(chunk.len());
+            self.capture.put(channel, chunk);
+            self.capture.work().await;
+        }
+    }
+}
+
+/// How long the Engine may be gone before a run in it is told as lost.
+const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The Engine's being gone, as a run sees it that waits for it.
+#[derive(Debug, Default)]
+pub struct Outage(Option<Instant>);
+
+impl Outage {
+    /// It has answered.
+    pub fn over(&mut self) {
+        self.0 = None;
+    }
+
+    /// It has not answered; `true` if it has been gone for too long.
+    pub fn is_too_long(&mut self) -> bool {
+        self.0.get_or_insert_with(Instant::now).elapsed() > OUTAGE_LIMIT
     }
 }
 
@@ -187,6 +225,14 @@ impl Interrupts {
     /// Why the run is being ended, if it is.
     pub fn ending(&self) -> Option<Ending> {
         self.ending
+    }
+
+    /// The outcome of a run that would not end.
+    pub fn given_up(&self, still_running: bool) -> Outcome {
+        match self.ending {
+            Some(ending) => ending.outcome(still_running),
+            None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
+        }
     }
 
     /// The grace period.

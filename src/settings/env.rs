@@ -129,7 +129,14 @@ pub fn layers(
                     let written = Written { text: Text::One(it.value.clone()), origin: it.origin.clone() };
                     layers.entry(job.clone()).or_default().set(param, written);
                 }
-                Err(reason) => diagnostics.push(Diagnostic::rejects(job, it.origin.clone(), reason)),
+                Err(reason) => match it.target {
+                    Target::Exact { .. } => diagnostics.push(Diagnostic::rejects(job, it.origin.clone(), reason)),
+                    // It may be meant for a job with a longer identity that is not there now.
+                    Target::Joined(_) if complete => {
+                        diagnostics.push(Diagnostic::error(it.origin.clone(), reason).about(job));
+                    }
+                    Target::Joined(_) => {}
+                },
             }
         }
     }

@@ -113,14 +113,14 @@ impl Watcher {
 
     /// One time of being connected; ends with the first call that fails.
     async fn session(&self, backoff: &mut Backoff) -> Result<std::convert::Infallible, EngineError> {
-        let facts = limited(self.engine.facts()).await?;
-        let (ahead, overlap) = match facts.time {
-            Some(time) => (time.duration_since(self.clock.now()), OVERLAP),
-            None => (SignedDuration::ZERO, OVERLAP_UNKNOWN_TIME),
-        };
         let mut stream_backoff = Backoff::default();
         loop {
-            let since = self.clock.now() + ahead - overlap;
+            let facts = limited(self.engine.facts()).await?;
+            let since = match facts.time {
+                Some(time) => time.saturating_sub(OVERLAP),
+                None => self.clock.now().saturating_sub(OVERLAP_UNKNOWN_TIME),
+            }
+            .unwrap_or(jiff::Timestamp::MIN);
             self.list().await?;
             backoff.reset();
             let connected = Connection::Connected { version: facts.version.clone() };
