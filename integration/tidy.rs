@@ -123,7 +123,15 @@ fn pure(file: &Source) -> Vec<String> {
     found.map(|it| format!("{}: is pure and names {it}", file.path)).collect()
 }
 
+/// Files of tests only, which their module declares under `cfg(test)`.
+fn is_of_tests(file: &Source) -> bool {
+    file.path.ends_with("/tests.rs") || file.path.contains("/tests/")
+}
+
 fn nowhere(file: &Source) -> Vec<String> {
+    if is_of_tests(file) {
+        return Vec::new();
+    }
     let excepted = |text: &str| EXCEPT.iter().any(|(it, place)| *it == text && file.path.starts_with(place));
     NOWHERE
         .iter()
@@ -135,7 +143,7 @@ fn nowhere(file: &Source) -> Vec<String> {
 fn shape(file: &Source) -> Vec<String> {
     let mut found = Vec::new();
     let limit = LONGER.iter().find(|(path, _)| *path == file.path).map_or(LINES, |(_, lines)| *lines);
-    if file.lines > limit && !file.path.ends_with("tests.rs") {
+    if file.lines > limit && !is_of_tests(file) {
         found.push(format!(
             "{}: has {} lines before its tests, and {limit} are enough",
             file.path, file.lines

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     agent::{actor::Actor, handle},
-    docker::client::Engine,
+    docker::{client::Engine, inventory::OwnIds},
     http::{
         health::{self, Health},
         socket::{self, SocketError},
@@ -31,6 +31,9 @@ use crate::{
 
 /// How long the last log records may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_millis(200);
+
+/// As many files as a few thousand runs need; local jobs inherit the limit, and some programs walk through all of it.
+const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `warnings` are about settings; they are told once it has begun.
 pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> ExitCode {
@@ -90,12 +93,31 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
     let actor = Actor::new(Arc::new(sources), context, observed, staged, ends);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, grace, first_of(terminate, interrupt, &stopping));
-    tokio::join!(actor.run(), drive);
-
+    let failed = tokio::select! {
+        ((), ()) = async { tokio::join!(actor.run(), drive) } => None,
+        error = first_failure(&mut tasks) => Some(error),
+    };
     tasks.shutdown().await;
+    if let Some(error) = failed {
+        // Without its watcher the agent would go on as if nothing ever changed; started anew, it knows again.
+        report::agent_failed(&error);
+        sink.flush(FLUSH_LIMIT).await;
+        return ExitCode::FAILURE;
+    }
     report::agent_stopped(stopping.get().map_or(Duration::ZERO, Instant::elapsed));
     sink.flush(FLUSH_LIMIT).await;
     ExitCode::SUCCESS
+}
+
+/// Waits until one of the tasks that should go on for ever has failed by a mistake of ours.
+async fn first_failure(tasks: &mut JoinSet<()>) -> String {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(error)) => return error.to_string(),
+            Some(Ok(())) => {}
+            None => std::future::pending().await,
+        }
+    }
 }
 
 fn no_socket(error: &SocketError) -> String {
@@ -111,10 +133,10 @@ fn no_socket(error: &SocketError) -> String {
 /// One connection a call: many runs at once need many files.
 fn raise_file_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
+        && soft < hard.min(FILES)
     {
         // With the lower limit fewer runs can go on at once, and each that cannot says so.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(FILES), hard);
     }
 }
 
@@ -145,7 +167,7 @@ async fn ignore_hangups(mut hangup: Signal) {
     }
 }
 
-fn own_ids() -> Vec<String> {
+fn own_ids() -> OwnIds {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     identity::own_ids(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/etc/hostname"))
 }

@@ -87,7 +87,12 @@ fn runtime(threads: usize, main: impl Future<Output = ExitCode>) -> ExitCode {
         builder
     };
     match builder.enable_all().build() {
-        Ok(runtime) => runtime.block_on(main),
+        Ok(runtime) => {
+            let code = runtime.block_on(main);
+            // A name that is still being looked up must not hold up the end.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             eprintln!("watchbell: the runtime could not be started: {error}");
             ExitCode::FAILURE

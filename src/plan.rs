@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    model::{container::ContainerId, job::JobSpec, name::JobId},
+    model::{container::Holder, job::JobSpec, name::JobId},
     settings::resolve::{Candidate, Desired, DesiredJob},
 };
 
@@ -23,17 +23,6 @@ pub struct Entry {
     pub spec: Arc<JobSpec>,
     /// The container in which its runs go; only jobs of kind `exec` have one.
     pub holder: Option<Holder>,
-}
-
-/// The container in which a job's runs go. It stays the same as long as it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The Engine's ID.
-    pub id: ContainerId,
-    /// The name.
-    pub name: Arc<str>,
-    /// Whether it runs now.
-    pub running: bool,
 }
 
 /// One step from what is to what should be.
@@ -155,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
+        container::ContainerId,
         job::{Environment, ExecSpec, Overlap, Work},
         origin::Origin,
         schedule::{Schedule, Zone},

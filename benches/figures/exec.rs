@@ -12,13 +12,13 @@ use watchbell::{
     docker::client::Engine,
     model::{
         container::ContainerId,
+        container::Holder,
         job::{Environment, ExecSpec, JobSpec, Overlap, Work},
         name::JobId,
         origin::Origin,
         run::{Outcome, RunId, Trigger},
         schedule::{Schedule, Zone},
     },
-    plan::Holder,
     run::{
         order::RunOrder,
         reap::Children,

@@ -1,16 +1,14 @@
 //! The one task that owns the state: feeds it what happens, and carries its effects out.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::{Id, JoinError, JoinSet},
-    time::sleep,
 };
 
 use crate::{
-    docker::client::Engine,
     model::{
         container::Inventory,
         run::{Outcome, RunId, RunRecord, StopForce, StopRequest},
@@ -33,9 +31,6 @@ use super::{
     state::{Effect, Event, State, Told},
 };
 
-/// How often removing a run's container is tried.
-const REMOVE_ATTEMPTS: u32 = 3;
-
 /// What the agent is made of.
 #[derive(Debug)]
 pub struct Actor {
@@ -49,6 +44,7 @@ pub struct Actor {
     ends: Ends,
     alarm: Alarm,
     ready: bool,
+    draining: bool,
     ids: ulid::Generator,
     runs: JoinSet<UnitEnd>,
     /// By task, so that even a run that panicked is known by name.
@@ -78,6 +74,7 @@ impl Actor {
             stage,
             ends,
             ready: false,
+            draining: false,
             ids: ulid::Generator::new(),
             runs: JoinSet::new(),
             orders: HashMap::new(),
@@ -153,17 +150,16 @@ impl Actor {
 
     fn stage_changed(&mut self) {
         let stage = *self.stage.borrow_and_update();
+        // Stages may follow each other so closely that the first is never seen.
+        if stage >= Stage::Drain && !self.draining {
+            self.draining = true;
+            report::agent_stopping(self.state.running_count(), self.sources.settings.shutdown_grace);
+            self.feed(Event::Drain);
+        }
         match stage {
-            Stage::Run | Stage::Leave => {}
-            Stage::Drain => {
-                report::agent_stopping(self.state.running_count(), self.sources.settings.shutdown_grace);
-                self.feed(Event::Drain);
-            }
+            Stage::Run | Stage::Drain | Stage::Leave => {}
             Stage::Stop => self.feed(Event::StopAll(StopForce::Stop)),
-            Stage::Kill => {
-                self.feed(Event::Drain);
-                self.feed(Event::StopAll(StopForce::Kill));
-            }
+            Stage::Kill => self.feed(Event::StopAll(StopForce::Kill)),
         }
     }
 
@@ -206,7 +202,8 @@ impl Actor {
         // The record first: until it is kept, the container is what can still tell.
         self.feed(Event::RunEnded { record });
         if let Some(container) = leftover {
-            let task = self.removals.spawn(remove(self.context.engine.clone(), container, tags(&order)));
+            let task =
+                self.removals.spawn(unit::clear_away(self.context.engine.clone(), container, tags(&order)));
             self.leftovers.insert(task.id(), tags(&order));
         }
     }
@@ -279,20 +276,6 @@ fn run_id(ids: &mut ulid::Generator, now: Timestamp) -> RunId {
         Err(overflow) => overflow.commit_overflow_increment(),
     };
     RunId(id.to_string().into())
-}
-
-async fn remove(engine: Engine, container: String, tags: RunTags) {
-    let mut attempt = 1;
-    loop {
-        match engine.remove_container(&container).await {
-            Ok(()) => return,
-            Err(error) if attempt == REMOVE_ATTEMPTS => {
-                return report::run_leftover(&tags, &error.to_string());
-            }
-            Err(_) => sleep(Duration::from_secs(attempt.into())).await,
-        }
-        attempt += 1;
-    }
 }
 
 fn tell(told: &Told) {

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
+        container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Work},
         name::{JobId, JobKind},
         run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
-    plan::{self, Catalog, Change, Holder},
+    plan::{self, Catalog, Change},
     run::order::RunOrder,
     settings::resolve::Desired,
 };
@@ -254,6 +255,9 @@ impl State {
         while let Some(ticket) = self.admission.next_in_line() {
             let refused = match self.catalog.get(&ticket.job) {
                 None => Err((None, "the job was removed before its turn came".to_owned())),
+                Some(entry) if !entry.spec.enabled => {
+                    Err((None, "the job was disabled before its turn came".to_owned()))
+                }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
                     (Work::Exec(_), Some(holder)) if holder.running => Ok((entry, Some(holder.clone()))),
                     (Work::Exec(_), Some(holder)) => {
@@ -296,11 +300,6 @@ impl State {
         if self.draining { None } else { self.timetable.next() }
     }
 
-    /// The next occurrence of one job.
-    pub fn next_of(&self, job: &JobId) -> Option<Timestamp> {
-        self.timetable.next_of(job)
-    }
-
     /// The jobs.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -337,10 +336,13 @@ fn record(ticket: &Ticket, container: Option<String>, outcome: Outcome) -> Effec
 }
 
 fn missed_record(ticket: &Ticket, missed: Missed) -> Effect {
-    let reason =
+    let mut reason =
         "its moment passed while the agent could not act: the machine slept, the clock was set or the \
-                  agent was held up"
+                      agent was held up"
             .to_owned();
+    if missed.more {
+        reason.push_str("; there were more than are counted here");
+    }
     match record(ticket, None, Outcome::Missed { reason }) {
         Effect::Tell(Told::Record(it)) => {
             Effect::Tell(Told::Record(RunRecord { and_more: missed.count - 1, ..it }))

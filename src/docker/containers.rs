@@ -63,10 +63,9 @@ impl Engine {
         for network in networks {
             let connect = NetworkConnectRequest { container: id.clone(), endpoint_config: None };
             if let Err(error) = docker.connect_network(&network, connect).await {
-                let error = EngineError::from(error);
-                // Nobody knows of the half-made container yet.
-                self.remove_container(&id).await?;
-                return Err(error);
+                // Nobody knows of the half-made container yet; one that cannot be removed is found by its label.
+                let _ = self.remove_container(&id).await;
+                return Err(error.into());
             }
         }
         Ok(id)

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use bollard::query_parameters::EventsOptionsBuilder;
+use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
+
+use crate::model::container::RUN_LABEL;
 
 use super::{client::Engine, error::EngineError};
 
@@ -24,6 +26,19 @@ impl Engine {
         let filters = HashMap::from([("type", vec!["container"]), ("event", NAMES.to_vec())]);
         let since = format!("{}.{:09}", since.as_second(), since.subsec_nanosecond());
         let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
-        Ok(docker.events(Some(options)).map(|event| event.map(|_| ()).map_err(EngineError::from)))
+        Ok(docker.events(Some(options)).filter_map(|event| {
+            let hint = match event {
+                Ok(event) if is_of_a_run(&event) => None,
+                Ok(_) => Some(Ok(())),
+                Err(error) => Some(Err(error.into())),
+            };
+            std::future::ready(hint)
+        }))
     }
+}
+
+/// Whether it is about a container that we made for a run.
+fn is_of_a_run(event: &EventMessage) -> bool {
+    let attributes = event.actor.as_ref().and_then(|actor| actor.attributes.as_ref());
+    attributes.is_some_and(|attributes| attributes.contains_key(RUN_LABEL))
 }

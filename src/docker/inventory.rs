@@ -8,7 +8,11 @@ use bollard::{
 };
 use jiff::Timestamp;
 
-use crate::model::container::{Container, ContainerId, ContainerState, Inventory};
+use crate::model::{
+    container::{Container, ContainerId, ContainerState, Inventory},
+    diagnostic::Diagnostic,
+    origin::Origin,
+};
 
 use super::{client::Engine, error::EngineError};
 
@@ -42,20 +46,42 @@ impl Engine {
         }
     }
 
-    /// Lists all containers at once. `own` are the IDs that the agent's own container may have.
-    pub async fn inventory(&self, own: &[String]) -> Result<Inventory, EngineError> {
+    /// Lists all containers at once. The second part of the answer says why it is unclear which of them is the
+    /// agent's own.
+    pub async fn inventory(&self, own: &OwnIds) -> Result<(Inventory, Option<Diagnostic>), EngineError> {
         let filters = HashMap::from([("status", STATES.to_vec())]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let list = self.docker()?.list_containers(Some(options)).await?;
+        let joined: Vec<String> = list.iter().filter_map(joined_network).map(str::to_owned).collect();
         let containers: Vec<Container> = list.into_iter().filter_map(container).collect();
         // An ID that the agent read about itself counts only if the Engine has it: a label or a host name proves
         // nothing.
-        let own = containers
-            .iter()
-            .find(|container| own.iter().any(|id| id.len() >= 12 && container.id.0.starts_with(id.as_str())))
-            .map(|container| container.id.clone());
-        Ok(Inventory { containers, own })
+        let found = containers.iter().find(|container| {
+            own.ids.iter().any(|id| id.len() >= 12 && container.id.0.starts_with(id.as_str()))
+        });
+        let unclear = found.filter(|it| !own.certain && joined.iter().any(|other| **other == *it.id.0)).map(|it| {
+            let reason = "it, or the one that shares its network, is the agent's own container, and which cannot be \
+                          told: labels of neither are taken for the agent's";
+            Diagnostic::warning(Origin::Container(it.name.clone()), reason)
+        });
+        let own = found.filter(|_| unclear.is_none()).map(|container| container.id.clone());
+        Ok((Inventory { containers, own }, unclear))
     }
+}
+
+/// IDs that the agent's own container may have.
+#[derive(Debug, Clone, Default)]
+pub struct OwnIds {
+    /// Whole, or at least twelve digits of them.
+    pub ids: Vec<String>,
+    /// Whether the kernel itself names the container. Otherwise the ID is from files that a container has in common
+    /// with one whose network it shares.
+    pub certain: bool,
+}
+
+/// The ID of the container whose network this one shares.
+fn joined_network(summary: &ContainerSummary) -> Option<&str> {
+    summary.host_config.as_ref()?.network_mode.as_deref()?.strip_prefix("container:")
 }
 
 /// `None` for what has neither ID nor name, which no Engine sends.

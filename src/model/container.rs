@@ -14,13 +14,6 @@ pub const RUN_LABEL: &str = "watchbell.run";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerId(pub Arc<str>);
 
-impl ContainerId {
-    /// The first twelve digits, as `docker ps` shows them.
-    pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
-    }
-}
-
 /// Whether a command can be run in a container now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerState {
@@ -30,6 +23,17 @@ pub enum ContainerState {
     Paused,
     /// It exists, and is not running.
     Stopped,
+}
+
+/// The container in which a job's runs go. It stays the same as long as it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The Engine's ID.
+    pub id: ContainerId,
+    /// The name.
+    pub name: Arc<str>,
+    /// Whether it runs now.
+    pub running: bool,
 }
 
 /// One container as the Engine's list tells it.
@@ -57,7 +61,10 @@ impl Container {
     /// What the identity of its jobs begins with: `<compose project>.<compose service>`, else its name.
     pub fn home(&self) -> String {
         match (self.compose("project"), self.compose("service")) {
-            (Some(project), Some(service)) => format!("{project}.{service}"),
+            // Anyone can write these labels; Compose itself writes names.
+            (Some(project), Some(service)) if is_name(project) && is_name(service) => {
+                format!("{project}.{service}")
+            }
             _ => self.name.to_string(),
         }
     }
@@ -77,6 +84,12 @@ impl Container {
     pub fn is_run(&self) -> bool {
         RUN_LABELS.iter().all(|label| self.labels.contains_key(*label))
     }
+}
+
+/// Whether Compose would give such a name.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 /// A complete observation of the Engine. There is deliberately no empty default: not knowing is not the same as

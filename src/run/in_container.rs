@@ -129,7 +129,7 @@ impl Exec<'_> {
         loop {
             match self.engine.inspect_exec(self.id).await {
                 Ok(ExecState::Ended(Some(code))) => {
-                    if life.interrupts.ending().is_some() {
+                    if life.interrupts.was_only_asked() {
                         // It has gone; children that ignored the request and print nothing go with it.
                         let _ = timeout(SIGNAL_LIMIT, self.signal("KILL")).await;
                     }

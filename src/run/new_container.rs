@@ -11,13 +11,13 @@ use futures::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    docker::{containers::CreateRequest, error::EngineError, output::Output},
+    docker::{client::Engine, containers::CreateRequest, error::EngineError, output::Output},
     model::{
         container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
         run::Outcome,
     },
-    telemetry::report,
+    telemetry::report::{self, RunTags},
 };
 
 use super::{
@@ -50,7 +50,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     let id = match engine.create_container(request).await {
         Ok(id) => id,
         Err(error) => {
-            let leftover = if error.is_outage() { half_made(order, context).await } else { None };
+            let leftover = half_made(order, &error, context).await;
             return KindEnd { outcome: not_started("making", &error, spec), leftover };
         }
     };
@@ -93,13 +93,15 @@ fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome 
 
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.
 /// It is known by the label of this run: what has its name may belong to someone else.
-async fn half_made(order: &RunOrder, context: &Context) -> Option<String> {
+async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> Option<String> {
     let label = format!("{RUN_LABEL}={}", order.run);
     let mut wait = Duration::from_secs(1);
     while wait <= LAST_QUESTION {
-        // A making that was given up may still be going on.
-        if let Ok(Some(found)) = context.engine.container_with_label(&label).await {
-            return Some(found);
+        match context.engine.container_with_label(&label).await {
+            Ok(Some(found)) => return Some(found),
+            // It has said what it did; a making that was given up may still be going on.
+            Ok(None) if !error.is_outage() => return None,
+            Ok(None) | Err(_) => {}
         }
         sleep(wait).await;
         wait *= 2;
@@ -175,5 +177,23 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 sleep(Duration::from_millis(500)).await;
             }
         }
+    }
+}
+
+/// How often removing a run's container is tried.
+const REMOVE_ATTEMPTS: u32 = 3;
+
+/// Removes a run's container, now that its record is kept.
+pub async fn remove(engine: Engine, container: String, tags: RunTags) {
+    let mut attempt = 1;
+    loop {
+        match engine.remove_container(&container).await {
+            Ok(()) => return,
+            Err(error) if attempt == REMOVE_ATTEMPTS => {
+                return report::run_leftover(&tags, &error.to_string());
+            }
+            Err(_) => sleep(Duration::from_secs(attempt.into())).await,
+        }
+        attempt += 1;
     }
 }

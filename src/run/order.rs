@@ -4,13 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{
-    model::{
-        job::{JobSpec, Work},
-        name::{JobId, JobKind},
-        run::{RunId, Trigger},
-    },
-    plan::Holder,
+use crate::model::{
+    container::Holder,
+    job::{JobSpec, Work},
+    name::{JobId, JobKind},
+    run::{RunId, Trigger},
 };
 
 /// One admitted run. It leaves no choices: the container is the one of the moment of admission.

@@ -110,5 +110,9 @@ fn why(error: &io::Error, program: &str, workdir: Option<&str>) -> String {
 /// What comes out of a pipe; an error ends it.
 fn chunks(pipe: impl AsyncRead + Send + 'static, channel: Channel) -> Output {
     let chunks = ReaderStream::with_capacity(pipe, READ_CAPACITY);
-    chunks.take_while(|chunk| std::future::ready(chunk.is_ok())).filter_map(|chunk| std::future::ready(chunk.ok())).map(move |chunk| Ok((channel, chunk))).boxed()
+    chunks
+        .take_while(|chunk| std::future::ready(chunk.is_ok()))
+        .filter_map(|chunk| std::future::ready(chunk.ok()))
+        .map(move |chunk| Ok((channel, chunk)))
+        .boxed()
 }

@@ -104,6 +104,11 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
     UnitEnd { record, leftover: end.leftover }
 }
 
+/// Clears away what a run left, now that its record is kept.
+pub async fn clear_away(engine: Engine, container: String, tags: RunTags) {
+    new_container::remove(engine, container, tags).await;
+}
+
 /// What goes along with a run through its kind's part.
 #[derive(Debug)]
 pub struct Life {
@@ -225,6 +230,11 @@ impl Interrupts {
     /// Why the run is being ended, if it is.
     pub fn ending(&self) -> Option<Ending> {
         self.ending
+    }
+
+    /// Whether it was asked to stop, and not yet killed.
+    pub fn was_only_asked(&self) -> bool {
+        self.next == Step::Kill
     }
 
     /// The outcome of a run that would not end.

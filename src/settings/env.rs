@@ -130,7 +130,9 @@ pub fn layers(
                     layers.entry(job.clone()).or_default().set(param, written);
                 }
                 Err(reason) => match it.target {
-                    Target::Exact { .. } => diagnostics.push(Diagnostic::rejects(job, it.origin.clone(), reason)),
+                    Target::Exact { .. } => {
+                        diagnostics.push(Diagnostic::rejects(job, it.origin.clone(), reason));
+                    }
                     // It may be meant for a job with a longer identity that is not there now.
                     Target::Joined(_) if complete => {
                         diagnostics.push(Diagnostic::error(it.origin.clone(), reason).about(job));

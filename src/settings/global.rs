@@ -264,6 +264,9 @@ fn choice(text: &str, words: &[&str]) -> Result<String, String> {
 fn check_host(host: &str) -> Result<(), String> {
     match host.split_once("://") {
         Some(("unix", path)) if path.starts_with('/') => Ok(()),
+        Some(("tcp" | "http", address)) if address.contains('@') => {
+            Err("an Engine's address takes no user and password: they would be sent in the clear".to_owned())
+        }
         Some(("tcp" | "http", address)) if !address.is_empty() => Ok(()),
         Some((scheme @ ("https" | "ssh" | "npipe" | "fd"), _)) => {
             Err(format!("{scheme}:// is not supported: use unix:// or tcp://"))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     container::{Container, ContainerId, ContainerState, Inventory},
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::Diagnostic,
     job::{JobSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
@@ -118,12 +118,19 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         .map(|all| (all[0].id, settle_home(all, &mut diagnostics)))
         .collect();
 
+    // Whoever can name a container must not be able to take the operator's job away, be it by a slip.
+    let stands = |id: &JobId| sources.file.jobs.get(id).is_some_and(|job| sources.file.defines(id, job.kind));
+    let mut spoiled = BTreeSet::new();
     for (container, read) in &read {
         diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
             // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a
             // label the old one is still there.
             let home = it.job.as_ref().and_then(|job| labelled.get(job));
             it.rejects &= home.is_none_or(|home| home.container.id == container.id);
+            if let Some(job) = it.job.as_ref().filter(|job| it.rejects && stands(job)) {
+                spoiled.insert(job.clone());
+                it.rejects = false;
+            }
             it
         }));
     }
@@ -133,15 +140,17 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     for (id, job) in &sources.file.jobs {
         if let Some((kind, Some(home))) = known.get(id)
             && *kind != job.kind
-            && sources.file.defines(id, job.kind)
+            && stands(id)
         {
-            // Whoever can name a container must not be able to take the operator's job away.
             let reason = format!(
                 "{} defines this job as {}, not {kind}: the labels have no effect",
                 job.origin, job.kind
             );
             let origin = Origin::Container(home.container.name.clone());
             diagnostics.push(Diagnostic::error(origin, reason).about(id));
+            known.remove(id);
+        }
+        if spoiled.contains(id) {
             known.remove(id);
         }
         if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
@@ -267,12 +276,5 @@ impl<'a> Places<'a> {
             }
             _ => Vec::new(),
         }
-    }
-}
-
-impl Desired {
-    /// Whether anything that was written is not in force.
-    pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|it| it.severity == Severity::Error)
     }
 }

@@ -67,7 +67,12 @@ fn json_list(text: &str) -> Result<Vec<String>, String> {
 
 /// Reads a list of `NAME=VALUE`, split at the first `=`.
 pub fn map(text: &Text) -> Result<Vec<(String, String)>, String> {
-    list(text)?
+    list(text)
+        // What is wrong in a list of variables may be a secret: the parser's own words would show it.
+        .map_err(|_| {
+            "a value that begins with \"[\" must be a JSON array of texts, such as [\"A=1\", \"B=2\"]"
+                .to_owned()
+        })?
         .into_iter()
         .enumerate()
         .map(|(index, item)| match item.split_once('=') {

@@ -67,6 +67,11 @@ pub fn agent_stopping(running: usize, grace: Duration) {
     );
 }
 
+/// The agent ends by a mistake of ours.
+pub fn agent_failed(reason: &str) {
+    error!(event = "agent.stopped", reason, "stopped by a mistake in watchbell itself: please report it");
+}
+
 /// The last record.
 pub fn agent_stopped(took: Duration) {
     info!(event = "agent.stopped", duration_seconds = took.as_secs_f64(), "stopped");

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    docker::{client::Engine, error::EngineError},
+    docker::{client::Engine, error::EngineError, inventory::OwnIds},
     model::container::Inventory,
     telemetry::report,
     time::Clock,
@@ -70,7 +70,7 @@ pub struct Watcher {
     /// The wall clock.
     pub clock: Clock,
     /// IDs that the agent's own container may have.
-    pub own_ids: Vec<String>,
+    pub own_ids: OwnIds,
     /// `None` until the first complete list.
     pub inventory: watch::Sender<Option<Arc<Inventory>>>,
     /// How the Engine is doing.
@@ -165,9 +165,12 @@ impl Watcher {
     }
 
     async fn list(&self) -> Result<(), EngineError> {
-        let inventory = limited(self.engine.inventory(&self.own_ids)).await?;
+        let (inventory, unclear) = limited(self.engine.inventory(&self.own_ids)).await?;
         self.inventory.send_if_modified(|last| {
             let news = last.as_deref() != Some(&inventory);
+            if let Some(unclear) = unclear.filter(|_| last.as_ref().is_none_or(|last| last.own.is_some())) {
+                report::problem(&unclear);
+            }
             if news {
                 *last = Some(Arc::new(inventory));
             }

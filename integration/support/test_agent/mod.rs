@@ -23,7 +23,7 @@ use watchbell::{
         actor::Actor,
         handle::{self, Handle},
     },
-    docker::client::Engine,
+    docker::{client::Engine, inventory::OwnIds},
     run::{reap::Children, unit::Context},
     settings::{
         env,
@@ -167,7 +167,7 @@ impl TestAgent {
         let watcher = Watcher {
             engine: client.clone(),
             clock: clock.clone(),
-            own_ids: setup.own_ids,
+            own_ids: OwnIds { ids: setup.own_ids, certain: false },
             inventory,
             connection,
         };
