@@ -27,7 +27,7 @@ check: $(cargo_deny) ## formatting, lints, documentation, licences and sources o
 	$(cargo_deny) --offline check --hide-inclusion-graph bans licenses sources
 
 test: ## everything, the live tests against a real Engine included
-	integration/with-engine --compose $(MAKE) --no-print-directory test-with-engine
+	integration/with-engine --compose --dockerd $(MAKE) --no-print-directory test-with-engine
 
 demo: ## half a minute of watchbell: the agent's image beside a labelled container
 	integration/with-engine $(MAKE) --no-print-directory demo-with-engine
