@@ -14,25 +14,25 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 cargo_deny_version := 0.20.2
 cargo_deny = $(target_dir)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help check test demo bench image image-from-source binary audit clean test-with-engine demo-with-engine
+.PHONY: help check test demo bench image image-from-source binary audit clean need-rust test-with-engine demo-with-engine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
 
-check: $(cargo_deny) ## formatting, lints, documentation, licences and sources of the dependencies
+check: need-rust $(cargo_deny) ## formatting, lints, documentation, licences and sources of the dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) fetch --locked --quiet
 	$(cargo_deny) --offline check --hide-inclusion-graph bans licenses sources
 
-test: ## everything, the live tests against a real Engine included
-	integration/with-engine --compose $(MAKE) --no-print-directory test-with-engine
+test: need-rust ## everything, the live tests against a real Engine included
+	integration/with-engine --compose --dockerd $(MAKE) --no-print-directory test-with-engine
 
-demo: ## half a minute of watchbell: the agent's image beside a labelled container
+demo: need-rust ## half a minute of watchbell: the agent's image beside a labelled container
 	integration/with-engine $(MAKE) --no-print-directory demo-with-engine
 
-bench: ## measure against the bare Engine
+bench: need-rust ## measure against the bare Engine
 	integration/with-engine integration/worker-image with $(CARGO) bench --locked
 
 image: binary ## build the static binary and pack it into watchbell:latest
@@ -41,7 +41,7 @@ image: binary ## build the static binary and pack it into watchbell:latest
 image-from-source: ## build watchbell:latest as a registry would: multi-stage, in the image BUILDER
 	integration/build-image source
 
-binary: ## build the static release binary into dist/watchbell
+binary: need-rust ## build the static release binary into dist/watchbell
 	@# Naming the target keeps the flag away from build scripts and procedural macros, which cannot be static.
 	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --bin watchbell --target $(host)
 	@mkdir -p dist
@@ -54,11 +54,15 @@ clean: ## remove what was built
 	$(CARGO) clean
 	rm -f dist/watchbell
 
+need-rust:
+	@CARGO='$(CARGO)' integration/need-rust
+
 test-with-engine: image
 	integration/worker-image with $(CARGO) test --locked
 
 demo-with-engine: image
 	integration/demo
 
-$(cargo_deny):
+$(cargo_deny): | need-rust
+	@echo 'building cargo-deny $(cargo_deny_version), once; it takes a few minutes'
 	$(CARGO) install --locked --quiet --version $(cargo_deny_version) --root $(target_dir)/tools/cargo-deny-$(cargo_deny_version) cargo-deny

@@ -267,6 +267,38 @@ fn a_label_never_takes_the_place_of_a_job_that_the_file_defines_and_the_label_ma
 }
 
 #[test]
+fn a_mistake_in_a_label_never_removes_a_job_that_the_file_defines() {
+    let slips = [
+        ("job-exec.cleanup.comand", "a misspelt parameter"),
+        ("job-local.cleanup.comand", "a misspelt parameter of the file's kind"),
+        ("job-compose.cleanup.schedule", "a kind that is not supported yet"),
+        ("job-lokal.cleanup.schedule", "a kind that does not exist"),
+        ("job-exec.cleanup", "no parameter at all"),
+    ];
+    for (key, what) in slips {
+        let mut written = Written::default().label("enabled", "true").label(key, "@hourly");
+        written.file = "[job-local \"web.cleanup\"]\nschedule = @daily\ncommand = tidy\n".into();
+        let settled = written.settle();
+        let spec = settled.job("web.cleanup");
+        assert_eq!((spec.kind().as_str(), spec.schedule.text()), ("local", "@daily"), "{what}");
+        assert_eq!(argv(spec), ["tidy"], "{what}");
+        settled.tells(&["container web", key]);
+    }
+}
+
+/// Its name can be read as one of a job that is there, with a parameter that does not exist.
+#[test]
+fn a_variable_for_a_job_that_is_not_there_never_rejects_another_one() {
+    let mut written = Written::file("[job-local \"backup\"]\nschedule = @daily\ncommand = dump\n");
+    let variable = "WATCHBELL_JOB_BACKUP_WEB_SYNC_TIMEOUT";
+    written = written.variable(variable, "1m");
+    let settled = written.settle();
+    let spec = settled.job("backup");
+    assert_eq!((spec.schedule.text(), spec.timeout), ("@daily", None));
+    settled.tells(&[variable]);
+}
+
+#[test]
 fn a_slip_in_any_place_is_told_with_the_place_and_the_right_spelling() {
     let mut written = job()
         .label("job-exec.a.shedule", "@daily")

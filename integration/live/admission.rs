@@ -35,12 +35,13 @@ fn eleven_jobs_due_at_once_with_two_allowed_all_run_and_never_three_at_a_time() 
     let of_first =
         |it: &Record, event: &str| it["event"] == *event && it["occurrence"] == first["occurrence"];
     for job in &jobs {
-        let ended =
-            agent.wait_for(&format!("{job} ends"), |it| of_first(it, "run.finished") && it["job"] == **job);
+        // Skipped would be an end as well: told at once, and not after a wait that no run ends.
+        let ended = agent.wait_for(&format!("{job} ends"), |it| {
+            (of_first(it, "run.finished") || of_first(it, "run.skipped")) && it["job"] == **job
+        });
         assert_eq!(text(&ended, "outcome"), "succeeded", "{ended}");
     }
-    let records =
-        agent.records(|it| ["run.started", "run.finished", "run.skipped"].contains(&text(it, "event")));
+    let records = agent.records(|it| ["run.started", "run.finished"].contains(&text(it, "event")));
     let (mut running, mut most) = (0_i32, 0);
     for record in &records {
         running += if record["event"] == "run.started" { 1 } else { -1 };
@@ -48,5 +49,6 @@ fn eleven_jobs_due_at_once_with_two_allowed_all_run_and_never_three_at_a_time() 
     }
     assert_eq!(most, 2, "{records:?}");
     assert_eq!(records.iter().filter(|it| of_first(it, "run.finished")).count(), 11);
-    assert_eq!(records.iter().filter(|it| it["event"] == "run.skipped").count(), 0);
+    // Of this occurrence only: a machine that is busy may still be at it when the next one comes.
+    assert_eq!(agent.records(|it| of_first(it, "run.skipped")), [Record::Null; 0]);
 }

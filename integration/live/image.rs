@@ -130,6 +130,7 @@ fn the_image_is_small_and_says_what_it_is() {
     assert_eq!(version, format!("watchbell {}", env!("CARGO_PKG_VERSION")));
 }
 
+/// Mistake 32.
 #[test]
 fn as_pid_1_it_reaps_orphans_and_its_own_childrens_exit_codes_stay_right() {
     let stage = Stage::new();

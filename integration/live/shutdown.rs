@@ -12,21 +12,37 @@ fn position(records: &[Record], fits: impl Fn(&Record) -> bool) -> usize {
     records.iter().position(fits).expect("it was told")
 }
 
+/// When it was told, by the agent's clock, or another time that it tells.
+fn at(record: &Record, field: &str) -> jiff::Timestamp {
+    text(record, field).parse().expect("a time")
+}
+
+/// The promise is that the agent ends within the grace and two seconds; its own records say how long it took.
+fn ended_in_time(agent: &Agent, grace: i64) {
+    let told = |event: &str| {
+        let records = agent.records(|it| it["event"] == *event);
+        assert_eq!(records.len(), 1, "{event}: {records:?}");
+        at(&records[0], "timestamp")
+    };
+    let took = told("agent.stopped").duration_since(told("agent.stopping"));
+    assert!(took <= jiff::SignedDuration::from_secs(grace + 2), "it took {took:#} with a grace of {grace} s");
+}
+
 /// Stops an agent whose job runs, and checks what holds for every kind.
-fn stop(agent: &Agent, job: &str) -> Record {
+fn stop(agent: &Agent, job: &str, grace: i64) -> Record {
     agent.wait_for_event("run.started", job);
     agent.terminate();
     let status = agent.wait_for_exit();
     assert_eq!(status.code(), Some(0), "{status}");
     let records = agent.records(|_| true);
     let stopping = position(&records, |it| it["event"] == "agent.stopping");
-    let at = |it: &Record, field: &str| text(it, field).parse::<jiff::Timestamp>().expect("a time");
     let stopped_at = at(&records[stopping], "timestamp");
     let begun = records[stopping..].iter().filter(|it| it["event"] == "run.started");
     // A run that was admitted just before may still tell of its start.
     let begun: Vec<_> = begun.filter(|it| at(it, "occurrence") > stopped_at).collect();
     assert!(begun.is_empty(), "nothing begins any more: {begun:?}");
     assert_eq!(records.last().map(|it| text(it, "event")), Some("agent.stopped"));
+    ended_in_time(agent, grace);
     let ends = agent.records(|it| it["event"] == "run.finished" && it["job"] == *job);
     assert_eq!(ends.len(), 1, "{ends:?}");
     ends[0].clone()
@@ -44,7 +60,7 @@ fn sigterm_stops_a_command_in_a_container_after_the_grace() {
         .file_job("local", &stage.name("tick"), &TICK)
         .arguments(&["--shutdown-grace", "2s"])
         .start();
-    let ended = stop(&agent, &job);
+    let ended = stop(&agent, &job, 2);
     assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
     assert_eq!(text(&ended, "reason"), "the agent is shutting down");
     eventually("its process is gone", || !stage.has_process(&web, "sleep 31.5"));
@@ -61,7 +77,7 @@ fn sigterm_stops_a_local_process_group_after_the_grace() {
         .file_job("local", &stage.name("tick"), &TICK)
         .arguments(&["--shutdown-grace", "1s"])
         .start();
-    let ended = stop(&agent, &job);
+    let ended = stop(&agent, &job, 1);
     assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
     eventually("its processes are gone", || super::local::processes_of(text(&ended, "run")).is_empty());
 }
@@ -84,7 +100,7 @@ fn sigterm_stops_a_new_container_after_the_grace_and_removes_it() {
         .file_job("local", &stage.name("tick"), &TICK)
         .arguments(&["--shutdown-grace", "1s"])
         .start();
-    let ended = stop(&agent, &job);
+    let ended = stop(&agent, &job, 1);
     assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
     assert_eq!(agent.lines(text(&ended, "run"), "stdout"), ["bye"], "it was asked, and its answer was heard");
     let filter = format!("name={}", text(&ended, "container"));
@@ -103,7 +119,7 @@ fn sigterm_kills_a_new_container_that_does_not_listen_long_before_its_own_grace_
         ("grace-period", "30s"),
     ];
     let agent = stage.agent().file_job("run", &job, &long).arguments(&["--shutdown-grace", "1s"]).start();
-    let ended = stop(&agent, &job);
+    let ended = stop(&agent, &job, 1);
     assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
     let filter = format!("name={}", text(&ended, "container"));
     eventually("it does not run", || stage.docker(["ps", "-q", "--filter", &filter]).is_empty());
@@ -130,6 +146,7 @@ fn a_run_that_ends_within_the_grace_has_succeeded() {
     }
     agent.terminate();
     assert_eq!(agent.wait_for_exit().code(), Some(0));
+    ended_in_time(&agent, 25);
     for (_, job) in &jobs {
         let ends = agent.records(|it| it["event"] == "run.finished" && it["job"] == **job);
         assert!(!ends.is_empty(), "{job}");
@@ -169,5 +186,6 @@ fn sigterm_with_nothing_running_ends_at_once_and_so_does_an_agent_without_jobs()
     agent.wait_until_ready();
     agent.terminate();
     assert_eq!(agent.wait_for_exit().code(), Some(0));
-    assert_eq!(agent.records(|it| it["event"] == "agent.stopped").len(), 1);
+    // Without a run there is no grace to wait for.
+    ended_in_time(&agent, 0);
 }

@@ -191,6 +191,30 @@ async fn an_engine_that_comes_back_during_a_run_tells_how_the_container_ended() 
     assert_eq!(agent.engine.container_names(), [""; 0]);
 }
 
+/// Each outage counts for itself: the second comes long after the first is over.
+#[tokio::test(start_paused = true)]
+async fn two_short_outages_far_apart_during_one_run_cost_it_nothing() {
+    let agent = agent(|| RunBehaviour::exit(0).takes(10 * MINUTE)).await;
+    agent.wait_for("run.started", 1).await;
+    for _ in 0..2 {
+        sleep(3 * MINUTE).await;
+        agent.engine.down();
+        sleep(seconds(2)).await;
+        agent.engine.up();
+    }
+    // It is asked again each time, and goes on.
+    sleep(MINUTE).await;
+    assert_eq!(agent.engine.container_state(NAME).as_deref(), Some("running"));
+    assert_eq!(agent.all("run.finished"), []);
+    let finished = agent.wait_for("run.finished", 1).await;
+    assert_eq!((finished.text("outcome"), finished.text("exit_code")), ("succeeded".into(), "0".into()));
+    assert!((600.0..602.0).contains(&finished.number("duration_seconds")), "{finished:?}");
+    sleep(MINUTE).await;
+    assert_eq!(agent.outcomes("backup"), ["succeeded"]);
+    assert_eq!(agent.engine.container_names(), [""; 0]);
+    assert_eq!(agent.all("run.leftover"), []);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_is_gone_for_good_makes_it_lost_and_not_succeeded() {
     let agent = agent(|| RunBehaviour::exit(0).takes(seconds(30))).await;
