@@ -49,9 +49,14 @@ impl Engine {
     /// Lists all containers at once. The second part of the answer says why it is unclear which of them is the
     /// agent's own.
     pub async fn inventory(&self, own: &OwnIds) -> Result<(Inventory, Option<Diagnostic>), EngineError> {
-        let filters = HashMap::from([("status", STATES.to_vec())]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let list = self.docker()?.list_containers(Some(options)).await?;
+        let list = match self.list(&STATES).await {
+            // Podman has no such state, and refuses to be asked for it.
+            Err(EngineError::Refused { message, .. }) if message.contains("restarting") => {
+                let known: Vec<&str> = STATES.into_iter().filter(|it| *it != "restarting").collect();
+                self.list(&known).await?
+            }
+            list => list?,
+        };
         let joined: Vec<String> = list.iter().filter_map(joined_network).map(str::to_owned).collect();
         let containers: Vec<Container> = list.into_iter().filter_map(container).collect();
         // An ID that the agent read about itself counts only if the Engine has it: a label or a host name proves
@@ -66,6 +71,12 @@ impl Engine {
         });
         let own = found.filter(|_| unclear.is_none()).map(|container| container.id.clone());
         Ok((Inventory { containers, own }, unclear))
+    }
+
+    async fn list(&self, states: &[&str]) -> Result<Vec<ContainerSummary>, EngineError> {
+        let filters = HashMap::from([("status", states.to_vec())]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        Ok(self.docker()?.list_containers(Some(options)).await?)
     }
 }
 
