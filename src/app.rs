@@ -62,7 +62,7 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
         Ok(listener) => Some(listener),
         Err(error) => {
             let fatal = matches!(error, SocketError::InUse);
-            report::problem(&Diagnostic::error(Origin::Flag("--state-dir".into()), no_socket(&error)));
+            report::problem(&Diagnostic::error(Origin::Place("setting state-dir".into()), no_socket(&error)));
             if fatal {
                 sink.flush(FLUSH_LIMIT).await;
                 return ExitCode::FAILURE;
@@ -163,7 +163,7 @@ fn first_of(
 async fn ignore_hangups(mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         let reason = "files are not read again while the agent runs: start it again to take changes";
-        report::problem(&Diagnostic::warning(Origin::Flag("SIGHUP".into()), reason));
+        report::problem(&Diagnostic::warning(Origin::Place("signal SIGHUP".into()), reason));
     }
 }
 

@@ -59,6 +59,16 @@ async fn a_command_that_cannot_be_ended_is_told_as_still_running() {
     assert_eq!(finished.text("outcome"), "timed-out");
     assert_eq!(finished.text("reason"), "the command could not be ended and is still running");
     assert_eq!(agent.engine.execs()[0].exit, None);
+    // It counts as running until it has gone by itself: overlap must not pile up copies of it.
+    agent.sleep_until("00:05").await;
+    sleep(seconds(1)).await;
+    assert_eq!(agent.all("run.started").len(), 1);
+    let skipped = agent.all("run.skipped");
+    assert!(skipped.len() >= 3 && skipped[0].text("reason").contains(&finished.text("run")), "{skipped:?}");
+    agent.engine.end_exec(&agent.engine.execs()[0].id, 0);
+    agent.sleep_until("00:07").await;
+    sleep(seconds(1)).await;
+    assert!(agent.all("run.started").len() > 1, "then the job runs again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -278,6 +278,7 @@ impl Scenario {
                 outcome,
                 and_more: 0,
             },
+            goes_on: false,
         })
     }
 

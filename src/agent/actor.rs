@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     model::{
         container::Inventory,
+        name::JobId,
         run::{Outcome, RunId, RunRecord, StopForce, StopRequest},
     },
     run::{
@@ -53,6 +54,8 @@ pub struct Actor {
     /// Containers that are being removed, and whose they are.
     removals: JoinSet<()>,
     leftovers: HashMap<Id, RunTags>,
+    /// Commands that could not be ended.
+    going_on: JoinSet<(JobId, RunId)>,
 }
 
 impl Actor {
@@ -81,6 +84,7 @@ impl Actor {
             stops: HashMap::new(),
             removals: JoinSet::new(),
             leftovers: HashMap::new(),
+            going_on: JoinSet::new(),
         }
     }
 
@@ -105,6 +109,7 @@ impl Actor {
                     let id = end.map_or_else(|error| error.id(), |(id, ())| id);
                     self.leftovers.remove(&id);
                 }
+                Some(Ok((job, run))) = self.going_on.join_next() => self.feed(Event::CommandGone { job, run }),
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
@@ -195,12 +200,19 @@ impl Actor {
         };
         let Some(order) = self.orders.remove(&id) else { return };
         self.stops.remove(&order.run);
-        let UnitEnd { record, leftover } = end.unwrap_or_else(|error| {
+        let UnitEnd { record, leftover, goes_on } = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
-            UnitEnd { record: abandoned(&order, Outcome::Lost { reason }), leftover: None }
+            UnitEnd { record: abandoned(&order, Outcome::Lost { reason }), leftover: None, goes_on: None }
         });
         // The record first: until it is kept, the container is what can still tell.
-        self.feed(Event::RunEnded { record });
+        self.feed(Event::RunEnded { record, goes_on: goes_on.is_some() });
+        if let Some(exec) = goes_on {
+            let (engine, job, run) = (self.context.engine.clone(), order.job().clone(), order.run.clone());
+            self.going_on.spawn(async move {
+                unit::until_gone(engine, exec).await;
+                (job, run)
+            });
+        }
         if let Some(container) = leftover {
             let task =
                 self.removals.spawn(unit::clear_away(self.context.engine.clone(), container, tags(&order)));
@@ -217,7 +229,7 @@ impl Actor {
             {
                 let by = crate::model::run::StopCause::Shutdown;
                 let outcome = Outcome::Stopped { by, still_running: true };
-                self.feed(Event::RunEnded { record: abandoned(&order, outcome) });
+                self.feed(Event::RunEnded { record: abandoned(&order, outcome), goes_on: false });
             } else {
                 self.run_ended(end);
             }

@@ -39,6 +39,15 @@ pub enum Event {
     RunEnded {
         /// Its record.
         record: RunRecord,
+        /// Whether its command could not be ended: then the job goes on counting as running.
+        goes_on: bool,
+    },
+    /// A command that could not be ended has ended by itself.
+    CommandGone {
+        /// Its job.
+        job: JobId,
+        /// Its run.
+        run: RunId,
     },
     /// The agent is to end: nothing begins any more.
     Drain,
@@ -124,9 +133,15 @@ impl State {
         match event {
             Event::Desired(desired) => self.reconcile(desired, now, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
-            Event::RunEnded { record } => {
-                self.admission.end(&record.job, &record.run);
+            Event::RunEnded { record, goes_on } => {
+                if !goes_on {
+                    self.admission.end(&record.job, &record.run);
+                }
                 effects.push(Effect::Tell(Told::Record(record)));
+                self.begin_next(now, &mut effects);
+            }
+            Event::CommandGone { job, run } => {
+                self.admission.end(&job, &run);
                 self.begin_next(now, &mut effects);
             }
             Event::Drain => {

@@ -122,9 +122,9 @@ pub struct ValidateArgs {
 pub struct NextArgs {
     /// A schedule, or the name of a job in the file.
     pub what: String,
-    /// How many occurrences.
-    #[arg(long, default_value_t = 5)]
-    pub count: usize,
+    /// How many occurrences, at most 10000.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub count: u16,
     /// Strictly after this moment: RFC 3339, or a local time such as 2026-03-29T00:00:00; now by default.
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,

@@ -80,9 +80,9 @@ fn occurrences(
     };
     let times: Vec<Timestamp> =
         std::iter::successors(schedule.next_after(from, from), |at| schedule.next_after(*at, from))
-            .take(args.count)
+            .take(args.count.into())
             .collect();
-    if times.is_empty() && args.count > 0 {
+    if times.is_empty() {
         return Err(Failure { reason: format!("\"{}\" never comes after {from}", schedule.text()), code: 1 });
     }
     Ok((schedule, times))

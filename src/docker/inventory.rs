@@ -64,7 +64,7 @@ impl Engine {
         let found = containers.iter().find(|container| {
             own.ids.iter().any(|id| id.len() >= 12 && container.id.0.starts_with(id.as_str()))
         });
-        let unclear = found.filter(|it| !own.certain && joined.iter().any(|other| **other == *it.id.0)).map(|it| {
+        let unclear = found.filter(|it| !own.certain && joined.iter().any(|other| *other == *it.name || (other.len() >= 12 && it.id.0.starts_with(other.as_str())))).map(|it| {
             let reason = "it, or the one that shares its network, is the agent's own container, and which cannot be \
                           told: labels of neither are taken for the agent's";
             Diagnostic::warning(Origin::Container(it.name.clone()), reason)

@@ -41,7 +41,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// Something that is not in force, with no job lost.
     pub fn error(origin: Origin, reason: impl Into<String>) -> Self {
-        Self { job: None, origin, severity: Severity::Error, rejects: false, reason: reason.into() }
+        Self { job: None, origin, severity: Severity::Error, rejects: false, reason: shorten(reason.into()) }
     }
 
     /// Something in force that was probably meant otherwise.
@@ -60,6 +60,17 @@ impl Diagnostic {
         self.job = Some(job.clone());
         self
     }
+}
+
+/// The longest reason, in bytes: it may repeat what was written, and a label can hold megabytes.
+const REASON_LIMIT: usize = 1000;
+
+fn shorten(reason: String) -> String {
+    if reason.len() <= REASON_LIMIT {
+        return reason;
+    }
+    let end: Vec<char> = reason.chars().rev().take(300).collect();
+    reason.chars().take(600).chain(" … ".chars()).chain(end.into_iter().rev()).collect()
 }
 
 /// `did you mean "x"?` for the candidate nearest to `text`, if one is near enough to be a slip of the fingers.
@@ -84,6 +95,12 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_that_repeats_megabytes_is_told_short() {
+        let long = Diagnostic::error(Origin::Default, format!("{}: mend", "é".repeat(1 << 20)));
+        assert!(long.reason.len() < 2000 && long.reason.ends_with("é: mend"));
+    }
 
     #[test]
     fn a_slip_of_the_fingers_is_recognised_and_nonsense_is_not() {

@@ -25,6 +25,8 @@ pub enum Origin {
     Container(Arc<str>),
     /// A command-line flag, as it was written.
     Flag(Arc<str>),
+    /// Something that is in force, wherever it was written; in words, such as `setting state-dir`.
+    Place(Arc<str>),
     /// An environment variable.
     Environment(Arc<str>),
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Origin {
             Self::Label { container, label } => write!(f, "container {container} (label {label})"),
             Self::Container(container) => write!(f, "container {container}"),
             Self::Flag(flag) => write!(f, "flag {flag}"),
+            Self::Place(place) => f.write_str(place),
             Self::Environment(name) => write!(f, "environment {name}"),
         }
     }

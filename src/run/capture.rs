@@ -2,9 +2,14 @@
 //!
 //! At most one unfinished line a stream is held; whatever a job prints, no more memory is used.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use tokio::task::coop::consume_budget;
+use tokio::{
+    task::coop::consume_budget,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     docker::output::Channel,
@@ -77,6 +82,9 @@ fn boundary(bytes: &[u8]) -> usize {
 const PIECE_BYTES: usize = 8 * 1024;
 const PIECE_LINES: usize = 64;
 
+/// How long a run that has ended waits for a slow log.
+pub const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
 /// A run's output on its way to the log.
 ///
 /// A chunk is [put](Self::put) here and then [worked](Self::work) off beside whatever else the run waits for, so that
@@ -140,11 +148,21 @@ impl Capture {
         lines.feed(&piece, |line| tell(tags, sink, ready, channel, line));
     }
 
-    /// The output has ended.
+    /// The output has ended. A run that printed nothing waits for no log, and none waits for long: what a slow log has
+    /// not taken by then is dropped and counted, so that the run's record is not kept waiting.
     pub async fn finish(&mut self) {
-        self.work().await;
-        let ready = self.sink.ready().await;
+        let until = Instant::now() + FINISH_LIMIT;
+        let mut ready = match timeout_at(until, self.work()).await {
+            Ok(()) => Ready::Yes,
+            Err(_) => Ready::Stalled,
+        };
+        while self.pending.is_some() {
+            self.piece(Ready::Stalled);
+        }
         let Self { tags, sink, stdout, stderr, pending: _ } = self;
+        if ready == Ready::Yes && !(stdout.rest.is_empty() && stderr.rest.is_empty()) {
+            ready = timeout_at(until, sink.ready()).await.unwrap_or(Ready::Stalled);
+        }
         stdout.finish(|line| tell(tags, sink, ready, Channel::Stdout, line));
         stderr.finish(|line| tell(tags, sink, ready, Channel::Stderr, line));
     }

@@ -73,7 +73,12 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     };
     life.started(began);
     let exec = Exec { engine, id: &id, order, spec, container: &container.id.0 };
-    exec.follow(output, life).await.into()
+    let outcome = exec.follow(output, life).await;
+    let still = matches!(
+        outcome,
+        Outcome::TimedOut { still_running: true } | Outcome::Stopped { still_running: true, .. }
+    );
+    KindEnd { goes_on: still.then_some(id), ..outcome.into() }
 }
 
 /// Signals on their way.
@@ -126,8 +131,17 @@ impl Exec<'_> {
         let mut wait = Duration::from_millis(1);
         let mut code_missing = None;
         let mut outage = Outage::default();
+        let silent_since = Instant::now();
+        let mut outlived = false;
         loop {
             match self.engine.inspect_exec(self.id).await {
+                Ok(ExecState::Ended(Some(126))) if outlived && life.interrupts.ending().is_none() => {
+                    // Such a command was executed. This is what an Engine says of one whose connection was cut.
+                    return lost(
+                        "the connection to the Engine was cut while the command went on, and the Engine does not know \
+                         its exit code any more",
+                    );
+                }
                 Ok(ExecState::Ended(Some(code))) => {
                     if life.interrupts.was_only_asked() {
                         // It has gone; children that ignored the request and print nothing go with it.
@@ -142,6 +156,7 @@ impl Exec<'_> {
                     }
                 }
                 Ok(ExecState::Running) => {
+                    outlived |= silent_since.elapsed() > CODE_LIMIT / 2;
                     code_missing = None;
                     outage.over();
                 }
@@ -198,6 +213,18 @@ impl Exec<'_> {
     async fn given_up(&self, life: &Life) -> Outcome {
         let running = !matches!(self.engine.inspect_exec(self.id).await, Ok(ExecState::Ended(_)));
         life.interrupts.given_up(running)
+    }
+}
+
+/// Waits until the command has ended, asking ever so often.
+pub async fn until_gone(engine: &Engine, id: &str) {
+    loop {
+        sleep(ASK_EVERY).await;
+        match engine.inspect_exec(id).await {
+            Ok(ExecState::Ended(_)) => return,
+            Err(error) if error.is_not_found() => return,
+            Ok(ExecState::Running) | Err(_) => {}
+        }
     }
 }
 

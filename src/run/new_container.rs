@@ -51,7 +51,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Ok(id) => id,
         Err(error) => {
             let leftover = half_made(order, &error, context).await;
-            return KindEnd { outcome: not_started("making", &error, spec), leftover };
+            return KindEnd { leftover, ..not_started("making", &error, spec).into() };
         }
     };
     let began = Instant::now();
@@ -74,7 +74,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
             outcome.into()
         }
-        _ => KindEnd { outcome, leftover: Some(id) },
+        _ => KindEnd { leftover: Some(id), ..outcome.into() },
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
@@ -21,7 +21,13 @@ use crate::{
     time::Clock,
 };
 
-use super::{capture::Capture, in_container, new_container, order::RunOrder, process, reap::Children};
+use super::{
+    capture::{Capture, FINISH_LIMIT},
+    in_container, new_container,
+    order::RunOrder,
+    process,
+    reap::Children,
+};
 
 /// The variable that marks everything a run starts, with the run's ID.
 pub const MARK: &str = "WATCHBELL_RUN";
@@ -49,6 +55,8 @@ pub struct UnitEnd {
     pub record: RunRecord,
     /// A container to remove, once the record is kept.
     pub leftover: Option<String>,
+    /// A command in a container that could not be ended: the Engine's ID of it.
+    pub goes_on: Option<String>,
 }
 
 /// How the kind's own part ended.
@@ -58,11 +66,13 @@ pub struct KindEnd {
     pub outcome: Outcome,
     /// A container to remove.
     pub leftover: Option<String>,
+    /// A command in a container that could not be ended.
+    pub goes_on: Option<String>,
 }
 
 impl From<Outcome> for KindEnd {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, leftover: None }
+        Self { outcome, leftover: None, goes_on: None }
     }
 }
 
@@ -101,7 +111,12 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         outcome: end.outcome,
         and_more: 0,
     };
-    UnitEnd { record, leftover: end.leftover }
+    UnitEnd { record, leftover: end.leftover, goes_on: end.goes_on }
+}
+
+/// Waits until a command that could not be ended has ended by itself. Until then its job counts as running.
+pub async fn until_gone(engine: Engine, exec: String) {
+    in_container::until_gone(&engine, &exec).await;
 }
 
 /// Clears away what a run left, now that its record is kept.
@@ -135,14 +150,16 @@ impl Life {
     /// `patience`, and takes no more than `most` bytes, because a child in the background may print for ever.
     pub async fn drain(&mut self, output: &mut Output, patience: Duration, most: usize) {
         let (mut patience, mut most) = (patience, most);
-        self.capture.work().await;
-        while most > 0 {
+        let until = Instant::now() + patience + FINISH_LIMIT;
+        // What a slow log has not taken by then is dropped and counted at the end.
+        let mut taken = timeout_at(until, self.capture.work()).await.is_ok();
+        while most > 0 && taken {
             let asked = Instant::now();
             let Ok(Some(Ok((channel, chunk)))) = timeout(patience, output.next()).await else { return };
             patience = patience.saturating_sub(asked.elapsed());
             most = most.saturating_sub(chunk.len());
             self.capture.put(channel, chunk);
-            self.capture.work().await;
+            taken = timeout_at(until, self.capture.work()).await.is_ok();
         }
     }
 }

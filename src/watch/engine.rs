@@ -5,6 +5,7 @@
 //! answer leaves the last observation as it is.
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher, Hasher, RandomState},
     sync::Arc,
     time::Duration,
@@ -18,8 +19,8 @@ use tokio::{
 };
 
 use crate::{
-    docker::{client::Engine, error::EngineError, inventory::OwnIds},
-    model::container::Inventory,
+    docker::{client::Engine, error::EngineError, events::Hint, inventory::OwnIds},
+    model::container::{ContainerState, Inventory},
     telemetry::report,
     time::Clock,
 };
@@ -146,18 +147,23 @@ impl Watcher {
         let mut hints = Box::pin(self.engine.hints(since)?);
         let resync = Instant::now() + RESYNC;
         let mut spacing = Spacing::new(Instant::now());
-        let mut wanted = false;
+        let mut wanted = None;
+        let mut dying = Dying::default();
         loop {
+            let next = wanted.map(|at| spacing.next_at().max(at));
             tokio::select! {
                 hint = hints.next() => match hint {
-                    Some(Ok(())) => wanted = true,
+                    Some(Ok(hint)) => {
+                        let at = dying.heard(hint);
+                        wanted = Some(wanted.map_or(at, |wanted: Instant| wanted.min(at)));
+                    }
                     Some(Err(error)) => return Ok(End::Stream(error.to_string())),
                     None => return Ok(End::Stream("the stream ended".to_owned())),
                 },
-                () = sleep_until(spacing.next_at()), if wanted => {
-                    wanted = false;
+                () = sleep_until(next.unwrap_or(resync)), if next.is_some() => {
                     spacing.take(Instant::now());
                     self.list().await?;
+                    wanted = dying.seen(self.inventory.borrow().as_deref());
                 }
                 () = sleep_until(resync) => return Ok(End::Resync),
             }
@@ -177,6 +183,49 @@ impl Watcher {
             news
         });
         Ok(())
+    }
+}
+
+/// Containers whose process has ended and that the list may still call running: on a real Engine for some twenty
+/// milliseconds, and no further event says when it is over.
+#[derive(Debug, Default)]
+struct Dying {
+    containers: BTreeSet<String>,
+    asked: u32,
+}
+
+/// How long after a death the list is worth its while, and how often it is asked again, each time after twice as long.
+const DEATH_TAKES: Duration = Duration::from_millis(30);
+const ASK_AGAIN: u32 = 6;
+
+impl Dying {
+    /// A hint came; the answer is when a list is worth its while.
+    fn heard(&mut self, hint: Hint) -> Instant {
+        let now = Instant::now();
+        let Some(container) = hint.container else { return now };
+        if hint.died {
+            self.containers.insert(container);
+            self.asked = 0;
+            return now + DEATH_TAKES;
+        }
+        self.containers.remove(&container);
+        now
+    }
+
+    /// A list came; the answer is when the next one is worth its while, if it tells an old story.
+    fn seen(&mut self, inventory: Option<&Inventory>) -> Option<Instant> {
+        let running = |id: &String| {
+            inventory.is_some_and(|it| {
+                it.containers.iter().any(|it| *it.id.0 == **id && it.state == ContainerState::Running)
+            })
+        };
+        self.containers.retain(running);
+        self.asked += 1;
+        if self.containers.is_empty() || self.asked > ASK_AGAIN {
+            self.containers.clear();
+            return None;
+        }
+        Some(Instant::now() + DEATH_TAKES * 2u32.pow(self.asked))
     }
 }
 
