@@ -117,6 +117,11 @@ impl Reader<'_> {
             ("job-defaults", None) => Section::Defaults(None),
             (word, name) => match self.job_section(word, name, origin) {
                 Ok(section) => section,
+                // What was meant for the agent itself must not be missing without a word; a job's section costs its job.
+                Err(diagnostic) if !word.starts_with("job") => {
+                    self.ini.broken.push(diagnostic);
+                    Section::Unknown
+                }
                 Err(diagnostic) => {
                     self.ini.diagnostics.push(diagnostic);
                     Section::Unknown
@@ -349,9 +354,9 @@ mod tests {
     fn a_line_that_cannot_be_read_costs_one_diagnostic_with_its_place() {
         let ini = read("[job-local \"a\"]\nschedule\n[job-local \"b\"\ncommand=x\n[glob]\nx=1\ny=2\n");
         let broken: Vec<_> = ini.broken.iter().map(|it| it.origin.to_string()).collect();
-        assert_eq!(broken, ["config.ini:2", "config.ini:3"]);
-        assert_eq!(ini.diagnostics.len(), 1);
-        assert!(ini.diagnostics[0].reason.contains("unknown section \"glob\""));
+        assert_eq!(broken, ["config.ini:2", "config.ini:3", "config.ini:5"]);
+        assert_eq!(ini.diagnostics.len(), 0);
+        assert!(ini.broken[2].reason.contains("unknown section \"glob\""));
         assert!(read("a=1\nb=2\n[global]\n").broken.len() == 1);
     }
 

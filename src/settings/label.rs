@@ -239,7 +239,13 @@ impl Reader<'_> {
         }
         let param = match params::look_up(parameter, kind) {
             Ok(param) => param,
-            Err(reason) => return self.rejects(&id, key, reason),
+            Err(reason) => {
+                let dot = match index {
+                    Some(index) if index.parse::<u32>().is_err() => "; and a job's name cannot contain a dot",
+                    _ => "",
+                };
+                return self.rejects(&id, key, format!("{reason}{dot}"));
+            }
         };
         match index {
             None => {
