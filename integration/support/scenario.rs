@@ -267,17 +267,7 @@ impl Scenario {
             _ => return Err("write exit CODE or stopped".to_owned()),
         };
         self.feed(Event::RunEnded {
-            record: RunRecord {
-                run: order.run.clone(),
-                job: order.job().clone(),
-                kind: order.kind(),
-                trigger: order.trigger,
-                occurrence: order.occurrence,
-                container: order.container_name(),
-                duration: Some(Duration::from_secs(1)),
-                outcome,
-                and_more: 0,
-            },
+            record: order.record(Some(Duration::from_secs(1)), outcome),
             goes_on: false,
         })
     }

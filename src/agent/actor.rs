@@ -12,7 +12,7 @@ use crate::{
     model::{
         container::Inventory,
         name::JobId,
-        run::{Outcome, RunId, RunRecord, StopForce, StopRequest},
+        run::{Outcome, RunId, StopForce, StopRequest},
     },
     run::{
         order::RunOrder,
@@ -202,7 +202,7 @@ impl Actor {
         self.stops.remove(&order.run);
         let UnitEnd { record, leftover, goes_on } = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
-            UnitEnd { record: abandoned(&order, Outcome::Lost { reason }), leftover: None, goes_on: None }
+            UnitEnd { record: order.record(None, Outcome::Lost { reason }), leftover: None, goes_on: None }
         });
         // The record first: until it is kept, the container is what can still tell.
         self.feed(Event::RunEnded { record, goes_on: goes_on.is_some() });
@@ -229,7 +229,7 @@ impl Actor {
             {
                 let by = crate::model::run::StopCause::Shutdown;
                 let outcome = Outcome::Stopped { by, still_running: true };
-                self.feed(Event::RunEnded { record: abandoned(&order, outcome), goes_on: false });
+                self.feed(Event::RunEnded { record: order.record(None, outcome), goes_on: false });
             } else {
                 self.run_ended(end);
             }
@@ -248,20 +248,6 @@ fn tags(order: &RunOrder) -> RunTags {
         kind: order.kind(),
         trigger: order.trigger,
         container: order.container_name(),
-    }
-}
-
-fn abandoned(order: &RunOrder, outcome: Outcome) -> RunRecord {
-    RunRecord {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        occurrence: order.occurrence,
-        container: order.container_name(),
-        duration: None,
-        outcome,
-        and_more: 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What answers: the agent's own questions and answers over HTTP. The only place that names the web framework.
 //!
-//! For now on a unix socket in the state directory only, for the command line beside the agent.
+//! It listens on a unix socket in the state directory, for the command line beside the agent.
 
 pub mod health;
 pub mod socket;

@@ -8,7 +8,7 @@ use crate::model::{
     container::Holder,
     job::{JobSpec, Work},
     name::{JobId, JobKind},
-    run::{RunId, Trigger},
+    run::{Outcome, RunId, RunRecord, Trigger},
 };
 
 /// One admitted run. It leaves no choices: the container is the one of the moment of admission.
@@ -35,6 +35,21 @@ impl RunOrder {
     /// The job's kind.
     pub fn kind(&self) -> JobKind {
         self.spec.kind()
+    }
+
+    /// The record of this run.
+    pub fn record(&self, duration: Option<Duration>, outcome: Outcome) -> RunRecord {
+        RunRecord {
+            run: self.run.clone(),
+            job: self.job().clone(),
+            kind: self.kind(),
+            trigger: self.trigger,
+            occurrence: self.occurrence,
+            container: self.container_name(),
+            duration,
+            outcome,
+            and_more: 0,
+        }
     }
 
     /// How long it may take.

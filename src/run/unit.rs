@@ -100,17 +100,7 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
     };
     let duration = life.started.map(|started| started.elapsed());
     life.capture.finish().await;
-    let record = RunRecord {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        occurrence: order.occurrence,
-        container: order.container_name(),
-        duration,
-        outcome: end.outcome,
-        and_more: 0,
-    };
+    let record = order.record(duration, end.outcome);
     UnitEnd { record, leftover: end.leftover, goes_on: end.goes_on }
 }
 
