@@ -74,7 +74,7 @@ const NOWHERE: &[(&str, &str)] = &[
     (".unwrap()", "a panic takes every job along: give the error a name"),
     (".expect(", "a panic takes every job along: give the error a name"),
     ("tokio::spawn", "every task belongs to a JoinSet"),
-    ("task::spawn", "every task belongs to a JoinSet"),
+    ("task::spawn(", "every task belongs to a JoinSet"),
     ("println!", "only the commands that print, print"),
 ];
 

@@ -160,6 +160,8 @@ mod tests {
                 user: None,
                 workdir: None,
                 environment: Environment::default(),
+                env_files: Vec::new(),
+                privileged: false,
             }),
             enabled: true,
             overlap: Overlap::Skip,

@@ -19,3 +19,4 @@ pub mod params;
 pub mod resolve;
 pub mod settle;
 pub mod value;
+mod work;
