@@ -19,12 +19,12 @@ use crate::{
     },
     model::{diagnostic::Diagnostic, origin::Origin},
     run::{reap::Children, unit::Context},
-    settings::resolve::Sources,
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
     watch::{
         engine::{Connection, Watcher},
+        file::{FileWatcher, Reader, Reading},
         identity,
     },
 };
@@ -35,9 +35,12 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 /// As many files as a few thousand runs need; local jobs inherit the limit, and some programs walk through all of it.
 const FILES: u64 = 65_536;
 
-/// Runs the agent until it is asked to stop. `warnings` are about settings; they are told once it has begun.
-pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> ExitCode {
-    let settings = &sources.settings;
+/// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
+/// like before.
+pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> ExitCode {
+    let Reading { mut sources, files, mistakes: _ } = reading;
+    let settings = Arc::new(sources.settings.clone());
+    sources.started = Some(settings.clone());
     report::agent_started(
         env!("CARGO_PKG_VERSION"),
         &settings.docker_host,
@@ -45,7 +48,6 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
         settings.timezone.name(),
         settings.max_concurrent_runs.get(),
     );
-    warnings.iter().for_each(report::problem);
     raise_file_limit();
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
@@ -77,11 +79,12 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
     let (connection, connected) = watch::channel(Connection::Waiting);
     let (stage, staged) = watch::channel(Stage::Run);
     let (handle, ends) = handle::handle();
-    let grace = settings.shutdown_grace;
+    let (grace, graced) = watch::channel(settings.shutdown_grace);
+    let (sources, written) = watch::channel(Arc::new(sources));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(children.clone().reap_orphans());
-    tasks.spawn(ignore_hangups(hangup));
+    tasks.spawn(FileWatcher { reader, files, seen, sources }.watch(hangup));
     tasks.spawn(
         Watcher { engine: engine.clone(), clock: Clock::System, own_ids: own_ids(), inventory, connection }
             .watch(),
@@ -90,9 +93,9 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
         tasks.spawn(socket::serve(listener, health::routes(Health { agent: handle, connection: connected })));
     }
     let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
-    let actor = Actor::new(Arc::new(sources), context, observed, staged, ends);
+    let actor = Actor::new(written, context, observed, (staged, grace), ends);
     let stopping = std::sync::OnceLock::new();
-    let drive = shutdown::drive(stage, grace, first_of(terminate, interrupt, &stopping));
+    let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {
         ((), ()) = async { tokio::join!(actor.run(), drive) } => None,
         error = first_failure(&mut tasks) => Some(error),
@@ -156,14 +159,6 @@ fn first_of(
             _ = interrupt.recv() => {}
         }
         first.get_or_init(Instant::now);
-    }
-}
-
-/// A terminal that goes away must not take the jobs along.
-async fn ignore_hangups(mut hangup: Signal) {
-    while hangup.recv().await.is_some() {
-        let reason = "files are not read again while the agent runs: start it again to take changes";
-        report::problem(&Diagnostic::warning(Origin::Place("signal SIGHUP".into()), reason));
     }
 }
 

@@ -17,6 +17,7 @@ use watchbell::{
         sink::LogSink,
     },
     time::Clock,
+    watch::file,
 };
 
 fn main() -> ExitCode {
@@ -40,9 +41,12 @@ fn main() -> ExitCode {
 }
 
 fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
-    let loaded = load::load(flags, environment);
+    let reader = load::reader(flags.clone(), environment.clone());
+    // Before they are read: what changes meanwhile is then seen as a change.
+    let seen = file::look(&reader, &[]);
+    let loaded = (reader.read)();
     if loaded.is_broken() {
-        for it in &loaded.diagnostics {
+        for it in &loaded.mistakes {
             eprintln!("watchbell: {}: {}", it.origin, it.reason);
         }
         eprintln!("watchbell: not started: mend the above, and check it with watchbell validate");
@@ -54,7 +58,7 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded.sources, loaded.diagnostics, sink))
+    runtime(2, app::run(loaded, reader, seen, sink))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {

@@ -183,7 +183,7 @@ mod tests {
                 let candidates = containers.into_iter().map(|(id, running)| candidate(id, running)).collect();
                 (JobId::plain(&id), DesiredJob { spec: spec(&id, &schedule, &command), candidates })
             });
-            Desired { jobs: jobs.collect(), diagnostics: Vec::new() }
+            Desired { jobs: jobs.collect(), ..Desired::default() }
         })
     }
 
@@ -225,7 +225,7 @@ mod tests {
 
     fn desired(candidates: Vec<Candidate>) -> Desired {
         let job = DesiredJob { spec: spec("a", "@daily", "x"), candidates };
-        Desired { jobs: [(JobId::plain("a"), job)].into(), diagnostics: Vec::new() }
+        Desired { jobs: [(JobId::plain("a"), job)].into(), ..Desired::default() }
     }
 
     #[test]

@@ -160,6 +160,9 @@ impl State {
     }
 
     fn reconcile(&mut self, desired: Desired, now: Timestamp, effects: &mut Vec<Effect>) {
+        if let Some(settings) = &desired.settings {
+            self.admission.set_cap(settings.max_concurrent_runs);
+        }
         for change in plan::plan(&self.catalog, &desired) {
             let removed = match &change {
                 Change::Remove(id) => self.catalog.get(id).map(|entry| entry.spec.kind()),
@@ -172,6 +175,8 @@ impl State {
         let new = problems.difference(&self.problems).cloned();
         effects.extend(new.map(|problem| Effect::Tell(Told::Problem(problem))));
         self.problems = problems;
+        // The cap may have been raised.
+        self.begin_next(now, effects);
     }
 
     /// What a change of the catalog means for the timetable, and what there is to tell.

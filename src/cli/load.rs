@@ -9,7 +9,7 @@ use crate::{
     },
     settings::{
         env,
-        global::{self, Settings},
+        global::layers::Upper,
         ini::{self, Ini, RawSetting},
         resolve::Sources,
     },
@@ -70,10 +70,9 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     overrides.extend(env::from_environment(
         environment.iter().map(|(name, value)| (name.as_str(), value.as_str())),
     ));
-    let (settings, found): (Settings, _) = global::settle(&file.global, &flags.settings(), &ours, &variable);
-    diagnostics.extend(file.broken.iter().cloned());
-    diagnostics.extend(found);
-    Loaded { sources: Sources { settings, file, overrides }, diagnostics }
+    let mut sources = Sources::new(file, Upper::new(flags.settings(), ours, &variable), overrides);
+    sources.diagnostics = diagnostics;
+    Loaded { diagnostics: sources.mistakes(), sources }
 }
 
 /// `WATCHBELL_<SETTING>`, but for jobs' parameters and the file's place.

@@ -27,10 +27,8 @@ pub fn run(args: &ValidateArgs, environment: &Environment, clock: &Clock) -> Exi
     };
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let desired = resolve(&loaded.sources, view, clock.now());
-    let mut diagnostics = loaded.diagnostics;
-    diagnostics.extend(desired.diagnostics.iter().cloned());
-    print(&desired, &diagnostics, args.output);
-    let errors = diagnostics.iter().any(|it| it.severity == Severity::Error);
+    print(&desired, &desired.diagnostics, args.output);
+    let errors = desired.diagnostics.iter().any(|it| it.severity == Severity::Error);
     if errors { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -18,22 +18,57 @@ use crate::model::{
 
 use super::{
     env::{self, Override},
-    global::Settings,
-    ini::Ini,
+    global::{
+        Settings,
+        layers::{self, Upper},
+    },
+    ini::{Ini, RawSetting},
     label::LabelJob,
     memo::{Basis, Memo, Read},
     settle::Settle,
 };
 
 /// Everything that people wrote, but for the labels.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sources {
-    /// The agent's settings.
+    /// The agent's settings, before any label was seen.
     pub settings: Settings,
+    /// The layers over the files' `[global]`.
+    pub upper: Upper,
     /// The files.
     pub file: Ini,
     /// Flags, then environment: the later wins.
     pub overrides: Vec<Override>,
+    /// What is wrong with flags and files as such.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Why a later reading of the files is not in force.
+    pub refused: Vec<Diagnostic>,
+    /// The settings with which the agent was started, once it was: some of them it cannot change.
+    pub started: Option<Arc<Settings>>,
+}
+
+impl Sources {
+    /// Takes them in.
+    pub fn new(file: Ini, upper: Upper, overrides: Vec<Override>) -> Self {
+        let settings = layers::settle(&file.global, &[], &upper).0;
+        Self { settings, upper, file, overrides, diagnostics: Vec::new(), refused: Vec::new(), started: None }
+    }
+
+    /// The settings with those that the agent's own container says, and what is wrong with them.
+    pub fn settle(&self, labels: &[RawSetting]) -> (Settings, Vec<Diagnostic>) {
+        let (settings, mut diagnostics) = layers::settle(&self.file.global, labels, &self.upper);
+        if let Some(started) = &self.started {
+            let placed = layers::place(&self.file.global, labels, &self.upper).0;
+            diagnostics.extend(layers::not_taken(started, &settings, &placed));
+        }
+        (settings, diagnostics)
+    }
+
+    /// Everything that is wrong with the sources themselves, without any single job's.
+    pub fn mistakes(&self) -> Vec<Diagnostic> {
+        let broken = self.diagnostics.iter().chain(&self.file.broken).cloned();
+        broken.chain(self.settle(&[]).1).collect()
+    }
 }
 
 /// What there should be.
@@ -41,6 +76,8 @@ pub struct Sources {
 pub struct Desired {
     /// The jobs.
     pub jobs: BTreeMap<JobId, DesiredJob>,
+    /// The agent's settings; `None` leaves them as they are.
+    pub settings: Option<Arc<Settings>>,
     /// Everything that is wrong with what was written, sorted.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -112,7 +149,11 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         })
         .collect();
     definitions.sort_by_key(|it| it.id);
-    let mut diagnostics = sources.file.diagnostics.clone();
+    let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
+    let (settings, found) = memo.settings(sources, own);
+    let of_sources =
+        [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
+    let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
     let labelled: BTreeMap<&JobId, Home<'_>> = definitions
         .chunk_by_mut(|a, b| a.id == b.id)
         .map(|all| (all[0].id, settle_home(all, &mut diagnostics)))
@@ -176,7 +217,8 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         let upper = overrides.get(id);
         let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
         let (spec, found) = memo.job(id, &basis, || {
-            Settle { sources, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+            let settings = &*settings;
+            Settle { sources, settings, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
         });
         diagnostics.extend(found.iter().cloned());
         if let Some(spec) = spec {
@@ -187,7 +229,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     memo.end();
     diagnostics.sort();
     diagnostics.dedup();
-    Desired { jobs: jobs.into_iter().collect(), diagnostics }
+    Desired { jobs: jobs.into_iter().collect(), settings: Some(settings), diagnostics }
 }
 
 /// The labelled side of one job: the definition that is in force, and the containers that share it.

@@ -13,6 +13,7 @@ use crate::model::{
 };
 
 use super::{
+    global::Settings,
     layer::{JobLayer, Text, Written},
     memo::Settled,
     params,
@@ -26,6 +27,7 @@ pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(10);
 /// One job on its way to its spec.
 pub(super) struct Settle<'a> {
     pub sources: &'a Sources,
+    pub settings: &'a Settings,
     pub view: View<'a>,
     pub now: Timestamp,
     pub id: &'a JobId,
@@ -202,7 +204,7 @@ impl Settle<'_> {
         if zone.is_none() && layer.get("timezone").is_some() {
             return None;
         }
-        let zone = zone.map_or_else(|| self.sources.settings.timezone.clone(), |(zone, _)| zone);
+        let zone = zone.map_or_else(|| self.settings.timezone.clone(), |(zone, _)| zone);
         let now = self.now;
         let found = self.read(layer, "schedule", |text| {
             let schedule =
@@ -234,7 +236,7 @@ impl Settle<'_> {
             _ if spec.origin.is_label() => spec.origin.clone(),
             _ => Origin::Container(home.container.name.clone()),
         };
-        let grants = &self.sources.settings.grants;
+        let grants = &self.settings.grants;
         let refusals = grants.refusals(spec, &home.container.name, by_label.is_some()).into_iter();
         refusals
             .map(|it| {

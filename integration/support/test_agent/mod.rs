@@ -27,7 +27,7 @@ use watchbell::{
     run::{reap::Children, unit::Context},
     settings::{
         env,
-        global::settle,
+        global::layers::Upper,
         ini::{self, RawSetting},
         resolve::Sources,
     },
@@ -323,13 +323,14 @@ fn sources(setup: &Setup) -> Sources {
         let origin = watchbell::model::origin::Origin::Environment(name.as_str().into());
         Some(RawSetting { key: key.to_owned(), value: value.clone(), origin })
     });
-    let (settings, wrong) = settle(&file.global, &[], &ours.collect::<Vec<_>>(), &variable);
-    assert_eq!(wrong, [], "the settings of a test are right");
+    let upper = Upper::new(Vec::new(), ours.collect(), &variable);
     let mut overrides: Vec<_> =
         setup.set.iter().map(|argument| env::parse_set(argument).expect("it can be read")).collect();
     overrides
         .extend(env::from_environment(setup.environment.iter().map(|(name, value)| (&**name, &**value))));
-    Sources { settings, file, overrides }
+    let sources = Sources::new(file, upper, overrides);
+    assert_eq!(sources.mistakes(), [], "the settings of a test are right");
+    sources
 }
 
 /// Makes whoever writes an event panic, which stands for a mistake anywhere in a run.

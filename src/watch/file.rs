@@ -1,0 +1,189 @@
+//! Keeps what the files say up to date: looks at them every few seconds, and at SIGHUP at once.
+//!
+//! Looking is asking for size, times and inode, through links and past mounts; that sees a write in place, a file put
+//! in another's place and a link that points elsewhere alike, which a watch on the file itself would not. What cannot
+//! be taken as it is changes nothing: the old set stays, and the reason is told.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fmt,
+    hash::{Hash, Hasher},
+    os::unix::fs::MetadataExt,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{signal::unix::Signal, sync::watch, time::sleep};
+
+use crate::{
+    model::{
+        diagnostic::{Diagnostic, Severity},
+        origin::Origin,
+    },
+    settings::resolve::Sources,
+    telemetry::report,
+};
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long a file must have stayed the same before it is read: whoever writes it in place has it empty for a moment.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// A file that never stays the same is read all the same after so many looks.
+const LOOKS: u32 = 4;
+
+/// One reading of everything that is no label.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was read.
+    pub sources: Sources,
+    /// What is wrong with files and settings; an error among it means that this cannot be taken.
+    pub mistakes: Vec<Diagnostic>,
+    /// The files that it came from.
+    pub files: Vec<File>,
+}
+
+/// A file that was read, or was not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path.
+    pub path: String,
+    /// What its content adds up to; `None` if it is not there.
+    pub content: Option<u64>,
+    /// Whether someone named it, rather than a directory or a pattern that it was found by.
+    pub named: bool,
+}
+
+impl Reading {
+    /// Whether it must not be taken: what cannot be read is never taken for empty.
+    pub fn is_broken(&self) -> bool {
+        self.mistakes.iter().any(|it| it.severity == Severity::Error)
+    }
+}
+
+/// How the files are read; the same way at the start and later.
+#[derive(Clone)]
+pub struct Reader {
+    /// Reads them.
+    pub read: Arc<dyn Fn() -> Reading + Send + Sync>,
+    /// The paths of all files that there are to read now, by name and by pattern.
+    pub paths: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// What all the files look like, without reading them.
+pub fn look(reader: &Reader, known: &[File]) -> u64 {
+    let mut sum = DefaultHasher::new();
+    let paths = (reader.paths)();
+    for path in paths.iter().chain(known.iter().map(|file| &file.path)) {
+        path.hash(&mut sum);
+        // The path may have become a link to another file, which is the change that is looked for.
+        std::fs::metadata(path)
+            .map(|it| {
+                let times = (it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec());
+                (it.dev(), it.ino(), it.size(), it.nlink(), times)
+            })
+            .map_err(|error| error.kind())
+            .hash(&mut sum);
+    }
+    sum.finish()
+}
+
+/// What a file's content adds up to.
+pub fn content(bytes: &[u8]) -> u64 {
+    let mut sum = DefaultHasher::new();
+    bytes.hash(&mut sum);
+    sum.finish()
+}
+
+/// Looks at the files for as long as the agent lives.
+#[derive(Debug)]
+pub struct FileWatcher {
+    /// How they are read.
+    pub reader: Reader,
+    /// The files of the reading that is in force.
+    pub files: Vec<File>,
+    /// What they looked like before that reading.
+    pub seen: u64,
+    /// Where what was read goes.
+    pub sources: watch::Sender<Arc<Sources>>,
+}
+
+impl FileWatcher {
+    /// Watches for ever; `hangup` asks for a reading at once.
+    pub async fn watch(mut self, mut hangup: Signal) {
+        loop {
+            let asked = tokio::select! {
+                Some(()) = hangup.recv() => true,
+                () = sleep(LOOK_EVERY) => false,
+            };
+            let Some(seen) = self.changed(asked).await else { continue };
+            self.seen = seen;
+            let read = self.reader.read.clone();
+            // A disk that is slow or gone holds up nothing else.
+            match tokio::task::spawn_blocking(move || read()).await {
+                Ok(reading) => self.take(reading, asked),
+                Err(error) => report::problem(&Diagnostic::error(
+                    Origin::Place("files".into()),
+                    format!("they could not be read: {error}"),
+                )),
+            }
+        }
+    }
+
+    /// What the files look like now, if that is a reason to read them.
+    async fn changed(&self, asked: bool) -> Option<u64> {
+        let mut now = self.look().await?;
+        if asked || now == self.seen {
+            return asked.then_some(now);
+        }
+        for _ in 0..LOOKS {
+            sleep(SETTLED).await;
+            let again = self.look().await?;
+            if std::mem::replace(&mut now, again) == again {
+                break;
+            }
+        }
+        // It may be as it was.
+        (now != self.seen).then_some(now)
+    }
+
+    async fn look(&self) -> Option<u64> {
+        let (reader, files) = (self.reader.clone(), self.files.clone());
+        tokio::task::spawn_blocking(move || look(&reader, &files)).await.ok()
+    }
+
+    fn take(&mut self, mut reading: Reading, asked: bool) {
+        let gone = self.files.iter().filter(|old| {
+            old.named
+                && old.content.is_some()
+                && reading.files.iter().any(|new| new.path == old.path && new.content.is_none())
+        });
+        reading.mistakes.extend(gone.map(|file| {
+            let reason = "the file is gone: what it said stays in force until it is back or the agent is \
+                          started again";
+            Diagnostic::error(Origin::Place(format!("file {}", file.path).into()), reason)
+        }));
+        let refused_before = !self.sources.borrow().refused.is_empty();
+        if reading.is_broken() {
+            let refused: Vec<_> =
+                reading.mistakes.into_iter().filter(|it| it.severity == Severity::Error).collect();
+            self.sources.send_modify(|sources| Arc::make_mut(sources).refused = refused);
+            return;
+        }
+        if reading.files == self.files && !asked && !refused_before {
+            return;
+        }
+        let files = reading.files.iter().filter(|file| file.content.is_some()).count();
+        report::config_reloaded(files);
+        self.files = reading.files;
+        let started = self.sources.borrow().started.clone();
+        self.sources.send_replace(Arc::new(Sources { started, ..reading.sources }));
+    }
+}
