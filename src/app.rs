@@ -38,7 +38,7 @@ const FILES: u64 = 65_536;
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before.
 pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> ExitCode {
-    let Reading { mut sources, files, mistakes: _ } = reading;
+    let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
     sources.started = Some(settings.clone());
     report::agent_started(

@@ -1,70 +1,73 @@
 //! Reads the sources that are files, flags and environment. The only place that reads configuration files.
 
-use std::{io, path::Path};
+use std::{cell::RefCell, io, os::unix::fs::MetadataExt, sync::Arc};
 
 use crate::{
-    model::{
-        diagnostic::{Diagnostic, Severity},
-        origin::Origin,
-    },
+    model::{diagnostic::Diagnostic, name::environment_name, origin::Origin},
     settings::{
         env,
-        global::layers::Upper,
-        ini::{self, Ini, RawSetting},
+        global::{self, layers::Upper},
+        ini::{self, Ini, Outside, RawSetting},
         resolve::Sources,
     },
+    watch::file::{Reader, Reading, SourceFile},
 };
 
-use super::{Environment, args::SettingFlags};
+use super::{
+    Environment,
+    args::SettingFlags,
+    files::{self, Trouble},
+};
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "/etc/watchbell/config.ini";
 
-/// The sources, and what is wrong with them apart from single jobs.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The sources.
-    pub sources: Sources,
-    /// What is wrong with files and settings.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-impl Loaded {
-    /// Whether an agent must not start with this: a file that cannot be read is never taken for an empty one.
-    pub fn is_broken(&self) -> bool {
-        self.diagnostics.iter().any(|it| it.severity == Severity::Error)
+/// How everything that `flags` and `environment` name is read, now and whenever a file has changed.
+pub fn reader(flags: SettingFlags, environment: Environment) -> Reader {
+    let (named, known) = (flags.clone(), environment.clone());
+    Reader {
+        read: Arc::new(move || load(&flags, &environment)),
+        paths: Arc::new(move || {
+            paths(&named, &known, &mut Vec::new()).into_iter().map(|(path, _)| path).collect()
+        }),
     }
 }
 
 /// Reads everything that `flags` and `environment` name.
-pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
+pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
     let variable = |name: &str| environment.get(name).cloned();
+    let seen = RefCell::new(Vec::new());
+    let secret = |path: &str| {
+        let contents = files::secret_contents(path);
+        seen.borrow_mut().push(SourceFile::new(path, &contents));
+        files::secret(contents)
+    };
+    let outside = Outside { variable: &variable, file: &secret };
     let mut diagnostics = Vec::new();
     let mut file = Ini::default();
     for (path, origin) in paths(flags, environment, &mut diagnostics) {
-        match std::fs::read(&path) {
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => file.over(ini::parse(&path, &text, &variable)),
-                Err(error) => {
-                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                    let line = u32::try_from(good.split(|b| *b == b'\n').count()).unwrap_or(u32::MAX);
-                    let origin = Origin::File { path: path.into(), line };
-                    diagnostics
-                        .push(Diagnostic::error(origin, "the line is not UTF-8: save the file as UTF-8"));
-                }
-            },
+        let contents = files::contents(&path);
+        let optional = origin == Origin::Default;
+        seen.borrow_mut().push(SourceFile { optional, ..SourceFile::new(&path, &contents) });
+        diagnostics.extend(replaced(&path));
+        match contents {
+            Ok(bytes) => file.over(ini::read(&path, &bytes, outside)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
             Err(error) => {
                 diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}")));
             }
         }
     }
-    let ours = settings_of(environment);
+    let ours = settings_of(environment, outside, &mut diagnostics);
     let mut overrides = Vec::new();
-    for set in &flags.set {
+    for (number, set) in (1..).zip(&flags.set) {
         match env::parse_set(set) {
             Ok(it) => overrides.push(it),
-            Err(reason) => diagnostics.push(Diagnostic::error(Origin::Flag("--set".into()), reason)),
+            Err(reason) => {
+                // What has no name may be a secret that lost its own: it is told by its place only.
+                let origin = Origin::Flag(format!("--set (number {number})").into());
+                diagnostics.push(Diagnostic::error(origin, reason));
+            }
         }
     }
     overrides.extend(env::from_environment(
@@ -72,22 +75,64 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     ));
     let mut sources = Sources::new(file, Upper::new(flags.settings(), ours, &variable), overrides);
     sources.diagnostics = diagnostics;
-    Loaded { diagnostics: sources.mistakes(), sources }
+    Reading { diagnostics: sources.mistakes(), sources, files: seen.into_inner() }
 }
 
-/// `WATCHBELL_<SETTING>`, but for jobs' parameters and the file's place.
-fn settings_of(environment: &Environment) -> Vec<RawSetting> {
-    environment
-        .iter()
-        .filter_map(|(name, value)| {
-            let key = name.strip_prefix(env::PREFIX)?;
-            (!key.starts_with("JOB_") && key != "CONFIG").then(|| RawSetting {
-                key: key.to_owned(),
-                value: value.clone(),
-                origin: Origin::Environment(name.as_str().into()),
-            })
-        })
-        .collect()
+/// A file that is mounted by itself, and whose place on the host another file has taken meanwhile.
+fn replaced(path: &str) -> Option<Diagnostic> {
+    let replaced = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.nlink() == 0);
+    replaced.then(|| {
+        Diagnostic::warning(
+            Origin::Place(format!("file {path}").into()),
+            "another file has taken its place on the host, and the one that is mounted here is the old one: \
+             mount its directory instead of the file, or start the container again",
+        )
+    })
+}
+
+/// `WATCHBELL_<SETTING>` and `WATCHBELL_<SETTING>_FILE`, but for jobs' parameters and the file's place.
+fn settings_of(
+    environment: &Environment,
+    outside: Outside<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<RawSetting> {
+    let mut settings = Vec::new();
+    for (name, value) in environment {
+        let origin = Origin::Environment(name.as_str().into());
+        let Some(key) = name.strip_prefix(env::PREFIX) else {
+            diagnostics.extend(env::near_miss(name));
+            continue;
+        };
+        if key.starts_with(env::JOB) || key == "CONFIG" {
+            continue;
+        }
+        match setting(key, value, environment, outside) {
+            Ok(it) => settings.push(RawSetting { origin, ..it }),
+            Err(reason) => diagnostics.push(Diagnostic::error(origin, reason)),
+        }
+    }
+    settings
+}
+
+fn setting(
+    key: &str,
+    value: &str,
+    environment: &Environment,
+    outside: Outside<'_>,
+) -> Result<RawSetting, String> {
+    env::check_text(value)?;
+    let Some(setting) = global::file_key(key) else {
+        return Ok(RawSetting::new(key, value, Origin::Default));
+    };
+    if !setting.in_file {
+        return Err(format!("the paths are never read from a file: write them in {}CONFIG", env::PREFIX));
+    }
+    let plain = format!("{}{}", env::PREFIX, environment_name(setting.name));
+    if environment.contains_key(&plain) {
+        return Err(format!("{plain} is set too: use one of them"));
+    }
+    let value = (outside.file)(value)?;
+    Ok(RawSetting { from_file: true, ..RawSetting::new(setting.name, value, Origin::Default) })
 }
 
 /// The files to read, in order, and who named them.
@@ -104,26 +149,18 @@ fn paths(
         None if !flags.config.is_empty() => (flags.config.clone(), Origin::Flag("--config".into())),
         None => return vec![(DEFAULT_FILE.to_owned(), Origin::Default)],
     };
-    let mut files = Vec::new();
-    for path in named {
-        if !Path::new(&path).is_dir() {
-            files.push((path, origin.clone()));
-            continue;
-        }
-        match std::fs::read_dir(&path) {
-            Ok(entries) => {
-                let mut inside: Vec<String> = entries
-                    .filter_map(|entry| entry.ok()?.path().to_str().map(str::to_owned))
-                    .filter(|path| Path::new(path).extension().is_some_and(|it| it == "ini"))
-                    .collect();
-                inside.sort();
-                files.extend(inside.into_iter().map(|path| (path, origin.clone())));
-            }
-            Err(error) => {
-                diagnostics
-                    .push(Diagnostic::error(origin.clone(), format!("{path} cannot be read: {error}")));
-            }
-        }
+    if named.iter().all(String::is_empty) {
+        diagnostics.push(Diagnostic::error(
+            origin,
+            format!("it names no file: write a path, or leave it out for {DEFAULT_FILE}"),
+        ));
+        return Vec::new();
     }
-    files
+    let found = named.into_iter().map(|path| (files::look(&path), path)).map(|(found, path)| (path, found));
+    let (paths, troubles) = files::arrange(found.collect(), files::identity);
+    diagnostics.extend(troubles.into_iter().map(|trouble| match trouble {
+        Trouble::Wrong(reason) => Diagnostic::error(origin.clone(), reason),
+        Trouble::Empty(reason) => Diagnostic::warning(origin.clone(), reason),
+    }));
+    paths.into_iter().map(|path| (path, origin.clone())).collect()
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and the commands that print.
 
 pub mod args;
+pub mod files;
 pub mod healthcheck;
 pub mod load;
 pub mod next;

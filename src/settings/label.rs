@@ -186,7 +186,7 @@ impl Reader<'_> {
             match (self.own, setting.in_label) {
                 (true, true) => {
                     let origin = self.origin(key);
-                    self.out.settings.push(RawSetting { key: head.to_owned(), value: text.to_owned(), origin });
+                    self.out.settings.push(RawSetting::new(head, text, origin));
                 }
                 (true, false) => self.error(
                     key,

@@ -25,6 +25,8 @@ pub struct Param {
     pub support: Support,
     /// The grant that a label on an ordinary container needs for some or all of its values.
     pub grant: Option<Grant>,
+    /// Whether its value may be a secret: it is never shown, and a section of the file can read it from another file.
+    pub secret: bool,
 }
 
 /// Whether this version does what the parameter says.
@@ -98,12 +100,16 @@ const fn row(
     support: Support,
     doc: &'static str,
 ) -> Param {
-    Param { name, aliases: &[], kinds, shape, default, doc, support, grant: None }
+    Param { name, aliases: &[], kinds, shape, default, doc, support, grant: None, secret: false }
 }
 
 impl Param {
     const fn or(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 
     const fn grant(self, grant: Grant) -> Self {
@@ -157,7 +163,8 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "Variables added to those that the command has anyway.",
     )
-    .or(&["env"]),
+    .or(&["env"])
+    .secret(),
     row(
         "env-file",
         &[Exec, Run],
@@ -318,9 +325,21 @@ pub fn find(key: &str) -> Option<&'static Param> {
     PARAMS.iter().find(|param| param.name == key || param.aliases.contains(&&*key))
 }
 
+/// What `<parameter>-file` asks to read from a file: a parameter whose value may be a secret.
+pub fn file_key(key: &str) -> Option<&'static Param> {
+    let key = spelling(key);
+    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?).filter(|param| param.secret) }
+}
+
 /// Why `key` cannot be written for a job of this kind, or the parameter that it names.
 pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
     let Some(param) = find(key) else {
+        if let Some(param) = file_key(key) {
+            return Err(format!(
+                "\"{}\" is read from a file only where the operator says so: {key} belongs in a section of the INI file",
+                param.name
+            ));
+        }
         let known = PARAMS.iter().filter(|param| param.works_for(kind));
         let known = known.flat_map(|param| param.aliases.iter().copied().chain([param.name]));
         let hint = diagnostic::did_you_mean(&spelling(key), known)
@@ -371,5 +390,6 @@ mod tests {
         assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
         assert!(look_up("retries", Exec).unwrap_err().contains("not yet supported"));
         assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
+        assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }
 }

@@ -123,21 +123,11 @@ impl Settle<'_> {
         read: impl FnOnce(&Text) -> Result<T, String>,
     ) -> Option<(T, Origin)> {
         let Written { text, origin } = layer.get(name)?;
-        let unquoted = match text {
-            Text::One(text) => match value::unquote(text) {
-                (bare, true) => {
-                    self.warn(
-                        origin.clone(),
-                        name,
-                        "the value is wrapped in literal quotes: they were taken off",
-                    );
-                    Some(Text::One(bare.into()))
-                }
-                _ => None,
-            },
-            Text::Items(_) => None,
-        };
-        match read(unquoted.as_ref().unwrap_or(text)) {
+        let (unquoted, quoted) = unquote(text);
+        if quoted {
+            self.warn(origin.clone(), name, "the value is wrapped in literal quotes: they were taken off");
+        }
+        match read(&unquoted) {
             Ok(value) => Some((value, origin.clone())),
             Err(reason) => {
                 self.reject(origin.clone(), name, &reason);
@@ -246,6 +236,23 @@ impl Settle<'_> {
             })
             .collect()
     }
+}
+
+/// Takes off literal quotes around the value, or around each item of a list; `true` if there were any.
+fn unquote(text: &Text) -> (Text, bool) {
+    let mut any = false;
+    let mut bare = |text: &Arc<str>| match value::unquote(text) {
+        (bare, true) => {
+            any = true;
+            bare.into()
+        }
+        _ => text.clone(),
+    };
+    let text = match text {
+        Text::One(text) => Text::One(bare(text)),
+        Text::Items(items) => Text::Items(items.iter().map(bare).collect()),
+    };
+    (text, any)
 }
 
 fn overlap(text: &str) -> Result<Overlap, String> {

@@ -5,9 +5,10 @@
 //! be taken as it is changes nothing: the old set stays, and the reason is told.
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::BTreeSet,
     fmt,
-    hash::{Hash, Hasher},
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
     os::unix::fs::MetadataExt,
     sync::Arc,
     time::Duration,
@@ -39,26 +40,38 @@ pub struct Reading {
     /// What was read.
     pub sources: Sources,
     /// What is wrong with files and settings; an error among it means that this cannot be taken.
-    pub mistakes: Vec<Diagnostic>,
-    /// The files that it came from.
-    pub files: Vec<File>,
+    pub diagnostics: Vec<Diagnostic>,
+    /// Every file that was looked at, in order, those that are missing included.
+    pub files: Vec<SourceFile>,
 }
 
-/// A file that was read, or was not there.
+/// A file as it was found: two that are equal hold the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its path.
+pub struct SourceFile {
+    /// Its path as it was named or found.
     pub path: String,
-    /// What its content adds up to; `None` if it is not there.
-    pub content: Option<u64>,
-    /// Whether someone named it, rather than a directory or a pattern that it was found by.
-    pub named: bool,
+    /// A digest of what it holds; `None` if it is not there or cannot be read.
+    pub digest: Option<u64>,
+    /// Whether it may be missing, when the agent starts.
+    pub optional: bool,
+}
+
+impl SourceFile {
+    /// The file at `path` with what was read there.
+    pub fn new(path: &str, contents: &io::Result<Vec<u8>>) -> Self {
+        let digest = contents.as_ref().ok().map(|bytes| {
+            let mut hasher = DefaultHasher::new();
+            bytes.hash(&mut hasher);
+            hasher.finish()
+        });
+        Self { path: path.to_owned(), digest, optional: false }
+    }
 }
 
 impl Reading {
     /// Whether it must not be taken: what cannot be read is never taken for empty.
     pub fn is_broken(&self) -> bool {
-        self.mistakes.iter().any(|it| it.severity == Severity::Error)
+        self.diagnostics.iter().any(|it| it.severity == Severity::Error)
     }
 }
 
@@ -78,10 +91,11 @@ impl fmt::Debug for Reader {
 }
 
 /// What all the files look like, without reading them.
-pub fn look(reader: &Reader, known: &[File]) -> u64 {
+pub fn look(reader: &Reader, known: &[SourceFile]) -> u64 {
     let mut sum = DefaultHasher::new();
-    let paths = (reader.paths)();
-    for path in paths.iter().chain(known.iter().map(|file| &file.path)) {
+    let paths: BTreeSet<String> =
+        (reader.paths)().into_iter().chain(known.iter().map(|file| file.path.clone())).collect();
+    for path in &paths {
         path.hash(&mut sum);
         // The path may have become a link to another file, which is the change that is looked for.
         std::fs::metadata(path)
@@ -95,20 +109,13 @@ pub fn look(reader: &Reader, known: &[File]) -> u64 {
     sum.finish()
 }
 
-/// What a file's content adds up to.
-pub fn content(bytes: &[u8]) -> u64 {
-    let mut sum = DefaultHasher::new();
-    bytes.hash(&mut sum);
-    sum.finish()
-}
-
 /// Looks at the files for as long as the agent lives.
 #[derive(Debug)]
 pub struct FileWatcher {
     /// How they are read.
     pub reader: Reader,
     /// The files of the reading that is in force.
-    pub files: Vec<File>,
+    pub files: Vec<SourceFile>,
     /// What they looked like before that reading.
     pub seen: u64,
     /// Where what was read goes.
@@ -161,11 +168,11 @@ impl FileWatcher {
 
     fn take(&mut self, mut reading: Reading, asked: bool) {
         let gone = self.files.iter().filter(|old| {
-            old.named
-                && old.content.is_some()
-                && reading.files.iter().any(|new| new.path == old.path && new.content.is_none())
+            old.optional
+                && old.digest.is_some()
+                && reading.files.iter().any(|new| new.path == old.path && new.digest.is_none())
         });
-        reading.mistakes.extend(gone.map(|file| {
+        reading.diagnostics.extend(gone.map(|file| {
             let reason = "the file is gone: what it said stays in force until it is back or the agent is \
                           started again";
             Diagnostic::error(Origin::Place(format!("file {}", file.path).into()), reason)
@@ -173,14 +180,14 @@ impl FileWatcher {
         let refused_before = !self.sources.borrow().refused.is_empty();
         if reading.is_broken() {
             let refused: Vec<_> =
-                reading.mistakes.into_iter().filter(|it| it.severity == Severity::Error).collect();
+                reading.diagnostics.into_iter().filter(|it| it.severity == Severity::Error).collect();
             self.sources.send_modify(|sources| Arc::make_mut(sources).refused = refused);
             return;
         }
         if reading.files == self.files && !asked && !refused_before {
             return;
         }
-        let files = reading.files.iter().filter(|file| file.content.is_some()).count();
+        let files = reading.files.iter().filter(|file| file.digest.is_some()).count();
         report::config_reloaded(files);
         self.files = reading.files;
         let started = self.sources.borrow().started.clone();

@@ -186,6 +186,11 @@ impl Settle<'_> {
         match read(text) {
             Ok(value) => Some(value),
             Err(reason) => {
+                let setting = find(name).filter(|it| it.secret || raw.from_file);
+                // What came out of a file of secrets may be one, and the reason repeats it.
+                let reason = setting.map_or(reason, |it| {
+                    format!("the value that was read for \"{name}\" is wrong: it takes {}", it.shape)
+                });
                 self.diagnostics.push(Diagnostic::error(raw.origin.clone(), reason));
                 None
             }
@@ -255,7 +260,7 @@ mod tests {
     use super::*;
 
     fn raw(key: &str, value: &str, origin: Origin) -> RawSetting {
-        RawSetting { key: key.into(), value: value.into(), origin }
+        RawSetting::new(key, value, origin)
     }
 
     fn upper(flags: &[RawSetting], environment: &[RawSetting]) -> Upper {

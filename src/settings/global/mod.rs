@@ -24,6 +24,8 @@ pub struct Setting {
     pub in_label: bool,
     /// Whether a new value is taken while the agent runs.
     pub live: bool,
+    /// Whether its value is a secret, and never shown.
+    pub secret: bool,
     /// What it does, in one line.
     pub doc: &'static str,
 }
@@ -35,7 +37,7 @@ const fn row(
     in_file: bool,
     doc: &'static str,
 ) -> Setting {
-    Setting { name, shape, default, in_file, in_label: false, live: false, doc }
+    Setting { name, shape, default, in_file, in_label: false, live: false, secret: false, doc }
 }
 
 impl Setting {
@@ -105,6 +107,12 @@ pub static SETTINGS: &[Setting] = &[
 pub fn find(key: &str) -> Option<&'static Setting> {
     let key = params::spelling(key);
     SETTINGS.iter().find(|setting| setting.name == key)
+}
+
+/// What `<setting>-file` asks to read from a file.
+pub fn file_key(key: &str) -> Option<&'static Setting> {
+    let key = params::spelling(key);
+    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?) }
 }
 
 /// The settings of an agent.
