@@ -11,5 +11,6 @@ mod image;
 mod labels;
 mod local;
 mod new_container;
+mod reload;
 mod replicas;
 mod shutdown;

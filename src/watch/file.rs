@@ -173,14 +173,17 @@ impl FileWatcher {
                 && reading.files.iter().any(|new| new.path == old.path && new.digest.is_none())
         });
         reading.diagnostics.extend(gone.map(|file| {
-            let reason = "the file is gone: what it said stays in force until it is back or the agent is \
-                          started again";
+            let reason = "the file is gone: put it back, or start the agent again to go on without it";
             Diagnostic::error(Origin::Place(format!("file {}", file.path).into()), reason)
         }));
         let refused_before = !self.sources.borrow().refused.is_empty();
         if reading.is_broken() {
-            let refused: Vec<_> =
-                reading.diagnostics.into_iter().filter(|it| it.severity == Severity::Error).collect();
+            let wrong = reading.diagnostics.into_iter().filter(|it| it.severity == Severity::Error);
+            let kept = |it: Diagnostic| Diagnostic {
+                reason: format!("{}; what was read before stays in force", it.reason),
+                ..it
+            };
+            let refused: Vec<_> = wrong.map(kept).collect();
             self.sources.send_modify(|sources| Arc::make_mut(sources).refused = refused);
             return;
         }
@@ -192,5 +195,63 @@ impl FileWatcher {
         self.files = reading.files;
         let started = self.sources.borrow().started.clone();
         self.sources.send_replace(Arc::new(Sources { started, ..reading.sources }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use super::*;
+    use crate::settings::{global::layers::Upper, ini};
+
+    /// A default file whose content the test sets; a file of the system stands for what it looks like.
+    fn reader(content: &Arc<Mutex<Option<String>>>, place: &std::path::Path) -> Reader {
+        let (content, path) = (content.clone(), place.display().to_string());
+        let paths = vec![path.clone()];
+        let read = move || {
+            let text = content.lock().unwrap().clone();
+            let found = text.clone().map(String::into_bytes).ok_or_else(|| io::ErrorKind::NotFound.into());
+            let outside = ini::Outside { variable: &|_| None, file: &|_| Err(String::new()) };
+            let file = ini::read(&path, text.unwrap_or_default().as_bytes(), outside);
+            let sources = Sources::new(file, Upper::default(), Vec::new());
+            let files = vec![SourceFile { optional: true, ..SourceFile::new(&path, &found) }];
+            Reading { diagnostics: sources.mistakes(), sources, files }
+        };
+        Reader { read: Arc::new(read), paths: Arc::new(move || paths.clone()) }
+    }
+
+    #[tokio::test]
+    async fn a_default_file_that_goes_is_told_and_keeps_its_jobs_until_it_is_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("config.ini");
+        let job = "[job-local \"a\"]\nschedule = @daily\ncommand = true\n";
+        let content = Arc::new(Mutex::new(Some(job.to_owned())));
+        let reader = reader(&content, &place);
+        let Reading { sources, files, .. } = (reader.read)();
+        let (sender, mut sources) = watch::channel(Arc::new(sources));
+        let seen = look(&reader, &files);
+        let watcher = FileWatcher { reader, files, seen, sources: sender };
+        let hangup = signal(SignalKind::hangup()).unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(watcher.watch(hangup));
+        let mut say = |number: u8, text: Option<&str>| {
+            *content.lock().unwrap() = text.map(str::to_owned);
+            std::fs::write(&place, [number]).unwrap();
+        };
+
+        say(1, None);
+        sources.changed().await.unwrap();
+        let now = sources.borrow_and_update().clone();
+        assert_eq!(now.refused.len(), 1);
+        assert!(now.refused[0].reason.starts_with("the file is gone"), "{:?}", now.refused);
+        assert_eq!(now.file.jobs.len(), 1);
+
+        say(2, Some(job));
+        sources.changed().await.unwrap();
+        let now = sources.borrow_and_update().clone();
+        assert_eq!((now.refused.len(), now.file.jobs.len()), (0, 1));
     }
 }
