@@ -10,3 +10,4 @@ mod spec;
 mod support;
 mod tidy;
 mod watching;
+mod wrong_inputs;

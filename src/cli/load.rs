@@ -129,7 +129,7 @@ fn setting(
     }
     let plain = format!("{}{}", env::PREFIX, environment_name(setting.name));
     if environment.contains_key(&plain) {
-        return Err(format!("{plain} is set too: use one of them"));
+        return Err(format!("it is set together with {plain}: use one of them"));
     }
     let value = (outside.file)(value)?;
     Ok(RawSetting { from_file: true, ..RawSetting::new(setting.name, value, Origin::Default) })

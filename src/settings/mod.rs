@@ -6,7 +6,8 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
-//! value its type ([`value`]); [`memo`] spares it from reading the same text twice.
+//! value its type ([`value`]); [`memo`] spares it from reading the same text twice; [`print`] goes
+//! the other way.
 
 pub mod env;
 pub mod global;
@@ -16,6 +17,7 @@ pub mod label;
 pub mod layer;
 pub mod memo;
 pub mod params;
+pub mod print;
 pub mod resolve;
 pub mod settle;
 pub mod value;

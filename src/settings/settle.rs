@@ -123,7 +123,7 @@ impl Settle<'_> {
         read: impl FnOnce(&Text) -> Result<T, String>,
     ) -> Option<(T, Origin)> {
         let Written { text, origin } = layer.get(name)?;
-        let (unquoted, quoted) = unquote(text);
+        let (unquoted, quoted) = value::bare(text);
         if quoted {
             self.warn(origin.clone(), name, "the value is wrapped in literal quotes: they were taken off");
         }
@@ -236,23 +236,6 @@ impl Settle<'_> {
             })
             .collect()
     }
-}
-
-/// Takes off literal quotes around the value, or around each item of a list; `true` if there were any.
-fn unquote(text: &Text) -> (Text, bool) {
-    let mut any = false;
-    let mut bare = |text: &Arc<str>| match value::unquote(text) {
-        (bare, true) => {
-            any = true;
-            bare.into()
-        }
-        _ => text.clone(),
-    };
-    let text = match text {
-        Text::One(text) => Text::One(bare(text)),
-        Text::Items(items) => Text::Items(items.iter().map(bare).collect()),
-    };
-    (text, any)
 }
 
 fn overlap(text: &str) -> Result<Overlap, String> {

@@ -21,6 +21,7 @@ use crate::model::{
 };
 
 use super::layer::JobLayer;
+pub use lines::LIMIT as LINE_LIMIT;
 use lines::{Line, Unreadable};
 use section::{Refused, Section};
 
