@@ -10,6 +10,7 @@
 //! the other way.
 
 pub mod env;
+pub mod explain;
 pub mod global;
 pub mod grants;
 pub mod ini;

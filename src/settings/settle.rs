@@ -63,20 +63,26 @@ impl Settle<'_> {
 
     /// The layers of this job on top of each other; `None` if they do not make a job.
     fn merged(&mut self, upper: Option<&JobLayer>) -> Option<JobLayer> {
+        let layers = self.layers()?;
+        let layer = layers.iter().fold(JobLayer::default(), |layer, it| layer.under(it));
+        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
+    }
+
+    /// What defaults, file and labels say of this job, the lowest first; `None` if they do not make a job.
+    pub(super) fn layers(&mut self) -> Option<Vec<JobLayer>> {
         let file = &self.sources.file;
-        let mut layer = JobLayer::default();
+        let mut defaults = JobLayer::default();
         for (name, written) in file.defaults.iter() {
             // A default for all kinds holds for those that have the parameter.
             if let Ok(param) = params::look_up(name, self.kind) {
-                layer.set(param, written.clone());
+                defaults.set(param, written.clone());
             }
         }
-        if let Some(defaults) = file.kind_defaults.get(&self.kind) {
-            layer = layer.under(defaults);
-        }
+        let mut layers = vec![defaults];
+        layers.extend(file.kind_defaults.get(&self.kind).cloned());
         if let Some(job) = file.jobs.get(self.id) {
             if job.kind == self.kind {
-                layer = layer.under(&job.layer);
+                layers.push(job.layer.clone());
             } else {
                 let reason = format!(
                     "the section has no effect: it has no schedule, and container labels define this job as {}, not {}",
@@ -92,10 +98,8 @@ impl Settle<'_> {
                 return None;
             }
         }
-        if let Some(home) = self.home {
-            layer = layer.under(&home.job.layer);
-        }
-        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
+        layers.extend(self.home.map(|home| home.job.layer.clone()));
+        Some(layers)
     }
 
     /// The place to name when a value is missing.

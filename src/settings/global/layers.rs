@@ -37,6 +37,16 @@ impl Upper {
         let outside = outside.filter_map(|name| Some((name, variable(name).filter(|it| !it.is_empty())?)));
         Self { flags, environment, outside: outside.collect() }
     }
+
+    /// What a variable that is not ours says of a setting.
+    pub fn outside(&self, setting: &str) -> Option<(&'static str, &str)> {
+        let variable = match setting {
+            "timezone" => "TZ",
+            "docker-host" => "DOCKER_HOST",
+            _ => return None,
+        };
+        self.outside.get(variable).map(|value| (variable, &**value))
+    }
 }
 
 /// One setting with its places.
