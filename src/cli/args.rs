@@ -26,6 +26,10 @@ pub enum Command {
     Next(NextArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
+    /// Print a JSON Schema of the labels, for editors of compose files.
+    Schema,
+    /// Print a script with which a shell completes commands and flags.
+    Completions(super::completions::CompletionsArgs),
     /// Print the version.
     Version {
         /// Text or JSON.

@@ -7,7 +7,7 @@
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
 //! value its type ([`value`]); [`memo`] spares it from reading the same text twice. [`compose`] reads the labels of
-//! containers that no Engine has yet.
+//! containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
 
 pub mod compose;
 pub mod env;
@@ -19,5 +19,6 @@ pub mod layer;
 pub mod memo;
 pub mod params;
 pub mod resolve;
+pub mod schema;
 pub mod settle;
 pub mod value;
