@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        healthcheck, load, next, validate,
+        completions, healthcheck, load, next, schema, validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         Command::Daemon(flags) => daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
+        Command::Schema => schema::run(),
+        Command::Completions(args) => completions::run(&args),
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
             println!("watchbell {}", env!("CARGO_PKG_VERSION"));

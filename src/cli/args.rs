@@ -26,6 +26,10 @@ pub enum Command {
     Next(NextArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
+    /// Print a JSON Schema of the labels, for editors of compose files.
+    Schema,
+    /// Print a script with which a shell completes commands and flags.
+    Completions(super::completions::CompletionsArgs),
     /// Print the version.
     Version {
         /// Text or JSON.
@@ -109,9 +113,9 @@ pub struct ValidateArgs {
     /// The settings; --config names the files to look at.
     #[command(flatten)]
     pub flags: SettingFlags,
-    /// Containers with labels: the JSON of `docker inspect`, in a file or on standard input (-).
+    /// A compose file, or the JSON of `docker inspect`; - is standard input; can be repeated.
     #[arg(long, value_name = "FILE")]
-    pub labels: Option<String>,
+    pub labels: Vec<String>,
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

@@ -237,7 +237,7 @@ mod tests {
         let hangup = signal(SignalKind::hangup()).unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(watcher.watch(hangup));
-        let mut say = |number: u8, text: Option<&str>| {
+        let say = |number: u8, text: Option<&str>| {
             *content.lock().unwrap() = text.map(str::to_owned);
             std::fs::write(&place, [number]).unwrap();
         };
