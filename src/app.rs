@@ -12,9 +12,10 @@ use tokio::{
 
 use crate::{
     agent::{actor::Actor, handle},
-    docker::{client::Engine, inventory::OwnIds},
+    docker::client::Engine,
     http::{
         health::{self, Health},
+        plan,
         socket::{self, SocketError},
     },
     model::{diagnostic::Diagnostic, origin::Origin},
@@ -86,11 +87,19 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
     tasks.spawn(children.clone().reap_orphans());
     tasks.spawn(FileWatcher { reader, files, seen, sources }.watch(hangup));
     tasks.spawn(
-        Watcher { engine: engine.clone(), clock: Clock::System, own_ids: own_ids(), inventory, connection }
-            .watch(),
+        Watcher {
+            engine: engine.clone(),
+            clock: Clock::System,
+            own_ids: identity::of_this_process(),
+            inventory,
+            connection,
+        }
+        .watch(),
     );
     if let Some(listener) = listener {
-        tasks.spawn(socket::serve(listener, health::routes(Health { agent: handle, connection: connected })));
+        let routes = plan::routes(handle.clone())
+            .merge(health::routes(Health { agent: handle, connection: connected }));
+        tasks.spawn(socket::serve(listener, routes));
     }
     let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
     let actor = Actor::new(written, context, observed, (staged, grace), ends);
@@ -160,9 +169,4 @@ fn first_of(
         }
         first.get_or_init(Instant::now);
     }
-}
-
-fn own_ids() -> OwnIds {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    identity::own_ids(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/etc/hostname"))
 }

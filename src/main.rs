@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        completions, healthcheck, load, next, schema, validate,
+        completions, explain, healthcheck, load, next, plan, schema, validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -32,6 +32,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Daemon(flags) => daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
+        Command::Explain(args) => runtime(1, explain::run(args, environment, Clock::System)),
+        Command::Plan(args) => runtime(1, plan::run(args, environment, Clock::System)),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),

@@ -125,6 +125,11 @@ impl Catalog {
         self.jobs.get(id)
     }
 
+    /// Every job that is, by identity.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &Entry)> {
+        self.jobs.iter()
+    }
+
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.jobs.len()

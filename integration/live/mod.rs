@@ -11,6 +11,7 @@ mod image;
 mod labels;
 mod local;
 mod new_container;
+mod plan;
 mod reload;
 mod replicas;
 mod shutdown;

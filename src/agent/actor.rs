@@ -138,9 +138,10 @@ impl Actor {
             running: self.state.running_count(),
             waiting: self.state.waiting_count(),
             problems: self.state.problem_count(),
+            catalog: self.state.shared_catalog(),
         };
         self.ends.snapshot.send_if_modified(|last| {
-            let news = *last != snapshot;
+            let news = !snapshot.is_the_same_as(last);
             *last = snapshot;
             news
         });

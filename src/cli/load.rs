@@ -58,7 +58,11 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
             }
         }
     }
-    let ours = settings_of(environment, outside, &mut diagnostics);
+    let mut ours = settings_of(environment, outside, &mut diagnostics);
+    // Its value is used up here; that it was written is for those who ask where settings come from.
+    ours.extend(
+        named(flags, environment).map(|(paths, origin)| RawSetting::new("config", paths.join("\n"), origin)),
+    );
     let mut overrides = Vec::new();
     for (number, set) in (1..).zip(&flags.set) {
         match env::parse_set(set) {
@@ -135,19 +139,26 @@ fn setting(
     Ok(RawSetting { from_file: true, ..RawSetting::new(setting.name, value, Origin::Default) })
 }
 
+/// What someone named as files to read, and where; `None` leaves it at the default file.
+fn named(flags: &SettingFlags, environment: &Environment) -> Option<(Vec<String>, Origin)> {
+    match environment.get("WATCHBELL_CONFIG") {
+        Some(text) => Some((
+            text.lines().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
+            Origin::Environment("WATCHBELL_CONFIG".into()),
+        )),
+        None if !flags.config.is_empty() => Some((flags.config.clone(), Origin::Flag("--config".into()))),
+        None => None,
+    }
+}
+
 /// The files to read, in order, and who named them.
 fn paths(
     flags: &SettingFlags,
     environment: &Environment,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<(String, Origin)> {
-    let (named, origin): (Vec<String>, _) = match environment.get("WATCHBELL_CONFIG") {
-        Some(text) => (
-            text.lines().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
-            Origin::Environment("WATCHBELL_CONFIG".into()),
-        ),
-        None if !flags.config.is_empty() => (flags.config.clone(), Origin::Flag("--config".into())),
-        None => return vec![(DEFAULT_FILE.to_owned(), Origin::Default)],
+    let Some((named, origin)) = named(flags, environment) else {
+        return vec![(DEFAULT_FILE.to_owned(), Origin::Default)];
     };
     if named.iter().all(String::is_empty) {
         diagnostics.push(Diagnostic::error(

@@ -79,7 +79,15 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         let (mut layers, _) = env::layers(std::slice::from_ref(it), &[(*id, kind)].into(), false);
         stack.extend(layers.remove(id));
     }
-    let parameters = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| row(param, &stack));
+    let zone = Placed {
+        value: settings.timezone.name().to_owned(),
+        origin: Origin::Place("setting timezone".into()),
+    };
+    let parameters = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| {
+        let row = row(param, &stack);
+        let unset = row.name == "timezone" && row.is.origin == Origin::Default;
+        if unset { Row { is: zone.clone(), ..row } } else { row }
+    });
     let mut desired = resolve(sources, view, now);
     desired.diagnostics.retain(|it| it.job.as_ref() == Some(id));
     Some(Explained {
