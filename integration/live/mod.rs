@@ -14,4 +14,5 @@ mod new_container;
 mod plan;
 mod reload;
 mod replicas;
+mod secrets;
 mod shutdown;
