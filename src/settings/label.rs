@@ -261,7 +261,7 @@ impl Reader<'_> {
             Ok(param) => param,
             Err(reason) => {
                 let dot = match index {
-                    Some(index) if index.parse::<u32>().is_err() => "; and a job's name cannot contain a dot",
+                    Some(index) if number(index).is_none() => "; and a job's name cannot contain a dot",
                     _ => "",
                 };
                 return self.rejects(&id, key, format!("{reason}{dot}"));
@@ -285,15 +285,15 @@ impl Reader<'_> {
                     param.name
                 ),
             ),
-            Some(index) => match index.parse() {
-                Ok(number) => {
+            Some(index) => match number(index) {
+                Some(number) => {
                     let items =
                         &mut self.lists.entry((id.clone(), param.name)).or_insert((param, BTreeMap::new())).1;
                     if let Some((_, before)) = items.insert(number, (text.into(), origin)) {
                         self.rejects(&id, key, format!("the same index is also given at {before}"));
                     }
                 }
-                Err(_) => self.rejects(
+                None => self.rejects(
                     &id,
                     key,
                     format!("\"{index}\" is no index: write {}.0, {}.1 and so on", param.name, param.name),
@@ -318,6 +318,11 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// An index: digits, and nothing else that a number could be written with.
+fn number(index: &str) -> Option<u32> {
+    index.parse().ok().filter(|_| index.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
