@@ -8,7 +8,7 @@ use watchbell::{
     cli::args::Cli,
     model::name::{JobKind, environment_name},
     settings::{
-        global::SETTINGS,
+        global::{SETTINGS, Taken},
         grants::Grant,
         params::{PARAMS, Support},
     },
@@ -76,10 +76,10 @@ fn table(section: &str) -> Option<String> {
             &["setting and flag", "variable", "value", "default", "taken while it runs", "meaning"],
             SETTINGS.iter().map(|setting| {
                 let file = if setting.in_file { "" } else { " Not in the file." };
-                let taken = match (setting.in_label, setting.live) {
-                    (true, _) => "also from its own label",
-                    (false, true) => "yes",
-                    (false, false) => "no",
+                let taken = match setting.taken {
+                    Taken::AlsoFromLabels => "also from its own label",
+                    Taken::WhileRunning => "yes",
+                    Taken::AtStart => "no",
                 };
                 let variable = format!("WATCHBELL_{}", environment_name(setting.name));
                 vec![

@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 use super::{
-    global,
+    global::{self, Taken},
     ini::RawSetting,
     layer::{JobLayer, Text, Written},
     params::{self, Param},
@@ -194,7 +194,7 @@ impl Reader<'_> {
     /// A label of ours that defines no job: a setting, or a slip.
     fn no_job(&mut self, key: &str, head: &str, dotted: bool, text: &str) {
         if let Some(setting) = global::find(head).filter(|_| !dotted) {
-            match (self.own, setting.in_label) {
+            match (self.own, setting.taken == Taken::AlsoFromLabels) {
                 (true, true) => {
                     let origin = self.origin(key);
                     self.out.settings.push(RawSetting::new(head, text, origin));
@@ -212,7 +212,8 @@ impl Reader<'_> {
         }
         let jobs = JobKind::SUPPORTED.map(|kind| format!("job-{kind}"));
         let known = jobs.iter().map(String::as_str).chain(["enabled"]);
-        let settings = global::SETTINGS.iter().filter(|setting| self.own && setting.in_label);
+        let settings =
+            global::SETTINGS.iter().filter(|setting| self.own && setting.taken == Taken::AlsoFromLabels);
         let known = known.chain(settings.map(|setting| setting.name));
         let hint = did_you_mean(head, known).unwrap_or_else(|| {
             format!("a label is {PREFIX}.enabled or {PREFIX}.job-<kind>.<name>.<parameter>")
