@@ -1,6 +1,7 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
 mod fake_engine_self;
+mod laws;
 mod live;
 mod running;
 mod scenarios;
