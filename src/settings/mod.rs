@@ -6,9 +6,10 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
-//! value its type ([`value`]); [`memo`] spares it from reading the same text twice; [`print`] goes
-//! the other way.
+//! value its type ([`value`]); [`memo`] spares it from reading the same text twice; [`print`] goes the other way.
+//! [`compose`] reads the labels of containers that no Engine has yet.
 
+pub mod compose;
 pub mod env;
 pub mod global;
 pub mod grants;
