@@ -63,7 +63,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("clap_complete", &["src/cli/completions.rs"]),
     ("croner", &["src/model/schedule/"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
-    ("serde_ini", &["src/settings/ini.rs"]),
+    ("serde_ini", &["src/settings/ini/lines.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
 ];

@@ -11,7 +11,7 @@ use watchbell::{
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
         completions, healthcheck, load, next, schema, validate,
     },
-    settings::global::Settings,
+    settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         sink::LogSink,
@@ -21,7 +21,12 @@ use watchbell::{
 
 fn main() -> ExitCode {
     let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            // One of ours that is not UTF-8 is told of, and not as if it were not set.
+            let ours = name.starts_with(PREFIX).then(|| value.to_string_lossy().into_owned());
+            Some((name, value.into_string().ok().or(ours)?))
+        })
         .collect();
     match Cli::parse().command {
         Command::Daemon(flags) => daemon(&flags, &environment),
