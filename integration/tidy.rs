@@ -35,7 +35,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["agent::handle", "telemetry", "watch::engine"]),
-    ("cli", &["http", "model", "settings", "telemetry", "time"]),
+    ("cli", &["docker", "http", "model", "settings", "telemetry", "time", "watch::identity"]),
     (
         "app",
         &["agent", "docker", "http", "model", "run", "settings", "shutdown", "telemetry", "time", "watch"],

@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        completions, healthcheck, load, next, schema, validate,
+        completions, doctor, healthcheck, load, next, schema, validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Daemon(flags) => daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
+        Command::Doctor(args) => runtime(1, doctor::run(&args, &environment, &Clock::System)),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Healthcheck(args) => ask_health(args, &environment),

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod completions;
+pub mod doctor;
 pub mod files;
 pub mod healthcheck;
 pub mod labels;

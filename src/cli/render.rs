@@ -221,7 +221,8 @@ impl Colours {
         self.mark(severity.as_str(), severity)
     }
 
-    fn mark(self, text: &str, severity: Severity) -> String {
+    /// Text in the colour of how much something costs.
+    pub fn mark(self, text: &str, severity: Severity) -> String {
         let code = if severity == Severity::Error { "1;31" } else { "1;33" };
         self.paint(code, text)
     }
