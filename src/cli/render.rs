@@ -213,6 +213,11 @@ impl Colours {
         Self(std::io::stdout().is_terminal() && !refused)
     }
 
+    /// Without colours.
+    pub fn none() -> Self {
+        Self(false)
+    }
+
     fn paint(self, code: &str, text: &str) -> String {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }

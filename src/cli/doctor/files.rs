@@ -41,3 +41,30 @@ pub(super) fn check(files: &[SourceFile], told: &[Diagnostic]) -> Check {
     }
     Check::ok(NAME, found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::super::Status;
+    use super::*;
+    use crate::model::origin::Origin;
+
+    #[test]
+    fn a_file_that_was_replaced_since_it_was_mounted_is_told() {
+        // What is left of a file that is gone is reached as a mount would reach it.
+        let file = tempfile::tempfile().unwrap();
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let check = check(&[SourceFile::new(&path, &Ok(Vec::new()))], &[]);
+        assert_eq!(check.status, Status::Warning);
+        assert!(check.found.contains("replaced"), "{}", check.found);
+    }
+
+    #[test]
+    fn a_missing_default_file_is_fine_and_an_error_in_a_file_is_not() {
+        let missing = SourceFile { path: "/nowhere".to_owned(), digest: None };
+        assert_eq!(check(std::slice::from_ref(&missing), &[]).status, Status::Ok);
+        let told = [Diagnostic::error(Origin::Default, "words")];
+        assert_eq!(check(&[missing], &told).status, Status::Error);
+    }
+}
