@@ -1,6 +1,7 @@
 //! The commands, as a person types them: the real binary, its output and its exit code.
 
 mod completions;
+mod doctor;
 mod explain;
 mod schema;
 mod validate;

@@ -30,6 +30,8 @@ pub enum Command {
     Next(NextArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
+    /// Look at everything that the agent stands on; exit code 1 if something is wrong.
+    Doctor(super::doctor::DoctorArgs),
     /// Print a JSON Schema of the labels, for editors of compose files.
     Schema,
     /// Print a script with which a shell completes commands and flags.

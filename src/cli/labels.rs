@@ -175,3 +175,79 @@ fn container(it: &Value, path: &str, number: u32) -> Result<Container, String> {
         labels,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cli::render::Colours;
+
+    fn any_text() -> impl Strategy<Value = String> {
+        let part = prop::sample::select(vec![
+            "services:",
+            "  web:",
+            "    labels:",
+            "      ",
+            "\n",
+            "\n",
+            "\t",
+            "\r",
+            "{",
+            "}",
+            "[",
+            "]",
+            ", ",
+            ": ",
+            "- ",
+            "\"",
+            "'",
+            "&a ",
+            "*a",
+            "<<: ",
+            "# ",
+            "|",
+            ">-",
+            "é",
+            "\u{feff}",
+            "!reset ",
+            "---",
+            "watchbell.enabled",
+            "=",
+            "$",
+            "${",
+            "watchbell.job-exec.a.schedule",
+            "watchbell.job-exec.a.environment.0",
+            "soon",
+            "a=b",
+            "\0",
+        ]);
+        let lines = prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat());
+        lines.prop_flat_map(|tail| {
+            let heads = ["", "services:\n  web:\n    labels:\n      ", "services: {web: {labels: {"];
+            prop::sample::select(heads.to_vec()).prop_map(move |head| format!("{head}{tail}"))
+        })
+    }
+
+    proptest! {
+        /// Whatever stands in a file, each mistake is told, in a few lines.
+        #[test]
+        fn no_text_makes_it_panic(text in any_text()) {
+            let mut labels = Labels::default();
+            labels.compose("-", "standard input", &text, &Environment::new());
+            labels.files.keep("standard input", text);
+            let mut all = labels.diagnostics.clone();
+            for container in labels.containers.values() {
+                for label in container.labels.keys() {
+                    let origin = Origin::Label { container: container.name.clone(), label: label.as_str().into() };
+                    all.extend(["schedule: no", "unknown"].map(|it| Diagnostic::error(origin.clone(), it)));
+                }
+            }
+            for it in all {
+                let shown = labels.files.text(&it, Colours::none());
+                prop_assert!(shown.starts_with(it.severity.as_str()) && shown.lines().count() <= 5, "{}", shown);
+                prop_assert!(!shown.contains(['\0', '\t', '\r']), "{shown:?}");
+            }
+        }
+    }
+}

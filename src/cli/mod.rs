@@ -3,6 +3,7 @@
 pub mod args;
 pub mod ask;
 pub mod completions;
+pub mod doctor;
 pub mod explain;
 pub mod files;
 pub mod healthcheck;

@@ -213,6 +213,11 @@ impl Colours {
         Self(std::io::stdout().is_terminal() && !refused)
     }
 
+    /// Without colours.
+    pub fn none() -> Self {
+        Self(false)
+    }
+
     fn paint(self, code: &str, text: &str) -> String {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
@@ -221,7 +226,8 @@ impl Colours {
         self.mark(severity.as_str(), severity)
     }
 
-    fn mark(self, text: &str, severity: Severity) -> String {
+    /// Text in the colour of how much something costs.
+    pub fn mark(self, text: &str, severity: Severity) -> String {
         let code = if severity == Severity::Error { "1;31" } else { "1;33" };
         self.paint(code, text)
     }

@@ -32,7 +32,9 @@ fn is_harmless(key: &str) -> bool {
     let secret = ["environment", "env-file", "label", "log-opt"].contains(&key.as_str())
         || ["password", "token", "secret", "webhook"].iter().any(|it| key.contains(it))
         || key.ends_with("-file");
-    !secret && (key == "enabled" || params::find(&key).is_some() || global::find(&key).is_some())
+    let (param, setting) = (params::find(&key), global::find(&key));
+    let known = key == "enabled" || param.is_some() || setting.is_some();
+    known && !secret && !param.is_some_and(|it| it.secret) && !setting.is_some_and(|it| it.secret)
 }
 
 /// An address can hold a password whatever its key.
@@ -103,7 +105,9 @@ pub fn of_label(lines: &[&str], place: LabelPlace, label: &str, value: &str, rea
     let is_item = place.key == place.value;
     let separator =
         all[key_range.end..].iter().position(|c| matches!(c, ':' | '=')).map(|it| it + key_range.end);
-    let Some(separator) = separator else {
+    // A key that is written otherwise than it reads, or a line that is counted otherwise, is not looked into.
+    let is_there = label.chars().eq(all[key_range.clone()].iter().skip(quoted).copied());
+    let Some(separator) = separator.filter(|_| is_there) else {
         return Snippet { line, column: place.key.column, text: None, mark: 0..0 };
     };
     let mark = at + if is_item { quoted } else { 0 }..key_range.end;
@@ -113,7 +117,7 @@ pub fn of_label(lines: &[&str], place: LabelPlace, label: &str, value: &str, rea
     }
     if !is_item && place.value.line != line {
         return if about_value {
-            of_value_below(lines, place.value)
+            of_value_below(lines, place.value, value)
         } else {
             alone(hidden(&all, line, separator, mark))
         };
@@ -135,15 +139,15 @@ pub fn of_label(lines: &[&str], place: LabelPlace, label: &str, value: &str, rea
     alone_from(Snippet { line, column, text: Some(all[..end].iter().collect()), mark }, at)
 }
 
-/// A value that begins in a line of its own.
-fn of_value_below(lines: &[&str], place: Place) -> Snippet {
+/// A value that begins in a line of its own. Behind it may stand others'.
+fn of_value_below(lines: &[&str], place: Place, value: &str) -> Snippet {
     let all = characters(lines, place.line);
     let at = index(place).min(all.len());
-    if !is_alone(&all, at) {
+    let end = end_of(&all[at..], value).map(|it| at + it).filter(|_| is_alone(&all, at));
+    let Some(end) = end else {
         return Snippet { line: place.line, column: place.column, text: None, mark: 0..0 };
-    }
-    let end = all.len();
-    Snippet { line: place.line, column: place.column, text: Some(all.iter().collect()), mark: at..end }
+    };
+    Snippet { line: place.line, column: place.column, text: Some(all[..end].iter().collect()), mark: at..end }
 }
 
 /// A line of a compose file that is no label's: only what stands before its first value is shown.
@@ -285,6 +289,14 @@ mod tests {
         assert_eq!(label(&flow, key, "schedule: unknown").1, format!("… {key}: x"));
         let below = format!("{head}      {key}: >-\n        @dayly\n");
         assert_eq!(label(&below, key, "unknown").2, key);
+        let beneath = format!("services: {{web: {{labels: {{{key}:\n   x, y: hunter2}}}}}}\n");
+        assert_eq!(label(&beneath, key, "schedule: unknown"), (4, "   x".into(), "x".into()));
+        let alias = format!("x-y: &y hunter2\nservices:\n  web:\n    labels:\n      {key}: *y\n");
+        assert_eq!(label(&alias, key, "schedule: unknown").1, "");
+        let carriage = format!(
+            "services:\n  web:\n    x: \r\n    labels:\r      {key}: x\n      y: hunter2\n      z: hunter2\n"
+        );
+        assert_eq!(label(&carriage, key, "schedule: unknown").1, "");
         let secret = "watchbell.job-exec.a.environment.0";
         for text in
             [format!("{head}      {secret}: A=hunter2\n"), format!("{head}      - {secret}=A=hunter2\n")]

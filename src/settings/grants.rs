@@ -84,6 +84,11 @@ impl Grants {
         Ok(Self(grants))
     }
 
+    /// The names of the grants in force.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|grant| grant.row().1).collect()
+    }
+
     /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.
     ///
     /// `by_label` says that a label, and not the operator alone, said what an `exec` does or where.

@@ -115,9 +115,10 @@ mod tests {
     /// What a text means where it is read; a mistake is a mistake.
     fn meaning(param: &Param, text: &Text) -> Option<Vec<String>> {
         let (text, _) = value::bare(text);
-        match param.shape.is_list() {
-            true => value::list(&text).ok(),
-            false => value::single(&text).ok().map(|text| vec![text.trim().to_owned()]),
+        if param.shape.is_list() {
+            value::list(&text).ok()
+        } else {
+            value::single(&text).ok().map(|text| vec![text.trim().to_owned()])
         }
     }
 
@@ -213,7 +214,8 @@ mod tests {
         #[test]
         fn whatever_a_file_said_is_printed_and_read_as_the_same(values in prop::collection::vec(any_text(), 0..5)) {
             let keys = ["schedule", "command", "environment", "environment", "network"];
-            let lines: String = keys.iter().zip(values).map(|(key, value)| format!("{key} = {value}\n")).collect();
+            let lines: Vec<String> = keys.iter().zip(values).map(|(key, it)| format!("{key} = {it}")).collect();
+            let lines = lines.join("\n");
             let ini = ini::parse("f", format!("[job-run \"a\"]\n{lines}"), &|_| None);
             let layer = &ini.jobs[&JobId::plain("a")].layer;
             let text = section(&JobId::plain("a"), JobKind::Run, layer).unwrap();

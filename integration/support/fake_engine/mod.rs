@@ -27,13 +27,20 @@ mod world;
 use std::{
     collections::BTreeMap,
     io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bollard::{BollardRequest, ClientVersion, Docker, errors::Error};
-use hyper::{Response, body::Incoming};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use jiff::Timestamp;
+use tokio::net::UnixListener;
 
 pub use self::{
     behaviour::{ExecBehaviour, Gate, RunBehaviour},
@@ -73,6 +80,29 @@ impl FakeEngine {
             &ClientVersion { major_version: 1, minor_version: 41 },
         )
         .expect("a custom transport has nothing to connect to")
+    }
+
+    /// Answers at a unix socket as well, to a client that is another process.
+    pub fn listen(&self, path: &Path) {
+        let listener = UnixListener::bind(path).expect("the folder is the test's own");
+        let engine = self.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let engine = engine.clone();
+                let answer = service_fn(move |mut request: Request<Incoming>| {
+                    let line = query::strip_version(&mut request);
+                    let verdict = {
+                        let mut world = engine.world();
+                        world
+                            .requests
+                            .push((line.clone(), request.uri().query().unwrap_or_default().to_owned()));
+                        world.faults.judge(&line)
+                    };
+                    TowerToHyperService::new(routes::router(engine.clone(), verdict)).call(request)
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+        });
     }
 
     /// Decides what each new exec does. Called when the exec is created, without any lock held, so it may use the Engine.
@@ -162,7 +192,7 @@ impl FakeEngine {
         let (client, server) = tokio::io::duplex(PIPE);
         let router = routes::router(self.clone(), verdict.clone());
         tokio::spawn(async move {
-            let connection_served = hyper::server::conn::http1::Builder::new()
+            let connection_served = http1::Builder::new()
                 .serve_connection(TokioIo::new(server), TowerToHyperService::new(router))
                 .with_upgrades();
             tokio::select! {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bollard::BollardRequest;
+use hyper::Request;
 use serde_json::Value;
 
 /// Takes the `/vX.YY` prefix off the request's path, and names the request as `METHOD /path`.
-pub fn strip_version(request: &mut BollardRequest) -> String {
+pub fn strip_version<B>(request: &mut Request<B>) -> String {
     let path = request.uri().path();
     let stripped = match path.strip_prefix("/v").and_then(|rest| rest.split_once('/')) {
         Some((version, rest)) if version.starts_with(|c: char| c.is_ascii_digit()) => format!("/{rest}"),

@@ -1,0 +1,166 @@
+//! `doctor`: looks at everything that the agent stands on, and says what was found and what to do.
+//!
+//! It changes nothing, but for an empty file that is made in the state directory and removed again.
+
+mod container;
+mod engine;
+mod files;
+mod socket;
+mod state;
+mod zone;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    model::diagnostic::{Diagnostic, Severity},
+    settings::{
+        grants::Grants,
+        resolve::{View, resolve},
+    },
+    time::Clock,
+};
+
+use super::{
+    Environment, Output,
+    args::SettingFlags,
+    load,
+    render::{Colours, Files, visible},
+};
+
+/// What `doctor` looks at.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The settings of the agent that is looked at; best those that it was started with.
+    #[command(flatten)]
+    pub flags: SettingFlags,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    /// The agent runs, and something is worth a look.
+    Warning,
+    /// The agent, or some of its jobs, cannot do their work.
+    Error,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One thing that was looked at. Names are stable.
+#[derive(Debug)]
+struct Check {
+    name: &'static str,
+    status: Status,
+    found: String,
+    advice: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, status: Status::Ok, found: found.into(), advice: None }
+    }
+
+    fn warning(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name, status: Status::Warning, found: found.into(), advice: Some(advice.into()) }
+    }
+
+    fn error(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { status: Status::Error, ..Self::warning(name, found, advice) }
+    }
+}
+
+/// Looks, and prints; the exit code is 1 if any check is an error.
+pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) -> ExitCode {
+    let loaded = load::load(&args.flags, environment);
+    let settings = &loaded.sources.settings;
+    let seen = engine::look(settings, environment, clock).await;
+    let mut checks = seen.checks;
+    checks.push(zone::check(settings, environment));
+    checks.push(state::directory(&settings.state_dir));
+    checks.push(state::agent(&settings.state_dir).await);
+    checks.push(files::check(&loaded.files, &loaded.diagnostics));
+    checks.push(grants(&settings.grants));
+    let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
+    let desired = resolve(&loaded.sources, view, clock.now());
+    let mut problems = desired.diagnostics;
+    problems.extend(seen.unclear);
+    checks.push(count(&problems, desired.jobs.len(), seen.inventory.is_some()));
+    print(&checks, &problems, args.output, Colours::of_stdout(environment));
+    let failed = checks.iter().any(|it| it.status == Status::Error);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn grants(grants: &Grants) -> Check {
+    const NAME: &str = "grants";
+    let names = grants.names();
+    if names.is_empty() {
+        return Check::ok(NAME, "labels may run commands in their own containers, and no more");
+    }
+    let found = format!("labels of every container are granted {}", names.join(", "));
+    if ["local", "run", "host-mounts", "privileged"].iter().any(|it| names.contains(it)) {
+        let advice = "whoever can label a container has these rights, and with them in the end the machine's: grant \
+                      in allow-from-labels no more than is needed";
+        return Check::warning(NAME, found, advice);
+    }
+    Check::ok(NAME, found)
+}
+
+fn count(problems: &[Diagnostic], jobs: usize, observed: bool) -> Check {
+    const NAME: &str = "problems";
+    let of = |severity| problems.iter().filter(|it| it.severity == severity).count();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let whence = if observed { "files and labels" } else { "files alone" };
+    let found = format!("{jobs} jobs from {whence}, {errors} errors, {warnings} warnings");
+    match (errors, warnings) {
+        (0, 0) => Check::ok(NAME, found),
+        (0, _) => Check::warning(NAME, found, "each is told below, with its place"),
+        _ => Check::error(NAME, found, "each is told below, with its place and what to do"),
+    }
+}
+
+fn print(checks: &[Check], problems: &[Diagnostic], output: Output, colours: Colours) {
+    let files = Files::default();
+    if output == Output::Json {
+        let checks: Vec<Value> = checks
+            .iter()
+            .map(|it| {
+                json!({ "name": it.name, "status": it.status.as_str(), "found": it.found, "advice": it.advice })
+            })
+            .collect();
+        let problems: Vec<Value> = problems.iter().map(|it| files.json(it)).collect();
+        println!("{}", json!({ "checks": checks, "problems": problems }));
+        return;
+    }
+    for it in checks {
+        let status = it.status.as_str();
+        let severity = match it.status {
+            Status::Ok => None,
+            Status::Warning => Some(Severity::Warning),
+            Status::Error => Some(Severity::Error),
+        };
+        let padded = format!("{status:7}");
+        let status = severity.map_or_else(|| padded.clone(), |it| colours.mark(&padded, it));
+        println!("{status} {}: {}", it.name, visible(&it.found));
+        if let Some(advice) = &it.advice {
+            println!("        {}", visible(advice));
+        }
+    }
+    for it in problems {
+        print!("{}", files.text(it, colours));
+    }
+}

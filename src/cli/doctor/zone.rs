@@ -1,0 +1,34 @@
+//! The zone of schedules, and where its rules are from.
+
+use std::path::Path;
+
+use crate::{model::schedule::Zone, settings::global::Settings};
+
+use super::{Check, Environment};
+
+/// Where systems keep the rules of zones; where they are not, those that were built in count.
+const RULES: &str = "/usr/share/zoneinfo";
+
+/// Which zone counts. Whether it exists was asked when the settings were read.
+pub(super) fn check(settings: &Settings, environment: &Environment) -> Check {
+    const NAME: &str = "timezone";
+    let zone = settings.timezone.name();
+    let folder = environment.get("TZDIR").filter(|it| !it.is_empty()).map_or(RULES, String::as_str);
+    let whence = if Path::new(folder).join(zone).is_file() {
+        format!("its rules are the system's, in {folder}")
+    } else {
+        "its rules are those that were built in".to_owned()
+    };
+    let found = format!("schedules that name no zone are read in {zone}; {whence}");
+    let other = environment
+        .get("TZ")
+        .filter(|it| !it.is_empty() && Zone::parse(it).is_ok_and(|it| it.name() != zone));
+    match other {
+        Some(other) => Check::warning(
+            NAME,
+            format!("{found}; TZ is {other} and does not count"),
+            "the setting timezone is over TZ: take away the one that is not meant",
+        ),
+        None => Check::ok(NAME, found),
+    }
+}
