@@ -64,6 +64,9 @@ pub struct SettingFlags {
     /// What labels on ordinary containers may do beyond a command in their own container.
     #[arg(long, value_name = "GRANTS")]
     pub allow_from_labels: Option<String>,
+    /// Whose labels are read: watchbell, ofelia, chadburn, deck-chores, swarm-cronjob.
+    #[arg(long, value_name = "DIALECTS")]
+    pub label_dialects: Option<String>,
     /// A parameter of one job, over its label and file: --set JOB.PARAMETER=VALUE; can be repeated.
     #[arg(long, value_name = "JOB.PARAMETER=VALUE")]
     pub set: Vec<String>,
@@ -82,6 +85,7 @@ impl SettingFlags {
             max_concurrent_runs,
             shutdown_grace,
             allow_from_labels,
+            label_dialects,
             set: _,
         } = self;
         [
@@ -93,6 +97,7 @@ impl SettingFlags {
             ("max-concurrent-runs", max_concurrent_runs),
             ("shutdown-grace", shutdown_grace),
             ("allow-from-labels", allow_from_labels),
+            ("label-dialects", label_dialects),
         ]
         .into_iter()
         .filter_map(|(key, value)| {
@@ -179,6 +184,7 @@ mod tests {
             max_concurrent_runs: Some("x".into()),
             shutdown_grace: Some("x".into()),
             allow_from_labels: Some("x".into()),
+            label_dialects: Some("x".into()),
             ..SettingFlags::default()
         };
         let mut named: Vec<String> =

@@ -8,9 +8,10 @@ use crate::{
         origin::Origin,
     },
     settings::{
+        dialect::{self, Dialect},
         env,
         global::{self, Settings},
-        ini::{self, Ini, RawSetting},
+        ini::{Ini, RawSetting},
         resolve::Sources,
     },
 };
@@ -41,10 +42,12 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     let variable = |name: &str| environment.get(name).cloned();
     let mut diagnostics = Vec::new();
     let mut file = Ini::default();
+    let usual = dialect::of_files(&dialects(flags, environment));
     for (path, origin) in paths(flags, environment, &mut diagnostics) {
-        match std::fs::read(&path) {
+        let (named, path) = dialect::split_path(&path);
+        match std::fs::read(path) {
             Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => file.over(ini::parse(&path, &text, &variable)),
+                Ok(text) => file.over(dialect::read_ini(named.unwrap_or(usual), path, &text, &variable)),
                 Err(error) => {
                     let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
                     let line = u32::try_from(good.split(|b| *b == b'\n').count()).unwrap_or(u32::MAX);
@@ -74,6 +77,13 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     diagnostics.extend(file.broken.iter().cloned());
     diagnostics.extend(found);
     Loaded { sources: Sources { settings, file, overrides }, diagnostics }
+}
+
+/// Whose labels and files are read, as far as flags and environment say so. What is wrong with it is told with the other
+/// settings.
+fn dialects(flags: &SettingFlags, environment: &Environment) -> Vec<Dialect> {
+    let named = environment.get("WATCHBELL_LABEL_DIALECTS").or(flags.label_dialects.as_ref());
+    named.and_then(|text| Dialect::list(text).ok()).unwrap_or_else(|| vec![Dialect::Watchbell])
 }
 
 /// `WATCHBELL_<SETTING>`, but for jobs' parameters and the file's place.
@@ -107,18 +117,20 @@ fn paths(
     };
     let mut files = Vec::new();
     for path in named {
-        if !Path::new(&path).is_dir() {
+        let bare = dialect::split_path(&path).1;
+        let prefix = &path[..path.len() - bare.len()];
+        if !Path::new(bare).is_dir() {
             files.push((path, origin.clone()));
             continue;
         }
-        match std::fs::read_dir(&path) {
+        match std::fs::read_dir(bare) {
             Ok(entries) => {
                 let mut inside: Vec<String> = entries
                     .filter_map(|entry| entry.ok()?.path().to_str().map(str::to_owned))
                     .filter(|path| Path::new(path).extension().is_some_and(|it| it == "ini"))
                     .collect();
                 inside.sort();
-                files.extend(inside.into_iter().map(|path| (path, origin.clone())));
+                files.extend(inside.into_iter().map(|path| (format!("{prefix}{path}"), origin.clone())));
             }
             Err(error) => {
                 diagnostics

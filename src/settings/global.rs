@@ -8,7 +8,7 @@ use crate::model::{
     schedule::Zone,
 };
 
-use super::{env, grants::Grants, ini::RawSetting, params, value};
+use super::{dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value};
 
 /// One agent-wide setting.
 #[derive(Debug)]
@@ -83,6 +83,13 @@ pub static SETTINGS: &[Setting] = &[
         true,
         "What labels on ordinary containers may do beyond a command in their own container.",
     ),
+    row(
+        "label-dialects",
+        "list of `watchbell`, `ofelia`, `chadburn`, `deck-chores`, `swarm-cronjob`, by comma or line",
+        "watchbell",
+        true,
+        "Whose labels are read, and whose files where it stands as a flag or variable.",
+    ),
 ];
 
 /// The setting with this name, in any letter case and with `-` or `_`.
@@ -110,6 +117,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// What labels on ordinary containers may do.
     pub grants: Grants,
+    /// Whose labels are read.
+    pub label_dialects: Vec<Dialect>,
 }
 
 /// Puts the layers of settings on top of each other, lowest first, and gives each value its type.
@@ -187,6 +196,9 @@ pub fn settle(
             .unwrap_or(const { NonZeroUsize::new(64).unwrap() }),
         shutdown_grace: settle.value("shutdown-grace", value::duration).unwrap_or(Duration::from_secs(8)),
         grants: settle.value("allow-from-labels", Grants::parse).unwrap_or_default(),
+        label_dialects: settle
+            .value("label-dialects", Dialect::list)
+            .unwrap_or_else(|| vec![Dialect::Watchbell]),
     };
     if let Some(tls) = variable("DOCKER_TLS_VERIFY").filter(|value| !value.is_empty()) {
         settle.outside::<()>(

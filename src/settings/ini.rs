@@ -76,6 +76,30 @@ pub fn parse(path: &str, text: &str, variable: &dyn Fn(&str) -> Option<String>) 
     reader.ini
 }
 
+/// One line, as it stands.
+pub(super) enum Line {
+    /// Empty, or a comment.
+    Nothing,
+    /// What stands between the brackets.
+    Section(String),
+    /// Key and value.
+    Value(String, String),
+}
+
+/// Reads one line, without white space around it; or says why it is none.
+pub(super) fn tokenize(line: &str) -> Result<Line, String> {
+    match Parser::from_str(line).next() {
+        None | Some(Ok(Item::Empty | Item::Comment { .. })) => Ok(Line::Nothing),
+        Some(Ok(Item::Section { name })) => Ok(Line::Section(name)),
+        Some(Ok(Item::Value { key, value })) => Ok(Line::Value(key, value)),
+        Some(Err(error)) => {
+            let reason = error.to_string();
+            let reason = reason.strip_prefix("INI syntax error: ").unwrap_or(&reason);
+            Err(format!("{reason}: a line is [section], key = value, or a comment that begins with # or ;"))
+        }
+    }
+}
+
 struct Reader<'a> {
     ini: Ini,
     section: Section,
@@ -86,21 +110,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn line(&mut self, line: &str, origin: Origin) {
-        let mut parser = Parser::from_str(line);
-        match parser.next() {
-            None | Some(Ok(Item::Empty | Item::Comment { .. })) => {}
-            Some(Ok(Item::Section { name })) => self.section(&name, &origin),
-            Some(Ok(Item::Value { key, value })) => self.value(&key, &value, origin),
-            Some(Err(error)) => {
-                let reason = error.to_string();
-                let reason = reason.strip_prefix("INI syntax error: ").unwrap_or(&reason);
-                self.ini.broken.push(Diagnostic::error(
-                    origin,
-                    format!(
-                        "{reason}: a line is [section], key = value, or a comment that begins with # or ;"
-                    ),
-                ));
-            }
+        match tokenize(line) {
+            Ok(Line::Nothing) => {}
+            Ok(Line::Section(name)) => self.section(&name, &origin),
+            Ok(Line::Value(key, value)) => self.value(&key, &value, origin),
+            Err(reason) => self.ini.broken.push(Diagnostic::error(origin, reason)),
         }
     }
 
@@ -259,7 +273,7 @@ fn for_any_kind(key: &str) -> Result<&'static Param, String> {
 
 /// Replaces `${NAME}`, `${NAME:-default}` and `$$`. It runs on values after parsing, so that a value can never
 /// change the structure.
-fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+pub(super) fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

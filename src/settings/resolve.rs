@@ -102,7 +102,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         .flat_map(|inventory| {
             inventory.containers.iter().map(|it| (it, inventory.own.as_ref() == Some(&it.id)))
         })
-        .map(|(container, own)| (container, memo.read(container, own)))
+        .map(|(container, own)| (container, memo.read(container, own, &sources.settings.label_dialects)))
         .filter(|(_, read)| !read.passed_over)
         .collect();
     let mut definitions: Vec<Definition<'_>> = read
