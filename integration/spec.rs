@@ -53,7 +53,9 @@ fn dialect(dialect: Dialect) -> String {
     for key in dialect.keys() {
         let kinds: Vec<&str> = key.kinds.iter().map(|kind| kind.as_str()).collect();
         let name = match &kinds[..] {
-            [] if dialect == Dialect::SwarmCronjob || key.name.starts_with("options") => code(key.name),
+            // Without a meaning it does not matter where it stands.
+            _ if matches!(key.becomes, Becomes::Nothing) => code(key.name),
+            [] if key.name.starts_with("options") => code(key.name),
             [] => format!("{} of the tool itself", code(key.name)),
             _ => code(key.name),
         };
