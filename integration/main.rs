@@ -1,5 +1,6 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
+mod cli;
 mod fake_engine_self;
 mod live;
 mod running;

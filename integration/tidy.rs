@@ -61,6 +61,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("axum", &["src/http/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("croner", &["src/model/schedule/"]),
+    ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("serde_ini", &["src/settings/ini.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),

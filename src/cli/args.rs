@@ -114,9 +114,9 @@ pub struct ValidateArgs {
     /// The settings; --config names the files to look at.
     #[command(flatten)]
     pub flags: SettingFlags,
-    /// Containers with labels: the JSON of `docker inspect`, in a file or on standard input (-).
+    /// A compose file, or the JSON of `docker inspect`; - is standard input; can be repeated.
     #[arg(long, value_name = "FILE")]
-    pub labels: Option<String>,
+    pub labels: Vec<String>,
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

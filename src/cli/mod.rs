@@ -2,8 +2,11 @@
 
 pub mod args;
 pub mod healthcheck;
+pub mod labels;
 pub mod load;
 pub mod next;
+pub mod render;
+pub mod snippet;
 pub mod validate;
 
 use std::collections::BTreeMap;

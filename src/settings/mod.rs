@@ -5,9 +5,11 @@
 //! the rest, so that a bad label costs its own job and nothing else.
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
-//! and [`mod@env`] turn text into [`layer::JobLayer`]s, and [`dialect`] that of other tools; [`resolve`] puts the layers on top of each other and gives every
-//! value its type ([`value`]); [`memo`] spares it from reading the same text twice.
+//! and [`mod@env`] turn text into [`layer::JobLayer`]s, and [`dialect`] that of other tools; [`resolve`] puts the layers
+//! on top of each other and gives every value its type ([`value`]); [`memo`] spares it from reading the same text twice.
+//! [`compose`] reads the labels of containers that no Engine has yet.
 
+pub mod compose;
 pub mod dialect;
 pub mod env;
 pub mod global;

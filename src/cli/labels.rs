@@ -1,0 +1,177 @@
+//! Reads containers from files, for the commands that need no Engine: the JSON of `docker inspect`, or a compose file.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    io::Read,
+    path::Path,
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use crate::{
+    model::{
+        container::{Container, ContainerId, ContainerState, Inventory},
+        diagnostic::{Diagnostic, Severity},
+        origin::Origin,
+    },
+    settings::compose,
+};
+
+use super::{Environment, render::Files};
+
+/// Containers, and where their labels are written.
+#[derive(Debug, Default)]
+pub struct Labels {
+    containers: BTreeMap<Arc<str>, Container>,
+    /// What could not be taken.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts, for showing their lines.
+    pub files: Files,
+    unread: bool,
+}
+
+impl Labels {
+    /// Reads each of `paths`, of which `-` is standard input. A container that two compose files name has the labels
+    /// of both, the later over the earlier.
+    pub fn read(paths: &[String], environment: &Environment) -> Self {
+        let mut labels = Self::default();
+        for path in paths {
+            labels.take(path, environment);
+        }
+        labels
+    }
+
+    /// All containers; `None` if there are some that could not be read.
+    pub fn inventory(&self) -> Option<Inventory> {
+        let containers = self.containers.values().cloned().collect();
+        (!self.unread).then_some(Inventory { containers, own: None })
+    }
+
+    /// What is left of `found` when a label that Compose refuses was told of: what follows from it is no second
+    /// mistake.
+    pub fn told_once(&self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let refused = |it: &&Diagnostic| it.severity == Severity::Error && it.origin.is_label();
+        let refused: Vec<&Origin> = self.diagnostics.iter().filter(refused).map(|it| &it.origin).collect();
+        found.into_iter().filter(|it| !refused.contains(&&it.origin)).collect()
+    }
+
+    fn take(&mut self, path: &str, environment: &Environment) {
+        let text = match text(path) {
+            Ok(text) => text,
+            Err(reason) => return self.unreadable(Origin::Flag("--labels".into()), reason),
+        };
+        let name = if path == "-" { "standard input" } else { path };
+        match serde_json::from_str::<Value>(&text) {
+            Ok(Value::Array(all)) => self.inspected(name, &all),
+            Ok(one @ Value::Object(_)) if one.get("Config").is_some() => self.inspected(name, &[one]),
+            Err(error) if text.trim_start().starts_with('[') => {
+                let line = u32::try_from(error.line()).unwrap_or(u32::MAX);
+                let column = u32::try_from(error.column()).unwrap_or(u32::MAX);
+                self.files.column(name, line, column.max(1));
+                // Its own words may repeat what stands there.
+                let reason = "the JSON is broken: give what docker inspect CONTAINER… prints, as a whole";
+                self.unreadable(Origin::File { path: name.into(), line }, reason);
+            }
+            _ => self.compose(path, name, &text, environment),
+        }
+        self.files.keep(name, text);
+    }
+
+    fn unreadable(&mut self, origin: Origin, reason: impl Into<String>) {
+        self.unread = true;
+        self.diagnostics.push(Diagnostic::error(origin, reason));
+    }
+
+    fn inspected(&mut self, path: &str, all: &[Value]) {
+        for (number, it) in (1..).zip(all) {
+            match container(it, path, number) {
+                Ok(container) => {
+                    self.containers.insert(container.name.clone(), container);
+                }
+                Err(reason) => {
+                    let origin = Origin::Place(format!("{path}, container {number}").into());
+                    self.unreadable(origin, reason);
+                }
+            }
+        }
+    }
+
+    fn compose(&mut self, path: &str, name: &str, text: &str, environment: &Environment) {
+        let folder = std::fs::canonicalize(Path::new(if path == "-" { "." } else { path }));
+        let project = folder.ok().and_then(|it| {
+            let folder = if path == "-" { Some(it.as_path()) } else { it.parent() };
+            folder?.file_name()?.to_str().map(str::to_owned)
+        });
+        let variable = |name: &str| environment.get(name).cloned();
+        let file = compose::parse(name, text, project.as_deref(), &variable);
+        self.unread |= file.containers.is_empty();
+        self.diagnostics.extend(file.diagnostics);
+        for (line, column) in file.columns {
+            self.files.column(name, line, column);
+        }
+        let by_name: BTreeMap<_, _> = file.containers.iter().map(|it| (&it.name, &it.labels)).collect();
+        for ((container, label), place) in file.places {
+            let value = by_name.get(&container).and_then(|it| it.get(&*label)).map_or("", String::as_str);
+            self.files.label(container, label, name, place, value);
+        }
+        for container in file.containers {
+            match self.containers.entry(container.name.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(container);
+                }
+                Entry::Occupied(there) => there.into_mut().labels.extend(container.labels),
+            }
+        }
+    }
+}
+
+fn text(path: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = if path == "-" {
+        std::io::stdin().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|error| format!("{path} cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.split(|b| *b == b'\n').count();
+        format!("{path}, line {line}, is not UTF-8: save the file as UTF-8")
+    })
+}
+
+/// One container as `docker inspect` shows it, as far as it matters here.
+fn container(it: &Value, path: &str, number: u32) -> Result<Container, String> {
+    let Some(config) = it.get("Config") else {
+        return Err("it has no \"Config\": give what docker inspect CONTAINER… prints".to_owned());
+    };
+    let text = |key: &str| it.get(key).and_then(Value::as_str).unwrap_or_default();
+    let mut labels = BTreeMap::new();
+    match config.get("Labels") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(all)) => {
+            for (key, value) in all {
+                let value = value.as_str().ok_or_else(|| format!("the label \"{key}\" is no text"))?;
+                labels.insert(key.clone(), value.to_owned());
+            }
+        }
+        Some(_) => return Err("its \"Labels\" are no map".to_owned()),
+    }
+    let id = match text("Id") {
+        "" => format!("{path}#{number}"),
+        id => id.to_owned(),
+    };
+    let name = match text("Name").trim_start_matches('/') {
+        "" => id.clone(),
+        name => name.to_owned(),
+    };
+    Ok(Container {
+        id: ContainerId(id.into()),
+        name: name.into(),
+        state: ContainerState::Running,
+        healthy: None,
+        created: 0,
+        labels,
+    })
+}
