@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        healthcheck, load, next, validate,
+        healthcheck, load, migrate, next, validate,
     },
     settings::global::Settings,
     telemetry::{
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Daemon(flags) => daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
+        Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
             println!("watchbell {}", env!("CARGO_PKG_VERSION"));

@@ -1,5 +1,6 @@
 //! The commands, as a person types them: the real binary, its output and its exit code.
 
+mod migrate;
 mod validate;
 
 use std::{

@@ -24,6 +24,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Print when a schedule, or a job of the file, comes next.
     Next(NextArgs),
+    /// Print what another tool's labels, file or crontab are as ours.
+    Migrate(MigrateArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
     /// Print the version.
@@ -142,6 +144,63 @@ pub struct NextArgs {
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// What `migrate` reads and prints.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Whose it is.
+    #[arg(long, value_enum)]
+    pub from: From,
+    /// Labels, as the JSON of `docker inspect` or a compose file; an INI file of Ofelia or Chadburn; or a crontab. In a
+    /// file, or on standard input (-).
+    pub file: String,
+    /// An INI file, or labels for a compose file; by default as it was.
+    #[arg(long, value_enum)]
+    pub to: Option<Form>,
+    /// The zone of schedules that name none, for example Europe/Berlin.
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Whose labels or file `migrate` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum From {
+    /// Ofelia, of either maker.
+    Ofelia,
+    /// Chadburn.
+    Chadburn,
+    /// deck-chores.
+    DeckChores,
+    /// swarm-cronjob.
+    SwarmCronjob,
+    /// A user's crontab, or one of the system's.
+    Crontab,
+}
+
+impl From {
+    /// The name as it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ofelia => "ofelia",
+            Self::Chadburn => "chadburn",
+            Self::DeckChores => "deck-chores",
+            Self::SwarmCronjob => "swarm-cronjob",
+            Self::Crontab => "crontab",
+        }
+    }
+}
+
+/// What `migrate` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// An INI file.
+    Ini,
+    /// Labels for a compose file.
+    Labels,
 }
 
 /// Which agent `healthcheck` asks.

@@ -4,6 +4,7 @@ pub mod args;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;
+pub mod migrate;
 pub mod next;
 pub mod render;
 pub mod snippet;

@@ -273,7 +273,7 @@ fn for_any_kind(key: &str) -> Result<&'static Param, String> {
 
 /// Replaces `${NAME}`, `${NAME:-default}` and `$$`. It runs on values after parsing, so that a value can never
 /// change the structure.
-pub(super) fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+fn substitute(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

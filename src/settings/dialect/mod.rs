@@ -5,9 +5,11 @@
 //!
 //! [`table`] is what the tools' tables are made of; [`ofelia`], [`chadburn`], [`deck_chores`] and [`swarm_cronjob`]
 //! are the tools; [`ofelia_ini`] reads the files of the first two.
+//! [`crontab`] is for `watchbell migrate` alone.
 
 mod apscheduler;
 pub mod chadburn;
+pub mod crontab;
 pub mod deck_chores;
 mod go;
 pub mod ofelia;

@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 use super::super::{
-    ini::{Line, RawSetting, substitute, tokenize},
+    ini::{Line, RawSetting, tokenize},
     layer::{Text, Written},
     params,
 };
@@ -161,15 +161,9 @@ impl Reader<'_> {
             );
             self.warn(job.as_ref(), origin.clone(), reason);
         }
-        let bare = match substitute(&bare, self.variable) {
-            Ok(bare) => bare,
-            Err(reason) => {
-                return match job {
-                    Some(job) => self.out.rejects(&job, origin, reason),
-                    None => self.out.broken.push(Diagnostic::error(origin, reason)),
-                };
-            }
-        };
+        // A command's `${NAME}` is for the shell that it runs.
+        let is_command = matches!(found.name, "command" | "entrypoint");
+        let bare = if is_command { bare } else { put_in(&bare, self.variable) };
         match job {
             Some(id) => ofelia::take(self.tool, &id, found, &bare, origin, &mut self.out),
             None => self.setting(found, &bare, origin),
@@ -233,6 +227,25 @@ impl Reader<'_> {
     }
 }
 
+/// Puts in the variables that are set. Only one of the makers of Ofelia does so at all: any other text stays.
+fn put_in(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        out.push_str(&rest[..at]);
+        let inside = &rest[at + 2..];
+        let value = inside.find('}').and_then(|end| Some((variable(&inside[..end])?, end)));
+        if let Some((value, end)) = value {
+            out.push_str(&value);
+            rest = &inside[end + 1..];
+        } else {
+            out.push_str("${");
+            rest = inside;
+        }
+    }
+    out + rest
+}
+
 /// A level of theirs as one of ours.
 fn level(text: &str) -> Option<&'static str> {
     match text.trim().to_ascii_lowercase().as_str() {
@@ -276,6 +289,14 @@ fn bare(text: &str) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_that_are_set_are_put_in() {
+        let set = |name: &str| (name == "A").then(|| "${B}".to_owned());
+        for (there, here) in [("x${A}y${A}", "x${B}y${B}"), ("$A $$ ${B} ${A", "$A $$ ${B} ${A"), ("", "")] {
+            assert_eq!(put_in(there, &set), here);
+        }
+    }
 
     #[test]
     fn a_comment_ends_a_value_and_quotes_keep_it() {

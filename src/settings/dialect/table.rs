@@ -111,7 +111,7 @@ pub struct Draft {
 }
 
 /// What was read of another tool.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Foreign {
     /// The jobs. One that a diagnostic rejects may be among them.
     pub jobs: BTreeMap<JobId, Draft>,
