@@ -2,6 +2,7 @@
 
 mod cli;
 mod fake_engine_self;
+mod laws;
 mod live;
 mod running;
 mod scenarios;
@@ -11,3 +12,4 @@ mod spec;
 mod support;
 mod tidy;
 mod watching;
+mod wrong_inputs;

@@ -60,9 +60,10 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("bollard", &["src/docker/"]),
     ("axum", &["src/http/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
+    ("clap_complete", &["src/cli/completions.rs"]),
     ("croner", &["src/model/schedule/"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
-    ("serde_ini", &["src/settings/ini.rs"]),
+    ("serde_ini", &["src/settings/ini/lines.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
 ];

@@ -9,9 +9,9 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        healthcheck, load, migrate, next, validate,
+        completions, healthcheck, load, migrate, next, schema, validate,
     },
-    settings::global::Settings,
+    settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         sink::LogSink,
@@ -21,13 +21,20 @@ use watchbell::{
 
 fn main() -> ExitCode {
     let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            // One of ours that is not UTF-8 is told of, and not as if it were not set.
+            let ours = name.starts_with(PREFIX).then(|| value.to_string_lossy().into_owned());
+            Some((name, value.into_string().ok().or(ours)?))
+        })
         .collect();
     match Cli::parse().command {
         Command::Daemon(flags) => daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
         Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
+        Command::Schema => schema::run(),
+        Command::Completions(args) => completions::run(&args),
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
             println!("watchbell {}", env!("CARGO_PKG_VERSION"));

@@ -1,6 +1,8 @@
 //! The commands, as a person types them: the real binary, its output and its exit code.
 
+mod completions;
 mod migrate;
+mod schema;
 mod validate;
 
 use std::{

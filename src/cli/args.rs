@@ -28,6 +28,10 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
+    /// Print a JSON Schema of the labels, for editors of compose files.
+    Schema,
+    /// Print a script with which a shell completes commands and flags.
+    Completions(super::completions::CompletionsArgs),
     /// Print the version.
     Version {
         /// Text or JSON.
@@ -39,7 +43,7 @@ pub enum Command {
 /// One flag for each setting; `labels-spec.md` describes them. The environment goes over them.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SettingFlags {
-    /// An INI file, or a directory of *.ini files; can be repeated.
+    /// An INI file, a directory of *.ini files, or a pattern such as conf.d/*.ini; can be repeated.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<String>,
     /// Where the Engine listens: a `unix://` or `tcp://` address.
@@ -104,7 +108,7 @@ impl SettingFlags {
         .into_iter()
         .filter_map(|(key, value)| {
             let origin = Origin::Flag(format!("--{key}").into());
-            Some(RawSetting { key: key.to_owned(), value: value.clone()?, origin })
+            Some(RawSetting::new(key, value.clone()?, origin))
         })
         .collect()
     }
@@ -138,7 +142,7 @@ pub struct NextArgs {
     /// The zone of the schedule and of a local --from.
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
-    /// An INI file, or a directory of *.ini files; can be repeated.
+    /// An INI file, a directory of *.ini files, or a pattern such as conf.d/*.ini; can be repeated.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<String>,
     /// Text or JSON.

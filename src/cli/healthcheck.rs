@@ -46,7 +46,7 @@ fn failed(output: Output, reason: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn ask(state_dir: &Path) -> Result<HealthReport, String> {
+pub(super) async fn ask(state_dir: &Path) -> Result<HealthReport, String> {
     let path = socket::path(state_dir);
     let why = |error: &dyn Display| {
         format!("no agent answers at {}: {error}; is it running with this --state-dir?", path.display())

@@ -1,22 +1,27 @@
 //! Reads the sources that are files, flags and environment. The only place that reads configuration files.
 
-use std::{io, path::Path};
+use std::{cell::RefCell, io};
 
 use crate::{
     model::{
         diagnostic::{Diagnostic, Severity},
+        name::environment_name,
         origin::Origin,
     },
     settings::{
         dialect::{self, Dialect},
         env,
         global::{self, Settings},
-        ini::{Ini, RawSetting},
+        ini::{Ini, Outside, RawSetting},
         resolve::Sources,
     },
 };
 
-use super::{Environment, args::SettingFlags};
+use super::{
+    Environment,
+    args::SettingFlags,
+    files::{self, Found, SourceFile, Trouble},
+};
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "/etc/watchbell/config.ini";
@@ -28,6 +33,9 @@ pub struct Loaded {
     pub sources: Sources,
     /// What is wrong with files and settings.
     pub diagnostics: Vec<Diagnostic>,
+    /// Every file that was looked at, in order, those that are missing included: as long as it is equal to what
+    /// loading again finds, no file has changed.
+    pub files: Vec<SourceFile>,
 }
 
 impl Loaded {
@@ -40,34 +48,38 @@ impl Loaded {
 /// Reads everything that `flags` and `environment` name.
 pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     let variable = |name: &str| environment.get(name).cloned();
+    let seen = RefCell::new(Vec::new());
+    let secret = |path: &str| {
+        let contents = files::secret_contents(path);
+        seen.borrow_mut().push(SourceFile::new(path, &contents));
+        files::secret(contents)
+    };
+    let outside = Outside { variable: &variable, file: &secret };
     let mut diagnostics = Vec::new();
     let mut file = Ini::default();
     let usual = dialect::of_files(&dialects(flags, environment));
     for (path, origin) in paths(flags, environment, &mut diagnostics) {
         let (named, path) = dialect::split_path(&path);
-        match std::fs::read(path) {
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => file.over(dialect::read_ini(named.unwrap_or(usual), path, &text, &variable)),
-                Err(error) => {
-                    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-                    let line = u32::try_from(good.split(|b| *b == b'\n').count()).unwrap_or(u32::MAX);
-                    let origin = Origin::File { path: path.into(), line };
-                    diagnostics
-                        .push(Diagnostic::error(origin, "the line is not UTF-8: save the file as UTF-8"));
-                }
-            },
+        let contents = files::contents(path);
+        seen.borrow_mut().push(SourceFile::new(path, &contents));
+        match contents {
+            Ok(bytes) => file.over(dialect::read_ini(named.unwrap_or(usual), path, &bytes, outside)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
             Err(error) => {
                 diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}")));
             }
         }
     }
-    let ours = settings_of(environment);
+    let ours = settings_of(environment, outside, &mut diagnostics);
     let mut overrides = Vec::new();
-    for set in &flags.set {
+    for (number, set) in (1..).zip(&flags.set) {
         match env::parse_set(set) {
             Ok(it) => overrides.push(it),
-            Err(reason) => diagnostics.push(Diagnostic::error(Origin::Flag("--set".into()), reason)),
+            Err(reason) => {
+                // What has no name may be a secret that lost its own: it is told by its place only.
+                let origin = Origin::Flag(format!("--set (number {number})").into());
+                diagnostics.push(Diagnostic::error(origin, reason));
+            }
         }
     }
     overrides.extend(env::from_environment(
@@ -76,7 +88,7 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     let (settings, found): (Settings, _) = global::settle(&file.global, &flags.settings(), &ours, &variable);
     diagnostics.extend(file.broken.iter().cloned());
     diagnostics.extend(found);
-    Loaded { sources: Sources { settings, file, overrides }, diagnostics }
+    Loaded { sources: Sources { settings, file, overrides }, diagnostics, files: seen.into_inner() }
 }
 
 /// Whose labels and files are read, as far as flags and environment say so. What is wrong with it is told with the other
@@ -86,19 +98,49 @@ fn dialects(flags: &SettingFlags, environment: &Environment) -> Vec<Dialect> {
     named.and_then(|text| Dialect::list(text).ok()).unwrap_or_else(|| vec![Dialect::Watchbell])
 }
 
-/// `WATCHBELL_<SETTING>`, but for jobs' parameters and the file's place.
-fn settings_of(environment: &Environment) -> Vec<RawSetting> {
-    environment
-        .iter()
-        .filter_map(|(name, value)| {
-            let key = name.strip_prefix(env::PREFIX)?;
-            (!key.starts_with("JOB_") && key != "CONFIG").then(|| RawSetting {
-                key: key.to_owned(),
-                value: value.clone(),
-                origin: Origin::Environment(name.as_str().into()),
-            })
-        })
-        .collect()
+/// `WATCHBELL_<SETTING>` and `WATCHBELL_<SETTING>_FILE`, but for jobs' parameters and the file's place.
+fn settings_of(
+    environment: &Environment,
+    outside: Outside<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<RawSetting> {
+    let mut settings = Vec::new();
+    for (name, value) in environment {
+        let origin = Origin::Environment(name.as_str().into());
+        let Some(key) = name.strip_prefix(env::PREFIX) else {
+            diagnostics.extend(env::near_miss(name));
+            continue;
+        };
+        if key.starts_with(env::JOB) || key == "CONFIG" {
+            continue;
+        }
+        match setting(key, value, environment, outside) {
+            Ok(it) => settings.push(RawSetting { origin, ..it }),
+            Err(reason) => diagnostics.push(Diagnostic::error(origin, reason)),
+        }
+    }
+    settings
+}
+
+fn setting(
+    key: &str,
+    value: &str,
+    environment: &Environment,
+    outside: Outside<'_>,
+) -> Result<RawSetting, String> {
+    env::check_text(value)?;
+    let Some(setting) = global::file_key(key) else {
+        return Ok(RawSetting::new(key, value, Origin::Default));
+    };
+    if !setting.in_file {
+        return Err(format!("the paths are never read from a file: write them in {}CONFIG", env::PREFIX));
+    }
+    let plain = format!("{}{}", env::PREFIX, environment_name(setting.name));
+    if environment.contains_key(&plain) {
+        return Err(format!("it is set together with {plain}: use one of them"));
+    }
+    let value = (outside.file)(value)?;
+    Ok(RawSetting { from_file: true, ..RawSetting::new(setting.name, value, Origin::Default) })
 }
 
 /// The files to read, in order, and who named them.
@@ -115,28 +157,31 @@ fn paths(
         None if !flags.config.is_empty() => (flags.config.clone(), Origin::Flag("--config".into())),
         None => return vec![(DEFAULT_FILE.to_owned(), Origin::Default)],
     };
-    let mut files = Vec::new();
-    for path in named {
-        let bare = dialect::split_path(&path).1;
-        let prefix = &path[..path.len() - bare.len()];
-        if !Path::new(bare).is_dir() {
-            files.push((path, origin.clone()));
-            continue;
-        }
-        match std::fs::read_dir(bare) {
-            Ok(entries) => {
-                let mut inside: Vec<String> = entries
-                    .filter_map(|entry| entry.ok()?.path().to_str().map(str::to_owned))
-                    .filter(|path| Path::new(path).extension().is_some_and(|it| it == "ini"))
-                    .collect();
-                inside.sort();
-                files.extend(inside.into_iter().map(|path| (format!("{prefix}{path}"), origin.clone())));
-            }
-            Err(error) => {
-                diagnostics
-                    .push(Diagnostic::error(origin.clone(), format!("{path} cannot be read: {error}")));
-            }
-        }
+    if named.iter().all(String::is_empty) {
+        diagnostics.push(Diagnostic::error(
+            origin,
+            format!("it names no file: write a path, or leave it out for {DEFAULT_FILE}"),
+        ));
+        return Vec::new();
     }
-    files
+    let found = named.into_iter().map(|path| (look(&path), path)).map(|(found, path)| (path, found));
+    let same = |path: &str| files::identity(dialect::split_path(path).1);
+    let (paths, troubles) = files::arrange(found.collect(), same);
+    diagnostics.extend(troubles.into_iter().map(|trouble| match trouble {
+        Trouble::Wrong(reason) => Diagnostic::error(origin.clone(), reason),
+        Trouble::Empty(reason) => Diagnostic::warning(origin.clone(), reason),
+    }));
+    paths.into_iter().map(|path| (path, origin.clone())).collect()
+}
+
+/// What stands where an argument points; the dialect before a path is before all that it stands for.
+fn look(argument: &str) -> Found {
+    let bare = dialect::split_path(argument).1;
+    let prefix = &argument[..argument.len() - bare.len()];
+    let with = |paths: Vec<String>| paths.into_iter().map(|path| format!("{prefix}{path}")).collect();
+    match files::look(bare) {
+        Found::Directory(paths) => Found::Directory(with(paths)),
+        Found::Matches(paths) => Found::Matches(with(paths)),
+        found @ (Found::File | Found::Unreadable(_)) => found,
+    }
 }

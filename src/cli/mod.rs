@@ -1,12 +1,15 @@
 //! The command line: what can be typed, and the commands that print.
 
 pub mod args;
+pub mod completions;
+pub mod files;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;
 pub mod migrate;
 pub mod next;
 pub mod render;
+pub mod schema;
 pub mod snippet;
 pub mod validate;
 

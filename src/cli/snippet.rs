@@ -32,7 +32,9 @@ fn is_harmless(key: &str) -> bool {
     let secret = ["environment", "env-file", "label", "log-opt"].contains(&key.as_str())
         || ["password", "token", "secret", "webhook"].iter().any(|it| key.contains(it))
         || key.ends_with("-file");
-    !secret && (key == "enabled" || params::find(&key).is_some() || global::find(&key).is_some())
+    let (param, setting) = (params::find(&key), global::find(&key));
+    let known = key == "enabled" || param.is_some() || setting.is_some();
+    known && !secret && !param.is_some_and(|it| it.secret) && !setting.is_some_and(|it| it.secret)
 }
 
 /// An address can hold a password whatever its key.

@@ -15,13 +15,15 @@ use crate::model::{
 };
 
 use super::{
+    global,
     layer::{JobLayer, Text, Written},
     params,
 };
 
 /// What every environment variable of ours begins with.
 pub const PREFIX: &str = "WATCHBELL_";
-const JOB: &str = "JOB_";
+/// What follows it where a job's parameter is meant.
+pub const JOB: &str = "JOB_";
 
 /// One value from `--set` or the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +53,9 @@ pub enum Target {
 /// Reads the argument of one `--set`.
 pub fn parse_set(argument: &str) -> Result<Override, String> {
     let form = "write --set JOB.PARAMETER=VALUE";
-    let (left, value) =
-        argument.split_once('=').ok_or_else(|| format!("\"{argument}\" has no \"=\": {form}"))?;
+    let (left, value) = argument.split_once('=').ok_or_else(|| format!("it has no \"=\": {form}"))?;
     let (job, parameter) =
-        left.rsplit_once('.').ok_or_else(|| format!("\"{left}\" names no parameter: {form}"))?;
+        left.rsplit_once('.').ok_or_else(|| format!("it names no parameter before the \"=\": {form}"))?;
     let job = JobId::parse(job).map_err(|error| format!("{error}: {form}"))?;
     Ok(Override {
         target: Target::Exact { job, parameter: parameter.to_owned() },
@@ -76,6 +77,26 @@ pub fn from_environment<'a>(variables: impl IntoIterator<Item = (&'a str, &'a st
             })
         })
         .collect()
+}
+
+/// Whether a variable's value is text. What is not UTF-8 arrives with the character that stands for unknown ones.
+pub fn check_text(value: &str) -> Result<(), String> {
+    if value.contains('\u{fffd}') { Err("the value is not UTF-8: set it anew".to_owned()) } else { Ok(()) }
+}
+
+/// A variable whose name almost begins with [`PREFIX`] and then names something of ours.
+pub fn near_miss(name: &str) -> Option<Diagnostic> {
+    let (head, rest) = name.split_once('_')?;
+    let ours = PREFIX.trim_end_matches('_').to_ascii_lowercase();
+    let known = rest.starts_with(JOB)
+        || rest == "CONFIG"
+        || global::find(rest).is_some()
+        || global::file_key(rest).is_some();
+    nearest(head, [ours.as_str()]).filter(|_| known)?;
+    Some(Diagnostic::warning(
+        Origin::Environment(name.into()),
+        format!("the variable is not ours and has no effect: did you mean \"{PREFIX}{rest}\"?"),
+    ))
 }
 
 /// The layers that `overrides` make for the jobs in `kinds`, and what matched nothing. `complete` says that every
@@ -124,10 +145,20 @@ pub fn layers(
             diagnostics.push(Diagnostic::warning(it.origin.clone(), reason));
         }
         for job in jobs {
+            if let Err(reason) = check_text(&it.value) {
+                diagnostics.push(Diagnostic::rejects(job, it.origin.clone(), reason));
+                continue;
+            }
             match params::look_up(&parameter, kinds[job]) {
                 Ok(param) => {
                     let written = Written { text: Text::One(it.value.clone()), origin: it.origin.clone() };
-                    layers.entry(job.clone()).or_default().set(param, written);
+                    let before = layers.entry(job.clone()).or_default().set(param, written);
+                    // The environment goes over a flag; a flag goes over no other flag in silence.
+                    if before.is_some_and(|before| same_layer(&before.origin, &it.origin)) {
+                        let reason =
+                            format!("\"{}\" is given more than once: this one is in force", param.name);
+                        diagnostics.push(Diagnostic::warning(it.origin.clone(), reason).about(job));
+                    }
                 }
                 Err(reason) => match it.target {
                     Target::Exact { .. } => {
@@ -143,6 +174,10 @@ pub fn layers(
         }
     }
     (layers, diagnostics)
+}
+
+fn same_layer(a: &Origin, b: &Origin) -> bool {
+    matches!((a, b), (Origin::Flag(_), Origin::Flag(_)) | (Origin::Environment(_), Origin::Environment(_)))
 }
 
 fn unmatched(it: &Override, what: &str, hint: Option<String>) -> Diagnostic {

@@ -24,6 +24,16 @@ pub struct Setting {
     pub in_file: bool,
     /// What it does, in one line.
     pub doc: &'static str,
+    /// Whether its value is a secret, and never shown.
+    pub secret: bool,
+}
+
+impl Setting {
+    #[expect(dead_code, reason = "a setting that holds a secret comes with what it is for")]
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
 }
 
 const fn row(
@@ -33,7 +43,7 @@ const fn row(
     in_file: bool,
     doc: &'static str,
 ) -> Setting {
-    Setting { name, shape, default, in_file, doc }
+    Setting { name, shape, default, in_file, doc, secret: false }
 }
 
 /// Every setting, in the order of the documentation.
@@ -96,6 +106,12 @@ pub static SETTINGS: &[Setting] = &[
 pub fn find(key: &str) -> Option<&'static Setting> {
     let key = params::spelling(key);
     SETTINGS.iter().find(|setting| setting.name == key)
+}
+
+/// What `<setting>-file` asks to read from a file.
+pub fn file_key(key: &str) -> Option<&'static Setting> {
+    let key = params::spelling(key);
+    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?) }
 }
 
 /// The settings of an agent.
@@ -230,6 +246,11 @@ impl Settle<'_> {
         match read(text) {
             Ok(value) => Some(value),
             Err(reason) => {
+                let setting = find(name).filter(|it| it.secret || raw.from_file);
+                // What came out of a file of secrets may be one, and the reason repeats it.
+                let reason = setting.map_or(reason, |it| {
+                    format!("the value that was read for \"{name}\" is wrong: it takes {}", it.shape)
+                });
                 self.diagnostics.push(Diagnostic::error(raw.origin.clone(), reason));
                 None
             }
@@ -294,7 +315,7 @@ mod tests {
     use super::*;
 
     fn raw(key: &str, value: &str, origin: Origin) -> RawSetting {
-        RawSetting { key: key.into(), value: value.into(), origin }
+        RawSetting::new(key, value, origin)
     }
 
     #[test]

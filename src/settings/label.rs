@@ -110,7 +110,18 @@ impl Reader<'_> {
 
     /// `watchbell.enabled` opts a container in; the agent's own container is in unless it says no.
     fn opted_in(&mut self, ours: &[(&str, &str, &str)]) -> bool {
-        let enabled = ours.iter().find(|(_, rest, _)| rest.eq_ignore_ascii_case("enabled"));
+        let mut all = ours.iter().filter(|(_, rest, _)| rest.eq_ignore_ascii_case("enabled"));
+        let (enabled, other) = (all.next(), all.next());
+        let meant = |text: &str| value::boolean(value::unquote(text).0).ok();
+        if let (Some((before, _, a)), Some((key, _, b))) = (enabled, other)
+            && meant(a) != meant(b)
+        {
+            self.error(
+                key,
+                format!("{before} says otherwise; none of this container's labels has an effect"),
+            );
+            return false;
+        }
         match enabled {
             Some((key, _, text)) => {
                 let (bare, quoted) = value::unquote(text);

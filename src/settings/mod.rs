@@ -6,8 +6,9 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s, and [`dialect`] that of other tools; [`resolve`] puts the layers
-//! on top of each other and gives every value its type ([`value`]); [`memo`] spares it from reading the same text twice.
-//! [`compose`] reads the labels of containers that no Engine has yet.
+//! on top of each other and gives every value its type ([`value`]); [`memo`] spares it from reading the same text twice;
+//! [`print`] goes the other way. [`compose`] reads the labels of containers that no Engine has yet, and [`schema`] tells
+//! editors what may stand in it.
 
 pub mod compose;
 pub mod dialect;
@@ -19,6 +20,8 @@ pub mod label;
 pub mod layer;
 pub mod memo;
 pub mod params;
+pub mod print;
 pub mod resolve;
+pub mod schema;
 pub mod settle;
 pub mod value;

@@ -19,6 +19,8 @@ pub struct Param {
     pub doc: &'static str,
     /// Whether this version does it. A parameter that is planned is rejected by name, never ignored.
     pub support: Support,
+    /// Whether its value may be a secret: it is never shown, and a section of the file can read it from another file.
+    pub secret: bool,
 }
 
 /// Whether this version does what the parameter says.
@@ -92,7 +94,7 @@ const fn row(
     support: Support,
     doc: &'static str,
 ) -> Param {
-    Param { name, kinds, shape, default, doc, support }
+    Param { name, kinds, shape, default, doc, support, secret: false }
 }
 
 /// Every parameter, in the order of the documentation.
@@ -138,7 +140,8 @@ pub static PARAMS: &[Param] = &[
         "none",
         NOW,
         "Variables added to those that the command has anyway.",
-    ),
+    )
+    .secret(),
     row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container."),
     row(
         "network",
@@ -246,6 +249,11 @@ pub static PARAMS: &[Param] = &[
 const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
 
 impl Param {
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
     /// Whether this version does it for jobs of this kind.
     pub fn works_for(&self, kind: JobKind) -> bool {
         self.support != Support::Planned
@@ -265,9 +273,21 @@ pub fn find(key: &str) -> Option<&'static Param> {
     PARAMS.iter().find(|param| param.name == key)
 }
 
+/// What `<parameter>-file` asks to read from a file: a parameter whose value may be a secret.
+pub fn file_key(key: &str) -> Option<&'static Param> {
+    let key = spelling(key);
+    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?).filter(|param| param.secret) }
+}
+
 /// Why `key` cannot be written for a job of this kind, or the parameter that it names.
 pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
     let Some(param) = find(key) else {
+        if let Some(param) = file_key(key) {
+            return Err(format!(
+                "\"{}\" is read from a file only where the operator says so: {key} belongs in a section of the INI file",
+                param.name
+            ));
+        }
         let known = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| param.name);
         let hint = diagnostic::did_you_mean(&spelling(key), known)
             .unwrap_or_else(|| "labels-spec.md lists all parameters".to_owned());
@@ -315,5 +335,6 @@ mod tests {
         assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
         assert!(look_up("retries", Exec).unwrap_err().contains("not yet supported"));
         assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
+        assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }
 }

@@ -165,8 +165,14 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let (overrides, unmatched) = env::layers(&sources.overrides, &kinds, inventory.is_some());
     diagnostics.extend(unmatched);
 
-    let refused: BTreeSet<JobId> =
-        diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).collect();
+    // A line that cannot be read is told of elsewhere; what its job would be without it, is not what was meant.
+    let unreadable = sources.file.broken.iter();
+    let refused: BTreeSet<JobId> = diagnostics
+        .iter()
+        .chain(unreadable)
+        .filter(|it| it.rejects)
+        .filter_map(|it| it.job.clone())
+        .collect();
     let places = Places::new(view);
     let mut jobs = Vec::with_capacity(known.len());
     for (id, (kind, home)) in known {

@@ -121,21 +121,11 @@ impl Settle<'_> {
         read: impl FnOnce(&Text) -> Result<T, String>,
     ) -> Option<(T, Origin)> {
         let Written { text, origin } = layer.get(name)?;
-        let unquoted = match text {
-            Text::One(text) => match value::unquote(text) {
-                (bare, true) => {
-                    self.warn(
-                        origin.clone(),
-                        name,
-                        "the value is wrapped in literal quotes: they were taken off",
-                    );
-                    Some(Text::One(bare.into()))
-                }
-                _ => None,
-            },
-            Text::Items(_) => None,
-        };
-        match read(unquoted.as_ref().unwrap_or(text)) {
+        let (unquoted, quoted) = value::bare(text);
+        if quoted {
+            self.warn(origin.clone(), name, "the value is wrapped in literal quotes: they were taken off");
+        }
+        match read(&unquoted) {
             Ok(value) => Some((value, origin.clone())),
             Err(reason) => {
                 self.reject(origin.clone(), name, &reason);

@@ -46,6 +46,23 @@ pub fn unquote(text: &str) -> (&str, bool) {
     (text, false)
 }
 
+/// Takes off literal quotes around the value, or around each item of a list; `true` if there were any.
+pub fn bare(text: &Text) -> (Text, bool) {
+    let mut any = false;
+    let mut bare = |text: &Arc<str>| match unquote(text) {
+        (bare, true) => {
+            any = true;
+            bare.into()
+        }
+        _ => text.clone(),
+    };
+    let text = match text {
+        Text::One(text) => Text::One(bare(text)),
+        Text::Items(items) => Text::Items(items.iter().map(bare).collect()),
+    };
+    (text, any)
+}
+
 /// Reads a list: items written apart, else a JSON array of texts, else one item a line. A comma never splits.
 pub fn list(text: &Text) -> Result<Vec<String>, String> {
     match text {

@@ -321,7 +321,7 @@ fn sources(setup: &Setup) -> Sources {
     let ours = setup.environment.iter().filter_map(|(name, value)| {
         let key = name.strip_prefix(env::PREFIX).filter(|key| !key.starts_with("JOB_"))?;
         let origin = watchbell::model::origin::Origin::Environment(name.as_str().into());
-        Some(RawSetting { key: key.to_owned(), value: value.clone(), origin })
+        Some(RawSetting::new(key, value.as_str(), origin))
     });
     let (settings, wrong) = settle(&file.global, &[], &ours.collect::<Vec<_>>(), &variable);
     assert_eq!(wrong, [], "the settings of a test are right");

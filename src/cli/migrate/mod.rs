@@ -50,11 +50,7 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     let flags: Vec<RawSetting> = args
         .timezone
         .iter()
-        .map(|zone| RawSetting {
-            key: "timezone".to_owned(),
-            value: zone.clone(),
-            origin: Origin::Flag("--timezone".into()),
-        })
+        .map(|zone| RawSetting::new("timezone", zone, Origin::Flag("--timezone".into())))
         .collect();
     let (settings, wrong) = global::settle(&[], &flags, &[], &|name| environment.get(name).cloned());
     if let Some(wrong) =
@@ -65,10 +61,10 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     }
     let moved = Migration::new(args.from, &args.file, text, settings, environment, clock.now());
     let form = args.to.unwrap_or(if moved.containers.is_empty() { Form::Ini } else { Form::Labels });
-    let text = moved.text(form);
+    let written = moved.text(form);
     match args.output {
-        Output::Text => print!("{text}"),
-        Output::Json => println!("{}", moved.json(&text)),
+        Output::Text => print!("{}", written.text),
+        Output::Json => println!("{}", moved.json(&written.text)),
     }
     for it in &moved.problems {
         let job = it.job.as_ref().map(|job| format!("job {job}: ")).unwrap_or_default();
@@ -79,7 +75,7 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
         return ExitCode::FAILURE;
     }
     let errors = moved.problems.iter().any(|it| it.severity == Severity::Error);
-    if moved.lost || errors { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if moved.lost || written.lost || errors { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// What was read, and what it means to the agent.
@@ -135,7 +131,9 @@ impl Migration {
         let name = if path == "-" { "standard input" } else { path };
         let foreign = match from.dialect() {
             None => Some(crontab::read(name, &text, crontab::has_users(path, &text))),
-            Some(dialect) if dialect.has_files() && is_ini(&text) => dialect.file(name, &text, &variable),
+            Some(dialect) if dialect.has_files() && is_ini(&text) => {
+                dialect.file(name, text.as_bytes(), &variable)
+            }
             Some(_) => None,
         };
         match (foreign, from.dialect()) {

@@ -59,7 +59,7 @@ fn a_file_printed_as_a_file_is_the_same_jobs() {
     let migration = migrate(From::Ofelia, FILE);
     assert_eq!(migration.jobs.len(), 3);
     assert!(migration.lost);
-    let text = migration.text(Form::Ini);
+    let text = migration.text(Form::Ini).text;
     let meant = meant(&migration);
     assert_eq!(meant.len(), 3, "{text}");
     assert_eq!(read_ini(&text), meant, "{text}");
@@ -79,7 +79,7 @@ fn a_file_printed_as_a_file_is_the_same_jobs() {
 #[test]
 fn a_file_printed_as_labels_is_the_same_jobs_on_the_agents_own_container() {
     let migration = migrate(From::Chadburn, FILE);
-    let text = migration.text(Form::Labels);
+    let text = migration.text(Form::Labels).text;
     assert_eq!(read_labels(&text, true), meant(&migration), "{text}");
 }
 
@@ -120,10 +120,10 @@ fn labels_printed_as_labels_are_the_same_jobs() {
         ),
     ] {
         let migration = migrate(from, &inspected(labels));
-        let (meant, text) = (meant(&migration), migration.text(Form::Labels));
+        let (meant, text) = (meant(&migration), migration.text(Form::Labels).text);
         assert_eq!(meant.len(), count, "{text}");
         assert_eq!(read_labels(&text, false), meant, "{text}");
-        let file = read_ini(&migration.text(Form::Ini));
+        let file = read_ini(&migration.text(Form::Ini).text);
         for (id, spec) in &meant {
             let mut other = file[id].clone();
             if let (Work::Exec(here), Work::Exec(there)) = (&spec.work, &mut other.work)
@@ -131,7 +131,7 @@ fn labels_printed_as_labels_are_the_same_jobs() {
             {
                 assert_eq!(there.container.take().as_deref(), Some("shop-web-1"));
             }
-            assert_eq!(*spec, other, "{}", migration.text(Form::Ini));
+            assert_eq!(*spec, other, "{}", migration.text(Form::Ini).text);
         }
     }
 }
@@ -140,7 +140,7 @@ fn labels_printed_as_labels_are_the_same_jobs() {
 fn labels_of_a_compose_file_are_read_as_well() {
     let text = "name: shop\nservices:\n  web:\n    labels:\n      deck-chores.a.command: x\n      deck-chores.a.cron: sun 1 0 0\n";
     let migration = migrate(From::DeckChores, text);
-    let text = migration.text(Form::Labels);
+    let text = migration.text(Form::Labels).text;
     assert_eq!(meant(&migration).keys().map(JobId::as_str).collect::<Vec<_>>(), ["shop.web.a"]);
     for part in
         ["there: cron sun 1 0 0 means year *, month *", "day of week sun", "\"0 1 * * SUN\"", "(Monday is 0)"]
@@ -156,7 +156,7 @@ fn a_crontab_is_a_file_of_local_jobs() {
         "SHELL=/bin/bash\nMAILTO=me\nA=b$c\n0 3 * * 7 /opt/backup.sh && date +\\%F\n\
          5 4 * * * mail x%Hello%$A\n@reboot boot\n",
     );
-    let text = migration.text(Form::Ini);
+    let text = migration.text(Form::Ini).text;
     let meant = meant(&migration);
     assert_eq!(read_ini(&text), meant, "{text}");
     let Work::Local(backup) = &meant[&JobId::plain("backup")].work else { panic!("local") };
@@ -170,7 +170,7 @@ fn a_crontab_is_a_file_of_local_jobs() {
 #[test]
 fn the_json_has_both_readings_and_the_next_occurrences() {
     let migration = migrate(From::Chadburn, "[job-local \"a\"]\nschedule = 0 1 * * *\ncommand = x\n");
-    let text = migration.text(Form::Ini);
+    let text = migration.text(Form::Ini).text;
     let json = migration.json(&text);
     assert_eq!(json["jobs"][0]["there"]["words"], "minute 0, hour 1, day of month *, month *, day of week *");
     assert_eq!(json["jobs"][0]["here"]["words"], "at 01:00 (UTC)");

@@ -12,7 +12,7 @@ use crate::{
     settings::{
         grants::Grants,
         layer::{JobLayer, Text},
-        params,
+        params, print,
     },
 };
 
@@ -23,7 +23,7 @@ const OWN: &str = "watchbell";
 
 impl Migration {
     /// Everything in one of the two forms.
-    pub(super) fn text(&self, form: Form) -> String {
+    pub(super) fn text(&self, form: Form) -> Lines {
         let mut out = Lines::default();
         out.comment(&format!("made by watchbell migrate from {} ({})", self.path, self.from.as_str()));
         for it in self.problems.iter().filter(|it| it.job.is_none()) {
@@ -39,7 +39,7 @@ impl Migration {
             Form::Ini => self.ini(&mut out),
             Form::Labels => self.labels(&mut out),
         }
-        out.text
+        out
     }
 
     fn brought(&self) -> impl Iterator<Item = (&JobId, &Moved, &JobSpec)> {
@@ -57,25 +57,19 @@ impl Migration {
         if !self.defaults.is_empty() {
             out.line("");
             out.line("[job-defaults]");
-            for (name, written) in self.defaults.iter() {
-                ini_value(out, name, &written.text);
-            }
+            out.lines("the defaults", &self.defaults);
         }
         for (id, job, spec) in self.brought() {
             out.line("");
             out.line(&format!("[job-{} \"{id}\"]", spec.kind()));
             self.about(out, id, job, spec);
-            let mut layer = job.draft.layer.clone();
             // Without the label there is no labelled container.
             if let (Work::Exec(exec), Some(container)) = (&spec.work, &job.container)
                 && exec.container.is_none()
             {
                 out.line(&format!("container = {container}"));
             }
-            one_line(&mut layer, spec);
-            for (name, written) in layer.iter().filter(|(name, _)| !hidden(name, &layer, spec)) {
-                ini_value(out, name, &written.text);
-            }
+            out.lines(&format!("job {id}"), &one_line(&job.draft.layer, spec));
         }
     }
 
@@ -111,9 +105,9 @@ impl Migration {
                 }
                 let layer = layer.under(&job.draft.layer);
                 let name = id.as_str().rsplit('.').next().unwrap_or_default();
-                for (parameter, written) in layer.iter() {
-                    let key = format!("watchbell.job-{}.{name}.{parameter}", spec.kind());
-                    out.line(&format!("{key}: {}", yaml(&written.text)));
+                for (key, value) in print::labels(spec.kind(), name, &layer) {
+                    // Compose would put variables in for `$`.
+                    out.line(&format!("{key}: {}", json(&value.replace('$', "$$"))));
                 }
             }
             out.indent = "";
@@ -139,9 +133,12 @@ impl Migration {
 }
 
 /// Lines of output; a comment never breaks out of its line.
-#[derive(Default)]
-struct Lines {
-    text: String,
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// The text.
+    pub text: String,
+    /// Something could not be written in this form.
+    pub lost: bool,
     indent: &'static str,
 }
 
@@ -152,6 +149,17 @@ impl Lines {
         }
         self.text.push_str(line);
         self.text.push('\n');
+    }
+
+    /// The lines of an INI section.
+    fn lines(&mut self, what: &str, layer: &JobLayer) {
+        match print::lines(layer) {
+            Ok(lines) => self.text.push_str(&lines),
+            Err(error) => {
+                self.lost = true;
+                self.comment(&format!("{what} is not here: {error}"));
+            }
+        }
     }
 
     fn comment(&mut self, text: &str) {
@@ -180,48 +188,26 @@ fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// A value in a compose file, which would put variables in for `$`.
-fn yaml(text: &Text) -> String {
-    let text = match text {
-        Text::One(text) => text.to_string(),
-        Text::Items(items) => array(items),
-    };
-    json(&text.replace('$', "$$"))
-}
-
 fn array<T: AsRef<str>>(items: &[T]) -> String {
     json(&items.iter().map(AsRef::as_ref).collect::<Vec<&str>>())
 }
 
-/// Whether a text means something else when it stands behind `key =`.
-fn is_odd(text: &str) -> bool {
-    text.trim() != text
-        || text.contains(['\n', '\r'])
-        || text.starts_with(['[', '"', '\''])
-        || text.is_empty()
-}
-
-/// A command of several lines, or one that begins like something else, becomes the words that it comes to.
-fn one_line(layer: &mut JobLayer, spec: &JobSpec) {
-    let Some(written) = layer.get("command") else { return };
-    let odd = match &written.text {
-        Text::One(text) => text.trim() != &**text || text.contains(['\n', '\r']),
-        Text::Items(_) => true,
-    };
-    if odd
-        && let Some(argv) = argv(spec)
-        && let Ok(param) = params::look_up("command", spec.kind())
-    {
+/// The layer as it can stand in an INI file: a command of several lines becomes the words that it comes to.
+fn one_line(layer: &JobLayer, spec: &JobSpec) -> JobLayer {
+    let command = layer.get("command").map(|written| &written.text);
+    let argv = argv(spec).filter(|_| matches!(command, Some(Text::One(text)) if text.contains(['\n', '\r'])));
+    let Some(argv) = argv else { return layer.clone() };
+    let mut out = JobLayer::default();
+    // The words have the shell in them.
+    for (name, written) in layer.iter().filter(|(name, _)| *name != "shell") {
+        let Some(param) = params::find(name) else { continue };
         let mut written = written.clone();
-        written.text = Text::One(array(argv).into());
-        layer.set(param, written);
+        if name == "command" {
+            written.text = Text::One(array(argv).into());
+        }
+        out.set(param, written);
     }
-}
-
-/// Words that were made of command and shell need no shell any more.
-fn hidden(name: &str, layer: &JobLayer, spec: &JobSpec) -> bool {
-    let words = |text: &Text| matches!(text, Text::One(text) if argv(spec).is_some_and(|argv| **text == *array(argv)));
-    name == "shell" && layer.get("command").is_some_and(|command| words(&command.text))
+    out
 }
 
 fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
@@ -229,20 +215,5 @@ fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
         Work::Exec(it) => Some(&it.argv),
         Work::Run(it) => it.argv.as_ref(),
         Work::Local(it) => Some(&it.argv),
-    }
-}
-
-fn ini_value(out: &mut Lines, name: &str, text: &Text) {
-    let is_list = params::find(name).is_some_and(|param| param.shape.is_list());
-    let lines: Vec<String> = match text {
-        Text::One(text) if is_list && text.contains('\n') => {
-            vec![array(&text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>())]
-        }
-        Text::One(text) => vec![text.replace(['\n', '\r'], " ").trim().to_owned()],
-        Text::Items(items) if items.iter().any(|item| is_odd(item)) => vec![array(items)],
-        Text::Items(items) => items.iter().map(ToString::to_string).collect(),
-    };
-    for line in lines {
-        out.line(&format!("{name} = {}", line.replace('$', "$$")));
     }
 }

@@ -26,7 +26,7 @@ use crate::model::{
 };
 
 use super::{
-    ini::{FileJob, Ini},
+    ini::{FileJob, Ini, Outside},
     label::{self, ContainerLabels, LabelJob},
 };
 use ofelia::Tool;
@@ -137,7 +137,7 @@ impl Dialect {
     }
 
     /// What a file of this tool says; `None` if it has none. `variable` gives the value of `${NAME}`.
-    pub fn file(self, path: &str, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Option<Foreign> {
+    pub fn file(self, path: &str, text: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Option<Foreign> {
         self.tool().map(|tool| ofelia_ini::read(tool, path, text, variable))
     }
 }
@@ -188,11 +188,11 @@ pub fn read(container: &Container, own: bool, dialects: &[Dialect]) -> Container
     all
 }
 
-/// Reads a file that another tool's people wrote, as one of ours.
-pub fn read_ini(dialect: Dialect, path: &str, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Ini {
-    match dialect.file(path, text, variable) {
+/// Reads a file of this dialect.
+pub fn read_ini(dialect: Dialect, path: &str, text: &[u8], outside: Outside<'_>) -> Ini {
+    match dialect.file(path, text, outside.variable) {
         Some(foreign) => into_ini(foreign),
-        None => super::ini::parse(path, text, variable),
+        None => super::ini::read(path, text, outside),
     }
 }
 

@@ -14,7 +14,10 @@ use crate::model::{
 };
 
 use super::super::{
-    ini::{Line, RawSetting, tokenize},
+    ini::{
+        RawSetting,
+        lines::{self, Line},
+    },
     layer::{Text, Written},
     params,
 };
@@ -28,25 +31,23 @@ use super::{
 pub fn read(
     tool: &'static Tool,
     path: &str,
-    text: &str,
+    text: &[u8],
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Foreign {
     let path: Arc<str> = path.into();
     let mut reader =
         Reader { tool, variable, out: Foreign::default(), section: Section::Before, user: "root".to_owned() };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = (1_u32..).zip(text.split('\n'));
+    let mut lines = lines::numbered(lines::unmark(text).unwrap_or(text));
     while let Some((number, line)) = lines.next() {
-        let mut whole = line.trim().to_owned();
-        while let Some(head) = whole.strip_suffix('\\').filter(|_| !whole.starts_with(['#', ';'])) {
-            let head = head.trim_end().to_owned();
-            let Some((_, more)) = lines.next() else {
-                whole = head;
-                break;
-            };
-            whole = format!("{head} {}", more.trim());
+        let mut whole = line.trim_ascii().to_vec();
+        while whole.ends_with(b"\\") && !whole.starts_with(b"#") && !whole.starts_with(b";") {
+            whole.pop();
+            let Some((_, more)) = lines.next() else { break };
+            whole.truncate(whole.trim_ascii_end().len());
+            whole.push(b' ');
+            whole.extend(more.trim_ascii());
         }
-        reader.line(whole.trim(), Origin::File { path: path.clone(), line: number });
+        reader.line(&whole, Origin::File { path: path.clone(), line: number });
     }
     reader.finish()
 }
@@ -70,18 +71,21 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn line(&mut self, line: &str, origin: Origin) {
-        match tokenize(line) {
-            Ok(Line::Nothing) => {}
-            Ok(Line::Section(header)) => self.section = self.header(&header, &origin),
-            Ok(Line::Value(key, value)) => self.value(key.trim(), &value, origin),
+    fn line(&mut self, line: &[u8], origin: Origin) {
+        match (lines::read(line), std::str::from_utf8(line)) {
+            (Ok(Line::Nothing), _) => {}
+            (Ok(Line::Header(header)), _) => self.section = self.header(&header, &origin),
+            (Ok(Line::Value(key, value)), _) => self.value(key.trim(), &value, origin),
             // A key alone is a switch that is turned on.
-            Err(_) if !line.is_empty() && line.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => {
-                self.value(line, "true", origin);
+            (Err(_), Ok(key)) if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => {
+                self.value(key, "true", origin);
             }
-            Err(reason) => {
+            (Err(unreadable), _) => {
                 self.out.lost = true;
-                self.out.broken.push(Diagnostic::error(origin, reason));
+                if unreadable.is_header {
+                    self.section = Section::Passed;
+                }
+                self.out.broken.push(Diagnostic::error(origin, unreadable.reason));
             }
         }
     }
@@ -182,8 +186,7 @@ impl Reader<'_> {
         match (key.name, key.becomes) {
             ("log-level", _) => match level(text) {
                 Some(value) => {
-                    let key = "log-level".to_owned();
-                    self.out.global.push(RawSetting { key, value: value.to_owned(), origin });
+                    self.out.global.push(RawSetting::new("log-level", value, origin));
                 }
                 None => {
                     self.out.without_effect(None, origin, "\"log-level\" names no level and has no effect");

@@ -46,9 +46,14 @@ fn specs(dialects: &[Dialect], labels: &[(&str, &str)]) -> (BTreeMap<JobId, JobS
     (jobs.collect(), said(&desired.diagnostics))
 }
 
+fn ini_of(dialect: Dialect, text: &str) -> Ini {
+    let file = |_: &str| Err(String::new());
+    read_ini(dialect, "ofelia.ini", text.as_bytes(), Outside { variable: &|_| None, file: &file })
+}
+
 fn specs_of_file(dialect: Dialect, text: &str) -> (BTreeMap<JobId, JobSpec>, Vec<String>) {
     let (settings, _) = global::settle(&[], &[], &[], &|_| None);
-    let file = read_ini(dialect, "ofelia.ini", text, &|_| None);
+    let file = ini_of(dialect, text);
     let mut told = said(&file.broken);
     let sources = Sources { settings, file, overrides: Vec::new() };
     let desired = resolve(&sources, View::FilesOnly, Timestamp::UNIX_EPOCH);
@@ -342,7 +347,7 @@ fn a_file_of_ofelia_gives_the_same_jobs() {
     let places: Vec<&str> = told.iter().map(|it| it.split(' ').next().unwrap()).collect();
     assert_eq!(places, ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:16", "ofelia.ini:26"], "{told:?}");
     assert!(told.iter().all(|it| !it.contains("secret")), "{told:?}");
-    let ini = read_ini(Dialect::Ofelia, "ofelia.ini", FILE, &|_| None);
+    let ini = ini_of(Dialect::Ofelia, FILE);
     assert_eq!((ini.global.len(), &*ini.global[0].value), (1, "info"));
 }
 
@@ -489,7 +494,7 @@ proptest! {
     #[test]
     fn no_file_makes_it_panic(text in "(\\[job-(exec|run|local|x) \"?[a-z ]{0,3}\"?\\]\n|[a-z-]{0,8} ?= ?\\PC{0,12}\n|\\PC{0,20}\n){0,12}") {
         for dialect in [Dialect::Ofelia, Dialect::Chadburn] {
-            read_ini(dialect, "x", &text, &|_| None);
+            ini_of(dialect, &text);
         }
     }
 
