@@ -182,6 +182,12 @@ fn a_container_without_the_switch_of_its_tool_has_no_jobs_and_is_told_so() {
 }
 
 #[test]
+fn what_is_missing_is_asked_for_in_the_tools_own_labels() {
+    let (_, told) = specs(&[Dialect::DeckChores], &[("deck-chores.a.interval", "daily")]);
+    assert_eq!(told, ["container web command: it is missing: add it to the job's labels on container web"]);
+}
+
+#[test]
 fn five_fields_have_the_minute_first_and_ofelias_older_reading_is_told() {
     let labels = |prefix: &str| {
         [("enabled", "true"), ("job-exec.a.schedule", "0 1 * * *"), ("job-exec.a.command", "x")]
