@@ -59,7 +59,9 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
         eprintln!("watchbell: {}: {}", wrong.origin, wrong.reason);
         return ExitCode::from(USAGE);
     }
-    let moved = Migration::new(args.from, &args.file, text, settings, environment, clock.now());
+    // What counts from now need not show parts of a second.
+    let now = Timestamp::from_second(clock.now().as_second()).unwrap_or_else(|_| clock.now());
+    let moved = Migration::new(args.from, &args.file, text, settings, environment, now);
     let form = args.to.unwrap_or(if moved.containers.is_empty() { Form::Ini } else { Form::Labels });
     let written = moved.text(form);
     match args.output {

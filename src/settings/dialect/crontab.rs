@@ -153,7 +153,8 @@ impl Reader {
             Some(input) => format!("{{ {script}\n}} <<'WATCHBELL_INPUT'\n{input}\nWATCHBELL_INPUT"),
             None => script,
         };
-        self.put(&id, "schedule", schedule.to_owned(), origin);
+        let fields: Vec<&str> = schedule.split_whitespace().collect();
+        self.put(&id, "schedule", fields.join(" "), origin);
         self.put(&id, "command", script, origin);
         self.put(&id, "shell", self.shell.clone(), origin);
         // cron starts a command whether or not the last one has ended.
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_systems_crontab_names_users() {
-        let lines = "17 * * * * root cd / && run-parts /etc/cron.hourly\n@reboot root x\n";
+        let lines = "17 *\t* * *\troot    cd / && run-parts /etc/cron.hourly\n@reboot root x\n";
         assert!(
             has_users("x", lines)
                 && has_users("/etc/cron.d/x", "")
@@ -270,6 +271,7 @@ mod tests {
         );
         let read = read("/etc/crontab", lines, true);
         assert_eq!(text(&read.jobs[&JobId::plain("cd")], "command"), "cd / && run-parts /etc/cron.hourly");
+        assert_eq!(text(&read.jobs[&JobId::plain("cd")], "schedule"), "17 * * * *");
         assert_eq!(read.jobs.len(), 2);
     }
 

@@ -380,6 +380,32 @@ fn a_name_that_two_kinds_share_is_the_firsts() {
     assert_eq!(told.len(), 1, "{told:?}");
 }
 
+#[test]
+fn a_secret_in_a_foreign_label_or_file_is_never_told() {
+    let (_, told) = specs(
+        &[Dialect::Ofelia, Dialect::Chadburn, Dialect::DeckChores],
+        &[
+            ("ofelia.enabled", "true"),
+            ("ofelia.service", "true"),
+            ("ofelia.smtp-password", "hunter2"),
+            ("ofelia.webhook-token", "hunter2"),
+            ("ofelia.job-local.a.environment", "hunter2"),
+            ("ofelia.job-local.a.slack-webhook", "hunter2"),
+            ("ofelia.job-local.a.pasword", "hunter2"),
+            ("chadburn.gotify-token", "hunter2"),
+            ("deck-chores.b.env.", "hunter2"),
+            ("deck-chores.b.env", "hunter2"),
+        ],
+    );
+    let (_, of_file) = specs_of_file(
+        Dialect::Chadburn,
+        "[global]\ngotify-token=hunter2\nsmtp-pasword=hunter2 # hunter2\n[job-local \"a\"]\nenvironment=hunter2;#\n\
+         hunter2 hunter2\n[webhook \"x\"]\nsecret=hunter2\n",
+    );
+    assert!(told.len() > 6 && of_file.len() > 4, "{told:?} {of_file:?}");
+    assert!(told.iter().chain(&of_file).all(|it| !it.contains("hunter2")), "{told:?} {of_file:?}");
+}
+
 /// Every key of every tool, alone on a job of its kind or on the tool's own container: something comes of it.
 #[test]
 fn every_known_key_is_taken_or_told_of() {
