@@ -60,6 +60,7 @@ impl Written {
             max_concurrent_runs: None,
             shutdown_grace: None,
             allow_from_labels: None,
+            label_dialects: None,
             set: self.set.clone(),
         };
         let loaded = load(&flags, &self.environment);
@@ -425,7 +426,8 @@ proptest! {
         )]);
         let flags = SettingFlags {
             config: vec![], docker_host: None, state_dir: None, timezone: None, log_level: None, log_format: None,
-            max_concurrent_runs: None, shutdown_grace: None, allow_from_labels: None, set: vec![],
+            max_concurrent_runs: None, shutdown_grace: None, allow_from_labels: None, label_dialects: None,
+            set: vec![],
         };
         let sources = load(&flags, &environment).sources;
         let look = |containers: Vec<Container>| {

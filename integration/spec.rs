@@ -8,9 +8,10 @@ use watchbell::{
     cli::args::Cli,
     model::name::{JobKind, environment_name},
     settings::{
+        dialect::{Dialect, table::Becomes},
         global::{SETTINGS, Taken},
         grants::Grant,
-        params::{PARAMS, Support},
+        params::{PARAMS, Support, find},
     },
     telemetry::report::EVENTS,
 };
@@ -44,6 +45,40 @@ fn code(text: &str) -> String {
 fn default(text: &str) -> String {
     let said = text.contains([' ', '`', ';']) || matches!(text, "none" | "required");
     if said { text.to_owned() } else { code(text) }
+}
+
+/// The keys of another tool. Those that mean the same share a row.
+fn dialect(dialect: Dialect) -> String {
+    let mut rows: Vec<(Vec<String>, String, String)> = Vec::new();
+    for key in dialect.keys() {
+        let kinds: Vec<&str> = key.kinds.iter().map(|kind| kind.as_str()).collect();
+        let name = match &kinds[..] {
+            // Without a meaning it does not matter where it stands.
+            _ if matches!(key.becomes, Becomes::Nothing) => code(key.name),
+            [] if key.name.starts_with("options") => code(key.name),
+            [] => format!("{} of the tool itself", code(key.name)),
+            _ => code(key.name),
+        };
+        let becomes = match key.becomes {
+            Becomes::Parameter(name, _) => {
+                let works = |kind: &JobKind| find(name).is_some_and(|param| param.works_for(*kind));
+                let yet = if key.kinds.iter().any(works) { "" } else { ", not yet" };
+                format!("{}{yet}", code(name))
+            }
+            Becomes::Reader => "as it says".to_owned(),
+            Becomes::Nothing => "nothing".to_owned(),
+        };
+        match rows
+            .iter_mut()
+            .find(|(_, known, doc)| *known == becomes && doc == key.doc && becomes == "nothing")
+        {
+            Some((names, ..)) if names.contains(&name) => {}
+            Some((names, ..)) => names.push(name),
+            None => rows.push((vec![name], becomes, key.doc.to_owned())),
+        }
+    }
+    let rows = rows.into_iter().map(|(names, becomes, doc)| vec![names.join(", "), becomes, doc]);
+    docs::table(&["key there", "here", "meaning"], rows)
 }
 
 fn table(section: &str) -> Option<String> {
@@ -110,7 +145,7 @@ fn table(section: &str) -> Option<String> {
                 },
             ),
         ),
-        _ => return None,
+        other => dialect(Dialect::parse(other.strip_prefix("dialect-")?)?),
     };
     Some(made)
 }
@@ -124,8 +159,10 @@ fn the_generated_tables_are_those_of_the_code() {
         there.extend(sections.into_iter().map(|section| (name, section)));
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
-    for section in ["parameters", "settings", "grants", "events"] {
-        assert!(there.contains(&("labels-spec.md", section.to_owned())), "labels-spec.md has no {section}");
+    let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
+    let sections = ["parameters", "settings", "grants", "events"].map(str::to_owned);
+    for section in sections.into_iter().chain(dialects) {
+        assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }
     assert!(there.contains(&("README.md", "events".to_owned())));
 }

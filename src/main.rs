@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        completions, doctor, explain, healthcheck, load, next, plan, schema, validate,
+        completions, doctor, explain, healthcheck, load, migrate, next, plan, schema, validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => runtime(1, plan::run(args, environment, Clock::System)),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
         Command::Doctor(args) => runtime(1, doctor::run(&args, &environment, &Clock::System)),
+        Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Healthcheck(args) => ask_health(args, &environment),

@@ -3,6 +3,7 @@
 mod completions;
 mod doctor;
 mod explain;
+mod migrate;
 mod schema;
 mod validate;
 

@@ -28,6 +28,8 @@ pub enum Command {
     Plan(super::plan::PlanArgs),
     /// Print when a schedule, or a job of the file, comes next.
     Next(NextArgs),
+    /// Print what another tool's labels, file or crontab are as ours.
+    Migrate(MigrateArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.
@@ -74,6 +76,9 @@ pub struct SettingFlags {
     /// What labels on ordinary containers may do beyond a command in their own container.
     #[arg(long, value_name = "GRANTS")]
     pub allow_from_labels: Option<String>,
+    /// Whose labels are read: watchbell, ofelia, chadburn, deck-chores, swarm-cronjob.
+    #[arg(long, value_name = "DIALECTS")]
+    pub label_dialects: Option<String>,
     /// A parameter of one job, over its label and file: --set JOB.PARAMETER=VALUE; can be repeated.
     #[arg(long, value_name = "JOB.PARAMETER=VALUE")]
     pub set: Vec<String>,
@@ -92,6 +97,7 @@ impl SettingFlags {
             max_concurrent_runs,
             shutdown_grace,
             allow_from_labels,
+            label_dialects,
             set: _,
         } = self;
         [
@@ -103,6 +109,7 @@ impl SettingFlags {
             ("max-concurrent-runs", max_concurrent_runs),
             ("shutdown-grace", shutdown_grace),
             ("allow-from-labels", allow_from_labels),
+            ("label-dialects", label_dialects),
         ]
         .into_iter()
         .filter_map(|(key, value)| {
@@ -149,6 +156,63 @@ pub struct NextArgs {
     pub output: Output,
 }
 
+/// What `migrate` reads and prints.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Whose it is.
+    #[arg(long, value_enum)]
+    pub from: From,
+    /// Labels, as the JSON of `docker inspect` or a compose file; an INI file of Ofelia or Chadburn; or a crontab. In a
+    /// file, or on standard input (-).
+    pub file: String,
+    /// An INI file, or labels for a compose file; by default as it was.
+    #[arg(long, value_enum)]
+    pub to: Option<Form>,
+    /// The zone of schedules that name none, for example Europe/Berlin.
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Whose labels or file `migrate` reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum From {
+    /// Ofelia, of either maker.
+    Ofelia,
+    /// Chadburn.
+    Chadburn,
+    /// deck-chores.
+    DeckChores,
+    /// swarm-cronjob.
+    SwarmCronjob,
+    /// A user's crontab, or one of the system's.
+    Crontab,
+}
+
+impl From {
+    /// The name as it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ofelia => "ofelia",
+            Self::Chadburn => "chadburn",
+            Self::DeckChores => "deck-chores",
+            Self::SwarmCronjob => "swarm-cronjob",
+            Self::Crontab => "crontab",
+        }
+    }
+}
+
+/// What `migrate` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// An INI file.
+    Ini,
+    /// Labels for a compose file.
+    Labels,
+}
+
 /// Which agent `healthcheck` asks.
 #[derive(Debug, Args)]
 pub struct HealthcheckArgs {
@@ -189,6 +253,7 @@ mod tests {
             max_concurrent_runs: Some("x".into()),
             shutdown_grace: Some("x".into()),
             allow_from_labels: Some("x".into()),
+            label_dialects: Some("x".into()),
             ..SettingFlags::default()
         };
         let mut named: Vec<String> =

@@ -61,6 +61,11 @@ impl Labels {
             Ok(text) => text,
             Err(reason) => return self.unreadable(Origin::Flag("--labels".into()), reason),
         };
+        self.understand(path, text, environment);
+    }
+
+    /// Takes a text that was read from `path`.
+    pub fn understand(&mut self, path: &str, text: String, environment: &Environment) {
         let name = if path == "-" { "standard input" } else { path };
         match serde_json::from_str::<Value>(&text) {
             Ok(Value::Array(all)) => self.inspected(name, &all),
@@ -126,7 +131,8 @@ impl Labels {
     }
 }
 
-fn text(path: &str) -> Result<String, String> {
+/// The text at `path`, of which `-` is standard input.
+pub fn text(path: &str) -> Result<String, String> {
     let mut bytes = Vec::new();
     let read = if path == "-" {
         std::io::stdin().read_to_end(&mut bytes)

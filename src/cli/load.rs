@@ -5,9 +5,10 @@ use std::{cell::RefCell, io, os::unix::fs::MetadataExt, sync::Arc};
 use crate::{
     model::{diagnostic::Diagnostic, name::environment_name, origin::Origin},
     settings::{
+        dialect::{self, Dialect},
         env,
         global::{self, layers::Upper},
-        ini::{self, Ini, Outside, RawSetting},
+        ini::{Ini, Outside, RawSetting},
         resolve::Sources,
     },
     watch::file::{Reader, Reading, SourceFile},
@@ -16,7 +17,7 @@ use crate::{
 use super::{
     Environment,
     args::SettingFlags,
-    files::{self, Trouble},
+    files::{self, Found, Trouble},
 };
 
 /// The file that is read where none is named.
@@ -28,7 +29,8 @@ pub fn reader(flags: SettingFlags, environment: Environment) -> Reader {
     Reader {
         read: Arc::new(move || load(&flags, &environment)),
         paths: Arc::new(move || {
-            paths(&named, &known, &mut Vec::new()).into_iter().map(|(path, _)| path).collect()
+            let paths = paths(&named, &known, &mut Vec::new()).into_iter();
+            paths.map(|(path, _)| dialect::split_path(&path).1.to_owned()).collect()
         }),
     }
 }
@@ -45,13 +47,15 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
     let outside = Outside { variable: &variable, file: &secret };
     let mut diagnostics = Vec::new();
     let mut file = Ini::default();
+    let usual = dialect::of_files(&dialects(flags, environment));
     for (path, origin) in paths(flags, environment, &mut diagnostics) {
-        let contents = files::contents(&path);
+        let (named, path) = dialect::split_path(&path);
+        let contents = files::contents(path);
         let optional = origin == Origin::Default;
-        seen.borrow_mut().push(SourceFile { optional, ..SourceFile::new(&path, &contents) });
-        diagnostics.extend(replaced(&path));
+        seen.borrow_mut().push(SourceFile { optional, ..SourceFile::new(path, &contents) });
+        diagnostics.extend(replaced(path));
         match contents {
-            Ok(bytes) => file.over(ini::read(&path, &bytes, outside)),
+            Ok(bytes) => file.over(dialect::read_ini(named.unwrap_or(usual), path, &bytes, outside)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
             Err(error) => {
                 diagnostics.push(Diagnostic::error(origin, format!("{path} cannot be read: {error}")));
@@ -92,6 +96,13 @@ fn replaced(path: &str) -> Option<Diagnostic> {
              mount its directory instead of the file, or start the container again",
         )
     })
+}
+
+/// Whose labels and files are read, as far as flags and environment say so. What is wrong with it is told with the other
+/// settings.
+fn dialects(flags: &SettingFlags, environment: &Environment) -> Vec<Dialect> {
+    let named = environment.get("WATCHBELL_LABEL_DIALECTS").or(flags.label_dialects.as_ref());
+    named.and_then(|text| Dialect::list(text).ok()).unwrap_or_else(|| vec![Dialect::Watchbell])
 }
 
 /// `WATCHBELL_<SETTING>` and `WATCHBELL_<SETTING>_FILE`, but for jobs' parameters and the file's place.
@@ -167,11 +178,24 @@ fn paths(
         ));
         return Vec::new();
     }
-    let found = named.into_iter().map(|path| (files::look(&path), path)).map(|(found, path)| (path, found));
-    let (paths, troubles) = files::arrange(found.collect(), files::identity);
+    let found = named.into_iter().map(|path| (look(&path), path)).map(|(found, path)| (path, found));
+    let same = |path: &str| files::identity(dialect::split_path(path).1);
+    let (paths, troubles) = files::arrange(found.collect(), same);
     diagnostics.extend(troubles.into_iter().map(|trouble| match trouble {
         Trouble::Wrong(reason) => Diagnostic::error(origin.clone(), reason),
         Trouble::Empty(reason) => Diagnostic::warning(origin.clone(), reason),
     }));
     paths.into_iter().map(|path| (path, origin.clone())).collect()
+}
+
+/// What stands where an argument points; the dialect before a path is before all that it stands for.
+fn look(argument: &str) -> Found {
+    let bare = dialect::split_path(argument).1;
+    let prefix = &argument[..argument.len() - bare.len()];
+    let with = |paths: Vec<String>| paths.into_iter().map(|path| format!("{prefix}{path}")).collect();
+    match files::look(bare) {
+        Found::Directory(paths) => Found::Directory(with(paths)),
+        Found::Matches(paths) => Found::Matches(with(paths)),
+        found @ (Found::File | Found::Unreadable(_)) => found,
+    }
 }

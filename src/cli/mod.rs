@@ -9,6 +9,7 @@ pub mod files;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;
+pub mod migrate;
 pub mod next;
 pub mod observe;
 pub mod plan;

@@ -57,7 +57,7 @@ pub struct Explained {
 pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) -> Option<Explained> {
     let mut memo = Memo::default();
     memo.begin();
-    let read = read_labels(view, &mut memo);
+    let read = read_labels(sources, view, &mut memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let (settings, _) = memo.settings(sources, own);
     let known = known_jobs(sources, view, &read, &mut Vec::new());
@@ -102,7 +102,7 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
 pub fn explain_settings(sources: &Sources, view: View<'_>) -> Vec<Row> {
     let mut memo = Memo::default();
     memo.begin();
-    let read = read_labels(view, &mut memo);
+    let read = read_labels(sources, view, &mut memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let labels = own.map_or(&[][..], |own| &own.labels.settings);
     let (placed, _) = layers::place(&sources.file.global, labels, &sources.upper);

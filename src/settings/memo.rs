@@ -18,8 +18,9 @@ use crate::model::{
 };
 
 use super::{
+    dialect::{self, Dialect},
     global::Settings,
-    label::{self, ContainerLabels},
+    label::ContainerLabels,
     layer::JobLayer,
     resolve::Sources,
 };
@@ -55,11 +56,12 @@ pub(super) struct Read {
 }
 
 impl Read {
-    fn new(container: &Container, own: bool) -> Self {
+    fn new(container: &Container, own: bool, dialects: &[Dialect]) -> Self {
         // What `docker compose run` makes carries its service's labels and is not the service; what we make for a run
         // carries its image's.
         let passed_over = container.is_one_off() || container.is_run();
-        let labels = if passed_over { ContainerLabels::default() } else { label::parse(container, own) };
+        let labels =
+            if passed_over { ContainerLabels::default() } else { dialect::read(container, own, dialects) };
         Self { name: container.name.clone(), own, passed_over, labels }
     }
 }
@@ -106,8 +108,8 @@ impl Memo {
         self.asked = (0, 0);
     }
 
-    /// A container's labels.
-    pub(super) fn read(&mut self, container: &Container, own: bool) -> Arc<Read> {
+    /// A container's labels, in the dialects that are read.
+    pub(super) fn read(&mut self, container: &Container, own: bool, dialects: &[Dialect]) -> Arc<Read> {
         self.asked.0 += 1;
         match self.containers.get_mut(&container.id) {
             Some((pass, read)) if read.own == own && read.name == container.name => {
@@ -115,7 +117,7 @@ impl Memo {
                 read.clone()
             }
             _ => {
-                let read = Arc::new(Read::new(container, own));
+                let read = Arc::new(Read::new(container, own, dialects));
                 self.containers.insert(container.id.clone(), (self.pass, read.clone()));
                 read
             }

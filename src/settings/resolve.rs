@@ -45,17 +45,36 @@ pub struct Sources {
     pub refused: Vec<Diagnostic>,
     /// The settings with which the agent was started, once it was: some of them it cannot change.
     pub started: Option<Arc<Settings>>,
+    /// Whether the settings are as they are, whatever is written.
+    given: bool,
 }
 
 impl Sources {
     /// Takes them in.
     pub fn new(file: Ini, upper: Upper, overrides: Vec<Override>) -> Self {
         let settings = layers::settle(&file.global, &[], &upper).0;
-        Self { settings, upper, file, overrides, diagnostics: Vec::new(), refused: Vec::new(), started: None }
+        Self {
+            settings,
+            upper,
+            file,
+            overrides,
+            diagnostics: Vec::new(),
+            refused: Vec::new(),
+            started: None,
+            given: false,
+        }
+    }
+
+    /// The same with settings that are given, and that nobody wrote.
+    pub fn given(settings: Settings, file: Ini) -> Self {
+        Self { settings, given: true, ..Self::new(file, Upper::default(), Vec::new()) }
     }
 
     /// The settings with those that the agent's own container says, and what is wrong with them.
     pub fn settle(&self, labels: &[RawSetting]) -> (Settings, Vec<Diagnostic>) {
+        if self.given {
+            return (self.settings.clone(), Vec::new());
+        }
         let (settings, mut diagnostics) = layers::settle(&self.file.global, labels, &self.upper);
         if let Some(started) = &self.started {
             let placed = layers::place(&self.file.global, labels, &self.upper).0;
@@ -134,7 +153,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         View::Unknown | View::FilesOnly => None,
     };
     memo.begin();
-    let read = read_labels(view, memo);
+    let read = read_labels(sources, view, memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let (settings, found) = memo.settings(sources, own);
     let of_sources =
@@ -176,10 +195,15 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
 }
 
 /// The labels of every container that may define something.
-pub(super) fn read_labels<'a>(view: View<'a>, memo: &mut Memo) -> Vec<(&'a Container, Arc<Read>)> {
+pub(super) fn read_labels<'a>(
+    sources: &Sources,
+    view: View<'a>,
+    memo: &mut Memo,
+) -> Vec<(&'a Container, Arc<Read>)> {
     let View::Observed(inventory) = view else { return Vec::new() };
     let own = |container: &Container| inventory.own.as_ref() == Some(&container.id);
-    let read = inventory.containers.iter().map(|it| (it, memo.read(it, own(it))));
+    let read =
+        inventory.containers.iter().map(|it| (it, memo.read(it, own(it), &sources.settings.label_dialects)));
     read.filter(|(_, read)| !read.passed_over).collect()
 }
 

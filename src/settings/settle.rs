@@ -14,6 +14,7 @@ use crate::model::{
 
 use super::{
     global::Settings,
+    label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
     params,
@@ -156,6 +157,10 @@ impl Settle<'_> {
     ) -> Option<T> {
         if found.is_none() && layer.get(name).is_none() {
             let hint = match self.home {
+                // Each tool has its own word for it.
+                Some(home) if is_foreign(&home.job.layer) => {
+                    format!("add it to the job's labels on container {}", home.container.name)
+                }
                 Some(home) => {
                     let short = self.id.as_str();
                     let short = short.rsplit_once('.').map_or(short, |(_, name)| name);
@@ -240,6 +245,12 @@ impl Settle<'_> {
             })
             .collect()
     }
+}
+
+/// Whether another tool's labels made a layer.
+fn is_foreign(layer: &JobLayer) -> bool {
+    let ours = |label: &str| label.split('.').next().is_some_and(|head| head.eq_ignore_ascii_case(PREFIX));
+    layer.iter().any(|(_, it)| matches!(&it.origin, Origin::Label { label, .. } if !ours(label)))
 }
 
 fn overlap(text: &str) -> Result<Overlap, String> {

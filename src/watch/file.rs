@@ -193,8 +193,9 @@ impl FileWatcher {
         let files = reading.files.iter().filter(|file| file.digest.is_some()).count();
         report::config_reloaded(files);
         self.files = reading.files;
-        let started = self.sources.borrow().started.clone();
-        self.sources.send_replace(Arc::new(Sources { started, ..reading.sources }));
+        let mut sources = reading.sources;
+        sources.started.clone_from(&self.sources.borrow().started);
+        self.sources.send_replace(Arc::new(sources));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::{
-    super::{env, grants::Grants, ini::RawSetting, params, value},
+    super::{dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value},
     SETTINGS, Setting, Settings, find,
 };
 
@@ -92,6 +92,9 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
             .unwrap_or(const { NonZeroUsize::new(64).unwrap() }),
         shutdown_grace: settle.value("shutdown-grace", value::duration).unwrap_or(Duration::from_secs(8)),
         grants: settle.value("allow-from-labels", Grants::parse).unwrap_or_default(),
+        label_dialects: settle
+            .value("label-dialects", Dialect::list)
+            .unwrap_or_else(|| vec![Dialect::Watchbell]),
     };
     settle.outside::<()>("DOCKER_TLS_VERIFY", |tls| {
         Err(format!(

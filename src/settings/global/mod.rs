@@ -6,7 +6,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use crate::model::schedule::Zone;
 
-use super::{grants::Grants, params};
+use super::{dialect::Dialect, grants::Grants, params};
 
 /// One agent-wide setting.
 #[derive(Debug)]
@@ -110,6 +110,14 @@ pub static SETTINGS: &[Setting] = &[
         "What labels on ordinary containers may do beyond a command in their own container.",
     )
     .live(),
+    row(
+        "label-dialects",
+        "list of `watchbell`, `ofelia`, `chadburn`, `deck-chores`, `swarm-cronjob`, by comma or line",
+        "watchbell",
+        true,
+        "Whose labels are read, and whose files where it stands as a flag or variable.",
+    )
+    .live(),
 ];
 
 /// The setting with this name, in any letter case and with `-` or `_`.
@@ -143,4 +151,6 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// What labels on ordinary containers may do.
     pub grants: Grants,
+    /// Whose labels are read.
+    pub label_dialects: Vec<Dialect>,
 }

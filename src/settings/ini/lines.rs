@@ -12,7 +12,7 @@ const FORM: &str = "a line is [section], key = value, or a comment that begins w
 
 /// What a line is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(in crate::settings) enum Line {
     /// Blank, or a comment.
     Nothing,
     /// What stands between the brackets.
@@ -23,14 +23,14 @@ pub(super) enum Line {
 
 /// Why a line cannot be read. It never repeats the line, which may hold a secret.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unreadable {
+pub(in crate::settings) struct Unreadable {
     /// The line was to be a header, so that what follows belongs to no section that is known.
     pub is_header: bool,
     pub reason: String,
 }
 
 /// The lines of a file with their numbers, from 1. A line ends with a newline, or a carriage return and a newline.
-pub(super) fn numbered(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+pub(in crate::settings) fn numbered(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     (1u32..).zip(text.split(|byte| *byte == b'\n')).map(|(number, line)| {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         (number, line)
@@ -38,12 +38,12 @@ pub(super) fn numbered(text: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
 }
 
 /// Takes a byte order mark off the beginning of a line.
-pub(super) fn unmark(line: &[u8]) -> Option<&[u8]> {
+pub(in crate::settings) fn unmark(line: &[u8]) -> Option<&[u8]> {
     line.strip_prefix("\u{feff}".as_bytes())
 }
 
 /// Reads one line.
-pub(super) fn read(line: &[u8]) -> Result<Line, Unreadable> {
+pub(in crate::settings) fn read(line: &[u8]) -> Result<Line, Unreadable> {
     let line = line.trim_ascii();
     let is_header = line.starts_with(b"[");
     let unreadable = |reason: String| Err(Unreadable { is_header, reason });

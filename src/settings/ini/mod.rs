@@ -4,7 +4,7 @@
 //! [`values`] takes a key and its value into the section. A line that cannot be read costs one diagnostic, and nothing
 //! else; what follows a header that cannot be taken belongs to no section and is passed over.
 
-mod lines;
+pub(super) mod lines;
 mod section;
 mod substitute;
 mod values;

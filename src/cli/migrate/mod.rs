@@ -1,0 +1,261 @@
+//! `migrate`: another tool's labels, file or crontab as ours, with both readings of each schedule.
+//!
+//! It reads with the same code as the agent does under `label-dialects`, so that what it prints means what the agent
+//! would do with the original. What cannot be brought over stands in the output as a comment and on standard error.
+
+mod write;
+
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::{
+    model::{
+        container::{Container, Inventory},
+        diagnostic::{Diagnostic, Severity},
+        job::JobSpec,
+        name::JobId,
+        origin::Origin,
+    },
+    settings::{
+        dialect::{self, Dialect, crontab, table::Draft, table::Foreign},
+        global::{self, layers::Upper},
+        grants::Grants,
+        ini::{Ini, RawSetting},
+        layer::JobLayer,
+        resolve::{Sources, View, resolve},
+    },
+    telemetry::report::rfc3339,
+    time::Clock,
+};
+
+use super::{
+    Environment, Output, USAGE,
+    args::{Form, From, MigrateArgs},
+    labels::{self, Labels},
+};
+
+/// How many occurrences stand beside a schedule.
+const OCCURRENCES: usize = 5;
+
+/// Prints our equivalent; the exit code is 1 if something could not be brought over.
+pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> ExitCode {
+    let text = match labels::text(&args.file) {
+        Ok(text) => text,
+        Err(reason) => {
+            eprintln!("watchbell: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let flags: Vec<RawSetting> = args
+        .timezone
+        .iter()
+        .map(|zone| RawSetting::new("timezone", zone, Origin::Flag("--timezone".into())))
+        .collect();
+    let (settings, wrong) = global::layers::settle(
+        &[],
+        &[],
+        &Upper::new(flags, Vec::new(), &|name| environment.get(name).cloned()),
+    );
+    if let Some(wrong) =
+        wrong.iter().find(|it| it.severity == Severity::Error && it.origin.to_string().contains("--timezone"))
+    {
+        eprintln!("watchbell: {}: {}", wrong.origin, wrong.reason);
+        return ExitCode::from(USAGE);
+    }
+    // What counts from now need not show parts of a second.
+    let now = Timestamp::from_second(clock.now().as_second()).unwrap_or_else(|_| clock.now());
+    let moved = Migration::new(args.from, &args.file, text, settings, environment, now);
+    let form = args.to.unwrap_or(if moved.containers.is_empty() { Form::Ini } else { Form::Labels });
+    let written = moved.text(form);
+    match args.output {
+        Output::Text => print!("{}", written.text),
+        Output::Json => println!("{}", moved.json(&written.text)),
+    }
+    for it in &moved.problems {
+        let job = it.job.as_ref().map(|job| format!("job {job}: ")).unwrap_or_default();
+        eprintln!("{}: {}: {job}{}", it.severity.as_str(), it.origin, it.reason);
+    }
+    if moved.jobs.is_empty() && moved.problems.is_empty() {
+        eprintln!("watchbell: {} has nothing of {}", args.file, args.from.as_str());
+        return ExitCode::FAILURE;
+    }
+    let errors = moved.problems.iter().any(|it| it.severity == Severity::Error);
+    if moved.lost || written.lost || errors { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What was read, and what it means to the agent.
+#[derive(Debug)]
+struct Migration {
+    from: From,
+    path: String,
+    now: Timestamp,
+    jobs: BTreeMap<JobId, Moved>,
+    /// The containers whose labels were read, by name; none where it was a file.
+    containers: BTreeMap<Arc<str>, Container>,
+    global: Vec<RawSetting>,
+    defaults: JobLayer,
+    problems: Vec<Diagnostic>,
+    lost: bool,
+}
+
+/// One job.
+#[derive(Debug)]
+struct Moved {
+    draft: Draft,
+    /// What the agent makes of it; `None` if it cannot be one.
+    spec: Option<Arc<JobSpec>>,
+    /// The container on which it is labelled.
+    container: Option<Arc<str>>,
+}
+
+impl From {
+    fn dialect(self) -> Option<Dialect> {
+        Dialect::parse(self.as_str())
+    }
+}
+
+/// Whether the text is an INI file: its first line that says something is a section.
+fn is_ini(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    first.is_some_and(|line| line.starts_with('['))
+        && serde_json::from_str::<serde_json::Value>(text).is_err()
+}
+
+impl Migration {
+    fn new(
+        from: From,
+        path: &str,
+        text: String,
+        settings: global::Settings,
+        environment: &Environment,
+        now: Timestamp,
+    ) -> Self {
+        // What stands in a variable may be secret, and is not for printing.
+        let variable = |_: &str| None;
+        let name = if path == "-" { "standard input" } else { path };
+        let foreign = match from.dialect() {
+            None => Some(crontab::read(name, &text, crontab::has_users(path, &text))),
+            Some(dialect) if dialect.has_files() && is_ini(&text) => {
+                dialect.file(name, text.as_bytes(), &variable)
+            }
+            Some(_) => None,
+        };
+        match (foreign, from.dialect()) {
+            (Some(foreign), _) => Self::of_file(from, name, foreign, settings, now),
+            (None, Some(dialect)) => {
+                let mut labels = Labels::default();
+                labels.understand(path, text, environment);
+                Self::of_labels(from, dialect, name, &labels, settings, now)
+            }
+            (None, None) => Self::empty(from, name, now),
+        }
+    }
+
+    fn empty(from: From, path: &str, now: Timestamp) -> Self {
+        Self {
+            from,
+            path: path.to_owned(),
+            now,
+            jobs: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            global: Vec::new(),
+            defaults: JobLayer::default(),
+            problems: Vec::new(),
+            lost: false,
+        }
+    }
+
+    fn of_file(from: From, path: &str, foreign: Foreign, settings: global::Settings, now: Timestamp) -> Self {
+        let (lost, drafts) = (foreign.lost, foreign.jobs.clone());
+        let sources = Sources::given(settings, dialect::into_ini(foreign));
+        let desired = resolve(&sources, View::FilesOnly, now);
+        let Sources { file: Ini { global, defaults, broken, .. }, .. } = sources;
+        let jobs = drafts.into_iter().map(|(id, draft)| {
+            let spec = desired.jobs.get(&id).map(|job| job.spec.clone());
+            (id, Moved { draft, spec, container: None })
+        });
+        let mut problems = broken;
+        problems.extend(desired.diagnostics);
+        Self { jobs: jobs.collect(), global, defaults, problems, lost, ..Self::empty(from, path, now) }
+    }
+
+    fn of_labels(
+        from: From,
+        dialect: Dialect,
+        path: &str,
+        labels: &Labels,
+        mut settings: global::Settings,
+        now: Timestamp,
+    ) -> Self {
+        let mut problems = labels.diagnostics.clone();
+        let Some(Inventory { containers, own }) = labels.inventory() else {
+            return Self { problems, ..Self::empty(from, path, now) };
+        };
+        settings.label_dialects = vec![dialect];
+        // What a label may do is the operator's to say, and is said beside the job.
+        settings.grants = Grants::parse("all").unwrap_or_default();
+        let inventory = Inventory { containers, own };
+        let sources = Sources::given(settings, Ini::default());
+        let desired = resolve(&sources, View::Observed(&inventory), now);
+        problems.extend(desired.diagnostics);
+        let mut out = Self { problems, ..Self::empty(from, path, now) };
+        for container in inventory.containers {
+            let read = dialect.labels(&container, false);
+            out.lost |= read.lost;
+            for (id, draft) in read.jobs {
+                let spec = desired.jobs.get(&id).map(|job| job.spec.clone());
+                let name = Some(container.name.clone());
+                out.jobs.entry(id).or_insert(Moved { draft, spec, container: name });
+            }
+            out.containers.insert(container.name.clone(), container);
+        }
+        out
+    }
+
+    fn next(&self, spec: &JobSpec) -> Vec<String> {
+        let zone = spec.schedule.zone().time_zone();
+        let first = spec.schedule.next_after(self.now, self.now);
+        let all = std::iter::successors(first, |at| spec.schedule.next_after(*at, self.now));
+        all.take(OCCURRENCES).map(|at| rfc3339(at, zone)).collect()
+    }
+
+    /// What a job's schedule means there.
+    fn there(&self, draft: &Draft) -> String {
+        let schedule = draft.schedule.as_deref().unwrap_or_default();
+        self.from.dialect().map_or_else(|| dialect::named_fields(schedule), |it| it.in_words(schedule))
+    }
+
+    fn json(&self, text: &str) -> serde_json::Value {
+        let brought = self.jobs.iter().filter_map(|(id, job)| Some((id, job, job.spec.as_ref()?)));
+        let jobs: Vec<_> = brought
+            .map(|(id, job, spec)| {
+                serde_json::json!({
+                    "job": id.to_string(),
+                    "kind": spec.kind().as_str(),
+                    "origin": job.draft.origin.to_string(),
+                    "there": { "schedule": job.draft.schedule, "words": self.there(&job.draft) },
+                    "here": { "schedule": spec.schedule.text(), "words": spec.schedule.words() },
+                    "next": self.next(spec),
+                })
+            })
+            .collect();
+        let problems: Vec<_> = self
+            .problems
+            .iter()
+            .map(|it| {
+                serde_json::json!({
+                    "severity": it.severity.as_str(),
+                    "job": it.job.as_ref().map(ToString::to_string),
+                    "origin": it.origin.to_string(),
+                    "reason": it.reason,
+                })
+            })
+            .collect();
+        serde_json::json!({ "jobs": jobs, "problems": problems, "text": text })
+    }
+}
+
+#[cfg(test)]
+mod tests;

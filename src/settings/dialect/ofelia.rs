@@ -1,0 +1,251 @@
+//! Ofelia: its keys, and its labels on a container. Chadburn is its fork and shares most of both.
+//!
+//! Relied upon: the documentation and releases of mcuadros/ofelia to 0.4 and of netresearch/ofelia, which is read as
+//! the same tool, as both use one prefix.
+
+use crate::model::{
+    container::Container,
+    diagnostic::{Diagnostic, nearest},
+    name::{JobId, JobKind, check_name},
+    origin::Origin,
+};
+
+use JobKind::{Compose, Exec, Local, Run, ServiceRun};
+
+use super::super::{layer::Text, params};
+use super::{
+    go,
+    ofelia_keys::{KEYS, OFELIA_KEYS},
+    table::{self, Foreign, Key},
+};
+
+/// What tells the tools of this family apart.
+#[derive(Debug)]
+pub struct Tool {
+    /// The name, as its people write it.
+    pub name: &'static str,
+    /// The prefix of its labels.
+    pub prefix: &'static str,
+    /// Its keys.
+    pub keys: &'static [&'static [Key]],
+    /// Whether `job-run` is taken from every container's labels. Then it starts that container.
+    pub runs_anywhere: bool,
+    /// What is to be said about a schedule of five fields.
+    pub five_fields: Option<&'static str>,
+}
+
+/// Ofelia.
+pub static OFELIA: Tool = Tool {
+    name: "Ofelia",
+    prefix: "ofelia",
+    keys: &[KEYS, OFELIA_KEYS],
+    runs_anywhere: false,
+    five_fields: Some(
+        "five fields are read with the minute first, as Ofelia does since 0.4; Ofelia 0.3 took the first one for the \
+         second: write six fields, with the second first, to be sure",
+    ),
+};
+
+/// Reads this tool's labels on a container. `own` says that the agent itself runs in it: it stands in for the tool, so
+/// that the labels of the container that ran the tool can stay where they are.
+pub fn labels(tool: &'static Tool, container: &Container, own: bool, out: &mut Foreign) {
+    let ours: Vec<(&str, Vec<&str>, &str)> = container
+        .labels
+        .iter()
+        .filter_map(|(key, value)| {
+            let mut parts = key.split('.');
+            let head = parts.next()?;
+            let parts: Vec<&str> = parts.collect();
+            if head == tool.prefix {
+                return Some((key.as_str(), parts, value.as_str()));
+            }
+            let slip = parts.first().is_some_and(|it| it.starts_with("job-") || *it == "enabled");
+            if slip && nearest(head, [tool.prefix]).is_some() {
+                let reason = format!(
+                    "the prefix \"{head}\" is not that of {} and the label has no effect: did you mean \"{}\"?",
+                    tool.name, tool.prefix
+                );
+                out.without_effect(None, place(container, key), reason);
+            }
+            None
+        })
+        .collect();
+    let Some((first, ..)) = ours.first() else { return };
+    let says = |word: &str| ours.iter().any(|(_, parts, value)| parts[..] == [word] && *value == "true");
+    if !own && !says("enabled") {
+        let reason =
+            format!("this container's labels have no effect: {}.enabled is not \"true\"", tool.prefix);
+        return out.without_effect(None, place(container, first), reason);
+    }
+    let reader = Labels { tool, container, own, service: own || says("service") };
+    for (key, parts, value) in &ours {
+        reader.label(key, parts, value, out);
+    }
+    reader.finish(out);
+}
+
+fn place(container: &Container, label: &str) -> Origin {
+    Origin::Label { container: container.name.clone(), label: label.into() }
+}
+
+struct Labels<'a> {
+    tool: &'static Tool,
+    container: &'a Container,
+    own: bool,
+    /// It is the tool's own container. A label says so, and so it says nothing about what is allowed.
+    service: bool,
+}
+
+impl Labels<'_> {
+    fn id(&self, name: &str) -> JobId {
+        if self.own { JobId::plain(name) } else { JobId::at_home(&self.container.home(), name) }
+    }
+
+    fn label(&self, label: &str, parts: &[&str], text: &str, out: &mut Foreign) {
+        let origin = place(self.container, label);
+        match *parts {
+            ["enabled" | "service"] => {}
+            [setting] => self.setting(setting, origin, out),
+            [kind, name, key] if kind.starts_with("job-") => self.key(kind, name, key, text, origin, out),
+            _ => {
+                let reason = format!(
+                    "the label has no effect: one of {} is {}.<kind of job>.<name>.<key>",
+                    self.tool.name, self.tool.prefix
+                );
+                out.without_effect(None, origin, reason);
+            }
+        }
+    }
+
+    /// A setting of the tool, which it takes from its own container only.
+    fn setting(&self, name: &str, origin: Origin, out: &mut Foreign) {
+        let reason = match table::find(self.tool.name, self.tool.keys, name, None) {
+            Err(reason) => reason,
+            Ok(_) if !self.service => format!(
+                "\"{name}\" is a setting of {} and has no effect on another container than its own",
+                self.tool.name
+            ),
+            Ok(key) => table::no_effect(key),
+        };
+        out.without_effect(None, origin, reason);
+    }
+
+    fn key(&self, kind: &str, name: &str, key: &str, text: &str, origin: Origin, out: &mut Foreign) {
+        let kind = match kind_of(self.tool, kind) {
+            Ok(kind) => kind,
+            Err(reason) => return out.without_effect(None, origin, reason),
+        };
+        if let Err(error) = check_name(name) {
+            out.lost = true;
+            return out.diagnostics.push(Diagnostic::error(origin, error.to_string()));
+        }
+        let id = self.id(name);
+        let anywhere = kind == Exec || (kind == Run && self.tool.runs_anywhere);
+        if !self.service && !anywhere {
+            let reason = format!(
+                "{} takes a job of kind {kind} from its own container only, the one with {}.service=true",
+                self.tool.name, self.tool.prefix
+            );
+            return out.rejects(&id, origin, reason);
+        }
+        let job = Origin::Label {
+            container: self.container.name.clone(),
+            label: format!("{}.job-{kind}.{name}", self.tool.prefix).into(),
+        };
+        if out.job(&id, kind, &job).is_none() {
+            return;
+        }
+        match table::find(self.tool.name, self.tool.keys, key, Some(kind)) {
+            Err(reason) => out.without_effect(Some(&id), origin, reason),
+            Ok(key) if key.name == "container" && kind == Exec && !self.service => {
+                let reason =
+                    "\"container\" has no effect: a job-exec label runs in the container that it is on";
+                out.diagnostics.push(Diagnostic::warning(origin, reason).about(&id));
+            }
+            Ok(key) => take(self.tool, &id, key, text, origin, out),
+        }
+    }
+
+    fn finish(&self, out: &mut Foreign) {
+        let ids: Vec<JobId> = out.jobs.keys().cloned().collect();
+        for id in &ids {
+            let Some(draft) = out.jobs.get(id) else { continue };
+            let (kind, origin) = (draft.kind, draft.origin.clone());
+            let named = draft.layer.get("container").is_some();
+            if kind == Exec && self.service && !named {
+                let reason = "the job names no container: set the label container to the one that it runs in";
+                out.rejects(id, origin, reason);
+                continue;
+            }
+            if kind == Run && !self.service && !named {
+                let name = self.container.name.to_string();
+                start_existing(self.tool, id, &name, origin, out);
+            }
+            defaults(id, out);
+        }
+    }
+}
+
+/// A job that starts an existing container rather than make a new one.
+fn start_existing(tool: &Tool, id: &JobId, name: &str, origin: Origin, out: &mut Foreign) {
+    if let Ok(param) = params::look_up("container", Run)
+        && let Some(draft) = out.jobs.get_mut(id)
+    {
+        let text = Text::One(name.into());
+        draft.layer.set(param, super::super::layer::Written { text, origin });
+        return;
+    }
+    let reason = format!("{} would start an existing container, which is not yet supported", tool.name);
+    out.rejects(id, origin, reason);
+}
+
+/// What a kind of job is with us.
+pub(super) fn kind_of(tool: &Tool, word: &str) -> Result<JobKind, String> {
+    let kinds = [Exec, Run, Local, ServiceRun, Compose];
+    let name = params::spelling(word);
+    let known = name.strip_prefix("job-").and_then(JobKind::parse).filter(|kind| kinds.contains(kind));
+    known.ok_or_else(|| {
+        if name == "job-lifecycle" {
+            return "jobs at a container's start or stop are not yet supported here and have no effect"
+                .to_owned();
+        }
+        let names = kinds.map(|kind| format!("job-{kind}"));
+        let hint = crate::model::diagnostic::did_you_mean(&name, names.iter().map(String::as_str));
+        let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
+        format!("\"{word}\" is no kind of job of {} and has no effect{hint}", tool.name)
+    })
+}
+
+/// Takes one key of a job, with what is to be said about it in this tool.
+pub(super) fn take(
+    tool: &Tool,
+    id: &JobId,
+    key: &'static Key,
+    text: &str,
+    origin: Origin,
+    out: &mut Foreign,
+) {
+    let kind = out.jobs.get(id).map(|draft| draft.kind);
+    if key.name == "container" && kind == Some(Run) {
+        return start_existing(tool, id, text, origin, out);
+    }
+    if key.name == "schedule"
+        && go::fields(text).len() == 5
+        && let Some(warning) = tool.five_fields
+    {
+        out.diagnostics.push(Diagnostic::warning(origin.clone(), format!("schedule: {warning}")).about(id));
+    }
+    if key.name == "command" && text.contains("{{") && tool.prefix == "chadburn" {
+        out.without_effect(Some(id), origin.clone(), "command: what stands in {{ }} is not replaced here");
+    }
+    out.take(id, key, text, origin);
+}
+
+/// What holds in these tools where nobody says otherwise, and is otherwise with us.
+pub(super) fn defaults(id: &JobId, out: &mut Foreign) {
+    out.unless_given(id, "overlap", "allow");
+    out.unless_given(id, "pull", "always");
+    if out.jobs.get(id).is_some_and(|draft| matches!(draft.kind, Exec | Run)) {
+        out.unless_given(id, "user", "root");
+    }
+}

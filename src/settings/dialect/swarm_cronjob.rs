@@ -1,0 +1,46 @@
+//! swarm-cronjob: `swarm.cronjob.<key>` on Swarm services, which this version does not run.
+//!
+//! Its labels on a container are told of, so that nobody waits for a job that never comes. Relied upon: its
+//! documentation to version 1.14.
+
+use crate::model::{container::Container, origin::Origin};
+
+use super::table::{self, Becomes::Nothing, Foreign, Key};
+
+/// The name, as its people write it.
+pub const NAME: &str = "swarm-cronjob";
+
+const fn key(name: &'static str, doc: &'static str) -> Key {
+    Key { name, kinds: &[], becomes: Nothing, doc }
+}
+
+/// Every key.
+pub static KEYS: &[Key] = &[
+    key("enable", "The services of a Swarm are not run yet."),
+    key("schedule", "As `enable`."),
+    key("skip-running", "As `enable`."),
+    key("replicas", "As `enable`."),
+    key("registry-auth", "As `enable`."),
+    key("query-registry", "As `enable`."),
+    key("scaledown", "As `enable`."),
+    key("run-once", "As `enable`."),
+];
+
+/// Tells of the labels on a container: of those that are known once, of each other one by itself.
+pub fn labels(container: &Container, out: &mut Foreign) {
+    let mut told = false;
+    for label in container.labels.keys() {
+        let Some(name) = label.strip_prefix("swarm.cronjob.") else { continue };
+        let origin = Origin::Label { container: container.name.clone(), label: label.as_str().into() };
+        match table::find(NAME, &[KEYS], name, None) {
+            Err(reason) => out.without_effect(None, origin, reason),
+            Ok(_) if told => {}
+            Ok(_) => {
+                told = true;
+                let reason = "the labels of swarm-cronjob have no effect: jobs that scale the services of a Swarm are \
+                              not yet supported, and on a container they never had one";
+                out.without_effect(None, origin, reason);
+            }
+        }
+    }
+}
