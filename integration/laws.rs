@@ -13,7 +13,9 @@ use watchbell::{
     },
     plan::{Catalog, plan},
     settings::{
-        env, global, ini,
+        env,
+        global::layers::Upper,
+        ini,
         resolve::{Desired, Sources, View, resolve},
     },
 };
@@ -32,7 +34,6 @@ fn settle<'a>(
     for (number, text) in files.iter().enumerate() {
         file.over(ini::parse(&format!("{number}.ini"), text, &|_| None));
     }
-    let (settings, _) = global::settle(&file.global, &[], &[], &|_| None);
     let web = Container {
         id: ContainerId("0".repeat(64).into()),
         name: "web".into(),
@@ -42,7 +43,7 @@ fn settle<'a>(
         labels: labels.iter().cloned().collect(),
     };
     let inventory = Inventory { containers: vec![web], own: None };
-    let sources = Sources { settings, file, overrides: env::from_environment(variables) };
+    let sources = Sources::new(file, Upper::default(), env::from_environment(variables));
     resolve(&sources, View::Observed(&inventory), now())
 }
 

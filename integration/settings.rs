@@ -66,8 +66,9 @@ impl Written {
         let inventory =
             Inventory { containers: vec![container("web", 1, self.labels.iter().cloned())], own: None };
         let desired = resolve(&loaded.sources, View::Observed(&inventory), now());
-        let all = loaded.diagnostics.iter().chain(&desired.diagnostics);
-        let told = all
+        let told = desired
+            .diagnostics
+            .iter()
             .map(|it| {
                 format!("{}: {}", it.origin, it.reason).replace(&path.display().to_string(), "config.ini")
             })

@@ -12,19 +12,20 @@ use tokio::{
 
 use crate::{
     agent::{actor::Actor, handle},
-    docker::{client::Engine, inventory::OwnIds},
+    docker::client::Engine,
     http::{
         health::{self, Health},
+        plan,
         socket::{self, SocketError},
     },
     model::{diagnostic::Diagnostic, origin::Origin},
     run::{reap::Children, unit::Context},
-    settings::resolve::Sources,
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
     watch::{
         engine::{Connection, Watcher},
+        file::{FileWatcher, Reader, Reading},
         identity,
     },
 };
@@ -35,9 +36,12 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 /// As many files as a few thousand runs need; local jobs inherit the limit, and some programs walk through all of it.
 const FILES: u64 = 65_536;
 
-/// Runs the agent until it is asked to stop. `warnings` are about settings; they are told once it has begun.
-pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> ExitCode {
-    let settings = &sources.settings;
+/// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
+/// like before.
+pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> ExitCode {
+    let Reading { mut sources, files, diagnostics: _ } = reading;
+    let settings = Arc::new(sources.settings.clone());
+    sources.started = Some(settings.clone());
     report::agent_started(
         env!("CARGO_PKG_VERSION"),
         &settings.docker_host,
@@ -45,7 +49,6 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
         settings.timezone.name(),
         settings.max_concurrent_runs.get(),
     );
-    warnings.iter().for_each(report::problem);
     raise_file_limit();
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
@@ -77,22 +80,31 @@ pub async fn run(sources: Sources, warnings: Vec<Diagnostic>, sink: LogSink) -> 
     let (connection, connected) = watch::channel(Connection::Waiting);
     let (stage, staged) = watch::channel(Stage::Run);
     let (handle, ends) = handle::handle();
-    let grace = settings.shutdown_grace;
+    let (grace, graced) = watch::channel(settings.shutdown_grace);
+    let (sources, written) = watch::channel(Arc::new(sources));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(children.clone().reap_orphans());
-    tasks.spawn(ignore_hangups(hangup));
+    tasks.spawn(FileWatcher { reader, files, seen, sources }.watch(hangup));
     tasks.spawn(
-        Watcher { engine: engine.clone(), clock: Clock::System, own_ids: own_ids(), inventory, connection }
-            .watch(),
+        Watcher {
+            engine: engine.clone(),
+            clock: Clock::System,
+            own_ids: identity::of_this_process(),
+            inventory,
+            connection,
+        }
+        .watch(),
     );
     if let Some(listener) = listener {
-        tasks.spawn(socket::serve(listener, health::routes(Health { agent: handle, connection: connected })));
+        let routes = plan::routes(handle.clone())
+            .merge(health::routes(Health { agent: handle, connection: connected }));
+        tasks.spawn(socket::serve(listener, routes));
     }
     let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
-    let actor = Actor::new(Arc::new(sources), context, observed, staged, ends);
+    let actor = Actor::new(written, context, observed, (staged, grace), ends);
     let stopping = std::sync::OnceLock::new();
-    let drive = shutdown::drive(stage, grace, first_of(terminate, interrupt, &stopping));
+    let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {
         ((), ()) = async { tokio::join!(actor.run(), drive) } => None,
         error = first_failure(&mut tasks) => Some(error),
@@ -157,17 +169,4 @@ fn first_of(
         }
         first.get_or_init(Instant::now);
     }
-}
-
-/// A terminal that goes away must not take the jobs along.
-async fn ignore_hangups(mut hangup: Signal) {
-    while hangup.recv().await.is_some() {
-        let reason = "files are not read again while the agent runs: start it again to take changes";
-        report::problem(&Diagnostic::warning(Origin::Place("signal SIGHUP".into()), reason));
-    }
-}
-
-fn own_ids() -> OwnIds {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    identity::own_ids(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/etc/hostname"))
 }

@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        completions, doctor, healthcheck, load, next, schema, validate,
+        completions, doctor, explain, healthcheck, load, next, plan, schema, validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -17,6 +17,7 @@ use watchbell::{
         sink::LogSink,
     },
     time::Clock,
+    watch::file,
 };
 
 fn main() -> ExitCode {
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Daemon(flags) => daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
+        Command::Explain(args) => runtime(1, explain::run(args, environment, Clock::System)),
+        Command::Plan(args) => runtime(1, plan::run(args, environment, Clock::System)),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
         Command::Doctor(args) => runtime(1, doctor::run(&args, &environment, &Clock::System)),
         Command::Schema => schema::run(),
@@ -48,7 +51,10 @@ fn main() -> ExitCode {
 }
 
 fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
-    let loaded = load::load(flags, environment);
+    let reader = load::reader(flags.clone(), environment.clone());
+    // Before they are read: what changes meanwhile is then seen as a change.
+    let seen = file::look(&reader, &[]);
+    let loaded = (reader.read)();
     if loaded.is_broken() {
         for it in &loaded.diagnostics {
             eprintln!("watchbell: {}: {}", it.origin, it.reason);
@@ -62,7 +68,7 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded.sources, loaded.diagnostics, sink))
+    runtime(2, app::run(loaded, reader, seen, sink))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {

@@ -125,6 +125,11 @@ impl Catalog {
         self.jobs.get(id)
     }
 
+    /// Every job that is, by identity.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &Entry)> {
+        self.jobs.iter()
+    }
+
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.jobs.len()
@@ -160,6 +165,8 @@ mod tests {
                 user: None,
                 workdir: None,
                 environment: Environment::default(),
+                env_files: Vec::new(),
+                privileged: false,
             }),
             enabled: true,
             overlap: Overlap::Skip,
@@ -181,7 +188,7 @@ mod tests {
                 let candidates = containers.into_iter().map(|(id, running)| candidate(id, running)).collect();
                 (JobId::plain(&id), DesiredJob { spec: spec(&id, &schedule, &command), candidates })
             });
-            Desired { jobs: jobs.collect(), diagnostics: Vec::new() }
+            Desired { jobs: jobs.collect(), ..Desired::default() }
         })
     }
 
@@ -223,7 +230,7 @@ mod tests {
 
     fn desired(candidates: Vec<Candidate>) -> Desired {
         let job = DesiredJob { spec: spec("a", "@daily", "x"), candidates };
-        Desired { jobs: [(JobId::plain("a"), job)].into(), diagnostics: Vec::new() }
+        Desired { jobs: [(JobId::plain("a"), job)].into(), ..Desired::default() }
     }
 
     #[test]

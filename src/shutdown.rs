@@ -29,9 +29,15 @@ pub enum Stage {
 }
 
 /// Goes through the stages, beginning with the first of `signals`: [`Stage::Stop`] comes after `grace`, and at once
-/// with a second signal. Ends when it has come to [`Stage::Leave`] or nobody listens any more.
-pub async fn drive<S: AsyncFnMut()>(stage: watch::Sender<Stage>, grace: Duration, mut signals: S) {
+/// with a second signal. Ends when it has come to [`Stage::Leave`] or nobody listens any more. What `grace` is at the
+/// first signal counts.
+pub async fn drive<S: AsyncFnMut()>(
+    stage: watch::Sender<Stage>,
+    grace: watch::Receiver<Duration>,
+    mut signals: S,
+) {
     signals().await;
+    let grace = *grace.borrow();
     stage.send_replace(Stage::Drain);
     let begun = Instant::now();
     tokio::select! {
@@ -68,7 +74,8 @@ mod tests {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         };
-        let drive = drive(sender, Duration::from_secs(8), signals);
+        let (_grace, grace) = watch::channel(Duration::from_secs(8));
+        let drive = drive(sender, grace, signals);
         let watch = async {
             let mut seen = Vec::new();
             while stage.changed().await.is_ok() {

@@ -105,6 +105,8 @@ impl Unit {
             user: None,
             workdir: None,
             environment: Environment::default(),
+            env_files: Vec::new(),
+            privileged: false,
         };
         Self {
             context: Context {

@@ -12,7 +12,8 @@ use watchbell::{
     },
     plan::{Catalog, plan},
     settings::{
-        global, ini,
+        global::layers::Upper,
+        ini,
         memo::Memo,
         resolve::{Sources, View, resolve, resolve_again},
     },
@@ -40,8 +41,7 @@ fn now() -> Timestamp {
 
 fn sources() -> Sources {
     let nothing = |_: &str| None;
-    let (settings, _) = global::settle(&[], &[], &[], &nothing);
-    Sources { settings, file: ini::parse("bench.ini", "", &nothing), overrides: Vec::new() }
+    Sources::new(ini::parse("bench.ini", "", &nothing), Upper::default(), Vec::new())
 }
 
 /// Containers as Compose makes them, `each` jobs on every one.

@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod explain;
 mod schema;
 mod validate;
 

@@ -1,6 +1,6 @@
 //! What is written wrongly, and what a label may not do: told, and without harm to the rest.
 
-use crate::support::live_engine::{Record, Stage, text};
+use crate::support::live_engine::{Record, Stage, WORKER, text};
 
 fn rejected(job: &str) -> impl Fn(&Record) -> bool {
     move |it| it["event"] == "job.rejected" && it["job"] == job
@@ -113,4 +113,70 @@ fn a_container_labelled_as_if_it_were_the_agent_gains_nothing() {
     assert_eq!(text(&agent.wait_for_end(&jobs[1]), "outcome"), "succeeded");
     let plain = agent.records(|it| ["reach", "own", "beside"].contains(&text(it, "job")));
     assert_eq!(plain, Vec::<Record>::new());
+}
+
+#[test]
+fn a_path_of_the_machine_all_rights_and_a_file_beside_the_agent_need_a_grant_each_and_then_work() {
+    let stage = Stage::new();
+    let web = stage.name("web");
+    let file = stage.dir().join("variables");
+    std::fs::write(&file, "# for the job\nSPICE=nutmeg\nSHADOWED=file\n").expect("the file");
+    let host = stage.dir().join("host");
+    std::fs::create_dir(&host).expect("a directory");
+    std::fs::write(host.join("name"), "of the machine\n").expect("the file");
+    let file = file.display().to_string();
+    let volume = format!("{}:/host:ro", host.display());
+    let image = [("schedule", "@every 2s"), ("image", WORKER), ("network", "none")];
+    let command = |text: &'static str| ("command", text);
+    stage
+        .worker("web")
+        .job("run", "mount", &[&image[..], &[("VOLUME", &volume), command("cat /host/name")]].concat())
+        .job(
+            "run",
+            "entry",
+            &[&image[..], &[("entrypoint", "echo"), ("hostname", "h"), command("said")]].concat(),
+        )
+        .exec(
+            "rights",
+            &[image[0], ("Privileged", "yes"), ("shell", "true"), command("grep CapEff /proc/self/status")],
+        )
+        .exec(
+            "file",
+            &[
+                image[0],
+                ("env_file", &file),
+                ("environment", "SHADOWED=label"),
+                ("shell", "true"),
+                command("echo $SPICE $SHADOWED"),
+            ],
+        )
+        .start();
+    let job = |name: &str| format!("{web}.{name}");
+    let all = ["mount", "rights", "file"];
+
+    let agent = stage.agent().jobs(all.map(job)).arguments(&["--allow-from-labels", "run"]).start();
+    for (name, grant) in all.into_iter().zip(["host-mounts", "privileged", "env-file"]) {
+        let told = agent.wait_for(&format!("{name} is refused"), rejected(&job(name)));
+        assert!(text(&told, "reason").ends_with(&format!("allow-from-labels={grant}")), "{told}");
+        assert_eq!(agent.job_events(&job(name)), ["job.rejected"]);
+    }
+    drop(agent);
+
+    let all = ["mount", "entry", "rights", "file"];
+    let agent = stage.agent().jobs(all.map(job)).arguments(&["--allow-from-labels", "all"]).start();
+    for (name, line) in [("mount", "of the machine"), ("entry", "said"), ("file", "nutmeg label")] {
+        let ended = agent.wait_for_end(&job(name));
+        assert_eq!(text(&ended, "outcome"), "succeeded", "{ended}");
+        assert_eq!(agent.lines(text(&ended, "run"), "stdout"), [line]);
+    }
+    // An Engine that has not all rights itself cannot give them; the bare command says which one this is.
+    let bare = stage.try_docker(["exec", "--privileged", &web, "grep", "CapEff", "/proc/self/status"]);
+    let ended = agent.wait_for_end(&job("rights"));
+    let lines = agent.lines(text(&ended, "run"), "stdout");
+    if let Ok(rights) = bare {
+        assert_eq!(lines, [rights]);
+    } else {
+        assert_eq!(text(&ended, "outcome"), "failed", "{ended}");
+        assert!(lines[0].contains("unable to apply caps"), "{lines:?}");
+    }
 }

@@ -11,5 +11,8 @@ mod image;
 mod labels;
 mod local;
 mod new_container;
+mod plan;
+mod reload;
 mod replicas;
+mod secrets;
 mod shutdown;

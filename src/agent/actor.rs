@@ -1,6 +1,6 @@
 //! The one task that owns the state: feeds it what happens, and carries its effects out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -36,9 +36,11 @@ use super::{
 #[derive(Debug)]
 pub struct Actor {
     state: State,
-    sources: Arc<Sources>,
+    sources: watch::Receiver<Arc<Sources>>,
     /// What was read of them and of labels already.
     memo: Memo,
+    /// How long runs may go on after the agent was asked to stop, for who drives the end.
+    grace: watch::Sender<Duration>,
     context: Context,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     stage: watch::Receiver<Stage>,
@@ -61,16 +63,18 @@ pub struct Actor {
 impl Actor {
     /// An agent that knows nothing yet.
     pub fn new(
-        sources: Arc<Sources>,
+        sources: watch::Receiver<Arc<Sources>>,
         context: Context,
         inventory: watch::Receiver<Option<Arc<Inventory>>>,
-        stage: watch::Receiver<Stage>,
+        (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
     ) -> Self {
+        let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
-            state: State::new(sources.settings.max_concurrent_runs),
+            state: State::new(cap),
             sources,
             memo: Memo::default(),
+            grace,
             alarm: Alarm::new(context.clock.clone()),
             context,
             inventory,
@@ -116,6 +120,11 @@ impl Actor {
                 },
                 () = self.alarm.until(next) => self.feed(Event::Tick),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
+                Ok(()) = self.sources.changed() => {
+                    // What was read follows from the sources as they were.
+                    self.memo = Memo::default();
+                    self.reconcile();
+                }
             }
             self.publish();
         }
@@ -129,9 +138,10 @@ impl Actor {
             running: self.state.running_count(),
             waiting: self.state.waiting_count(),
             problems: self.state.problem_count(),
+            catalog: self.state.shared_catalog(),
         };
         self.ends.snapshot.send_if_modified(|last| {
-            let news = *last != snapshot;
+            let news = !snapshot.is_the_same_as(last);
             *last = snapshot;
             news
         });
@@ -141,11 +151,16 @@ impl Actor {
         // What comes after the end has begun changes nothing any more.
         if *self.stage.borrow() >= Stage::Drain {
             self.inventory.mark_unchanged();
+            self.sources.mark_unchanged();
             return;
         }
         let inventory = self.inventory.borrow_and_update().clone();
         let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
-        let desired = resolve_again(&self.sources, view, self.context.clock.now(), &mut self.memo);
+        let sources = self.sources.borrow_and_update().clone();
+        let desired = resolve_again(&sources, view, self.context.clock.now(), &mut self.memo);
+        if let Some(settings) = &desired.settings {
+            self.grace.send_replace(settings.shutdown_grace);
+        }
         self.feed(Event::Desired(desired));
         if inventory.is_some() && !self.ready {
             self.ready = true;
@@ -158,7 +173,7 @@ impl Actor {
         // Stages may follow each other so closely that the first is never seen.
         if stage >= Stage::Drain && !self.draining {
             self.draining = true;
-            report::agent_stopping(self.state.running_count(), self.sources.settings.shutdown_grace);
+            report::agent_stopping(self.state.running_count(), *self.grace.borrow());
             self.feed(Event::Drain);
         }
         match stage {

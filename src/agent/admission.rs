@@ -79,6 +79,11 @@ struct Activity {
 }
 
 impl Admission {
+    /// From now on at most `cap` runs may go on at once; what goes on already does.
+    pub fn set_cap(&mut self, cap: NonZeroUsize) {
+        self.cap = cap;
+    }
+
     /// Nothing runs; at most `cap` runs may go on at once.
     pub fn new(cap: NonZeroUsize) -> Self {
         Self { cap, running: HashMap::new(), line: VecDeque::new(), jobs: HashMap::new() }

@@ -1,9 +1,13 @@
 //! How everyone else asks the agent.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::plan::Catalog;
+
 /// What readers see without waiting for the agent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     /// Whether a plan was carried out on a complete observation.
     pub ready: bool,
@@ -15,6 +19,16 @@ pub struct Snapshot {
     pub waiting: usize,
     /// How many things are wrong with what was written.
     pub problems: usize,
+    /// The jobs themselves.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Snapshot {
+    /// Whether nothing has changed since `last`; the jobs are not gone through for that.
+    pub fn is_the_same_as(&self, last: &Self) -> bool {
+        let counts = |it: &Self| (it.ready, it.jobs, it.running, it.waiting, it.problems);
+        counts(self) == counts(last) && Arc::ptr_eq(&self.catalog, &last.catalog)
+    }
 }
 
 /// Something asked of the agent itself.

@@ -107,7 +107,8 @@ pub enum Told {
 /// The agent's state.
 #[derive(Debug)]
 pub struct State {
-    catalog: Catalog,
+    /// Shared with those who only look: whoever changes it while one of them does changes a copy.
+    catalog: Arc<Catalog>,
     timetable: Timetable,
     admission: Admission,
     problems: BTreeSet<Diagnostic>,
@@ -118,7 +119,7 @@ impl State {
     /// No jobs and no runs.
     pub fn new(max_concurrent_runs: NonZeroUsize) -> Self {
         Self {
-            catalog: Catalog::default(),
+            catalog: Arc::default(),
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
             problems: BTreeSet::new(),
@@ -160,18 +161,23 @@ impl State {
     }
 
     fn reconcile(&mut self, desired: Desired, now: Timestamp, effects: &mut Vec<Effect>) {
+        if let Some(settings) = &desired.settings {
+            self.admission.set_cap(settings.max_concurrent_runs);
+        }
         for change in plan::plan(&self.catalog, &desired) {
             let removed = match &change {
                 Change::Remove(id) => self.catalog.get(id).map(|entry| entry.spec.kind()),
                 _ => None,
             };
-            self.catalog.apply(&change);
+            Arc::make_mut(&mut self.catalog).apply(&change);
             effects.extend(self.follow(change, removed, &desired, now).map(Effect::Tell));
         }
         let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
         let new = problems.difference(&self.problems).cloned();
         effects.extend(new.map(|problem| Effect::Tell(Told::Problem(problem))));
         self.problems = problems;
+        // The cap may have been raised.
+        self.begin_next(now, effects);
     }
 
     /// What a change of the catalog means for the timetable, and what there is to tell.
@@ -318,6 +324,11 @@ impl State {
     /// The jobs.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The jobs, for someone to look at later.
+    pub fn shared_catalog(&self) -> Arc<Catalog> {
+        self.catalog.clone()
     }
 
     /// How many things are wrong with what was written.

@@ -22,6 +22,10 @@ pub enum Command {
     Daemon(SettingFlags),
     /// Say what is wrong with files and labels; no Engine is needed.
     Validate(ValidateArgs),
+    /// Say where each value of a job comes from, and what it hid.
+    Explain(super::explain::ExplainArgs),
+    /// Say what would change with these files, flags and variables; changes nothing.
+    Plan(super::plan::PlanArgs),
     /// Print when a schedule, or a job of the file, comes next.
     Next(NextArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.

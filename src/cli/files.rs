@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -13,27 +12,6 @@ use glob::MatchOptions;
 const FILE_LIMIT: u64 = 16 << 20;
 /// The largest file that holds one value, in bytes.
 const SECRET_LIMIT: u64 = 64 << 10;
-
-/// A file as it was found: two that are equal hold the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
-    /// Its path as it was named or found.
-    pub path: String,
-    /// A digest of what it holds; `None` if it is not there or cannot be read.
-    pub digest: Option<u64>,
-}
-
-impl SourceFile {
-    /// The file at `path` with what was read there.
-    pub fn new(path: &str, contents: &io::Result<Vec<u8>>) -> Self {
-        let digest = contents.as_ref().ok().map(|bytes| {
-            let mut hasher = DefaultHasher::new();
-            bytes.hash(&mut hasher);
-            hasher.finish()
-        });
-        Self { path: path.to_owned(), digest }
-    }
-}
 
 /// What stands where one argument points.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,51 +1,40 @@
 //! Reads the sources that are files, flags and environment. The only place that reads configuration files.
 
-use std::{cell::RefCell, io};
+use std::{cell::RefCell, io, os::unix::fs::MetadataExt, sync::Arc};
 
 use crate::{
-    model::{
-        diagnostic::{Diagnostic, Severity},
-        name::environment_name,
-        origin::Origin,
-    },
+    model::{diagnostic::Diagnostic, name::environment_name, origin::Origin},
     settings::{
         env,
-        global::{self, Settings},
+        global::{self, layers::Upper},
         ini::{self, Ini, Outside, RawSetting},
         resolve::Sources,
     },
+    watch::file::{Reader, Reading, SourceFile},
 };
 
 use super::{
     Environment,
     args::SettingFlags,
-    files::{self, SourceFile, Trouble},
+    files::{self, Trouble},
 };
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "/etc/watchbell/config.ini";
 
-/// The sources, and what is wrong with them apart from single jobs.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The sources.
-    pub sources: Sources,
-    /// What is wrong with files and settings.
-    pub diagnostics: Vec<Diagnostic>,
-    /// Every file that was looked at, in order, those that are missing included: as long as it is equal to what
-    /// loading again finds, no file has changed.
-    pub files: Vec<SourceFile>,
-}
-
-impl Loaded {
-    /// Whether an agent must not start with this: a file that cannot be read is never taken for an empty one.
-    pub fn is_broken(&self) -> bool {
-        self.diagnostics.iter().any(|it| it.severity == Severity::Error)
+/// How everything that `flags` and `environment` name is read, now and whenever a file has changed.
+pub fn reader(flags: SettingFlags, environment: Environment) -> Reader {
+    let (named, known) = (flags.clone(), environment.clone());
+    Reader {
+        read: Arc::new(move || load(&flags, &environment)),
+        paths: Arc::new(move || {
+            paths(&named, &known, &mut Vec::new()).into_iter().map(|(path, _)| path).collect()
+        }),
     }
 }
 
 /// Reads everything that `flags` and `environment` name.
-pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
+pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
     let variable = |name: &str| environment.get(name).cloned();
     let seen = RefCell::new(Vec::new());
     let secret = |path: &str| {
@@ -58,7 +47,9 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     let mut file = Ini::default();
     for (path, origin) in paths(flags, environment, &mut diagnostics) {
         let contents = files::contents(&path);
-        seen.borrow_mut().push(SourceFile::new(&path, &contents));
+        let optional = origin == Origin::Default;
+        seen.borrow_mut().push(SourceFile { optional, ..SourceFile::new(&path, &contents) });
+        diagnostics.extend(replaced(&path));
         match contents {
             Ok(bytes) => file.over(ini::read(&path, &bytes, outside)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
@@ -67,7 +58,11 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
             }
         }
     }
-    let ours = settings_of(environment, outside, &mut diagnostics);
+    let mut ours = settings_of(environment, outside, &mut diagnostics);
+    // Its value is used up here; that it was written is for those who ask where settings come from.
+    ours.extend(
+        named(flags, environment).map(|(paths, origin)| RawSetting::new("config", paths.join("\n"), origin)),
+    );
     let mut overrides = Vec::new();
     for (number, set) in (1..).zip(&flags.set) {
         match env::parse_set(set) {
@@ -82,10 +77,21 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Loaded {
     overrides.extend(env::from_environment(
         environment.iter().map(|(name, value)| (name.as_str(), value.as_str())),
     ));
-    let (settings, found): (Settings, _) = global::settle(&file.global, &flags.settings(), &ours, &variable);
-    diagnostics.extend(file.broken.iter().cloned());
-    diagnostics.extend(found);
-    Loaded { sources: Sources { settings, file, overrides }, diagnostics, files: seen.into_inner() }
+    let mut sources = Sources::new(file, Upper::new(flags.settings(), ours, &variable), overrides);
+    sources.diagnostics = diagnostics;
+    Reading { diagnostics: sources.mistakes(), sources, files: seen.into_inner() }
+}
+
+/// A file that is mounted by itself, and whose place on the host another file has taken meanwhile.
+fn replaced(path: &str) -> Option<Diagnostic> {
+    let replaced = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.nlink() == 0);
+    replaced.then(|| {
+        Diagnostic::warning(
+            Origin::Place(format!("file {path}").into()),
+            "another file has taken its place on the host, and the one that is mounted here is the old one: \
+             mount its directory instead of the file, or start the container again",
+        )
+    })
 }
 
 /// `WATCHBELL_<SETTING>` and `WATCHBELL_<SETTING>_FILE`, but for jobs' parameters and the file's place.
@@ -133,19 +139,26 @@ fn setting(
     Ok(RawSetting { from_file: true, ..RawSetting::new(setting.name, value, Origin::Default) })
 }
 
+/// What someone named as files to read, and where; `None` leaves it at the default file.
+fn named(flags: &SettingFlags, environment: &Environment) -> Option<(Vec<String>, Origin)> {
+    match environment.get("WATCHBELL_CONFIG") {
+        Some(text) => Some((
+            text.lines().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
+            Origin::Environment("WATCHBELL_CONFIG".into()),
+        )),
+        None if !flags.config.is_empty() => Some((flags.config.clone(), Origin::Flag("--config".into()))),
+        None => None,
+    }
+}
+
 /// The files to read, in order, and who named them.
 fn paths(
     flags: &SettingFlags,
     environment: &Environment,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<(String, Origin)> {
-    let (named, origin): (Vec<String>, _) = match environment.get("WATCHBELL_CONFIG") {
-        Some(text) => (
-            text.lines().map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
-            Origin::Environment("WATCHBELL_CONFIG".into()),
-        ),
-        None if !flags.config.is_empty() => (flags.config.clone(), Origin::Flag("--config".into())),
-        None => return vec![(DEFAULT_FILE.to_owned(), Origin::Default)],
+    let Some((named, origin)) = named(flags, environment) else {
+        return vec![(DEFAULT_FILE.to_owned(), Origin::Default)];
     };
     if named.iter().all(String::is_empty) {
         diagnostics.push(Diagnostic::error(

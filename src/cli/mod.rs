@@ -1,13 +1,17 @@
 //! The command line: what can be typed, and the commands that print.
 
 pub mod args;
+pub mod ask;
 pub mod completions;
 pub mod doctor;
+pub mod explain;
 pub mod files;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;
 pub mod next;
+pub mod observe;
+pub mod plan;
 pub mod render;
 pub mod schema;
 pub mod snippet;

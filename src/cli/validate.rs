@@ -23,8 +23,7 @@ pub fn run(args: &ValidateArgs, environment: &Environment, clock: &Clock) -> Exi
     let inventory = if args.labels.is_empty() { None } else { labels.inventory() };
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let desired = resolve(&loaded.sources, view, clock.now());
-    let mut diagnostics = loaded.diagnostics;
-    diagnostics.extend(labels.diagnostics.iter().cloned());
+    let mut diagnostics = labels.diagnostics.clone();
     diagnostics.extend(labels.told_once(desired.diagnostics.clone()));
     match args.output {
         Output::Json => print_json(&desired, &diagnostics, &labels.files),

@@ -28,14 +28,22 @@ pub struct CreateRequest {
     pub image: String,
     /// The command; `None` is the image's own.
     pub argv: Option<Vec<String>>,
+    /// What the command is handed to; `None` is the image's own.
+    pub entrypoint: Option<Vec<String>>,
     /// `NAME=VALUE`.
     pub environment: Vec<String>,
     /// As whom.
     pub user: Option<String>,
     /// Where.
     pub workdir: Option<String>,
+    /// Its host name.
+    pub hostname: Option<String>,
     /// By exact name; the first may be a mode such as `host`.
     pub networks: Vec<String>,
+    /// `<volume or path>:<path>[:<mode>]`.
+    pub volumes: Vec<String>,
+    /// With all rights on the machine.
+    pub privileged: bool,
     /// What says whose it is.
     pub labels: HashMap<String, String>,
 }
@@ -54,7 +62,14 @@ impl Engine {
             labels: Some(request.labels),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            host_config: Some(HostConfig { network_mode: networks.next(), ..HostConfig::default() }),
+            entrypoint: request.entrypoint,
+            hostname: request.hostname,
+            host_config: Some(HostConfig {
+                network_mode: networks.next(),
+                binds: Some(request.volumes),
+                privileged: Some(request.privileged),
+                ..HostConfig::default()
+            }),
             ..ContainerCreateBody::default()
         };
         let options = CreateContainerOptionsBuilder::new().name(&request.name).build();

@@ -19,6 +19,8 @@ pub struct ExecRequest {
     pub user: Option<String>,
     /// Where.
     pub workdir: Option<String>,
+    /// With all rights on the machine.
+    pub privileged: bool,
 }
 
 /// Where a command stands.
@@ -45,6 +47,7 @@ impl Engine {
             cmd: Some(request.argv),
             user: request.user,
             working_dir: request.workdir,
+            privileged: Some(request.privileged),
             ..CreateExecOptions::default()
         };
         Ok(self.docker()?.create_exec(container, options).await?.id)

@@ -3,4 +3,5 @@
 //! It listens on a unix socket in the state directory, for the command line beside the agent.
 
 pub mod health;
+pub mod plan;
 pub mod socket;

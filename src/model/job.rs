@@ -53,6 +53,10 @@ pub struct ExecSpec {
     pub workdir: Option<String>,
     /// Variables added to the container's.
     pub environment: Environment,
+    /// Files beside the agent with more of them, under `environment`.
+    pub env_files: Vec<String>,
+    /// Whether it has all rights that root has on the machine.
+    pub privileged: bool,
 }
 
 /// A new container that runs one command and is removed.
@@ -68,8 +72,43 @@ pub struct RunSpec {
     pub workdir: Option<String>,
     /// Variables added to the image's.
     pub environment: Environment,
+    /// As in [`ExecSpec::env_files`].
+    pub env_files: Vec<String>,
     /// Names of networks; none means the Engine's default. The first may be `none`, `host` or `container:<name>`.
     pub networks: Vec<String>,
+    /// What `argv` is handed to; `None` is the image's own.
+    pub entrypoint: Option<Vec<String>>,
+    /// The container's host name.
+    pub hostname: Option<String>,
+    /// What is mounted into it.
+    pub volumes: Vec<Volume>,
+    /// Whether it has all rights that root has on the machine.
+    pub privileged: bool,
+}
+
+/// A directory of a new container that outlives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// A path of the machine, or a volume's name.
+    pub source: String,
+    /// The absolute path in the container.
+    pub target: String,
+    /// What stands after a second colon, such as `ro`.
+    pub mode: Option<String>,
+}
+
+impl Volume {
+    /// The path of the machine that it shows, if it is none of the Engine's own volumes.
+    pub fn host_path(&self) -> Option<&str> {
+        self.source.starts_with('/').then_some(&*self.source)
+    }
+}
+
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.target)?;
+        self.mode.as_ref().map_or(Ok(()), |mode| write!(f, ":{mode}"))
+    }
 }
 
 /// A process beside the agent.
@@ -121,50 +160,5 @@ impl JobSpec {
             Work::Run(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
         }
-    }
-
-    /// The parameters in which `newer` differs. Every field is taken apart by name, so that a new one does not
-    /// compile until someone decides whether it matters.
-    pub fn differences(&self, newer: &Self) -> Vec<&'static str> {
-        let Self { id: _, schedule, work, enabled, overlap, timeout, grace_period, origin: _ } = self;
-        let mut changed = Vec::new();
-        let mut note = |name, differs| {
-            if differs {
-                changed.push(name);
-            }
-        };
-        note("schedule", schedule.text() != newer.schedule.text());
-        note("timezone", schedule.zone() != newer.schedule.zone());
-        note("enabled", *enabled != newer.enabled);
-        note("overlap", *overlap != newer.overlap);
-        note("timeout", *timeout != newer.timeout);
-        note("grace-period", *grace_period != newer.grace_period);
-        match (work, &newer.work) {
-            (Work::Exec(old), Work::Exec(new)) => {
-                let ExecSpec { container, argv, user, workdir, environment } = old;
-                note("container", *container != new.container);
-                note("command", *argv != new.argv);
-                note("user", *user != new.user);
-                note("workdir", *workdir != new.workdir);
-                note("environment", *environment != new.environment);
-            }
-            (Work::Run(old), Work::Run(new)) => {
-                let RunSpec { image, argv, user, workdir, environment, networks } = old;
-                note("image", *image != new.image);
-                note("command", *argv != new.argv);
-                note("user", *user != new.user);
-                note("workdir", *workdir != new.workdir);
-                note("environment", *environment != new.environment);
-                note("network", *networks != new.networks);
-            }
-            (Work::Local(old), Work::Local(new)) => {
-                let LocalSpec { argv, workdir, environment } = old;
-                note("command", *argv != new.argv);
-                note("workdir", *workdir != new.workdir);
-                note("environment", *environment != new.environment);
-            }
-            _ => note("kind", true),
-        }
-        changed
     }
 }

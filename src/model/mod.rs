@@ -8,5 +8,6 @@ pub mod duration;
 pub mod job;
 pub mod name;
 pub mod origin;
+pub mod parameters;
 pub mod run;
 pub mod schedule;

@@ -19,8 +19,9 @@ use crate::{
 };
 
 use super::{
+    environment::environment,
     order::RunOrder,
-    unit::{Context, KindEnd, Life, MARK, Outage, Step, ended, environment},
+    unit::{Context, KindEnd, Life, MARK, Outage, Step, ended},
 };
 
 /// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child
@@ -50,11 +51,16 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     let Some(container) = &order.container else {
         return Outcome::NotStarted { error: "the order names no container".to_owned() }.into();
     };
+    let environment = match environment(order, &spec.env_files, &spec.environment).await {
+        Ok(environment) => environment,
+        Err(error) => return Outcome::NotStarted { error }.into(),
+    };
     let request = ExecRequest {
         argv: spec.argv.clone(),
-        environment: environment(order, &spec.environment),
+        environment,
         user: spec.user.clone(),
         workdir: spec.workdir.clone(),
+        privileged: spec.privileged,
     };
     let not_started = |operation: &str, error: &EngineError| Outcome::NotStarted {
         error: format!("{operation} the command in container {}: {error}", container.name),
@@ -202,6 +208,7 @@ impl Exec<'_> {
             // Whoever runs the command may see and signal its processes; root without capabilities may not.
             user: self.spec.user.clone(),
             workdir: None,
+            privileged: false,
         };
         let id = self.engine.create_exec(self.container, request).await?;
         let mut output = self.engine.start_exec(&id).await?;

@@ -5,6 +5,7 @@
 //! print; [`reap`] is what PID 1 owes to orphans.
 
 pub mod capture;
+mod environment;
 pub mod in_container;
 pub mod new_container;
 pub mod order;

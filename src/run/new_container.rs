@@ -21,8 +21,9 @@ use crate::{
 };
 
 use super::{
+    environment::environment,
     order::RunOrder,
-    unit::{Context, KindEnd, Life, Outage, Step, ended, environment},
+    unit::{Context, KindEnd, Life, Outage, Step, ended},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -37,14 +38,22 @@ const HELD: Duration = Duration::from_secs(5);
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
     let engine = &context.engine;
+    let environment = match environment(order, &spec.env_files, &spec.environment).await {
+        Ok(environment) => environment,
+        Err(error) => return Outcome::NotStarted { error }.into(),
+    };
     let request = CreateRequest {
         name: order.created_name(),
         image: spec.image.clone(),
         argv: spec.argv.clone(),
-        environment: environment(order, &spec.environment),
+        entrypoint: spec.entrypoint.clone(),
+        environment,
         user: spec.user.clone(),
         workdir: spec.workdir.clone(),
+        hostname: spec.hostname.clone(),
         networks: spec.networks.clone(),
+        volumes: spec.volumes.iter().map(ToString::to_string).collect(),
+        privileged: spec.privileged,
         labels: labels(order),
     };
     let id = match engine.create_container(request).await {

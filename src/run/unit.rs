@@ -313,12 +313,6 @@ pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> 
     }
 }
 
-/// `NAME=VALUE` of what the job adds, with the mark of the run.
-pub fn environment(order: &RunOrder, added: &crate::model::job::Environment) -> Vec<String> {
-    let mark = format!("{MARK}={}", order.run);
-    added.0.iter().map(|(name, value)| format!("{name}={value}")).chain([mark]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
     diagnostic::did_you_mean,
-    job::{JobSpec, Work},
+    job::{JobSpec, Volume, Work},
     name::JobKind,
 };
 
@@ -18,16 +18,34 @@ pub enum Grant {
     ExecOther,
     /// A new container.
     Run,
+    /// A Swarm service.
+    ServiceRun,
+    /// An action on a container.
+    Container,
+    /// A Compose command.
+    Compose,
     /// A process beside the agent.
     Local,
+    /// A path of the machine in a new container.
+    HostMounts,
+    /// All rights on the machine.
+    Privileged,
+    /// A file beside the agent.
+    EnvFile,
 }
 
 impl Grant {
     /// Every grant, with what it allows.
-    pub const ALL: [(Self, &'static str, &'static str); 3] = [
+    pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::ExecOther, "exec-other", "a command in another container than the labelled one"),
         (Self::Run, "run", "a new container"),
+        (Self::ServiceRun, "service-run", "a Swarm service; this version has no such jobs yet"),
+        (Self::Container, "container", "an action on a container; this version has no such jobs yet"),
+        (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
+        (Self::HostMounts, "host-mounts", "a path of the machine in a new container, besides `run`"),
+        (Self::Privileged, "privileged", "`privileged=true`, besides what its kind needs"),
+        (Self::EnvFile, "env-file", "a file that is read beside the agent"),
     ];
 
     fn row(self) -> (Self, &'static str, &'static str) {
@@ -73,28 +91,65 @@ impl Grants {
 
     /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.
     ///
-    /// `by_label` says that a label, and not the operator alone, named the container or what is done in it.
-    pub fn refusals(&self, spec: &JobSpec, home: &str, by_label: bool) -> Vec<String> {
-        let asked = match &spec.work {
-            Work::Exec(exec) => match &exec.container {
-                Some(other) if other != home && by_label => {
-                    Some((Grant::ExecOther, format!("a command in the container \"{other}\"")))
-                }
-                _ => None,
-            },
-            Work::Run(_) => Some((Grant::Run, format!("a job of kind {}", JobKind::Run))),
-            Work::Local(_) => Some((Grant::Local, format!("a job of kind {}", JobKind::Local))),
-        };
-        asked
+    /// `by_label` says that a label, and not the operator alone, said what an `exec` does or where.
+    pub fn refusals(&self, spec: &JobSpec, home: &str, by_label: bool) -> Vec<Refusal> {
+        asked(&spec.work, home, by_label)
             .into_iter()
-            .filter(|(grant, _)| !self.0.contains(grant))
-            .map(|(grant, what)| {
-                format!(
+            .filter(|(grant, ..)| !self.0.contains(grant))
+            .map(|(grant, parameter, what)| Refusal {
+                parameter,
+                reason: format!(
                     "a label may not ask for {what}: the operator can allow it with allow-from-labels={grant}"
-                )
+                ),
             })
             .collect()
     }
+}
+
+/// Something that was asked for and is not granted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The parameter that asks; for a kind of job the one that every job has.
+    pub parameter: &'static str,
+    /// What was asked for, and the switch that allows it.
+    pub reason: String,
+}
+
+/// What `work` asks for beyond a command in `home`, and the parameter that does.
+fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, String)> {
+    let mut asked = Vec::new();
+    let (privileged, env_files) = match work {
+        // All that is done is the operator's word.
+        Work::Exec(_) if !by_label => return asked,
+        Work::Exec(exec) => {
+            if let Some(other) = exec.container.as_ref().filter(|other| *other != home) {
+                asked.push((
+                    Grant::ExecOther,
+                    "container",
+                    format!("a command in the container \"{other}\""),
+                ));
+            }
+            (exec.privileged, &exec.env_files[..])
+        }
+        Work::Run(run) => {
+            asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
+            if let Some(path) = run.volumes.iter().find_map(Volume::host_path) {
+                asked.push((Grant::HostMounts, "volume", format!("the path {path} of the machine")));
+            }
+            (run.privileged, &run.env_files[..])
+        }
+        Work::Local(_) => {
+            asked.push((Grant::Local, "schedule", format!("a job of kind {}", JobKind::Local)));
+            (false, &[][..])
+        }
+    };
+    if privileged {
+        asked.push((Grant::Privileged, "privileged", "all rights on the machine".to_owned()));
+    }
+    if let Some(path) = env_files.first() {
+        asked.push((Grant::EnvFile, "env-file", format!("the file {path} beside the agent")));
+    }
+    asked
 }
 
 #[cfg(test)]
@@ -111,7 +166,8 @@ mod tests {
     #[test]
     fn grants_are_read_with_commas_blanks_or_lines() {
         let grants = Grants::parse("run, Exec-Other\nlocal").unwrap();
-        assert_eq!(grants, Grants::parse("all").unwrap());
+        assert_eq!(grants.0, BTreeSet::from([Grant::Run, Grant::ExecOther, Grant::Local]));
+        assert_eq!(Grants::parse("all").unwrap().0.len(), Grant::ALL.len());
         assert!(Grants::parse("exec_othr").unwrap_err().contains("grant"));
         assert!(Grants::parse("locl").unwrap_err().contains("did you mean \"local\"?"));
     }

@@ -14,6 +14,7 @@ use crate::model::{
 
 use super::{
     global,
+    ini::RawSetting,
     layer::{JobLayer, Text, Written},
     params::{self, Param},
     value,
@@ -36,6 +37,8 @@ pub struct LabelJob {
 pub struct ContainerLabels {
     /// Jobs by identity. A job that a diagnostic rejects may be among them.
     pub jobs: BTreeMap<JobId, LabelJob>,
+    /// Settings of the agent, if it is the agent's own container.
+    pub settings: Vec<RawSetting>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -164,7 +167,7 @@ impl Reader<'_> {
         let head = params::spelling(parts.next().unwrap_or_default());
         let parts: Vec<&str> = parts.collect();
         let Some(kind) = head.strip_prefix("job-") else {
-            self.no_job(key, &head, !parts.is_empty());
+            self.no_job(key, &head, !parts.is_empty(), text);
             return;
         };
         let Some(kind) = JobKind::parse(kind) else {
@@ -189,22 +192,28 @@ impl Reader<'_> {
     }
 
     /// A label of ours that defines no job: a setting, or a slip.
-    fn no_job(&mut self, key: &str, head: &str, dotted: bool) {
-        if global::find(head).is_some() && !dotted {
-            let reason = if self.own {
-                format!(
-                    "the setting \"{head}\" is not yet supported as a label: use the file, a flag or the environment"
-                )
-            } else {
-                format!(
-                    "\"{head}\" is a setting of the agent and is never taken from another container's label"
-                )
-            };
-            self.error(key, reason);
+    fn no_job(&mut self, key: &str, head: &str, dotted: bool, text: &str) {
+        if let Some(setting) = global::find(head).filter(|_| !dotted) {
+            match (self.own, setting.in_label) {
+                (true, true) => {
+                    let origin = self.origin(key);
+                    self.out.settings.push(RawSetting::new(head, text, origin));
+                }
+                (true, false) => self.error(
+                    key,
+                    format!("the setting \"{head}\" is not taken from a label: use the file, a flag or the environment"),
+                ),
+                (false, _) => self.error(
+                    key,
+                    format!("\"{head}\" is a setting of the agent and is never taken from another container's label"),
+                ),
+            }
             return;
         }
-        let known = JobKind::SUPPORTED.map(|kind| format!("job-{kind}"));
-        let known = known.iter().map(String::as_str).chain(["enabled"]);
+        let jobs = JobKind::SUPPORTED.map(|kind| format!("job-{kind}"));
+        let known = jobs.iter().map(String::as_str).chain(["enabled"]);
+        let settings = global::SETTINGS.iter().filter(|setting| self.own && setting.in_label);
+        let known = known.chain(settings.map(|setting| setting.name));
         let hint = did_you_mean(head, known).unwrap_or_else(|| {
             format!("a label is {PREFIX}.enabled or {PREFIX}.job-<kind>.<name>.<parameter>")
         });

@@ -18,8 +18,10 @@ use crate::model::{
 };
 
 use super::{
+    global::Settings,
     label::{self, ContainerLabels},
     layer::JobLayer,
+    resolve::Sources,
 };
 
 /// What was read before.
@@ -29,6 +31,15 @@ pub struct Memo {
     containers: HashMap<ContainerId, (u64, Arc<Read>)>,
     jobs: HashMap<JobId, Kept>,
     asked: (usize, usize),
+    settings: Option<KeptSettings>,
+}
+
+/// The settings with the labels of the agent's own container; kept, and so never mistaken for another that came to lie
+/// in its place.
+#[derive(Debug)]
+struct KeptSettings {
+    own: Option<Arc<Read>>,
+    settled: (Arc<Settings>, Vec<Diagnostic>),
 }
 
 /// One container's labels, read. The Engine never changes the labels of a container that is there, so they are known
@@ -111,6 +122,36 @@ impl Memo {
         }
     }
 
+    /// The agent's settings. They are under all jobs: others mean that every job is read again.
+    pub(super) fn settings(
+        &mut self,
+        sources: &Sources,
+        own: Option<&Arc<Read>>,
+    ) -> (Arc<Settings>, Vec<Diagnostic>) {
+        if let Some(kept) = &self.settings {
+            let same = match (&kept.own, own) {
+                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                (None, None) => true,
+                _ => false,
+            };
+            if same {
+                return kept.settled.clone();
+            }
+        }
+        let labels = own.map_or(&[][..], |own| &own.labels.settings);
+        let (settings, diagnostics) = sources.settle(labels);
+        let settings = match self.settings.take() {
+            Some(kept) if *kept.settled.0 == settings => kept.settled.0,
+            _ => {
+                self.jobs.clear();
+                Arc::new(settings)
+            }
+        };
+        let settled = (settings, diagnostics);
+        self.settings = Some(KeptSettings { own: own.cloned(), settled: settled.clone() });
+        settled
+    }
+
     /// A job's spec; `settle` reads it if it is not known.
     ///
     /// Whether a schedule ever comes is asked at that time only. That is enough: one that comes at all comes again,
@@ -166,20 +207,20 @@ mod tests {
         model::container::{ContainerState, Inventory},
         settings::{
             env::parse_set,
-            global, ini,
-            resolve::{Sources, View, resolve, resolve_again},
+            global::layers::Upper,
+            ini,
+            resolve::{View, resolve, resolve_again},
         },
     };
 
     fn sources() -> Sources {
         let nothing = |_: &str| None;
-        let (settings, _) = global::settle(&[], &[], &[], &nothing);
         let text = "[job-exec \"filed\"]\nschedule = @daily\ncontainer = n1\ncommand = x\n\
             [job-local \"l\"]\nschedule = @daily\ncommand = x\n\
             [job-exec \"shop.web.a\"]\nuser = file\n\
             [job-run \"n1.b\"]\nimage = i\nschedule = @daily\n";
         let overrides = ["shop.web.a.workdir=/x", "n1.b.user=y"].map(|it| parse_set(it).unwrap());
-        Sources { settings, file: ini::parse("f", text, &nothing), overrides: overrides.into() }
+        Sources::new(ini::parse("f", text, &nothing), Upper::default(), overrides.into())
     }
 
     /// A container's labels follow from its ID, as the Engine has it; the rest changes.
@@ -197,6 +238,9 @@ mod tests {
         if id.is_multiple_of(3) {
             labels.push(("watchbell.job-exec.b.shedule", "@daily"));
             labels.push(("watchbell.job-run.c.image", "i"));
+        }
+        if id == 9 {
+            labels.push(("watchbell.timezone", "Asia/Tokyo"));
         }
         if id == 8 {
             labels.push(("com.docker.compose.oneoff", "True"));

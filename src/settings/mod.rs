@@ -6,11 +6,13 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s; [`resolve`] puts the layers on top of each other and gives every
-//! value its type ([`value`]); [`memo`] spares it from reading the same text twice; [`print`] goes the other way.
-//! [`compose`] reads the labels of containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
+//! value its type ([`value`]); [`memo`] spares it from reading the same text twice; [`print`] goes the other way, and
+//! [`explain`] says where each value comes from. [`compose`] reads the labels of containers that no Engine has yet, and
+//! [`schema`] tells editors what may stand in it.
 
 pub mod compose;
 pub mod env;
+pub mod explain;
 pub mod global;
 pub mod grants;
 pub mod ini;
@@ -23,3 +25,4 @@ pub mod resolve;
 pub mod schema;
 pub mod settle;
 pub mod value;
+mod work;

@@ -2,6 +2,8 @@
 
 use crate::model::{diagnostic, name::JobKind};
 
+use super::grants::Grant;
+
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
 
 /// One parameter of a job.
@@ -9,6 +11,8 @@ use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
 pub struct Param {
     /// Its name, lower case with `-`.
     pub name: &'static str,
+    /// Other names for it, which people know from elsewhere.
+    pub aliases: &'static [&'static str],
     /// The kinds that have it.
     pub kinds: &'static [JobKind],
     /// What can be written.
@@ -19,6 +23,8 @@ pub struct Param {
     pub doc: &'static str,
     /// Whether this version does it. A parameter that is planned is rejected by name, never ignored.
     pub support: Support,
+    /// The grant that a label on an ordinary container needs for some or all of its values.
+    pub grant: Option<Grant>,
     /// Whether its value may be a secret: it is never shown, and a section of the file can read it from another file.
     pub secret: bool,
 }
@@ -94,7 +100,21 @@ const fn row(
     support: Support,
     doc: &'static str,
 ) -> Param {
-    Param { name, kinds, shape, default, doc, support, secret: false }
+    Param { name, aliases: &[], kinds, shape, default, doc, support, grant: None, secret: false }
+}
+
+impl Param {
+    const fn or(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    const fn grant(self, grant: Grant) -> Self {
+        Self { grant: Some(grant), ..self }
+    }
 }
 
 /// Every parameter, in the order of the documentation.
@@ -116,7 +136,8 @@ pub static PARAMS: &[Param] = &[
         "the labelled container",
         NOW,
         "The name of the container in which the command runs.",
-    ),
+    )
+    .grant(Grant::ExecOther),
     row(
         "user",
         &[Exec, Run, Local],
@@ -132,7 +153,8 @@ pub static PARAMS: &[Param] = &[
         "the container's",
         NOW,
         "The command's working directory.",
-    ),
+    )
+    .or(&["working-dir"]),
     row(
         "environment",
         &[Exec, Run, Local, ServiceRun],
@@ -141,7 +163,26 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "Variables added to those that the command has anyway.",
     )
+    .or(&["env"])
     .secret(),
+    row(
+        "env-file",
+        &[Exec, Run],
+        Shape::List,
+        "none",
+        NOW,
+        "Files beside the agent with one `NAME=VALUE` a line, read when a run begins; `environment` goes over them.",
+    )
+    .grant(Grant::EnvFile),
+    row(
+        "privileged",
+        &[Exec, Run],
+        Shape::Boolean,
+        "false",
+        NOW,
+        "Give the command all rights that root has on the machine.",
+    )
+    .grant(Grant::Privileged),
     row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container."),
     row(
         "network",
@@ -150,7 +191,27 @@ pub static PARAMS: &[Param] = &[
         "the Engine's default",
         NOW,
         "Networks of the new container, by exact name; or one of `none`, `host`, `container:<name>`.",
+    )
+    .or(&["networks"]),
+    row(
+        "entrypoint",
+        &[Run],
+        Shape::Command,
+        "the image's",
+        NOW,
+        "The program that `command` is handed to, in place of the image's.",
     ),
+    row("hostname", &[Run], Shape::Text, "the container's ID", NOW, "The host name of the new container."),
+    row(
+        "volume",
+        &[Run],
+        Shape::List,
+        "none",
+        NOW,
+        "`<source>:<target>`, with `:ro` if it is only read: the source is a volume's name or a path of the machine.",
+    )
+    .or(&["volumes"])
+    .grant(Grant::HostMounts),
     row(
         "timezone",
         ALL,
@@ -158,7 +219,8 @@ pub static PARAMS: &[Param] = &[
         "the agent's `timezone`, else `TZ`, else `UTC`",
         NOW,
         "The zone in which the schedule is read.",
-    ),
+    )
+    .or(&["tz"]),
     row("enabled", ALL, Shape::Boolean, "true", NOW, "`false` keeps the job listed and never due."),
     row(
         "overlap",
@@ -197,18 +259,13 @@ pub static PARAMS: &[Param] = &[
     row("notify", ALL, Shape::List, "the global default", LATER, ""),
     row("notify-on", ALL, Shape::List, "the global default", LATER, ""),
     row("expect-every", ALL, Shape::Duration, "none", LATER, ""),
-    row("env-file", &[Exec, Run], Shape::List, "none", LATER, ""),
     row("tty", &[Exec], Shape::Boolean, "false", LATER, ""),
-    row("privileged", &[Exec, Run], Shape::Boolean, "false", LATER, ""),
     row("replica", &[Exec], Shape::Text, "one", LATER, ""),
     row("pull", &[Run], Shape::Text, "missing", LATER, ""),
-    row("entrypoint", &[Run], Shape::Command, "the image's", LATER, ""),
-    row("volume", &[Run], Shape::List, "none", LATER, ""),
     row("mount", &[Run, ServiceRun], Shape::List, "none", LATER, ""),
     row("tmpfs", &[Run], Shape::List, "none", LATER, ""),
     row("volumes-from", &[Run], Shape::List, "none", LATER, ""),
     row("network-alias", &[Run], Shape::List, "none", LATER, ""),
-    row("hostname", &[Run], Shape::Text, "none", LATER, ""),
     row("dns", &[Run], Shape::List, "none", LATER, ""),
     row("extra-hosts", &[Run], Shape::List, "none", LATER, ""),
     row("memory", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
@@ -249,11 +306,6 @@ pub static PARAMS: &[Param] = &[
 const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
 
 impl Param {
-    const fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-
     /// Whether this version does it for jobs of this kind.
     pub fn works_for(&self, kind: JobKind) -> bool {
         self.support != Support::Planned
@@ -267,10 +319,10 @@ pub fn spelling(key: &str) -> String {
     key.to_ascii_lowercase().replace('_', "-")
 }
 
-/// The parameter with this name, in any letter case and with `-` or `_`.
+/// The parameter with this name or alias, in any letter case and with `-` or `_`.
 pub fn find(key: &str) -> Option<&'static Param> {
     let key = spelling(key);
-    PARAMS.iter().find(|param| param.name == key)
+    PARAMS.iter().find(|param| param.name == key || param.aliases.contains(&&*key))
 }
 
 /// What `<parameter>-file` asks to read from a file: a parameter whose value may be a secret.
@@ -288,7 +340,8 @@ pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
                 param.name
             ));
         }
-        let known = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| param.name);
+        let known = PARAMS.iter().filter(|param| param.works_for(kind));
+        let known = known.flat_map(|param| param.aliases.iter().copied().chain([param.name]));
         let hint = diagnostic::did_you_mean(&spelling(key), known)
             .unwrap_or_else(|| "labels-spec.md lists all parameters".to_owned());
         return Err(format!("unknown parameter \"{key}\": {hint}"));
@@ -318,8 +371,10 @@ mod tests {
     fn the_table_is_in_its_own_spelling_and_has_no_name_twice() {
         let mut seen = std::collections::BTreeSet::new();
         for param in PARAMS {
-            assert_eq!(param.name, spelling(param.name));
-            assert!(seen.insert(param.name), "{} is there twice", param.name);
+            for name in param.aliases.iter().chain([&param.name]) {
+                assert_eq!(**name, spelling(name));
+                assert!(seen.insert(*name), "{name} is there twice");
+            }
             assert!(param.support == Support::Planned || !param.doc.is_empty(), "{}", param.name);
         }
     }

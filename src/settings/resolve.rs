@@ -18,22 +18,57 @@ use crate::model::{
 
 use super::{
     env::{self, Override},
-    global::Settings,
-    ini::Ini,
+    global::{
+        Settings,
+        layers::{self, Upper},
+    },
+    ini::{Ini, RawSetting},
     label::LabelJob,
     memo::{Basis, Memo, Read},
     settle::Settle,
 };
 
 /// Everything that people wrote, but for the labels.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sources {
-    /// The agent's settings.
+    /// The agent's settings, before any label was seen.
     pub settings: Settings,
+    /// The layers over the files' `[global]`.
+    pub upper: Upper,
     /// The files.
     pub file: Ini,
     /// Flags, then environment: the later wins.
     pub overrides: Vec<Override>,
+    /// What is wrong with flags and files as such.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Why a later reading of the files is not in force.
+    pub refused: Vec<Diagnostic>,
+    /// The settings with which the agent was started, once it was: some of them it cannot change.
+    pub started: Option<Arc<Settings>>,
+}
+
+impl Sources {
+    /// Takes them in.
+    pub fn new(file: Ini, upper: Upper, overrides: Vec<Override>) -> Self {
+        let settings = layers::settle(&file.global, &[], &upper).0;
+        Self { settings, upper, file, overrides, diagnostics: Vec::new(), refused: Vec::new(), started: None }
+    }
+
+    /// The settings with those that the agent's own container says, and what is wrong with them.
+    pub fn settle(&self, labels: &[RawSetting]) -> (Settings, Vec<Diagnostic>) {
+        let (settings, mut diagnostics) = layers::settle(&self.file.global, labels, &self.upper);
+        if let Some(started) = &self.started {
+            let placed = layers::place(&self.file.global, labels, &self.upper).0;
+            diagnostics.extend(layers::not_taken(started, &settings, &placed));
+        }
+        (settings, diagnostics)
+    }
+
+    /// Everything that is wrong with the sources themselves, without any single job's.
+    pub fn mistakes(&self) -> Vec<Diagnostic> {
+        let broken = self.diagnostics.iter().chain(&self.file.broken).cloned();
+        broken.chain(self.settle(&[]).1).collect()
+    }
 }
 
 /// What there should be.
@@ -41,6 +76,8 @@ pub struct Sources {
 pub struct Desired {
     /// The jobs.
     pub jobs: BTreeMap<JobId, DesiredJob>,
+    /// The agent's settings; `None` leaves them as they are.
+    pub settings: Option<Arc<Settings>>,
     /// Everything that is wrong with what was written, sorted.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -97,50 +134,85 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         View::Unknown | View::FilesOnly => None,
     };
     memo.begin();
-    let read: Vec<(&Container, Arc<Read>)> = inventory
-        .iter()
-        .flat_map(|inventory| {
-            inventory.containers.iter().map(|it| (it, inventory.own.as_ref() == Some(&it.id)))
-        })
-        .map(|(container, own)| (container, memo.read(container, own)))
-        .filter(|(_, read)| !read.passed_over)
-        .collect();
-    let mut definitions: Vec<Definition<'_>> = read
+    let read = read_labels(view, memo);
+    let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
+    let (settings, found) = memo.settings(sources, own);
+    let of_sources =
+        [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
+    let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
+    let known = known_jobs(sources, view, &read, &mut diagnostics);
+    let kinds = if sources.overrides.is_empty() {
+        BTreeMap::new()
+    } else {
+        known.iter().map(|(id, job)| (*id, job.kind)).collect()
+    };
+    let (overrides, unmatched) = env::layers(&sources.overrides, &kinds, inventory.is_some());
+    diagnostics.extend(unmatched);
+
+    let refused: BTreeSet<JobId> =
+        diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).collect();
+    let places = Places::new(view);
+    let mut jobs = Vec::with_capacity(known.len());
+    for (id, Known { kind, home }) in &known {
+        if refused.contains(id) {
+            continue;
+        }
+        let (kind, home, upper) = (*kind, home.as_ref(), overrides.get(id));
+        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
+        let (spec, found) = memo.job(id, &basis, || {
+            let settings = &*settings;
+            Settle { sources, settings, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+        });
+        diagnostics.extend(found.iter().cloned());
+        if let Some(spec) = spec {
+            let candidates = places.candidates(spec, home);
+            jobs.push(((*id).clone(), DesiredJob { spec: spec.clone(), candidates }));
+        }
+    }
+    memo.end();
+    diagnostics.sort();
+    diagnostics.dedup();
+    Desired { jobs: jobs.into_iter().collect(), settings: Some(settings), diagnostics }
+}
+
+/// The labels of every container that may define something.
+pub(super) fn read_labels<'a>(view: View<'a>, memo: &mut Memo) -> Vec<(&'a Container, Arc<Read>)> {
+    let View::Observed(inventory) = view else { return Vec::new() };
+    let own = |container: &Container| inventory.own.as_ref() == Some(&container.id);
+    let read = inventory.containers.iter().map(|it| (it, memo.read(it, own(it))));
+    read.filter(|(_, read)| !read.passed_over).collect()
+}
+
+/// A job that somebody defines.
+pub(super) struct Known<'a> {
+    pub kind: JobKind,
+    pub home: Option<Home<'a>>,
+}
+
+/// Every job that labels or files speak of, with the definition that is in force; and what the others are told.
+pub(super) fn known_jobs<'a>(
+    sources: &'a Sources,
+    view: View<'_>,
+    read: &'a [(&'a Container, Arc<Read>)],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BTreeMap<&'a JobId, Known<'a>> {
+    let mut definitions: Vec<Definition<'a>> = read
         .iter()
         .flat_map(|(container, read)| {
             read.labels.jobs.iter().map(move |(id, job)| Definition { id, container, read, job })
         })
         .collect();
     definitions.sort_by_key(|it| it.id);
-    let mut diagnostics = sources.file.diagnostics.clone();
-    let labelled: BTreeMap<&JobId, Home<'_>> = definitions
+    let mut known: BTreeMap<&JobId, Known<'a>> = definitions
         .chunk_by_mut(|a, b| a.id == b.id)
-        .map(|all| (all[0].id, settle_home(all, &mut diagnostics)))
+        .map(|all| (all[0].id, settle_home(all, diagnostics)))
+        .map(|(id, home)| (id, Known { kind: home.job.kind, home: Some(home) }))
         .collect();
-
-    // Whoever can name a container must not be able to take the operator's job away, be it by a slip.
-    let stands = |id: &JobId| sources.file.jobs.get(id).is_some_and(|job| sources.file.defines(id, job.kind));
-    let mut spoiled = BTreeSet::new();
-    for (container, read) in &read {
-        diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
-            // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a
-            // label the old one is still there.
-            let home = it.job.as_ref().and_then(|job| labelled.get(job));
-            it.rejects &= home.is_none_or(|home| home.container.id == container.id);
-            if let Some(job) = it.job.as_ref().filter(|job| it.rejects && stands(job)) {
-                spoiled.insert(job.clone());
-                it.rejects = false;
-            }
-            it
-        }));
-    }
-
-    let mut known: BTreeMap<&JobId, (JobKind, Option<&Home<'_>>)> =
-        labelled.iter().map(|(id, home)| (*id, (home.job.kind, Some(home)))).collect();
+    let spoiled = tell_labels(sources, read, &known, diagnostics);
     for (id, job) in &sources.file.jobs {
-        if let Some((kind, Some(home))) = known.get(id)
+        if let Some(Known { kind, home: Some(home) }) = known.get(id)
             && *kind != job.kind
-            && stands(id)
+            && sources.file.defines(id, job.kind)
         {
             let reason = format!(
                 "{} defines this job as {}, not {kind}: the labels have no effect",
@@ -154,46 +226,36 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
             known.remove(id);
         }
         if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
-            known.entry(id).or_insert((job.kind, None));
+            known.entry(id).or_insert(Known { kind: job.kind, home: None });
         }
     }
-    let kinds = if sources.overrides.is_empty() {
-        BTreeMap::new()
-    } else {
-        known.iter().map(|(id, (kind, _))| (*id, *kind)).collect()
-    };
-    let (overrides, unmatched) = env::layers(&sources.overrides, &kinds, inventory.is_some());
-    diagnostics.extend(unmatched);
+    known
+}
 
-    // A line that cannot be read is told of elsewhere; what its job would be without it, is not what was meant.
-    let unreadable = sources.file.broken.iter();
-    let refused: BTreeSet<JobId> = diagnostics
-        .iter()
-        .chain(unreadable)
-        .filter(|it| it.rejects)
-        .filter_map(|it| it.job.clone())
-        .collect();
-    let places = Places::new(view);
-    let mut jobs = Vec::with_capacity(known.len());
-    for (id, (kind, home)) in known {
-        if refused.contains(id) {
-            continue;
-        }
-        let upper = overrides.get(id);
-        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
-        let (spec, found) = memo.job(id, &basis, || {
-            Settle { sources, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
-        });
-        diagnostics.extend(found.iter().cloned());
-        if let Some(spec) = spec {
-            let candidates = places.candidates(spec, home);
-            jobs.push((id.clone(), DesiredJob { spec: spec.clone(), candidates }));
-        }
+/// Tells what is wrong with labels. The answer is the jobs of the operator whose labels are wrong, and count for
+/// nothing: whoever can name a container must not be able to take the operator's job away, be it by a slip.
+fn tell_labels(
+    sources: &Sources,
+    read: &[(&Container, Arc<Read>)],
+    known: &BTreeMap<&JobId, Known<'_>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BTreeSet<JobId> {
+    let stands = |id: &JobId| sources.file.jobs.get(id).is_some_and(|job| sources.file.defines(id, job.kind));
+    let mut spoiled = BTreeSet::new();
+    for (container, read) in read {
+        diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
+            // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a
+            // label the old one is still there.
+            let home = it.job.as_ref().and_then(|job| known.get(job)?.home.as_ref());
+            it.rejects &= home.is_none_or(|home| home.container.id == container.id);
+            if let Some(job) = it.job.as_ref().filter(|job| it.rejects && stands(job)) {
+                spoiled.insert(job.clone());
+                it.rejects = false;
+            }
+            it
+        }));
     }
-    memo.end();
-    diagnostics.sort();
-    diagnostics.dedup();
-    Desired { jobs: jobs.into_iter().collect(), diagnostics }
+    spoiled
 }
 
 /// The labelled side of one job: the definition that is in force, and the containers that share it.

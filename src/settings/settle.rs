@@ -6,13 +6,14 @@ use jiff::Timestamp;
 
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, Overlap, RunSpec, Work},
+    job::{JobSpec, Overlap, Work},
     name::{JobId, JobKind},
     origin::Origin,
     schedule::{Schedule, Zone},
 };
 
 use super::{
+    global::Settings,
     layer::{JobLayer, Text, Written},
     memo::Settled,
     params,
@@ -26,6 +27,7 @@ pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(10);
 /// One job on its way to its spec.
 pub(super) struct Settle<'a> {
     pub sources: &'a Sources,
+    pub settings: &'a Settings,
     pub view: View<'a>,
     pub now: Timestamp,
     pub id: &'a JobId,
@@ -61,20 +63,26 @@ impl Settle<'_> {
 
     /// The layers of this job on top of each other; `None` if they do not make a job.
     fn merged(&mut self, upper: Option<&JobLayer>) -> Option<JobLayer> {
+        let layers = self.layers()?;
+        let layer = layers.iter().fold(JobLayer::default(), |layer, it| layer.under(it));
+        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
+    }
+
+    /// What defaults, file and labels say of this job, the lowest first; `None` if they do not make a job.
+    pub(super) fn layers(&mut self) -> Option<Vec<JobLayer>> {
         let file = &self.sources.file;
-        let mut layer = JobLayer::default();
+        let mut defaults = JobLayer::default();
         for (name, written) in file.defaults.iter() {
             // A default for all kinds holds for those that have the parameter.
             if let Ok(param) = params::look_up(name, self.kind) {
-                layer.set(param, written.clone());
+                defaults.set(param, written.clone());
             }
         }
-        if let Some(defaults) = file.kind_defaults.get(&self.kind) {
-            layer = layer.under(defaults);
-        }
+        let mut layers = vec![defaults];
+        layers.extend(file.kind_defaults.get(&self.kind).cloned());
         if let Some(job) = file.jobs.get(self.id) {
             if job.kind == self.kind {
-                layer = layer.under(&job.layer);
+                layers.push(job.layer.clone());
             } else {
                 let reason = format!(
                     "the section has no effect: it has no schedule, and container labels define this job as {}, not {}",
@@ -90,10 +98,8 @@ impl Settle<'_> {
                 return None;
             }
         }
-        if let Some(home) = self.home {
-            layer = layer.under(&home.job.layer);
-        }
-        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
+        layers.extend(self.home.map(|home| home.job.layer.clone()));
+        Some(layers)
     }
 
     /// The place to name when a value is missing.
@@ -109,12 +115,12 @@ impl Settle<'_> {
         self.diagnostics.push(Diagnostic::rejects(self.id, origin, format!("{parameter}: {reason}")));
     }
 
-    fn warn(&mut self, origin: Origin, parameter: &str, reason: &str) {
+    pub(super) fn warn(&mut self, origin: Origin, parameter: &str, reason: &str) {
         self.diagnostics.push(Diagnostic::warning(origin, format!("{parameter}: {reason}")).about(self.id));
     }
 
     /// A value with its type and place; what cannot be read rejects the job.
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         layer: &JobLayer,
         name: &'static str,
@@ -134,7 +140,7 @@ impl Settle<'_> {
         }
     }
 
-    fn text(&mut self, layer: &JobLayer, name: &'static str) -> Option<String> {
+    pub(super) fn text(&mut self, layer: &JobLayer, name: &'static str) -> Option<String> {
         self.read(layer, name, |text| match value::single(text)?.trim() {
             "" => Err("the value is empty: write one, or remove it".to_owned()),
             text => Ok(text.to_owned()),
@@ -142,7 +148,12 @@ impl Settle<'_> {
         .map(|(text, _)| text)
     }
 
-    fn required<T>(&mut self, layer: &JobLayer, name: &'static str, found: Option<T>) -> Option<T> {
+    pub(super) fn required<T>(
+        &mut self,
+        layer: &JobLayer,
+        name: &'static str,
+        found: Option<T>,
+    ) -> Option<T> {
         if found.is_none() && layer.get(name).is_none() {
             let hint = match self.home {
                 Some(home) => {
@@ -187,7 +198,7 @@ impl Settle<'_> {
         if zone.is_none() && layer.get("timezone").is_some() {
             return None;
         }
-        let zone = zone.map_or_else(|| self.sources.settings.timezone.clone(), |(zone, _)| zone);
+        let zone = zone.map_or_else(|| self.settings.timezone.clone(), |(zone, _)| zone);
         let now = self.now;
         let found = self.read(layer, "schedule", |text| {
             let schedule =
@@ -205,65 +216,29 @@ impl Settle<'_> {
         self.required(layer, "schedule", found)
     }
 
-    fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {
-        let shell = match layer.get("shell") {
-            Some(_) => self.read(layer, "shell", |text| value::shell(&value::single(text)?))?.0,
-            None => None,
-        };
-        let (command, origin) =
-            self.read(layer, "command", |text| value::command(&value::single(text)?, shell.as_deref()))?;
-        if let Some(warning) = command.warning {
-            self.warn(origin, "command", &warning);
-        }
-        Some(command.argv)
-    }
-
-    fn work(&mut self, layer: &JobLayer) -> Option<Work> {
-        let argv = self.command(layer);
-        let user = self.text(layer, "user");
-        let workdir = self.text(layer, "workdir");
-        let environment = self.read(layer, "environment", value::map);
-        let environment = Environment(environment.map(|(items, _)| items).unwrap_or_default());
-        match self.kind {
-            JobKind::Exec => {
-                let container = self.text(layer, "container");
-                if container.is_none() && self.home.is_none() {
-                    self.required::<()>(layer, "container", None);
-                }
-                let argv = self.required(layer, "command", argv)?;
-                Some(Work::Exec(ExecSpec { container, argv, user, workdir, environment }))
-            }
-            JobKind::Run => {
-                let image = self.text(layer, "image");
-                let networks =
-                    self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
-                let image = self.required(layer, "image", image)?;
-                Some(Work::Run(RunSpec { image, argv, user, workdir, environment, networks }))
-            }
-            JobKind::Local => {
-                let argv = self.required(layer, "command", argv)?;
-                Some(Work::Local(LocalSpec { argv, workdir, environment }))
-            }
-            JobKind::ServiceRun | JobKind::Compose | JobKind::Container => None,
-        }
-    }
-
     /// What the labels ask for and may not have.
     fn check_grants(&self, spec: &JobSpec, layer: &JobLayer) -> Vec<Diagnostic> {
         let Some(home) = self.home.filter(|home| !home.read.own) else { return Vec::new() };
         // Where the operator named another container, a label must not say what is done there.
-        let by_label = ["container", "command", "shell", "user", "workdir", "environment"]
-            .into_iter()
-            .filter_map(|name| Some(&layer.get(name)?.origin))
-            .find(|origin| origin.is_label());
-        let origin = match (&spec.work, by_label) {
+        let by_label =
+            ["container", "command", "shell", "user", "workdir", "environment", "env-file", "privileged"]
+                .into_iter()
+                .filter_map(|name| Some(&layer.get(name)?.origin))
+                .find(|origin| origin.is_label());
+        let fallback = match (&spec.work, by_label) {
             (Work::Exec(_), Some(origin)) => origin.clone(),
             _ if spec.origin.is_label() => spec.origin.clone(),
             _ => Origin::Container(home.container.name.clone()),
         };
-        let grants = &self.sources.settings.grants;
+        let grants = &self.settings.grants;
         let refusals = grants.refusals(spec, &home.container.name, by_label.is_some()).into_iter();
-        refusals.map(|refusal| Diagnostic::rejects(self.id, origin.clone(), refusal)).collect()
+        refusals
+            .map(|it| {
+                let asking = layer.get(it.parameter).map(|written| &written.origin);
+                let origin = asking.filter(|origin| origin.is_label()).unwrap_or(&fallback);
+                Diagnostic::rejects(self.id, origin.clone(), it.reason)
+            })
+            .collect()
     }
 }
 
@@ -274,13 +249,4 @@ fn overlap(text: &str) -> Result<Overlap, String> {
         let hint = did_you_mean(&word, names).map(|hint| format!("; {hint}")).unwrap_or_default();
         format!("\"{text}\" is none of {}{hint}", names.join(", "))
     })
-}
-
-fn networks(text: &Text) -> Result<Vec<String>, String> {
-    let networks = value::list(text)?;
-    let alone = |name: &str| matches!(name, "none" | "host") || name.starts_with("container:");
-    if let Some(mode) = networks.iter().find(|name| alone(name)).filter(|_| networks.len() > 1) {
-        return Err(format!("\"{mode}\" cannot be combined with other networks"));
-    }
-    Ok(networks)
 }

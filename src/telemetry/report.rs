@@ -32,6 +32,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("run.skipped", "An occurrence did not run, because a policy or a missing container said so."),
     ("run.missed", "The moment of an occurrence passed while the agent could not act."),
     ("run.leftover", "A container that a run made could not be removed."),
+    ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
     ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
     ("log.dropped", "Log records were lost, because nothing took them in time."),
@@ -75,6 +76,11 @@ pub fn agent_failed(reason: &str) {
 /// The last record.
 pub fn agent_stopped(took: Duration) {
     info!(event = "agent.stopped", duration_seconds = took.as_secs_f64(), "stopped");
+}
+
+/// The files were read again and are in force.
+pub fn config_reloaded(files: usize) {
+    info!(event = "config.reloaded", files, "the configuration was read again: {files} files");
 }
 
 /// The Engine answers.

@@ -64,6 +64,12 @@ impl<'a> AgentBuilder<'a> {
         self.jobs([job])
     }
 
+    /// The INI file, in place of all that was said of it before.
+    pub fn config(mut self, text: &str) -> Self {
+        self.config = text.to_owned();
+        self
+    }
+
     /// What this job prints is counted and not kept: it is too much.
     pub fn bulk(mut self, job: &str) -> Self {
         self.bulk = Some(job.to_owned());
@@ -223,10 +229,20 @@ impl Agent {
         self.log.lock().bulk
     }
 
+    /// Its INI file.
+    pub fn config(&self) -> PathBuf {
+        self.state_dir.join("config.ini")
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().try_into().expect("a process ID"));
-        kill(pid, Signal::SIGTERM).expect("the agent is there");
+        kill(pid, signal).expect("the agent is there");
     }
 
     /// Waits for its end and for all that it had to tell.

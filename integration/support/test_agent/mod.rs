@@ -27,7 +27,7 @@ use watchbell::{
     run::{reap::Children, unit::Context},
     settings::{
         env,
-        global::settle,
+        global::layers::Upper,
         ini::{self, RawSetting},
         resolve::Sources,
     },
@@ -99,6 +99,8 @@ impl Setup {
 pub struct TestAgent {
     pub engine: FakeEngine,
     pub handle: Handle,
+    /// What is written but for the labels: a test sends what was read anew.
+    pub written: watch::Sender<Arc<Sources>>,
     pub connection: watch::Receiver<Connection>,
     clock: Clock,
     log: MemoryLog,
@@ -157,7 +159,8 @@ impl TestAgent {
             .with(panics);
         let subscriber = tracing::subscriber::set_default(subscriber);
         let sources = sources(&setup);
-        let grace = sources.settings.shutdown_grace;
+        let (grace, graced) = watch::channel(sources.settings.shutdown_grace);
+        let (written, sources) = watch::channel(Arc::new(sources));
 
         let client = Engine::with_client(engine.docker());
         let (inventory, observed) = watch::channel(None);
@@ -172,9 +175,9 @@ impl TestAgent {
             connection,
         };
         let context = Context { engine: client, clock: clock.clone(), sink, children: Children::default() };
-        let actor = Actor::new(Arc::new(sources), context, observed, staged, ends);
+        let actor = Actor::new(sources, context, observed, (staged, grace), ends);
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
-        let drive = shutdown::drive(stage, grace, async move || {
+        let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
@@ -182,6 +185,7 @@ impl TestAgent {
         Self {
             engine,
             handle,
+            written,
             connection: connected,
             clock,
             log,
@@ -323,13 +327,14 @@ fn sources(setup: &Setup) -> Sources {
         let origin = watchbell::model::origin::Origin::Environment(name.as_str().into());
         Some(RawSetting::new(key, value.as_str(), origin))
     });
-    let (settings, wrong) = settle(&file.global, &[], &ours.collect::<Vec<_>>(), &variable);
-    assert_eq!(wrong, [], "the settings of a test are right");
+    let upper = Upper::new(Vec::new(), ours.collect(), &variable);
     let mut overrides: Vec<_> =
         setup.set.iter().map(|argument| env::parse_set(argument).expect("it can be read")).collect();
     overrides
         .extend(env::from_environment(setup.environment.iter().map(|(name, value)| (&**name, &**value))));
-    Sources { settings, file, overrides }
+    let sources = Sources::new(file, upper, overrides);
+    assert_eq!(sources.mistakes(), [], "the settings of a test are right");
+    sources
 }
 
 /// Makes whoever writes an event panic, which stands for a mistake anywhere in a run.

@@ -6,11 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use crate::{
-    docker::{
-        client::Engine,
-        error::EngineError,
-        inventory::{EngineFacts, OwnIds},
-    },
+    docker::{client::Engine, error::EngineError, inventory::EngineFacts},
     model::{container::Inventory, diagnostic::Diagnostic},
     settings::global::Settings,
     time::Clock,
@@ -36,7 +32,7 @@ pub(super) struct Seen {
 pub(super) async fn look(settings: &Settings, environment: &Environment, clock: &Clock) -> Seen {
     let host = settings.docker_host.as_str();
     let mut checks = vec![address(host, environment)];
-    let own = own_ids();
+    let own = identity::of_this_process();
     if let Some(wrong) = host.strip_prefix("unix://").and_then(socket::check) {
         checks.extend([wrong, no_clock(), container::check(&own, None)]);
         return Seen { checks, inventory: None, unclear: None };
@@ -77,11 +73,6 @@ pub(super) async fn look(settings: &Settings, environment: &Environment, clock: 
 
 async fn ask<T>(question: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
     timeout(LIMIT, question).await.unwrap_or(Err(EngineError::TimedOut))
-}
-
-fn own_ids() -> OwnIds {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    identity::own_ids(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/etc/hostname"))
 }
 
 /// What the environment says about where the Engine is, and may be misread.

@@ -3,8 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 
 use crate::{
-    cli::files::SourceFile,
     model::diagnostic::{Diagnostic, Severity},
+    watch::file::SourceFile,
 };
 
 use super::Check;
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_missing_default_file_is_fine_and_an_error_in_a_file_is_not() {
-        let missing = SourceFile { path: "/nowhere".to_owned(), digest: None };
+        let missing = SourceFile { path: "/nowhere".to_owned(), digest: None, optional: true };
         assert_eq!(check(std::slice::from_ref(&missing), &[]).status, Status::Ok);
         let told = [Diagnostic::error(Origin::Default, "words")];
         assert_eq!(check(&[missing], &told).status, Status::Error);

@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 
 use crate::{
     model::diagnostic::{Diagnostic, Severity},
-    settings::resolve::{View, resolve},
+    settings::{
+        grants::Grants,
+        resolve::{View, resolve},
+    },
     time::Clock,
 };
 
@@ -84,18 +87,18 @@ impl Check {
 /// Looks, and prints; the exit code is 1 if any check is an error.
 pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) -> ExitCode {
     let loaded = load::load(&args.flags, environment);
-    let settings = &loaded.sources.settings;
-    let seen = engine::look(settings, environment, clock).await;
+    let seen = engine::look(&loaded.sources.settings, environment, clock).await;
+    let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
+    let desired = resolve(&loaded.sources, view, clock.now());
+    // The agent's own container may say more than files and flags do.
+    let settings = desired.settings.as_deref().unwrap_or(&loaded.sources.settings);
     let mut checks = seen.checks;
     checks.push(zone::check(settings, environment));
     checks.push(state::directory(&settings.state_dir));
     checks.push(state::agent(&settings.state_dir).await);
     checks.push(files::check(&loaded.files, &loaded.diagnostics));
-    checks.push(grants(&loaded));
-    let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
-    let mut problems = loaded.diagnostics;
-    let desired = resolve(&loaded.sources, view, clock.now());
-    problems.extend(desired.diagnostics);
+    checks.push(grants(&settings.grants));
+    let mut problems = desired.diagnostics.clone();
     problems.extend(seen.unclear);
     checks.push(count(&problems, desired.jobs.len(), seen.inventory.is_some()));
     print(&checks, &problems, args.output, Colours::of_stdout(environment));
@@ -103,9 +106,8 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn grants(loaded: &load::Loaded) -> Check {
+fn grants(grants: &Grants) -> Check {
     const NAME: &str = "grants";
-    let grants = &loaded.sources.settings.grants;
     let names = grants.names();
     if names.is_empty() {
         return Check::ok(NAME, "labels may run commands in their own containers, and no more");

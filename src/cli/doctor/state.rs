@@ -10,14 +10,14 @@ use std::{
 
 use tokio::time::timeout;
 
-use crate::cli::healthcheck;
+use crate::{cli::ask::ask, http::health::HealthReport};
 
 use super::Check;
 
 const NAME: &str = "state-dir";
 
 /// How long the agent may take to answer here.
-const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// Whether the directory is there and can be written to.
 pub(super) fn directory(path: &Path) -> Check {
@@ -74,7 +74,7 @@ fn try_to_write(directory: &Path) -> std::io::Result<()> {
 pub(super) async fn agent(path: &Path) -> Check {
     const NAME: &str = "agent";
     let advice = "to look at an agent that runs, give doctor its --state-dir; in a container: docker exec CONTAINER /watchbell doctor";
-    match timeout(LIMIT, healthcheck::ask(path)).await {
+    match timeout(LIMIT, ask::<HealthReport>(path, "/health", None)).await {
         Ok(Ok(it)) if it.status == "ok" => Check::ok(
             NAME,
             format!(

@@ -1,0 +1,145 @@
+//! `explain`: the truth about each value, layer by layer.
+
+use serde_json::Value;
+
+use super::{Answer, Desk, SECRET};
+
+/// A parameter in every layer, the lowest first: how it is written there, and what its origin is called.
+const LAYERS: [(&str, &str); 7] = [
+    ("10s", "default"),
+    ("11s", "config.ini:2"),
+    ("12s", "config.ini:4"),
+    ("13s", "config.ini:6"),
+    ("14s", "container shop-web-1 (label watchbell.job-exec.sync.grace-period)"),
+    ("15s", "flag --set shop.web.sync.grace-period"),
+    ("16s", "environment WATCHBELL_JOB_SHOP_WEB_SYNC_GRACE_PERIOD"),
+];
+
+/// What `explain` says with the first `layers` of them.
+fn explain(layers: usize) -> Answer {
+    let has = |layer: usize| layers > layer;
+    let line = |layer: usize| {
+        if has(layer) { format!("grace-period = {}\n", LAYERS[layer].0) } else { "# nothing\n".to_owned() }
+    };
+    let ini = format!(
+        "[job-defaults]\n{}[job-defaults-exec]\n{}[job-exec \"shop.web.sync\"]\n{}",
+        line(1),
+        line(2),
+        line(3)
+    );
+    let label = if has(4) { "      watchbell.job-exec.sync.grace-period: 14s\n" } else { "" };
+    let compose = format!(
+        "name: shop\nservices:\n  web:\n    image: x\n    labels:\n      watchbell.enabled: true\n      \
+         watchbell.job-exec.sync.schedule: \"@daily\"\n      watchbell.job-exec.sync.command: work\n{label}"
+    );
+    let mut desk = Desk::new().file("config.ini", ini).file("compose.yaml", compose);
+    if has(6) {
+        desk = desk.variable("WATCHBELL_JOB_SHOP_WEB_SYNC_GRACE_PERIOD", LAYERS[6].0);
+    }
+    let mut arguments = vec!["explain", "shop.web.sync", "--output", "json"];
+    arguments.extend(["--config", "config.ini", "--labels", "compose.yaml"]);
+    if has(5) {
+        arguments.extend(["--set", "shop.web.sync.grace-period=15s"]);
+    }
+    desk.run(&arguments)
+}
+
+fn row(answer: &Answer, name: &str) -> Value {
+    let json = answer.json();
+    let rows = json["parameters"].as_array().unwrap();
+    rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name}: {answer:?}")).clone()
+}
+
+#[test]
+fn layers_taken_away_one_by_one_give_each_in_turn_and_explain_tells_the_truth_each_time() {
+    for layers in (1..=LAYERS.len()).rev() {
+        let answer = explain(layers);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        let row = row(&answer, "grace-period");
+        let (value, origin) = LAYERS[layers - 1];
+        assert_eq!((&row["value"], &row["origin"]), (&value.into(), &origin.into()));
+        let hidden: Vec<(&str, &str)> = row["hides"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| (it["value"].as_str().unwrap(), it["origin"].as_str().unwrap()))
+            .collect();
+        let lower: Vec<(&str, &str)> = LAYERS[1..layers.max(2) - 1].iter().rev().copied().collect();
+        assert_eq!(hidden, lower, "with {layers} layers");
+    }
+}
+
+/// Mistake 39.
+#[test]
+fn a_value_that_is_written_and_equal_to_the_default_is_in_force_over_lower_layers() {
+    let desk = Desk::new()
+        .file("a.ini", "[job-defaults]\noverlap = allow\n[job-local \"a\"]\nschedule = @daily\ncommand = x\noverlap = skip\n");
+    let answer =
+        desk.run(&["explain", "a", "--config", "a.ini", "--labels", "/dev/null", "--output", "json"]);
+    let row = row(&answer, "overlap");
+    assert_eq!((&row["value"], &row["origin"]), (&"skip".into(), &"a.ini:6".into()));
+    assert_eq!(row["hides"][0]["value"], "allow");
+}
+
+#[test]
+fn secrets_are_named_and_not_shown_in_text_and_json() {
+    let ini = format!(
+        "[job-defaults]\nenvironment = A={SECRET}\n[job-local \"a\"]\nschedule = @daily\ncommand = x\nenvironment = B={SECRET}\nenvironment = {SECRET}2=x\n"
+    );
+    let compose = "services:\n  web:\n    image: x\n";
+    let desk = Desk::new()
+        .file("a.ini", ini.replace(&format!("{SECRET}2"), "C"))
+        .file("c.yaml", compose)
+        .variable("WATCHBELL_JOB_A_ENVIRONMENT", &format!("[\"D={SECRET}\"]"));
+    for output in ["text", "json"] {
+        let answer =
+            desk.run(&["explain", "a", "--config", "a.ini", "--labels", "c.yaml", "--output", output]);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        assert!(!format!("{answer:?}").contains(SECRET), "{answer:?}");
+        for shown in ["D=…", "B=…", "C=…", "A=…"] {
+            answer.shows(shown);
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_not_there_or_not_right_is_told_with_the_mend_and_exit_code_1() {
+    let desk = Desk::new()
+        .file("a.ini", "[job-local \"backup\"]\nschedule = @dayly\ncommand = x\n")
+        .file("c.yaml", "services:\n  web:\n    image: x\n");
+    let with = ["--config", "a.ini", "--labels", "c.yaml"];
+    let answer = desk.run(&[&["explain", "bakcup"][..], &with].concat());
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("there is no job \"bakcup\": did you mean \"backup\"?"), "{answer:?}");
+    let answer = desk.run(&[&["explain", "backup"][..], &with].concat());
+    assert_eq!(answer.code, 1);
+    answer.shows("job backup (local) is not on the schedule");
+    answer.shows("error: a.ini:2: schedule: ");
+}
+
+#[test]
+fn without_a_job_the_agents_settings_are_explained() {
+    let desk = Desk::new()
+        .file("a.ini", "[global]\nmax-concurrent-runs = 3\ntimezone = Asia/Tokyo\n")
+        .file("c.yaml", "services:\n  web:\n    image: x\n")
+        .variable("TZ", "Europe/Berlin")
+        .variable("WATCHBELL_MAX_CONCURRENT_RUNS", "5");
+    let answer = desk.run(&["explain", "--config", "a.ini", "--labels", "c.yaml", "--output", "json"]);
+    let json = answer.json();
+    let find = |name: &str| {
+        json["settings"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap().clone()
+    };
+    let runs = find("max-concurrent-runs");
+    assert_eq!(
+        (&runs["value"], &runs["origin"]),
+        (&"5".into(), &"environment WATCHBELL_MAX_CONCURRENT_RUNS".into())
+    );
+    assert_eq!(runs["hides"][0]["origin"], "a.ini:2");
+    let zone = find("timezone");
+    assert_eq!(
+        (&zone["value"], &zone["hides"][0]["origin"]),
+        (&"Asia/Tokyo".into(), &"environment TZ".into())
+    );
+    assert_eq!(find("config")["origin"], "flag --config");
+    assert_eq!(find("state-dir")["origin"], "default");
+}

@@ -1,0 +1,24 @@
+//! One look at the Engine, for the commands that show what it has and change nothing.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::{
+    docker::client::Engine, model::container::Inventory, settings::global::Settings, watch::identity,
+};
+
+/// How long the Engine may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Every container that the Engine has now, or why that cannot be told.
+pub async fn observe(settings: &Settings) -> Result<Inventory, String> {
+    let engine = Engine::at(&settings.docker_host);
+    let answer = timeout(LIMIT, engine.inventory(&identity::of_this_process())).await;
+    let host = &settings.docker_host;
+    match answer {
+        Ok(Ok((inventory, _))) => Ok(inventory),
+        Ok(Err(error)) => Err(format!("the Engine at {host} cannot be asked: {error}; see watchbell doctor")),
+        Err(_) => Err(format!("the Engine at {host} did not answer in time; see watchbell doctor")),
+    }
+}

@@ -1,0 +1,122 @@
+//! `plan`: what would change if the agent were given these files, flags and variables now. It changes nothing.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    http::plan::{ChangedParameter, PlanReport, WantedJob, compare},
+    model::diagnostic::Severity,
+    settings::resolve::{Desired, View, resolve},
+    time::Clock,
+};
+
+use super::{Environment, Output, args::SettingFlags, ask::ask, load, observe::observe};
+
+/// What `plan` looks at.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The settings; --state-dir says which agent is asked.
+    #[command(flatten)]
+    pub flags: SettingFlags,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Prints the plan; the exit code is 1 if the Engine cannot be asked, or something written is not in force.
+pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> ExitCode {
+    let sources = load::load(&args.flags, &environment).sources;
+    let inventory = match observe(&sources.settings).await {
+        Ok(inventory) => inventory,
+        // Without its labels every job of a container would seem to go.
+        Err(reason) => {
+            eprintln!("watchbell: no plan can be made: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let desired = resolve(&sources, View::Observed(&inventory), clock.now());
+    let wanted = wanted(&desired);
+    let body = serde_json::to_string(&wanted).unwrap_or_default();
+    let (report, agent) = match ask::<PlanReport>(&sources.settings.state_dir, "/plan", Some(body)).await {
+        Ok(report) => (report, None),
+        Err(reason) => (compare([].into(), wanted), Some(reason)),
+    };
+    match args.output {
+        Output::Json => print_json(&report, agent.as_deref(), &desired),
+        Output::Text => print_text(&report, agent.as_deref(), &desired),
+    }
+    let wrong = desired.diagnostics.iter().any(|it| it.severity == Severity::Error);
+    if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn wanted(desired: &Desired) -> Vec<WantedJob> {
+    let job = |job: &crate::settings::resolve::DesiredJob| {
+        let parameters = job.spec.parameters().into_iter();
+        let parameters = parameters.map(|(name, value)| {
+            let shown = value.shown().to_owned();
+            (name.to_owned(), (value.text, shown))
+        });
+        WantedJob {
+            job: job.spec.id.to_string(),
+            kind: job.spec.kind().to_string(),
+            parameters: parameters.collect(),
+        }
+    };
+    desired.jobs.values().map(job).collect()
+}
+
+fn print_json(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
+    let problems: Vec<_> = desired
+        .diagnostics
+        .iter()
+        .map(|it| {
+            json!({
+                "severity": it.severity.as_str(),
+                "job": it.job.as_ref().map(ToString::to_string),
+                "origin": it.origin.to_string(),
+                "reason": it.reason,
+            })
+        })
+        .collect();
+    println!("{}", json!({ "agent": agent.unwrap_or("ok"), "plan": report, "problems": problems }));
+}
+
+fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
+    if let Some(reason) = agent {
+        println!("{reason}");
+        println!("Compared with an agent that has no jobs:");
+    }
+    for it in &desired.diagnostics {
+        println!("! {}: {}: {}", it.severity.as_str(), it.origin, it.reason);
+    }
+    for job in &report.removed {
+        println!("- {job}");
+    }
+    for (job, changed) in &report.updated {
+        println!("~ {job}");
+        for ChangedParameter { parameter, from, to } in changed {
+            match (from, to) {
+                (Some(from), Some(to)) if from == to => {
+                    println!("    {parameter}: {to} (its secret changes)")
+                }
+                (Some(from), Some(to)) => println!("    {parameter}: {from} -> {to}"),
+                (None, Some(to)) => println!("    {parameter}: {to} (new)"),
+                (Some(from), None) => println!("    {parameter}: {from} (goes)"),
+                (None, None) => {}
+            }
+        }
+    }
+    for job in desired.jobs.values().filter(|job| report.added.iter().any(|it| *it == *job.spec.id.as_str()))
+    {
+        println!("+ {} ({}) runs {}", job.spec.id, job.spec.kind(), job.spec.schedule.words());
+    }
+    println!(
+        "{} to add, {} to change, {} to remove, {} unchanged",
+        report.added.len(),
+        report.updated.len(),
+        report.removed.len(),
+        report.unchanged
+    );
+}

@@ -1,0 +1,154 @@
+//! What would change if other jobs were desired: the plan is made here, so that no secret has to leave the agent.
+
+use std::{collections::BTreeMap, fmt};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    routing::post,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::agent::handle::Handle;
+
+/// Ten thousand jobs are some megabytes.
+const BODY_LIMIT: usize = 256 << 20;
+
+/// One job as someone would have it.
+#[derive(Serialize, Deserialize)]
+pub struct WantedJob {
+    /// Its identity.
+    pub job: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its parameters: what each is, and what may be shown of it.
+    pub parameters: BTreeMap<String, (String, String)>,
+}
+
+impl fmt::Debug for WantedJob {
+    /// What the parameters are may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.parameters.iter().map(|(name, (_, shown))| (name, shown));
+        f.debug_map().entry(&self.job, &self.kind).entries(shown).finish()
+    }
+}
+
+/// A parameter that would change, with what may be shown of it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedParameter {
+    /// Its name.
+    pub parameter: String,
+    /// What it is; absent if it has no value.
+    pub from: Option<String>,
+    /// What it would be.
+    pub to: Option<String>,
+}
+
+/// What would change.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanReport {
+    /// Jobs that would come.
+    pub added: Vec<String>,
+    /// Jobs that would change.
+    pub updated: BTreeMap<String, Vec<ChangedParameter>>,
+    /// Jobs that would go.
+    pub removed: Vec<String>,
+    /// How many would stay as they are.
+    pub unchanged: usize,
+}
+
+/// `/plan`.
+pub fn routes(agent: Handle) -> Router {
+    Router::new().route("/plan", post(report)).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(agent)
+}
+
+async fn report(State(agent): State<Handle>, Json(wanted): Json<Vec<WantedJob>>) -> Json<PlanReport> {
+    let catalog = agent.snapshot().catalog;
+    let there = catalog.iter().map(|(id, entry)| {
+        let parameters = entry.spec.parameters().into_iter();
+        let parameters = parameters.map(|(name, value)| {
+            let shown = value.shown().to_owned();
+            (name.to_owned(), (value.text, shown))
+        });
+        let kind = entry.spec.kind().to_string();
+        (id.to_string(), WantedJob { job: id.to_string(), kind, parameters: parameters.collect() })
+    });
+    Json(compare(there.collect(), wanted))
+}
+
+/// What leads from the jobs that are there to those that are wanted.
+pub fn compare(mut there: BTreeMap<String, WantedJob>, wanted: Vec<WantedJob>) -> PlanReport {
+    let mut report = PlanReport::default();
+    for new in wanted {
+        let Some(old) = there.remove(&new.job) else {
+            report.added.push(new.job);
+            continue;
+        };
+        let changed = changes(&old, &new);
+        if changed.is_empty() {
+            report.unchanged += 1;
+        } else {
+            report.updated.insert(new.job, changed);
+        }
+    }
+    report.added.sort();
+    report.removed = there.into_keys().collect();
+    report
+}
+
+fn changes(old: &WantedJob, new: &WantedJob) -> Vec<ChangedParameter> {
+    if old.kind != new.kind {
+        let (from, to) = (Some(old.kind.clone()), Some(new.kind.clone()));
+        return vec![ChangedParameter { parameter: "kind".to_owned(), from, to }];
+    }
+    let names: std::collections::BTreeSet<&String> =
+        old.parameters.keys().chain(new.parameters.keys()).collect();
+    let differs = |name: &&&String| {
+        let text = |job: &WantedJob| job.parameters.get(**name).map(|(text, _)| text.clone());
+        text(old) != text(new)
+    };
+    let shown = |job: &WantedJob, name: &String| job.parameters.get(name).map(|(_, shown)| shown.clone());
+    names
+        .iter()
+        .filter(differs)
+        .map(|name| ChangedParameter {
+            parameter: (*name).clone(),
+            from: shown(old, name),
+            to: shown(new, name),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(name: &str, parameters: &[(&str, &str, &str)]) -> WantedJob {
+        let parameters = parameters
+            .iter()
+            .map(|(name, text, shown)| ((*name).to_owned(), ((*text).to_owned(), (*shown).to_owned())));
+        WantedJob { job: name.to_owned(), kind: "exec".to_owned(), parameters: parameters.collect() }
+    }
+
+    #[test]
+    fn what_comes_changes_goes_and_stays_is_told_apart_and_secrets_are_compared_but_not_shown() {
+        let there = [
+            job("gone", &[]),
+            job("same", &[("user", "a", "a")]),
+            job("other", &[("environment", "P=1", "P=…"), ("user", "a", "a")]),
+        ];
+        let wanted = vec![
+            job("new", &[]),
+            job("same", &[("user", "a", "a")]),
+            job("other", &[("environment", "P=2", "P=…"), ("workdir", "/x", "/x")]),
+        ];
+        let report = compare(there.into_iter().map(|it| (it.job.clone(), it)).collect(), wanted);
+        assert_eq!((report.added, report.removed), (vec!["new".to_owned()], vec!["gone".to_owned()]));
+        assert_eq!(report.unchanged, 1);
+        let text = serde_json::to_string(&report.updated).unwrap();
+        assert_eq!(
+            text,
+            r#"{"other":[{"parameter":"environment","from":"P=…","to":"P=…"},{"parameter":"user","from":"a","to":null},{"parameter":"workdir","from":null,"to":"/x"}]}"#
+        );
+    }
+}

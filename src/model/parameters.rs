@@ -1,0 +1,153 @@
+//! A job's parameters one by one, as someone would have to write them: for comparing two specs and for showing one.
+
+use std::{fmt::Display, time::Duration};
+
+use super::job::{Environment, ExecSpec, JobSpec, LocalSpec, Overlap, RunSpec, Work};
+
+/// The value of one parameter in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Value {
+    /// As it would be written: lists and commands as JSON arrays.
+    pub text: String,
+    /// What may be shown of it, where that is less than the text.
+    pub shown: Option<String>,
+}
+
+impl Value {
+    /// What may be shown.
+    pub fn shown(&self) -> &str {
+        self.shown.as_ref().unwrap_or(&self.text)
+    }
+}
+
+impl JobSpec {
+    /// Every parameter that has a value, by name, in the order of the documentation. Every field is taken apart by
+    /// name, so that a new one does not compile until someone decides what it is called.
+    pub fn parameters(&self) -> Vec<(&'static str, Value)> {
+        let Self { id: _, schedule, work, enabled, overlap, timeout, grace_period, origin: _ } = self;
+        let mut list = List::default();
+        list.text("schedule", schedule.text());
+        list.text("timezone", schedule.zone().name());
+        list.work(work);
+        list.text("enabled", enabled);
+        list.text("overlap", overlap.as_str());
+        list.text("timeout", timeout.map_or_else(|| "none".to_owned(), written));
+        list.text("grace-period", written(*grace_period));
+        list.0
+    }
+
+    /// The parameters in which `newer` differs.
+    pub fn differences(&self, newer: &Self) -> Vec<&'static str> {
+        if self.kind() != newer.kind() {
+            return vec!["kind"];
+        }
+        let (old, new) = (self.parameters(), newer.parameters());
+        let names = old.iter().chain(new.iter().filter(|(name, _)| find(&old, name).is_none()));
+        names.map(|(name, _)| *name).filter(|name| find(&old, name) != find(&new, name)).collect()
+    }
+}
+
+fn find<'a>(list: &'a [(&'static str, Value)], name: &str) -> Option<&'a Value> {
+    list.iter().find(|(it, _)| *it == name).map(|(_, value)| value)
+}
+
+fn written(length: Duration) -> String {
+    humantime::format_duration(length).to_string()
+}
+
+#[derive(Default)]
+struct List(Vec<(&'static str, Value)>);
+
+impl List {
+    fn text(&mut self, name: &'static str, value: impl Display) {
+        self.0.push((name, Value { text: value.to_string(), shown: None }));
+    }
+
+    fn optional(&mut self, name: &'static str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    fn list(&mut self, name: &'static str, items: &[String]) {
+        if !items.is_empty() {
+            self.text(name, serde_json::json!(items));
+        }
+    }
+
+    fn flag(&mut self, name: &'static str, value: bool) {
+        if value {
+            self.text(name, value);
+        }
+    }
+
+    fn environment(&mut self, Environment(items): &Environment) {
+        if items.is_empty() {
+            return;
+        }
+        let all = |shown: fn(&str) -> &str| {
+            let items = items.iter().map(|(name, value)| format!("{name}={}", shown(value)));
+            serde_json::json!(items.collect::<Vec<_>>()).to_string()
+        };
+        let value = Value { text: all(|value| value), shown: Some(all(|_| HIDDEN)) };
+        self.0.push(("environment", value));
+    }
+
+    fn work(&mut self, work: &Work) {
+        match work {
+            Work::Exec(it) => {
+                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged } = it;
+                self.list("command", argv);
+                self.optional("container", container.as_ref());
+                self.optional("user", user.as_ref());
+                self.optional("workdir", workdir.as_ref());
+                self.environment(environment);
+                self.list("env-file", env_files);
+                self.flag("privileged", *privileged);
+            }
+            Work::Run(it) => self.run(it),
+            Work::Local(LocalSpec { argv, workdir, environment }) => {
+                self.list("command", argv);
+                self.optional("workdir", workdir.as_ref());
+                self.environment(environment);
+            }
+        }
+    }
+
+    fn run(&mut self, it: &RunSpec) {
+        let RunSpec {
+            image,
+            argv,
+            user,
+            workdir,
+            environment,
+            env_files,
+            networks,
+            entrypoint,
+            hostname,
+            volumes,
+            privileged,
+        } = it;
+        self.list("command", argv.as_deref().unwrap_or_default());
+        self.optional("user", user.as_ref());
+        self.optional("workdir", workdir.as_ref());
+        self.environment(environment);
+        self.list("env-file", env_files);
+        self.flag("privileged", *privileged);
+        self.text("image", image);
+        self.list("network", networks);
+        self.list("entrypoint", entrypoint.as_deref().unwrap_or_default());
+        self.optional("hostname", hostname.as_ref());
+        self.list("volume", &volumes.iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
+}
+
+/// What stands in place of a secret.
+pub const HIDDEN: &str = "…";
+
+impl Overlap {
+    /// The policy's name.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+    }
+}

@@ -1,0 +1,323 @@
+//! What each source says of the agent-wide settings, and what holds in the end.
+
+use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
+
+use crate::model::{
+    diagnostic::{Diagnostic, Severity, did_you_mean, nearest},
+    name::environment_name,
+    origin::Origin,
+    schedule::Zone,
+};
+
+use super::{
+    super::{env, grants::Grants, ini::RawSetting, params, value},
+    SETTINGS, Setting, Settings, find,
+};
+
+/// The two uppermost layers, and the variables that are not ours and yet meant for us.
+#[derive(Debug, Clone, Default)]
+pub struct Upper {
+    /// Flags.
+    pub flags: Vec<RawSetting>,
+    /// `WATCHBELL_…`.
+    pub environment: Vec<RawSetting>,
+    outside: BTreeMap<&'static str, String>,
+}
+
+const OUTSIDE: [&str; 3] = ["TZ", "DOCKER_HOST", "DOCKER_TLS_VERIFY"];
+
+impl Upper {
+    /// Takes them in; `variable` is for the variables that are not ours.
+    pub fn new(
+        flags: Vec<RawSetting>,
+        environment: Vec<RawSetting>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        let outside = OUTSIDE.into_iter();
+        let outside = outside.filter_map(|name| Some((name, variable(name).filter(|it| !it.is_empty())?)));
+        Self { flags, environment, outside: outside.collect() }
+    }
+
+    /// What a variable that is not ours says of a setting.
+    pub fn outside(&self, setting: &str) -> Option<(&'static str, &str)> {
+        let variable = match setting {
+            "timezone" => "TZ",
+            "docker-host" => "DOCKER_HOST",
+            _ => return None,
+        };
+        self.outside.get(variable).map(|value| (variable, &**value))
+    }
+}
+
+/// One setting with its places.
+#[derive(Debug, Clone)]
+pub struct Placed<'a> {
+    /// The setting.
+    pub setting: &'static Setting,
+    /// Every value that was written, the one in force last.
+    pub written: Vec<&'a RawSetting>,
+}
+
+/// Puts the layers of settings on top of each other, lowest first, and gives each value its type. `labels` are those
+/// of the agent's own container.
+///
+/// The second part of the answer has everything that is wrong; an [error](Severity::Error) among it means that the
+/// agent must not start.
+pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Settings, Vec<Diagnostic>) {
+    let (placed, diagnostics) = place(file, labels, upper);
+    let values = placed.iter().filter_map(|it| Some((it.setting.name, *it.written.last()?))).collect();
+    let mut settle = Settle { values, diagnostics, upper };
+    let settings = Settings {
+        docker_host: settle
+            .value("docker-host", |text| check_host(text).map(|()| text.to_owned()))
+            .or_else(|| settle.outside("DOCKER_HOST", |text| check_host(text).map(|()| text.to_owned())))
+            .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
+        state_dir: settle
+            .value("state-dir", |text| {
+                if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) }
+            })
+            .unwrap_or_else(|| "/var/lib/watchbell".into()),
+        timezone: settle
+            .value("timezone", |text| Zone::parse(text).map_err(|error| error.to_string()))
+            .or_else(|| settle.outside("TZ", |text| Zone::parse(text).map_err(|error| error.to_string())))
+            .unwrap_or_else(Zone::utc),
+        log_level: settle
+            .value("log-level", |text| choice(text, &["error", "warn", "info", "debug", "trace"]))
+            .unwrap_or_else(|| "info".to_owned()),
+        log_format: settle.value("log-format", |text| choice(text, &["json", "logfmt", "pretty"])),
+        max_concurrent_runs: settle
+            .value("max-concurrent-runs", |text| {
+                text.parse().map_err(|_| format!("\"{text}\" is no number from 1: write for example 64"))
+            })
+            .unwrap_or(const { NonZeroUsize::new(64).unwrap() }),
+        shutdown_grace: settle.value("shutdown-grace", value::duration).unwrap_or(Duration::from_secs(8)),
+        grants: settle.value("allow-from-labels", Grants::parse).unwrap_or_default(),
+    };
+    settle.outside::<()>("DOCKER_TLS_VERIFY", |tls| {
+        Err(format!(
+            "it is set to \"{tls}\" and TLS to the Engine is not yet supported: unset it and use a unix socket, \
+             rather than talk in the clear"
+        ))
+    });
+    (settings, settle.diagnostics)
+}
+
+/// Each setting with its values by place, in the order of the documentation; and what is in no place of its own.
+pub fn place<'a>(
+    file: &'a [RawSetting],
+    labels: &'a [RawSetting],
+    upper: &'a Upper,
+) -> (Vec<Placed<'a>>, Vec<Diagnostic>) {
+    let mut placed: Vec<Placed<'a>> =
+        SETTINGS.iter().map(|setting| Placed { setting, written: Vec::new() }).collect();
+    let mut diagnostics = Vec::new();
+    let mut put = |raw: &'a RawSetting| {
+        let known = find(&raw.key)?;
+        let it = placed.iter_mut().find(|it| it.setting.name == known.name)?;
+        it.written.push(raw);
+        let before = it.written.len().checked_sub(2).map(|at| &it.written[at].origin);
+        Some((known, before))
+    };
+    for layer in [file, labels] {
+        for raw in layer {
+            match put(raw) {
+                Some((setting, Some(before))) if before.is_label() == raw.origin.is_label() => {
+                    diagnostics.push(Diagnostic::warning(
+                        raw.origin.clone(),
+                        format!("\"{}\" is in force instead of the value at {before}", setting.name),
+                    ));
+                }
+                Some(_) => {}
+                None => diagnostics.push(unknown(raw)),
+            }
+        }
+    }
+    for raw in upper.flags.iter().chain(&upper.environment) {
+        // A variable that means nothing harms nobody: it is told of, and the agent starts.
+        if put(raw).is_none() {
+            diagnostics.push(Diagnostic { severity: Severity::Warning, ..unknown(raw) });
+        }
+    }
+    for it in &mut placed {
+        it.written.retain(|raw| match &raw.origin {
+            Origin::File { .. } if !it.setting.in_file => {
+                diagnostics.push(Diagnostic::error(
+                    raw.origin.clone(),
+                    format!(
+                        "\"{}\" says where the file is and cannot stand in it: use a flag or the environment",
+                        it.setting.name
+                    ),
+                ));
+                false
+            }
+            _ => true,
+        });
+    }
+    (placed, diagnostics)
+}
+
+/// What the agent goes on with as it was at its start, although `now` says otherwise.
+pub fn not_taken(started: &Settings, now: &Settings, placed: &[Placed<'_>]) -> Vec<Diagnostic> {
+    let changed = [
+        ("docker-host", started.docker_host != now.docker_host),
+        ("state-dir", started.state_dir != now.state_dir),
+        ("log-level", started.log_level != now.log_level),
+        ("log-format", started.log_format != now.log_format),
+    ];
+    let changed = changed.into_iter().filter(|(_, changed)| *changed);
+    changed
+        .map(|(name, _)| {
+            let written = placed.iter().find(|it| it.setting.name == name).and_then(|it| it.written.last());
+            let origin = written.map_or(Origin::Default, |raw| raw.origin.clone());
+            Diagnostic::warning(
+                origin,
+                format!("\"{name}\" is read when the agent starts: start it again to take the new value"),
+            )
+        })
+        .collect()
+}
+
+struct Settle<'a> {
+    values: BTreeMap<&'static str, &'a RawSetting>,
+    diagnostics: Vec<Diagnostic>,
+    upper: &'a Upper,
+}
+
+impl Settle<'_> {
+    fn value<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let raw = self.values.get(name)?;
+        let (text, quoted) = value::unquote(&raw.value);
+        if quoted {
+            self.diagnostics.push(Diagnostic::warning(
+                raw.origin.clone(),
+                "the value is wrapped in literal quotes: they were taken off",
+            ));
+        }
+        match read(text) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                let setting = find(name).filter(|it| it.secret || raw.from_file);
+                // What came out of a file of secrets may be one, and the reason repeats it.
+                let reason = setting.map_or(reason, |it| {
+                    format!("the value that was read for \"{name}\" is wrong: it takes {}", it.shape)
+                });
+                self.diagnostics.push(Diagnostic::error(raw.origin.clone(), reason));
+                None
+            }
+        }
+    }
+
+    fn outside<T>(
+        &mut self,
+        variable: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.upper.outside.get(variable)?;
+        read(text)
+            .map_err(|reason| {
+                self.diagnostics.push(Diagnostic::error(Origin::Environment(variable.into()), reason));
+            })
+            .ok()
+    }
+}
+
+fn unknown(raw: &RawSetting) -> Diagnostic {
+    let key = params::spelling(&raw.key);
+    let hint = did_you_mean(&key, SETTINGS.iter().map(|setting| setting.name)).map_or_else(
+        || "labels-spec.md lists all settings".to_owned(),
+        |hint| match &raw.origin {
+            // The place is a variable's name, so the hint is one too.
+            Origin::Environment(_) => hint_as_variable(&key).unwrap_or(hint),
+            _ => hint,
+        },
+    );
+    Diagnostic::error(raw.origin.clone(), format!("unknown setting \"{key}\", and it has no effect: {hint}"))
+}
+
+fn hint_as_variable(key: &str) -> Option<String> {
+    let best = nearest(key, SETTINGS.iter().map(|setting| setting.name))?;
+    Some(format!("did you mean \"{}{}\"?", env::PREFIX, environment_name(best)))
+}
+
+fn choice(text: &str, words: &[&str]) -> Result<String, String> {
+    let word = text.to_ascii_lowercase();
+    if words.contains(&word.as_str()) {
+        return Ok(word);
+    }
+    let hint = did_you_mean(&word, words.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
+    Err(format!("\"{text}\" is none of {}{hint}", words.join(", ")))
+}
+
+/// Schemes are decided here and not by the client library, which would talk in the clear where TLS was asked for.
+fn check_host(host: &str) -> Result<(), String> {
+    match host.split_once("://") {
+        Some(("unix", path)) if path.starts_with('/') => Ok(()),
+        Some(("tcp" | "http", address)) if address.contains('@') => {
+            Err("an Engine's address takes no user and password: they would be sent in the clear".to_owned())
+        }
+        Some(("tcp" | "http", address)) if !address.is_empty() => Ok(()),
+        Some((scheme @ ("https" | "ssh" | "npipe" | "fd"), _)) => {
+            Err(format!("{scheme}:// is not supported: use unix:// or tcp://"))
+        }
+        _ => Err(format!(
+            "\"{host}\" is no address of an Engine: write unix:///var/run/docker.sock or tcp://host:2375"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(key: &str, value: &str, origin: Origin) -> RawSetting {
+        RawSetting::new(key, value, origin)
+    }
+
+    fn upper(flags: &[RawSetting], environment: &[RawSetting]) -> Upper {
+        Upper::new(flags.to_vec(), environment.to_vec(), &|_| None)
+    }
+
+    #[test]
+    fn the_environment_is_over_the_flags_and_they_are_over_the_file() {
+        let file = [raw("log-level", "warn", Origin::File { path: "c".into(), line: 1 })];
+        let flags = [raw("log-level", "debug", Origin::Flag("--log-level".into()))];
+        let environment = [raw("LOG_LEVEL", "error", Origin::Environment("WATCHBELL_LOG_LEVEL".into()))];
+        assert_eq!(settle(&file, &[], &upper(&flags, &environment)).0.log_level, "error");
+        assert_eq!(settle(&file, &[], &upper(&flags, &[])).0.log_level, "debug");
+        assert_eq!(settle(&file, &[], &upper(&[], &[])).0.log_level, "warn");
+        assert_eq!(settle(&[], &[], &upper(&[], &[])).0.log_level, "info");
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_place_and_the_mend() {
+        let upper = Upper::new(
+            vec![raw("log-format", "jsn", Origin::Flag("--log-format".into()))],
+            vec![raw("LOG_LEVLE", "info", Origin::Environment("WATCHBELL_LOG_LEVLE".into()))],
+            &|name| (name == "TZ").then(|| "Mars/Base".to_owned()),
+        );
+        let file = [raw("max-concurrent-run", "1", Origin::File { path: "c.ini".into(), line: 3 })];
+        let (_, found) = settle(&file, &[], &upper);
+        let found: Vec<_> = found.iter().map(|it| format!("{}: {}", it.origin, it.reason)).collect();
+        assert!(
+            found[0].starts_with("c.ini:3: ") && found[0].contains("did you mean \"max-concurrent-runs\"?")
+        );
+        assert!(
+            found[1].contains("WATCHBELL_LOG_LEVLE") && found[1].contains("WATCHBELL_LOG_LEVEL\"?"),
+            "{found:?}"
+        );
+        assert!(found.iter().any(|it| it.starts_with("environment TZ: ")), "{found:?}");
+        assert!(
+            found.iter().any(|it| it.contains("--log-format") && it.contains("did you mean \"json\"?")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_transport_that_would_be_in_the_clear_is_refused() {
+        let tls = |name: &str| (name == "DOCKER_TLS_VERIFY").then(|| "1".to_owned());
+        assert!(
+            settle(&[], &[], &Upper::new(vec![], vec![], &tls)).1[0].reason.contains("not yet supported")
+        );
+        assert!(check_host("https://engine:2376").is_err() && check_host("/var/run/docker.sock").is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The one table of agent-wide settings, and what they are after all layers: defaults, file, flags, environment.
+
+pub mod layers;
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use crate::model::schedule::Zone;
+
+use super::{grants::Grants, params};
+
+/// One agent-wide setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name, lower case with `-`: the key in `[global]`, the flag without `--`, and after `WATCHBELL_`, upper
+    /// case, the variable.
+    pub name: &'static str,
+    /// What can be written, in words.
+    pub shape: &'static str,
+    /// What holds when nobody writes it.
+    pub default: &'static str,
+    /// Whether it can stand in the file. What says where the file is cannot.
+    pub in_file: bool,
+    /// Whether a label on the agent's own container can say it.
+    pub in_label: bool,
+    /// Whether a new value is taken while the agent runs.
+    pub live: bool,
+    /// Whether its value is a secret, and never shown.
+    pub secret: bool,
+    /// What it does, in one line.
+    pub doc: &'static str,
+}
+
+const fn row(
+    name: &'static str,
+    shape: &'static str,
+    default: &'static str,
+    in_file: bool,
+    doc: &'static str,
+) -> Setting {
+    Setting { name, shape, default, in_file, in_label: false, live: false, secret: false, doc }
+}
+
+impl Setting {
+    /// It can be said by a label on the agent's own container. Such a label is seen only while the agent runs.
+    const fn label(self) -> Self {
+        Self { in_label: true, ..self.live() }
+    }
+
+    const fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
+}
+
+/// Every setting, in the order of the documentation.
+pub static SETTINGS: &[Setting] = &[
+    row(
+        "config",
+        "paths, one a line",
+        "/etc/watchbell/config.ini",
+        false,
+        "The INI files, later ones over earlier ones. The default file may be missing; a file that is named may not.",
+    ),
+    row(
+        "docker-host",
+        "`unix://` or `tcp://` address",
+        "`DOCKER_HOST`, else `unix:///var/run/docker.sock`",
+        true,
+        "Where the Engine listens.",
+    ),
+    row("state-dir", "path", "/var/lib/watchbell", true, "The directory of the agent's socket and state."),
+    row("timezone", "time zone", "`TZ`, else `UTC`", true, "The zone of schedules that name none.").label(),
+    row("log-level", "`error`, `warn`, `info`, `debug`, `trace`", "info", true, "How much is logged."),
+    row(
+        "log-format",
+        "`json`, `logfmt`, `pretty`",
+        "`pretty` on a terminal, else `json`",
+        true,
+        "How a log record looks.",
+    ),
+    row(
+        "max-concurrent-runs",
+        "number from 1",
+        "64",
+        true,
+        "How many runs may go on at once; further ones wait their turn and none is dropped.",
+    )
+    .label(),
+    row(
+        "shutdown-grace",
+        "duration",
+        "8s",
+        true,
+        "How long runs may go on after the agent was asked to stop. Docker kills the agent after 10 s by default.",
+    )
+    .label(),
+    row(
+        "allow-from-labels",
+        "list of grants, by comma or line",
+        "none",
+        true,
+        "What labels on ordinary containers may do beyond a command in their own container.",
+    )
+    .live(),
+];
+
+/// The setting with this name, in any letter case and with `-` or `_`.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    let key = params::spelling(key);
+    SETTINGS.iter().find(|setting| setting.name == key)
+}
+
+/// What `<setting>-file` asks to read from a file.
+pub fn file_key(key: &str) -> Option<&'static Setting> {
+    let key = params::spelling(key);
+    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?) }
+}
+
+/// The settings of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the Engine listens.
+    pub docker_host: String,
+    /// The directory of the agent's socket and state.
+    pub state_dir: PathBuf,
+    /// The zone of schedules that name none.
+    pub timezone: Zone,
+    /// One of the words of the table.
+    pub log_level: String,
+    /// One of the words of the table; `None` leaves it to the terminal.
+    pub log_format: Option<String>,
+    /// How many runs may go on at once.
+    pub max_concurrent_runs: NonZeroUsize,
+    /// How long runs may go on after the agent was asked to stop.
+    pub shutdown_grace: Duration,
+    /// What labels on ordinary containers may do.
+    pub grants: Grants,
+}

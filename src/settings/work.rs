@@ -1,0 +1,166 @@
+//! What a job does: the parameters of its kind, each with its type → its [`Work`].
+
+use crate::model::{
+    job::{Environment, ExecSpec, LocalSpec, RunSpec, Volume, Work},
+    name::JobKind,
+};
+
+use super::{
+    layer::{JobLayer, Text},
+    settle::Settle,
+    value,
+};
+
+impl Settle<'_> {
+    /// What the job does; `None` if that cannot be told, which a diagnostic then says.
+    pub(super) fn work(&mut self, layer: &JobLayer) -> Option<Work> {
+        let argv = self.command(layer);
+        let user = self.text(layer, "user");
+        let workdir = self.text(layer, "workdir");
+        let environment = self.read(layer, "environment", value::map);
+        let environment = Environment(environment.map(|(items, _)| items).unwrap_or_default());
+        let env_files = self.read(layer, "env-file", paths).map(|(list, _)| list).unwrap_or_default();
+        let privileged = self.flag(layer, "privileged");
+        match self.kind {
+            JobKind::Exec => {
+                let container = self.text(layer, "container");
+                if container.is_none() && self.home.is_none() {
+                    self.required::<()>(layer, "container", None);
+                }
+                let argv = self.required(layer, "command", argv)?;
+                Some(Work::Exec(ExecSpec {
+                    container,
+                    argv,
+                    user,
+                    workdir,
+                    environment,
+                    env_files,
+                    privileged,
+                }))
+            }
+            JobKind::Run => {
+                let image = self.text(layer, "image");
+                let networks = self.read(layer, "network", networks).map(|(list, _)| list);
+                let entrypoint =
+                    self.read(layer, "entrypoint", |text| value::command(&value::single(text)?, None));
+                let volumes = self.read(layer, "volume", volumes).map(|(list, _)| list);
+                let hostname = self.text(layer, "hostname");
+                Some(Work::Run(RunSpec {
+                    image: self.required(layer, "image", image)?,
+                    argv,
+                    user,
+                    workdir,
+                    environment,
+                    env_files,
+                    networks: networks.unwrap_or_default(),
+                    entrypoint: entrypoint.map(|(command, _)| command.argv),
+                    hostname,
+                    volumes: volumes.unwrap_or_default(),
+                    privileged,
+                }))
+            }
+            JobKind::Local => {
+                let argv = self.required(layer, "command", argv)?;
+                Some(Work::Local(LocalSpec { argv, workdir, environment }))
+            }
+            JobKind::ServiceRun | JobKind::Compose | JobKind::Container => None,
+        }
+    }
+
+    fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {
+        let shell = match layer.get("shell") {
+            Some(_) => self.read(layer, "shell", |text| value::shell(&value::single(text)?))?.0,
+            None => None,
+        };
+        let (command, origin) =
+            self.read(layer, "command", |text| value::command(&value::single(text)?, shell.as_deref()))?;
+        if let Some(warning) = command.warning {
+            self.warn(origin, "command", &warning);
+        }
+        Some(command.argv)
+    }
+
+    fn flag(&mut self, layer: &JobLayer, name: &'static str) -> bool {
+        self.read(layer, name, |text| value::boolean(&value::single(text)?)).is_some_and(|(value, _)| value)
+    }
+}
+
+fn networks(text: &Text) -> Result<Vec<String>, String> {
+    let networks = value::list(text)?;
+    let alone = |name: &str| matches!(name, "none" | "host") || name.starts_with("container:");
+    if let Some(mode) = networks.iter().find(|name| alone(name)).filter(|_| networks.len() > 1) {
+        return Err(format!("\"{mode}\" cannot be combined with other networks"));
+    }
+    Ok(networks)
+}
+
+/// Absolute paths: beside the agent there is no other directory that a person would mean.
+fn paths(text: &Text) -> Result<Vec<String>, String> {
+    let paths = value::list(text)?;
+    match paths.iter().find(|path| !path.starts_with('/')) {
+        Some(path) => Err(format!("\"{path}\" is no absolute path: begin with /")),
+        None => Ok(paths),
+    }
+}
+
+fn volumes(text: &Text) -> Result<Vec<Volume>, String> {
+    value::list(text)?.iter().map(|item| volume(item)).collect()
+}
+
+/// What can stand after the second colon.
+const MODES: [&str; 14] = [
+    "ro",
+    "rw",
+    "z",
+    "Z",
+    "nocopy",
+    "private",
+    "rprivate",
+    "shared",
+    "rshared",
+    "slave",
+    "rslave",
+    "cached",
+    "delegated",
+    "consistent",
+];
+
+/// `<source>:<target>[:<mode>]`, as `docker run --volume` reads it.
+fn volume(item: &str) -> Result<Volume, String> {
+    let form = "write <volume or /path>:</path in the container>, with :ro after it if it is only read";
+    let mut parts = item.split(':');
+    let (Some(source), Some(target), mode, None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(format!("\"{item}\" is no volume: {form}"));
+    };
+    let named = source.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && source.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    if !named && !source.starts_with('/') {
+        return Err(format!("\"{source}\" is neither a volume's name nor an absolute path: {form}"));
+    }
+    if !target.starts_with('/') {
+        return Err(format!("\"{target}\" is no absolute path in the container: {form}"));
+    }
+    if let Some(word) = mode.and_then(|mode| mode.split(',').find(|word| !MODES.contains(word))) {
+        return Err(format!("\"{word}\" is no mode of a volume: write ro, rw, z, Z or nocopy"));
+    }
+    Ok(Volume { source: source.to_owned(), target: target.to_owned(), mode: mode.map(str::to_owned) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_a_name_or_a_path_and_a_place() {
+        let it = volume("/var/backups:/backup:ro").unwrap();
+        assert_eq!(
+            (it.host_path(), &*it.target, it.mode.as_deref()),
+            (Some("/var/backups"), "/backup", Some("ro"))
+        );
+        assert_eq!(volume("data:/data").unwrap().host_path(), None);
+        for wrong in ["/data", "./x:/y", "~/x:/y", "data:y", "a:/b:rx", "a:/b:ro:z", ":/b", "../etc:/b"] {
+            assert!(volume(wrong).is_err(), "{wrong}");
+        }
+    }
+}
