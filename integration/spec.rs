@@ -7,7 +7,11 @@ use clap::CommandFactory;
 use watchbell::{
     cli::args::Cli,
     model::name::{JobKind, environment_name},
-    settings::{global::SETTINGS, grants::Grant, params::PARAMS},
+    settings::{
+        global::{SETTINGS, Taken},
+        grants::Grant,
+        params::{PARAMS, Support},
+    },
     telemetry::report::EVENTS,
 };
 
@@ -45,33 +49,45 @@ fn default(text: &str) -> String {
 fn table(section: &str) -> Option<String> {
     let made = match section {
         "parameters" => docs::table(
-            &["parameter", "kinds", "value", "default", "meaning"],
+            &["parameter", "kinds", "value", "default", "by label", "since", "meaning"],
             PARAMS.iter().filter_map(|param| {
                 let kinds: Vec<&str> = JobKind::SUPPORTED
                     .into_iter()
                     .filter(|kind| param.works_for(*kind))
                     .map(JobKind::as_str)
                     .collect();
+                let Support::Since(since) = param.support else { return None };
+                let names: Vec<String> =
+                    [&param.name].into_iter().chain(param.aliases).map(|it| code(it)).collect();
+                let secret = if param.secret { " A secret: only its names are shown." } else { "" };
                 let cells = [
-                    code(param.name),
+                    names.join(", "),
                     kinds.join(", "),
                     param.shape.words(),
                     default(param.default),
-                    param.doc.to_owned(),
+                    param.grant.map_or("yes".to_owned(), |grant| code(&grant.to_string())),
+                    since.to_owned(),
+                    format!("{}{secret}", param.doc),
                 ];
                 (!kinds.is_empty()).then(|| cells.to_vec())
             }),
         ),
         "settings" => docs::table(
-            &["setting and flag", "variable", "value", "default", "meaning"],
+            &["setting and flag", "variable", "value", "default", "taken while it runs", "meaning"],
             SETTINGS.iter().map(|setting| {
                 let file = if setting.in_file { "" } else { " Not in the file." };
+                let taken = match setting.taken {
+                    Taken::AlsoFromLabels => "also from its own label",
+                    Taken::WhileRunning => "yes",
+                    Taken::AtStart => "no",
+                };
                 let variable = format!("WATCHBELL_{}", environment_name(setting.name));
                 vec![
                     code(&format!("--{}", setting.name)),
                     code(&variable),
                     setting.shape.to_owned(),
                     default(setting.default),
+                    taken.to_owned(),
                     format!("{}{file}", setting.doc),
                 ]
             }),

@@ -99,7 +99,7 @@ fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
         for ChangedParameter { parameter, from, to } in changed {
             match (from, to) {
                 (Some(from), Some(to)) if from == to => {
-                    println!("    {parameter}: {to} (its secret changes)")
+                    println!("    {parameter}: {to} (its secret changes)");
                 }
                 (Some(from), Some(to)) => println!("    {parameter}: {from} -> {to}"),
                 (None, Some(to)) => println!("    {parameter}: {to} (new)"),

@@ -158,5 +158,5 @@ fn names(param: &'static Param, text: &Text) -> String {
 }
 
 fn json(items: impl Iterator<Item = String>) -> String {
-    serde_json::Value::from_iter(items).to_string()
+    items.collect::<serde_json::Value>().to_string()
 }

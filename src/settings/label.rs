@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 use super::{
-    global,
+    global::{self, Taken},
     ini::RawSetting,
     layer::{JobLayer, Text, Written},
     params::{self, Param},
@@ -194,7 +194,7 @@ impl Reader<'_> {
     /// A label of ours that defines no job: a setting, or a slip.
     fn no_job(&mut self, key: &str, head: &str, dotted: bool, text: &str) {
         if let Some(setting) = global::find(head).filter(|_| !dotted) {
-            match (self.own, setting.in_label) {
+            match (self.own, setting.taken == Taken::AlsoFromLabels) {
                 (true, true) => {
                     let origin = self.origin(key);
                     self.out.settings.push(RawSetting::new(head, text, origin));
@@ -212,7 +212,8 @@ impl Reader<'_> {
         }
         let jobs = JobKind::SUPPORTED.map(|kind| format!("job-{kind}"));
         let known = jobs.iter().map(String::as_str).chain(["enabled"]);
-        let settings = global::SETTINGS.iter().filter(|setting| self.own && setting.in_label);
+        let settings =
+            global::SETTINGS.iter().filter(|setting| self.own && setting.taken == Taken::AlsoFromLabels);
         let known = known.chain(settings.map(|setting| setting.name));
         let hint = did_you_mean(head, known).unwrap_or_else(|| {
             format!("a label is {PREFIX}.enabled or {PREFIX}.job-<kind>.<name>.<parameter>")
@@ -261,7 +262,7 @@ impl Reader<'_> {
             Ok(param) => param,
             Err(reason) => {
                 let dot = match index {
-                    Some(index) if index.parse::<u32>().is_err() => "; and a job's name cannot contain a dot",
+                    Some(index) if number(index).is_none() => "; and a job's name cannot contain a dot",
                     _ => "",
                 };
                 return self.rejects(&id, key, format!("{reason}{dot}"));
@@ -285,15 +286,15 @@ impl Reader<'_> {
                     param.name
                 ),
             ),
-            Some(index) => match index.parse() {
-                Ok(number) => {
+            Some(index) => match number(index) {
+                Some(number) => {
                     let items =
                         &mut self.lists.entry((id.clone(), param.name)).or_insert((param, BTreeMap::new())).1;
                     if let Some((_, before)) = items.insert(number, (text.into(), origin)) {
                         self.rejects(&id, key, format!("the same index is also given at {before}"));
                     }
                 }
-                Err(_) => self.rejects(
+                None => self.rejects(
                     &id,
                     key,
                     format!("\"{index}\" is no index: write {}.0, {}.1 and so on", param.name, param.name),
@@ -318,6 +319,11 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// An index: digits, and nothing else that a number could be written with.
+fn number(index: &str) -> Option<u32> {
+    index.parse().ok().filter(|_| index.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

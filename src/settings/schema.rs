@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::model::name::{JobKind, NAME_LIMIT};
 
 use super::{
-    global::SETTINGS,
+    global::{SETTINGS, Taken},
     label::PREFIX,
     params::{PARAMS, Param, Shape},
 };
@@ -31,7 +31,7 @@ pub fn compose() -> Value {
         it["description"] = "Opts the container in: without it none of its labels has an effect.".into();
         it
     });
-    for setting in SETTINGS.iter().filter(|setting| setting.in_label) {
+    for setting in SETTINGS.iter().filter(|setting| setting.taken == Taken::AlsoFromLabels) {
         let name = format!("{}{}", prefix(), any_case(&format!(".{}", setting.name)));
         let mut it = Type::Text.schema();
         it["title"] = setting.name.into();

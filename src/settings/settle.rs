@@ -64,7 +64,7 @@ impl Settle<'_> {
     /// The layers of this job on top of each other; `None` if they do not make a job.
     fn merged(&mut self, upper: Option<&JobLayer>) -> Option<JobLayer> {
         let layers = self.layers()?;
-        let layer = layers.iter().fold(JobLayer::default(), |layer, it| layer.under(it));
+        let layer = layers.iter().fold(JobLayer::default(), JobLayer::under);
         Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
     }
 

@@ -66,7 +66,7 @@ impl<'a> AgentBuilder<'a> {
 
     /// The INI file, in place of all that was said of it before.
     pub fn config(mut self, text: &str) -> Self {
-        self.config = text.to_owned();
+        text.clone_into(&mut self.config);
         self
     }
 

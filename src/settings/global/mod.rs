@@ -20,14 +20,23 @@ pub struct Setting {
     pub default: &'static str,
     /// Whether it can stand in the file. What says where the file is cannot.
     pub in_file: bool,
-    /// Whether a label on the agent's own container can say it.
-    pub in_label: bool,
-    /// Whether a new value is taken while the agent runs.
-    pub live: bool,
+    /// When a value is taken.
+    pub taken: Taken,
     /// Whether its value is a secret, and never shown.
     pub secret: bool,
     /// What it does, in one line.
     pub doc: &'static str,
+}
+
+/// When a value is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// When the agent starts, and not again.
+    AtStart,
+    /// Whenever it changes.
+    WhileRunning,
+    /// Whenever it changes, and from a label on the agent's own container, which is seen only while the agent runs.
+    AlsoFromLabels,
 }
 
 const fn row(
@@ -37,17 +46,17 @@ const fn row(
     in_file: bool,
     doc: &'static str,
 ) -> Setting {
-    Setting { name, shape, default, in_file, in_label: false, live: false, secret: false, doc }
+    Setting { name, shape, default, in_file, taken: Taken::AtStart, secret: false, doc }
 }
 
 impl Setting {
-    /// It can be said by a label on the agent's own container. Such a label is seen only while the agent runs.
+    /// It can be said by a label on the agent's own container.
     const fn label(self) -> Self {
-        Self { in_label: true, ..self.live() }
+        Self { taken: Taken::AlsoFromLabels, ..self }
     }
 
     const fn live(self) -> Self {
-        Self { live: true, ..self }
+        Self { taken: Taken::WhileRunning, ..self }
     }
 }
 
