@@ -13,14 +13,25 @@ use crate::http::socket;
 /// How long the answer may take; a container's health check gives five seconds.
 const LIMIT: Duration = Duration::from_secs(4);
 
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody listens, or what was said was no answer.
+    #[error("{0}")]
+    NoAgent(String),
+    /// It listens and does not answer.
+    #[error("the agent did not answer in time")]
+    TooLate,
+}
+
 /// The answer of the agent of this state directory to a question; with a `body` it is posted.
 pub async fn ask<T: DeserializeOwned>(
     state_dir: &Path,
     question: &str,
     body: Option<String>,
-) -> Result<T, String> {
+) -> Result<T, AskError> {
     let answer = timeout(LIMIT, exchange(state_dir, question, body)).await;
-    answer.unwrap_or_else(|_| Err("the agent did not answer in time".to_owned()))
+    answer.map_or(Err(AskError::TooLate), |answer| answer.map_err(AskError::NoAgent))
 }
 
 async fn exchange<T: DeserializeOwned>(

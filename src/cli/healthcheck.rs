@@ -10,7 +10,7 @@ use super::{Output, ask::ask};
 pub async fn run(state_dir: &Path, output: Output) -> ExitCode {
     let report: HealthReport = match ask(state_dir, "/health", None).await {
         Ok(report) => report,
-        Err(reason) => return failed(output, &reason),
+        Err(error) => return failed(output, &error.to_string()),
     };
     match output {
         Output::Json => println!("{}", serde_json::to_string(&report).unwrap_or_default()),

@@ -41,7 +41,7 @@ pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> Exit
     let body = serde_json::to_string(&wanted).unwrap_or_default();
     let (report, agent) = match ask::<PlanReport>(&sources.settings.state_dir, "/plan", Some(body)).await {
         Ok(report) => (report, None),
-        Err(reason) => (compare([].into(), wanted), Some(reason)),
+        Err(error) => (compare([].into(), wanted), Some(error.to_string())),
     };
     match args.output {
         Output::Json => print_json(&report, agent.as_deref(), &desired),

@@ -5,19 +5,16 @@ use std::{
     io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use tokio::time::timeout;
-
-use crate::{cli::ask::ask, http::health::HealthReport};
+use crate::{
+    cli::ask::{AskError, ask},
+    http::health::HealthReport,
+};
 
 use super::Check;
 
 const NAME: &str = "state-dir";
-
-/// How long the agent may take to answer here.
-const LIMIT: Duration = Duration::from_secs(3);
 
 /// Whether the directory is there and can be written to.
 pub(super) fn directory(path: &Path) -> Check {
@@ -74,21 +71,23 @@ fn try_to_write(directory: &Path) -> std::io::Result<()> {
 pub(super) async fn agent(path: &Path) -> Check {
     const NAME: &str = "agent";
     let advice = "to look at an agent that runs, give doctor its --state-dir; in a container: docker exec CONTAINER /watchbell doctor";
-    match timeout(LIMIT, ask::<HealthReport>(path, "/health", None)).await {
-        Ok(Ok(it)) if it.status == "ok" => Check::ok(
+    match ask::<HealthReport>(path, "/health", None).await {
+        Ok(it) if it.status == "ok" => Check::ok(
             NAME,
             format!(
                 "it answers: {} jobs, {} running, {} waiting, {} problems",
                 it.jobs, it.running, it.waiting, it.problems
             ),
         ),
-        Ok(Ok(it)) => Check::error(
+        Ok(it) => Check::error(
             NAME,
             format!("it answers, and is not well: agent {}, engine {}", it.agent, it.engine),
             "look at its log",
         ),
-        Ok(Err(reason)) => Check::warning(NAME, reason, advice),
-        Err(_) => Check::error(NAME, "it does not answer in time", "look at its log, or start it anew"),
+        Err(AskError::NoAgent(reason)) => Check::warning(NAME, reason, advice),
+        Err(error @ AskError::TooLate) => {
+            Check::error(NAME, error.to_string(), "look at its log, or start it anew")
+        }
     }
 }
 
