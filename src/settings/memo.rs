@@ -2,7 +2,7 @@
 //!
 //! Reading text is nearly all that a pass costs, and from one pass to the next nearly all text is the same. Nothing in
 //! here changes what a pass answers, which a test holds on to; a [`Memo`] goes with one
-//! [`Sources`](super::resolve::Sources), whose text does not change either. What a pass did not ask for is dropped at
+//! [`Sources`], whose text does not change either. What a pass did not ask for is dropped at
 //! its end, so that nothing piles up.
 
 use std::{

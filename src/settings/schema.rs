@@ -1,4 +1,5 @@
-//! A JSON Schema (draft 2020-12) of our labels in a compose file, from the table of parameters.
+//! A JSON Schema (draft 2020-12) of our labels in a compose file, from the tables of parameters and
+//! settings.
 //!
 //! It refuses what the agent refuses by name, kind and type, and leaves to the agent what a pattern cannot tell: whether
 //! a schedule ever comes, or a zone exists. A text with a `$` in it passes, for what Compose puts in its place is not
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::model::name::{JobKind, NAME_LIMIT};
 
 use super::{
+    global::{SETTINGS, Taken},
     label::PREFIX,
     params::{PARAMS, Param, Shape},
 };
@@ -29,6 +31,16 @@ pub fn compose() -> Value {
         it["description"] = "Opts the container in: without it none of its labels has an effect.".into();
         it
     });
+    for setting in SETTINGS.iter().filter(|setting| setting.taken == Taken::AlsoFromLabels) {
+        let name = format!("{}{}", prefix(), any_case(&format!(".{}", setting.name)));
+        let mut it = Type::Text.schema();
+        it["title"] = setting.name.into();
+        it["description"] = format!("{} Only on the agent's own container.", setting.doc).into();
+        definitions.insert(format!("setting-{}", setting.name), it);
+        entries.insert(whole(&name), definition(&format!("setting-{}", setting.name)));
+        items.push(format!("{name}={ANY}"));
+        names.push(name);
+    }
     for kind in JobKind::SUPPORTED {
         for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
             let of = Type::of(param.shape);

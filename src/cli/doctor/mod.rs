@@ -87,17 +87,18 @@ impl Check {
 /// Looks, and prints; the exit code is 1 if any check is an error.
 pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) -> ExitCode {
     let loaded = load::load(&args.flags, environment);
-    let settings = &loaded.sources.settings;
-    let seen = engine::look(settings, environment, clock).await;
+    let seen = engine::look(&loaded.sources.settings, environment, clock).await;
+    let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
+    let desired = resolve(&loaded.sources, view, clock.now());
+    // The agent's own container may say more than files and flags do.
+    let settings = desired.settings.as_deref().unwrap_or(&loaded.sources.settings);
     let mut checks = seen.checks;
     checks.push(zone::check(settings, environment));
     checks.push(state::directory(&settings.state_dir));
     checks.push(state::agent(&settings.state_dir).await);
     checks.push(files::check(&loaded.files, &loaded.diagnostics));
     checks.push(grants(&settings.grants));
-    let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
-    let desired = resolve(&loaded.sources, view, clock.now());
-    let mut problems = desired.diagnostics;
+    let mut problems = desired.diagnostics.clone();
     problems.extend(seen.unclear);
     checks.push(count(&problems, desired.jobs.len(), seen.inventory.is_some()));
     print(&checks, &problems, args.output, Colours::of_stdout(environment));

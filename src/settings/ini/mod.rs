@@ -1,7 +1,7 @@
 //! INI text → settings and layers of jobs, with the line of every value.
 //!
-//! [`lines`] tells what a line is, [`section`] what its header opens, [`mod@substitute`] puts variables in, and
-//! [`values`] takes a key and its value into the section. A line that cannot be read costs one diagnostic, and nothing
+//! `lines` tells what a line is, `section` what its header opens, `substitute` puts variables in, and
+//! `values` takes a key and its value into the section. A line that cannot be read costs one diagnostic, and nothing
 //! else; what follows a header that cannot be taken belongs to no section and is passed over.
 
 pub(super) mod lines;
