@@ -234,7 +234,10 @@ impl Reader<'_> {
                         );
                         continue;
                     };
-                    let key = text.split('=').next().unwrap_or_default();
+                    // Compose puts variables into the key of a list's item too.
+                    let key =
+                        interpolate::fill(&text, self.variable).map_or_else(|_| text.clone(), |it| it.text);
+                    let key = key.split('=').next().unwrap_or_default();
                     let text = self.fill(container, key, &text);
                     let (key, value) = text.split_once('=').unwrap_or((&text, ""));
                     let place = LabelPlace { key: item.at, value: item.at };
