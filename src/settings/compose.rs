@@ -170,6 +170,14 @@ impl Reader<'_> {
             Some(name) => name.into(),
             None => format!("{}-{service}-1", self.project).into(),
         };
+        if let Some((at, _)) = entries.get("container_name")
+            && self.out.containers.iter().any(|it| it.name == name)
+        {
+            self.error(
+                *at,
+                "another service has this container_name, and Compose refuses both: give each its own",
+            );
+        }
         let mut labels = BTreeMap::new();
         if let Some((at, node)) = entries.get("labels") {
             labels = self.labels(&name, *at, node);
