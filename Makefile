@@ -1,5 +1,6 @@
 # Everything this project does by hand has a target here. `make test` and `make demo` need no more than a Rust
-# toolchain, gcc and, where no Docker Engine answers, root: integration/with-engine sets up what is missing.
+# toolchain, gcc and, where no Docker Engine answers, root: integration/with-engine sets up what is missing. The fuzzer of
+# `make test` needs a C++ compiler too, which integration/fuzz installs as root.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -14,20 +15,25 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 cargo_deny_version := 0.20.2
 cargo_deny = $(target_dir)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help check test demo bench image image-from-source binary audit clean need-rust test-with-engine demo-with-engine
+.PHONY: help check test fuzz demo bench image image-from-source binary audit clean need-rust test-with-engine demo-with-engine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
 
 check: need-rust $(cargo_deny) ## formatting, lints, documentation, licences and sources of the dependencies
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) fetch --locked --quiet
 	$(cargo_deny) --offline check --hide-inclusion-graph bans licenses sources
 
-test: need-rust ## everything, the live tests against a real Engine included
+test: need-rust ## everything: the live tests against a real Engine, and a minute of fuzzing for each parser
 	integration/with-engine --compose --dockerd $(MAKE) --no-print-directory test-with-engine
+	integration/fuzz
+
+fuzz: need-rust ## feed every parser with whatever a fuzzer thinks of, for FUZZ_SECONDS (60) each
+	integration/fuzz
 
 demo: need-rust ## half a minute of watchbell: the agent's image beside a labelled container
 	integration/with-engine $(MAKE) --no-print-directory demo-with-engine

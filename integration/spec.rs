@@ -314,7 +314,8 @@ fn every_log_record_that_is_shown_is_one_of_ours() {
 const VARIABLES: [&str; 4] = ["WATCHBELL_", "WATCHBELL_JOB_", "WATCHBELL_RUN", "WATCHBELL_JOB"];
 
 /// Flags that the documents name and that are other programs'.
-const FLAGS_OF_OTHERS: [&str; 5] = ["--rm", "--name", "--label", "--all-targets", "--locked"];
+const FLAGS_OF_OTHERS: [&str; 7] =
+    ["--rm", "--name", "--label", "--all-targets", "--locked", "--workspace", "--manifest-path"];
 
 fn flags() -> BTreeSet<String> {
     let cli = Cli::command();

@@ -105,6 +105,11 @@ fn a_wrong_value_of_the_file_is_told_once_with_its_line() {
         in_job("a key twice", "Schedule = @hourly", "is also given at config.ini:6"),
         in_job("a variable without a name", format!("environment = {SECRET}"), "item 1 is not NAME=VALUE"),
         in_job("a broken list", format!("environment = [\"A={SECRET}\""), "must be a JSON array"),
+        in_job(
+            "a list on several lines",
+            format!("environment = [\n  \"A={SECRET}\",\n\n  \"B=2\"\n]\n"),
+            "must be a JSON array",
+        ),
         in_job("an undefined variable", "workdir = /x/${WHERE}", "the variable WHERE is not set"),
         in_job("a brace that is open", format!("environment = A={SECRET}${{X"), "\"${\" is not closed"),
         in_job("a file that is not there", format!("environment-file = {SECRET}"), "the file cannot be read"),

@@ -199,3 +199,6 @@ fn look(argument: &str) -> Found {
         found @ (Found::File | Found::Unreadable(_)) => found,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,14 @@ impl Reader<'_> {
             Some(name) => name.into(),
             None => format!("{}-{service}-1", self.project).into(),
         };
+        if let Some((at, _)) = entries.get("container_name")
+            && self.out.containers.iter().any(|it| it.name == name)
+        {
+            self.error(
+                *at,
+                "another service has this container_name, and Compose refuses both: give each its own",
+            );
+        }
         let mut labels = BTreeMap::new();
         if let Some((at, node)) = entries.get("labels") {
             labels = self.labels(&name, *at, node);
@@ -234,7 +242,10 @@ impl Reader<'_> {
                         );
                         continue;
                     };
-                    let key = text.split('=').next().unwrap_or_default();
+                    // Compose puts variables into the key of a list's item too.
+                    let key =
+                        interpolate::fill(&text, self.variable).map_or_else(|_| text.clone(), |it| it.text);
+                    let key = key.split('=').next().unwrap_or_default();
                     let text = self.fill(container, key, &text);
                     let (key, value) = text.split_once('=').unwrap_or((&text, ""));
                     let place = LabelPlace { key: item.at, value: item.at };

@@ -164,3 +164,19 @@ fn a_file_that_repeats_without_end_is_cut_short() {
     assert_eq!(file.diagnostics.len(), 1, "{:?}", told(&file));
     assert!(file.places.len() < 500_000);
 }
+
+#[test]
+fn a_variable_in_the_key_of_a_list_is_told_at_the_label_that_it_makes() {
+    let file = web("      - watchbell.enabled=true\n      - a.$ZONE.${GONE}b=x\n");
+    let [it] = &file.diagnostics[..] else { panic!("{:?}", told(&file)) };
+    let Origin::Label { container, label } = &it.origin else { panic!("{it:?}") };
+    assert_eq!(&**label, "a.Europe/Berlin.b");
+    assert_eq!(file.places[&(container.clone(), label.clone())].key.line, 6);
+}
+
+#[test]
+fn a_container_name_that_two_services_have_is_told_once() {
+    let file = read("services:\n  a:\n    container_name: x\n  b:\n    image: y\n    container_name: x\n");
+    let [it] = &file.diagnostics[..] else { panic!("{:?}", told(&file)) };
+    assert!(it.origin.to_string().ends_with(":6") && it.reason.contains("another service"), "{it:?}");
+}

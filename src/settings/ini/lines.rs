@@ -74,6 +74,16 @@ pub(in crate::settings) fn read(line: &[u8]) -> Result<Line, Unreadable> {
     }
 }
 
+/// Whether a value is a JSON array that goes on after its line, which no value can.
+pub(super) fn is_open(value: &str) -> bool {
+    value.starts_with('[') && serde_json::from_str::<Vec<String>>(value).is_err_and(|error| error.is_eof())
+}
+
+/// Whether a line looks like the rest of such an array: no key begins like this.
+pub(super) fn goes_on(line: &[u8]) -> bool {
+    matches!(line.trim_ascii_start(), [b'"' | b'\'' | b']', ..])
+}
+
 /// What is wrong with a line that the parser refuses, more exactly than the parser says it.
 fn misread(line: &str) -> String {
     match (line.starts_with('['), line.rfind(']')) {
@@ -131,6 +141,13 @@ mod tests {
             assert!(reason.contains(part) && !reason.contains("hunter2"), "{reason}");
         }
         assert!(reason(&vec![b'x'; 1 << 20]).contains("1048576 bytes"));
+    }
+
+    #[test]
+    fn a_list_on_several_lines_is_recognised_and_a_test_of_the_shell_is_none() {
+        assert!(is_open("[") && is_open("[\"A=1\",") && is_open("[\"A"));
+        assert!(!is_open("[\"a\"]") && !is_open("[ -f /x ] && y") && !is_open("a"));
+        assert!(goes_on(b"  \"A=1\",") && goes_on(b"]") && !goes_on(b"[global]") && !goes_on(b"a = 1"));
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub fn read(path: &str, text: impl AsRef<[u8]>, outside: Outside<'_>) -> Ini {
         outside,
         from_files: BTreeSet::new(),
         told: BTreeSet::new(),
+        open: false,
     };
     for (number, line) in lines::numbered(text.as_ref()) {
         let origin = Origin::File { path: path.clone(), line: number };
@@ -121,6 +122,8 @@ struct Reader<'a> {
     from_files: BTreeSet<Origin>,
     /// The lines that were told of as giving what another line gives in the other way.
     told: BTreeSet<Origin>,
+    /// The last value is a list that its line does not close, which is told of where the value is read.
+    open: bool,
 }
 
 impl Reader<'_> {
@@ -131,10 +134,17 @@ impl Reader<'_> {
                 "a byte order mark stands inside the file, as where files were joined: it was taken off";
             self.ini.diagnostics.push(Diagnostic::warning(origin.clone(), reason));
         }
-        match lines::read(bare.unwrap_or(line)) {
+        let line = bare.unwrap_or(line);
+        if self.open && lines::goes_on(line) {
+            return;
+        }
+        match lines::read(line) {
             Ok(Line::Nothing) => {}
             Ok(Line::Header(header)) => self.header(&header, &origin),
-            Ok(Line::Value(key, value)) => self.value(&key, &value, origin),
+            Ok(Line::Value(key, value)) => {
+                self.open = lines::is_open(&value);
+                self.value(&key, &value, origin);
+            }
             Err(Unreadable { is_header, reason }) => {
                 let found = match &self.section {
                     // The section as a whole was told of.
@@ -153,6 +163,7 @@ impl Reader<'_> {
 
     fn header(&mut self, header: &str, origin: &Origin) {
         self.section = Section::PassedOver;
+        self.open = false;
         match section::read(header) {
             Ok(Section::Job(id, kind)) => {
                 if let Some(before) = self.ini.jobs.get(&id) {
