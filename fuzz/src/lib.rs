@@ -8,7 +8,7 @@ use watchbell::{
         origin::Origin,
     },
     settings::{
-        global,
+        global::layers::Upper,
         ini::Ini,
         layer::{JobLayer, Text},
         params,
@@ -34,8 +34,7 @@ pub fn container(name: &str, labels: impl IntoIterator<Item = (String, String)>)
 
 /// Files and containers put together, as the agent does it.
 pub fn settle(file: Ini, containers: Vec<Container>) -> Desired {
-    let (settings, _) = global::settle(&[], &[], &[], &|_| None);
-    let sources = Sources { settings, file, overrides: Vec::new() };
+    let sources = Sources::new(file, Upper::default(), Vec::new());
     let inventory = Inventory { containers, own: None };
     resolve(&sources, View::Observed(&inventory), Timestamp::UNIX_EPOCH)
 }
