@@ -11,7 +11,10 @@ use watchbell::{
         job::{JobSpec, Overlap, Work},
         name::JobId,
     },
-    settings::resolve::{Desired, View, resolve},
+    settings::{
+        grants::Grant,
+        resolve::{Desired, View, resolve},
+    },
 };
 
 /// The canary: it stands where secrets stand, and must never be seen anywhere else.
@@ -235,6 +238,46 @@ fn a_label_asks_for_more_than_its_own_container_only_with_the_operators_grant() 
             assert!(by_variable.settle().has("web.it"), "{grant} by the environment");
         }
     }
+}
+
+/// Mistakes 42 and 45: the check is on what was read, so no spelling of a key slips past it.
+#[test]
+fn a_path_of_the_machine_all_rights_and_a_file_of_the_agent_are_refused_to_labels_in_every_spelling() {
+    let asks = [
+        ("host-mounts", "run", "Volume", "/:/host"),
+        ("host-mounts", "run", "VOLUME", "[\"data:/data\", \"/etc:/host:ro\"]"),
+        ("host-mounts", "run", "volume.7", "/var/run/docker.sock:/var/run/docker.sock"),
+        ("host-mounts", "run", "volumes", "data:/data\n/:/host"),
+        ("host-mounts", "run", "volume", "\"/:/host\""),
+        ("privileged", "run", "Privileged", "YES"),
+        ("privileged", "exec", "PRIVILEGED", "'on'"),
+        ("env-file", "exec", "env_file", "/etc/watchbell/config.ini"),
+        ("env-file", "exec", "ENV-FILE.0", "/etc/watchbell/config.ini"),
+        ("env-file", "run", "Env-File", "[\"/etc/watchbell/config.ini\"]"),
+    ];
+    for (grant, kind, parameter, value) in asks {
+        let mut written = Written::default()
+            .label("enabled", "true")
+            .label(&format!("job-{kind}.it.schedule"), "@daily")
+            .label(&format!("job-{kind}.it.command"), "work")
+            .label(&format!("job-{kind}.it.{parameter}"), value);
+        if kind == "run" {
+            written = written.label("job-run.it.image", "worker");
+        }
+        // All but the one that is asked for.
+        let others = Grant::ALL.map(|(_, name, _)| name).into_iter().filter(|name| *name != grant);
+        written.file = format!("[global]\nallow-from-labels = {}\n", others.collect::<Vec<_>>().join(","));
+        let refused = written.settle();
+        assert!(!refused.has("web.it"), "{parameter}={value}");
+        refused.tells(&[&format!("job-{kind}.it.{parameter}"), &format!("allow-from-labels={grant}")]);
+        written.file = "[global]\nallow-from-labels = all\n".into();
+        assert!(written.settle().has("web.it"), "{parameter}={value}");
+    }
+    // A volume of the Engine's own is no path of the machine.
+    let mut own = Written::default().label("enabled", "true").label("job-run.it.schedule", "@daily");
+    own = own.label("job-run.it.image", "worker").label("job-run.it.volume", "data:/data");
+    own.file = "[global]\nallow-from-labels = run\n".into();
+    assert!(own.settle().has("web.it"));
 }
 
 #[test]
