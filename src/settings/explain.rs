@@ -71,6 +71,8 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         id,
         kind,
         home: home.as_ref(),
+        spoiled: false,
+        spoiled_by_default: false,
         diagnostics: Vec::new(),
     };
     let mut stack = { settle }.layers().unwrap_or_default();
@@ -108,11 +110,16 @@ pub fn explain_settings(sources: &Sources, view: View<'_>) -> Vec<Row> {
     let (placed, _) = layers::place(&sources.file.global, labels, &sources.upper);
     let rows = placed.iter().map(|it| {
         let outside = sources.upper.outside(it.setting.name).map(|(variable, value)| Placed {
-            value: value.to_owned(),
+            value: if value.contains('@') { HIDDEN.to_owned() } else { value.to_owned() },
             origin: Origin::Environment(variable.into()),
         });
         let default = Placed { value: it.setting.default.replace('`', ""), origin: Origin::Default };
-        let hidden = |raw: &&super::ini::RawSetting| it.setting.secret || raw.from_file;
+        // In an address someone may have put a password, although none is taken.
+        let hidden = |raw: &&super::ini::RawSetting| {
+            it.setting.secret
+                || raw.from_file
+                || (it.setting.name == "docker-host" && raw.value.contains('@'))
+        };
         let written = it.written.iter().map(|raw| Placed {
             value: if hidden(raw) { HIDDEN.to_owned() } else { raw.value.clone() },
             origin: raw.origin.clone(),

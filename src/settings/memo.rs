@@ -73,6 +73,8 @@ pub(super) struct Basis<'a> {
     pub home: Option<&'a Arc<Read>>,
     /// Whether the Engine was observed.
     pub observed: bool,
+    /// Whether it is rejected already.
+    pub spoiled: bool,
     /// Flags and environment.
     pub upper: Option<&'a JobLayer>,
 }
@@ -86,6 +88,7 @@ struct Kept {
     /// Kept, and so never mistaken for another that came to lie in its place.
     home: Option<Arc<Read>>,
     observed: bool,
+    spoiled: bool,
     upper: Option<JobLayer>,
     settled: Settled,
 }
@@ -97,7 +100,10 @@ impl Kept {
             (None, None) => true,
             _ => false,
         };
-        same_home && self.observed == basis.observed && self.upper.as_ref() == basis.upper
+        same_home
+            && self.observed == basis.observed
+            && self.spoiled == basis.spoiled
+            && self.upper.as_ref() == basis.upper
     }
 }
 
@@ -169,6 +175,7 @@ impl Memo {
             pass: self.pass,
             home: basis.home.cloned(),
             observed: basis.observed,
+            spoiled: basis.spoiled,
             upper: basis.upper.cloned(),
             settled,
         };

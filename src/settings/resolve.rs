@@ -17,6 +17,7 @@ use crate::model::{
 };
 
 use super::{
+    check::check,
     env::{self, Override},
     global::{
         Settings,
@@ -24,7 +25,9 @@ use super::{
     },
     ini::{Ini, RawSetting},
     label::LabelJob,
+    layer::JobLayer,
     memo::{Basis, Memo, Read},
+    params,
     settle::Settle,
 };
 
@@ -159,6 +162,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let of_sources =
         [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
     let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
+    diagnostics.extend(check_defaults(sources));
     let known = known_jobs(sources, view, &read, &mut diagnostics);
     let kinds = if sources.overrides.is_empty() {
         BTreeMap::new()
@@ -173,14 +177,25 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let places = Places::new(view);
     let mut jobs = Vec::with_capacity(known.len());
     for (id, Known { kind, home }) in &known {
-        if refused.contains(id) {
-            continue;
-        }
         let (kind, home, upper) = (*kind, home.as_ref(), overrides.get(id));
-        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
+        // One that is rejected is read all the same: what else is wrong with it is told with the rest.
+        let spoiled = refused.contains(id);
+        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), spoiled, upper };
         let (spec, found) = memo.job(id, &basis, || {
             let settings = &*settings;
-            Settle { sources, settings, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+            Settle {
+                sources,
+                settings,
+                view,
+                now,
+                id,
+                kind,
+                home,
+                spoiled,
+                spoiled_by_default: false,
+                diagnostics: Vec::new(),
+            }
+            .job(upper)
         });
         diagnostics.extend(found.iter().cloned());
         if let Some(spec) = spec {
@@ -192,6 +207,16 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     diagnostics.sort();
     diagnostics.dedup();
     Desired { jobs: jobs.into_iter().collect(), settings: Some(settings), diagnostics }
+}
+
+/// What is wrong with the file's defaults: told once, however many jobs take them.
+fn check_defaults(sources: &Sources) -> impl Iterator<Item = Diagnostic> {
+    let layers = [&sources.file.defaults].into_iter().chain(sources.file.kind_defaults.values());
+    layers.flat_map(JobLayer::iter).filter_map(|(name, written)| {
+        let reason = check(params::find(name)?, &written.text).err()?;
+        let reason = format!("{name}: {reason}; jobs that take this default are not on the schedule");
+        Some(Diagnostic::error(written.origin.clone(), reason))
+    })
 }
 
 /// The labels of every container that may define something.
