@@ -1,6 +1,8 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
 mod cli;
+mod endpoints;
+mod examples;
 mod fake_engine_self;
 mod laws;
 mod live;
