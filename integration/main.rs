@@ -4,6 +4,7 @@ mod cli;
 mod endpoints;
 mod examples;
 mod fake_engine_self;
+mod grammar;
 mod laws;
 mod live;
 mod running;
