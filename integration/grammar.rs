@@ -1,5 +1,5 @@
-//! The promise that the grammar in `labels-spec.md` is that of the parser: each rule takes what the parser takes, and
-//! neither takes what the other refuses.
+//! The promise that the grammar in `labels-spec.md` is that of the parser: of texts that fit each rule, that do not, and
+//! that only a comment forbids, both say the same.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +32,10 @@ fn run(parameter: &str, value: impl Into<String>) -> (String, String) {
 /// A key; the value fits everywhere that the samples of keys lead to.
 fn key(text: impl Into<String>) -> (String, String) {
     (text.into(), "/x=1".to_owned())
+}
+
+fn length(unit: &str) -> (String, String) {
+    of("timeout", format!("5{unit}"))
 }
 
 fn schedule(text: impl Into<String>) -> (String, String) {
@@ -149,11 +153,15 @@ const SAMPLES: &[Samples] = &[
     ),
     row(
         "long-unit",
-        |it| of("timeout", format!("5{it}")),
-        &["sec", "second", "min", "minute", "hour", "day", "week", "hours", "days"],
+        length,
+        &["nsec", "secs", "minutes", "hr", "days", "week", "wks"],
         &["", "Hour", "month", "years"],
         &[],
     ),
+    row("small-unit", length, &["nsec", "nanos", "usec", "msec", "millis"], &["", "NS", "micros"], &[]),
+    row("seconds", length, &["sec", "secs", "second", "seconds"], &["", "Seconds", "secon"], &[]),
+    row("minutes", length, &["min", "mins", "minute", "minutes"], &["", "MIN", "minu"], &[]),
+    row("hours", length, &["hr", "hrs", "hour", "hours"], &["", "HOURS", "hou"], &[]),
     row("map-item", |it| of("environment", it), &["A=1", "A=", "A=b=c", "a b=ü"], &["A", "=1"], &[]),
     row("shell", |it| of("shell", it), &["true", "no", "/bin/bash"], &["bash", "./sh", ""], &[]),
     row("absolute", |it| of("env-file", it), &["/", "/run/secrets/x", "/a b"], &["x", "./x", "~/x"], &[]),

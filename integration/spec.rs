@@ -328,6 +328,24 @@ fn every_setting_flag_variable_and_event_that_is_named_exists() {
     none(&found);
 }
 
+fn lost_links(place: &str, text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let lost = |target: &&str| {
+        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let at = root().join(if file.is_empty() { place } else { file });
+        let found = || std::fs::read_to_string(&at).is_ok_and(|text| docs::anchors(&text).contains(anchor));
+        !target.contains("://") && !(at.exists() && (anchor.is_empty() || found()))
+    };
+    targets.filter(lost).map(|target| format!("{place}: {target} leads nowhere")).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    none(&DOCUMENTS.iter().flat_map(|name| lost_links(name, &prose(&read(name)))).collect::<Vec<_>>());
+    let bad = "[a](#there-is-none) [b](labels-spec.md#values) [c](nowhere.md)";
+    assert_eq!(lost_links("README.md", bad).len(), 2);
+}
+
 #[test]
 fn every_flag_and_command_is_described() {
     let text = DOCUMENTS[..2].iter().map(|name| read(name)).collect::<String>();

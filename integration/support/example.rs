@@ -42,7 +42,7 @@ pub struct Example {
 }
 
 /// The examples among the fences, each with the diagnostics shown below it. `and` behind a fence joins it to the one
-/// before.
+/// before; labels are those of a Compose service, or with `own` of the agent's own container.
 pub fn examples(fences: &[Fence]) -> Result<Vec<Example>, String> {
     let mut all: Vec<Example> = Vec::new();
     for fence in fences {
@@ -66,12 +66,14 @@ pub fn examples(fences: &[Fence]) -> Result<Vec<Example>, String> {
             "ini" => last.ini.push_str(&fence.text),
             "yaml" => compose(last, &fence.text).map_err(|reason| fail(&reason))?,
             _ => {
-                let mut labels = of_compose("shop", "web");
+                let own = fence.words.iter().any(|word| word == "own");
+                let (name, mut labels) =
+                    if own { ("watchbell", BTreeMap::new()) } else { ("web", of_compose("shop", "web")) };
                 for line in fence.text.lines().filter(|line| !line.is_empty()) {
                     let (key, value) = line.split_once('=').ok_or_else(|| fail("write KEY=VALUE"))?;
                     labels.insert(key.to_owned(), value.to_owned());
                 }
-                last.containers.insert("web".to_owned(), labels);
+                last.containers.insert(name.to_owned(), labels);
             }
         }
     }
