@@ -1,7 +1,12 @@
 //! Which of the Engine's endpoints are asked, and by what: the table of `labels-spec.md`, and the proof that the agent
 //! asks these and no others. Whoever puts a proxy before the Engine relies on it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    process::{Command, Stdio},
+};
 
 use crate::support::{
     docs,
@@ -111,4 +116,29 @@ async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() 
     agent.signal();
     agent.end().await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+}
+
+/// The rules of a proxy look at the whole path.
+#[test]
+fn no_path_has_a_version() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("tcp://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["doctor", "--docker-host", &host, "--state-dir"])
+        .arg(folder.path())
+        .env_clear()
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        BufReader::new(&connection).read_line(&mut request).unwrap();
+        connection.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        asked.push(request.trim_end().to_owned());
+    }
+    doctor.wait().unwrap();
+    assert_eq!(asked, ["GET /info HTTP/1.1", "GET /version HTTP/1.1"]);
 }
