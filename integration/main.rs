@@ -1,7 +1,10 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
 mod cli;
+mod endpoints;
+mod examples;
 mod fake_engine_self;
+mod grammar;
 mod laws;
 mod live;
 mod running;
