@@ -77,7 +77,11 @@ const SAMPLES: &[Samples] = &[
     row(
         "job",
         |it| key(it),
-        &["watchbell.job-exec.a.workdir", "Watchbell.JOB_Exec.a.Working_Dir", "watchbell.job-exec.a.env.0"],
+        &[
+            "watchbell.job-exec.a.workdir",
+            "Watchbell.JOB_Exec.a.Working_Dir",
+            "watchbell.job-exec.a.env-file.0",
+        ],
         &[
             "watchbell.job.exec.a.workdir",
             "watchbell.job-exec.a",
@@ -162,7 +166,20 @@ const SAMPLES: &[Samples] = &[
     row("seconds", length, &["sec", "secs", "second", "seconds"], &["", "Seconds", "secon"], &[]),
     row("minutes", length, &["min", "mins", "minute", "minutes"], &["", "MIN", "minu"], &[]),
     row("hours", length, &["hr", "hrs", "hour", "hours"], &["", "HOURS", "hou"], &[]),
-    row("map-item", |it| of("environment", it), &["A=1", "A=", "A=b=c", "a b=ü"], &["A", "=1"], &[]),
+    row(
+        "map-item",
+        |it| of("environment", it),
+        &["A=1", "A=", "A=b=c", "a.b-c=ü"],
+        &["A", "=1", "a b=1", "-a=1"],
+        &[],
+    ),
+    row(
+        "variable",
+        |it| of("environment", &format!("{it}=1")),
+        &["A", "_x", "9a.b-c"],
+        &["", "a b", ".a", "-a", "ü"],
+        &[],
+    ),
     row("shell", |it| of("shell", it), &["true", "no", "/bin/bash"], &["bash", "./sh", ""], &[]),
     row("absolute", |it| of("env-file", it), &["/", "/run/secrets/x", "/a b"], &["x", "./x", "~/x"], &[]),
     row(

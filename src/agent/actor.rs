@@ -95,6 +95,7 @@ impl Actor {
     /// Goes round until the end has come and nothing runs any more.
     pub async fn run(mut self) {
         self.reconcile();
+        self.publish();
         loop {
             let stage = *self.stage.borrow();
             if stage >= Stage::Drain && self.runs.is_empty() && self.removals.is_empty() {

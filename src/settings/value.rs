@@ -67,7 +67,7 @@ pub fn bare(text: &Text) -> (Text, bool) {
 pub fn list(text: &Text) -> Result<Vec<String>, String> {
     match text {
         Text::Items(items) => Ok(items.iter().map(ToString::to_string).collect()),
-        Text::One(text) if text.trim_start().starts_with('[') => json_list(text),
+        Text::One(text) if text.trim_start().starts_with('[') => json_list(text.trim()),
         Text::One(text) => {
             Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
         }
