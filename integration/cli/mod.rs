@@ -4,6 +4,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod migrate;
+mod printing;
 mod schema;
 mod validate;
 

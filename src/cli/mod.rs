@@ -13,6 +13,7 @@ pub mod migrate;
 pub mod next;
 pub mod observe;
 pub mod plan;
+pub mod print;
 pub mod render;
 pub mod schema;
 pub mod snippet;

@@ -136,7 +136,7 @@ impl Files {
 
     fn write(&self, out: &mut String, it: &Diagnostic, colours: Colours) -> fmt::Result {
         let severity = colours.severity(it.severity);
-        let job = it.job.as_ref().map(|job| format!(" job {job}:")).unwrap_or_default();
+        let job = it.job.as_ref().map(|job| format!(" job {}:", visible(job.as_str()))).unwrap_or_default();
         let reason = visible(&it.reason);
         let Some(Located { path, snippet }) = self.locate(it) else {
             return writeln!(out, "{severity}: {}:{job} {reason}", visible(&it.origin.to_string()));
@@ -149,7 +149,7 @@ impl Files {
             Origin::Label { container, label } => format!(" (container {container}, label {label})"),
             _ => String::new(),
         };
-        writeln!(out, "{gutter}{arrow} {path}:{line}:{column}{}", visible(&of))?;
+        writeln!(out, "{gutter}{arrow} {}:{line}:{column}{}", visible(&path), visible(&of))?;
         let Some(text) = text else { return Ok(()) };
         let (text, from, to) = shorten(&text, mark.start, mark.end);
         let bar = colours.place("|");
