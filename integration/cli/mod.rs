@@ -3,6 +3,7 @@
 mod completions;
 mod doctor;
 mod explain;
+mod inspected;
 mod migrate;
 mod printing;
 mod schema;

@@ -150,6 +150,7 @@ impl Migration {
             (Some(foreign), _) => Self::of_file(from, name, foreign, settings, now),
             (None, Some(dialect)) => {
                 let mut labels = Labels::default();
+                labels.in_any_state = true;
                 labels.understand(path, text, environment);
                 Self::of_labels(from, dialect, name, labels, settings, now)
             }
