@@ -9,7 +9,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        completions, doctor, explain, healthcheck, load, migrate, next, plan, schema, validate,
+        completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -29,8 +29,8 @@ fn main() -> ExitCode {
             Some((name, value.into_string().ok().or(ours)?))
         })
         .collect();
-    match Cli::parse().command {
-        Command::Daemon(flags) => daemon(&flags, &environment),
+    print::end(match Cli::parse().command {
+        Command::Daemon(flags) => return daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
         Command::Explain(args) => runtime(1, explain::run(args, environment, Clock::System)),
         Command::Plan(args) => runtime(1, plan::run(args, environment, Clock::System)),
@@ -41,14 +41,14 @@ fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
-            println!("watchbell {}", env!("CARGO_PKG_VERSION"));
+            print::line(concat!("watchbell ", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }
         Command::Version { output: Output::Json } => {
-            println!("{}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }));
+            print::exactly(format_args!("{}\n", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") })));
             ExitCode::SUCCESS
         }
-    }
+    })
 }
 
 fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
@@ -58,14 +58,14 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     let loaded = (reader.read)();
     if loaded.is_broken() {
         for it in &loaded.diagnostics {
-            eprintln!("watchbell: {}: {}", it.origin, it.reason);
+            print::complain(format_args!("watchbell: {}: {}", it.origin, it.reason));
         }
-        eprintln!("watchbell: not started: mend the above, and check it with watchbell validate");
+        print::complain("watchbell: not started: mend the above, and check it with watchbell validate");
         return ExitCode::FAILURE;
     }
     let sink = LogSink::stdout();
     if let Err(reason) = start_logging(&loaded.sources.settings, &sink) {
-        eprintln!("watchbell: {reason}");
+        print::complain(format_args!("watchbell: {reason}"));
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
@@ -109,7 +109,7 @@ fn runtime(threads: usize, main: impl Future<Output = ExitCode>) -> ExitCode {
             code
         }
         Err(error) => {
-            eprintln!("watchbell: the runtime could not be started: {error}");
+            print::complain(format_args!("watchbell: the runtime could not be started: {error}"));
             ExitCode::FAILURE
         }
     }

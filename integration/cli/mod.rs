@@ -3,7 +3,9 @@
 mod completions;
 mod doctor;
 mod explain;
+mod inspected;
 mod migrate;
+mod printing;
 mod schema;
 mod validate;
 

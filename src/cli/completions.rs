@@ -1,11 +1,11 @@
 //! `completions`: what a shell needs to complete watchbell's commands and flags.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::{Shell as Target, generate};
 
-use super::args::Cli;
+use super::{args::Cli, print};
 
 /// For which shell.
 #[derive(Debug, Args)]
@@ -35,8 +35,6 @@ pub fn run(args: &CompletionsArgs) -> ExitCode {
     };
     let mut script = Vec::new();
     generate(target, &mut Cli::command(), "watchbell", &mut script);
-    match std::io::stdout().write_all(&script) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    print::exactly(String::from_utf8_lossy(&script));
+    ExitCode::SUCCESS
 }

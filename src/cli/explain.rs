@@ -15,7 +15,15 @@ use crate::{
     time::Clock,
 };
 
-use super::{Environment, Output, args::SettingFlags, labels::Labels, load, observe::observe};
+use super::{
+    Environment, Output,
+    args::SettingFlags,
+    labels::Labels,
+    load,
+    observe::observe,
+    print,
+    render::{Files, visible},
+};
 
 /// What `explain` looks at.
 #[derive(Debug, Args)]
@@ -39,7 +47,7 @@ const SHOWN: usize = 60;
 /// Explains; the exit code is 1 if there is no such job or it is not on the schedule.
 pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> ExitCode {
     let sources = load::load(&args.flags, &environment).sources;
-    let inventory = containers(&args.labels, &environment, &sources).await;
+    let (inventory, files) = containers(&args.labels, &environment, &sources).await;
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let Some(job) = &args.job else {
         print_settings(&explain_settings(&sources, view), args.output);
@@ -51,38 +59,41 @@ pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> E
         let known = desired.jobs.keys().chain(sources.file.jobs.keys()).map(JobId::as_str);
         let hint = did_you_mean(job, known);
         let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
-        eprintln!("watchbell: there is no job \"{job}\"{hint}");
+        print::complain(format_args!("watchbell: there is no job \"{job}\"{hint}"));
         return ExitCode::FAILURE;
     };
     match args.output {
-        Output::Json => println!("{}", as_json(job, &explained, &clock)),
+        Output::Json => print::exactly(format_args!("{}\n", as_json(job, &explained, &files, &clock))),
         Output::Text => print_text(job, &explained, &clock),
     }
     if explained.job.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The containers to look at; `None` where only the files can be.
-async fn containers(labels: &[String], environment: &Environment, sources: &Sources) -> Option<Inventory> {
+/// The containers to look at, `None` where only the files can be; and where their labels are written.
+async fn containers(
+    labels: &[String],
+    environment: &Environment,
+    sources: &Sources,
+) -> (Option<Inventory>, Files) {
     if !labels.is_empty() {
         let labels = Labels::read(labels, environment);
         for it in &labels.diagnostics {
-            eprintln!("watchbell: {}: {}", it.origin, it.reason);
+            print::complain(format_args!("watchbell: {}: {}", it.origin, it.reason));
         }
-        return labels.inventory();
+        return (labels.inventory(), labels.files);
     }
-    match observe(&sources.settings).await {
+    let inventory = match observe(&sources.settings).await {
         Ok(inventory) => Some(inventory),
         Err(reason) => {
-            eprintln!("watchbell: {reason}; what follows is without labels");
+            print::complain(format_args!("watchbell: {reason}; what follows is without labels"));
             None
         }
-    }
+    };
+    (inventory, Files::default())
 }
 
-fn as_json(job: &str, explained: &Explained, clock: &Clock) -> Value {
-    let problems = explained.diagnostics.iter().map(|it| {
-        json!({ "severity": it.severity.as_str(), "origin": it.origin.to_string(), "reason": it.reason })
-    });
+fn as_json(job: &str, explained: &Explained, files: &Files, clock: &Clock) -> Value {
+    let problems = explained.diagnostics.iter().map(|it| files.json(it));
     json!({
         "job": job,
         "kind": explained.kind.as_str(),
@@ -123,28 +134,28 @@ fn containers_of(explained: &Explained) -> Vec<String> {
 fn print_text(job: &str, explained: &Explained, clock: &Clock) {
     match &explained.job {
         Some(it) if it.spec.enabled => {
-            println!("job {job} ({}) runs {}", explained.kind, it.spec.schedule.words());
+            print::line(format_args!("job {job} ({}) runs {}", explained.kind, it.spec.schedule.words()));
         }
-        Some(_) => println!("job {job} ({}) is not enabled and never runs", explained.kind),
-        None => println!("job {job} ({}) is not on the schedule", explained.kind),
+        Some(_) => print::line(format_args!("job {job} ({}) is not enabled and never runs", explained.kind)),
+        None => print::line(format_args!("job {job} ({}) is not on the schedule", explained.kind)),
     }
     if let Some(next) = next(explained, clock) {
-        println!("next {next}");
+        print::line(format_args!("next {next}"));
     }
     if let [first, more @ ..] = &containers_of(explained)[..] {
         let more = if more.is_empty() { String::new() } else { format!(", else {}", more.join(", ")) };
-        println!("in container {first}{more}");
+        print::line(format_args!("in container {first}{more}"));
     }
     for it in &explained.diagnostics {
-        println!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason);
+        print::line(format_args!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
     }
-    println!();
+    print::line("");
     print_rows("PARAMETER", &explained.parameters);
 }
 
 fn print_settings(settings: &[Row], output: Output) {
     match output {
-        Output::Json => println!("{}", json!({ "settings": rows(settings) })),
+        Output::Json => print::exactly(format_args!("{}\n", json!({ "settings": rows(settings) }))),
         Output::Text => print_rows("SETTING", settings),
     }
 }
@@ -153,23 +164,20 @@ fn print_settings(settings: &[Row], output: Output) {
 fn print_rows(title: &str, rows: &[Row]) {
     let mut lines = vec![[title.to_owned(), "VALUE".to_owned(), "ORIGIN".to_owned()]];
     for row in rows {
-        lines.push([row.name.to_owned(), shown(&row.is.value), row.is.origin.to_string()]);
+        lines.push([row.name.to_owned(), shown(&row.is.value), visible(&row.is.origin.to_string())]);
         let hides = row.hides.iter();
         lines.extend(hides.map(|it| ["  hides".to_owned(), shown(&it.value), it.origin.to_string()]));
     }
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let (name, value) = (width(0), width(1));
     for line in &lines {
-        println!("{:name$}  {:value$}  {}", line[0], line[1], line[2]);
+        print::line(format_args!("{:name$}  {:value$}  {}", line[0], line[1], line[2]));
     }
 }
 
 /// One line, without what a terminal would take for a command, and not longer than a line is.
 fn shown(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect();
+    let line = visible(text);
     if line.chars().count() <= SHOWN {
         return line;
     }

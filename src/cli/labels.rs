@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         diagnostic::{Diagnostic, Severity},
         origin::Origin,
     },
-    settings::compose,
+    settings::{compose, dialect::Dialect},
 };
 
 use super::{Environment, render::Files};
@@ -28,6 +29,10 @@ pub struct Labels {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts, for showing their lines.
     pub files: Files,
+    /// Whether only the labels matter, and not whether their container was ever started.
+    pub in_any_state: bool,
+    /// The containers of `docker inspect`: where each stands.
+    inspected: BTreeMap<Arc<str>, String>,
     unread: bool,
 }
 
@@ -90,15 +95,38 @@ impl Labels {
 
     fn inspected(&mut self, path: &str, all: &[Value]) {
         for (number, it) in (1..).zip(all) {
+            let place = format!("{path}, container {number}");
             match container(it, path, number) {
-                Ok(container) => {
-                    self.containers.insert(container.name.clone(), container);
-                }
-                Err(reason) => {
-                    let origin = Origin::Place(format!("{path}, container {number}").into());
-                    self.unreadable(origin, reason);
-                }
+                Ok(found) => self.put(found, state(it).is_none(), place),
+                Err(reason) => self.unreadable(Origin::Place(place.into()), reason),
             }
+        }
+    }
+
+    /// Takes one container of `docker inspect`. No Engine has two of one name, so a second one is no replica.
+    fn put(&mut self, it: Container, idle: bool, place: String) {
+        if let Some(known) = self.containers.get(&it.name) {
+            if known.id == it.id && known.labels == it.labels {
+                return;
+            }
+            let before = self.inspected.get(&it.name).map(|place| format!(" ({place})")).unwrap_or_default();
+            let reason = format!(
+                "the container {} was given before{before}, and this one has no effect: give each container once",
+                it.name
+            );
+            self.diagnostics.push(Diagnostic::error(Origin::Place(place.into()), reason));
+        } else if idle && !self.in_any_state {
+            let ours = |label: &String| {
+                let head = label.split('.').next().unwrap_or_default();
+                head == "swarm" || Dialect::parse(head).is_some()
+            };
+            if it.labels.keys().any(ours) {
+                let reason = "it was never started, or is being removed, and so defines nothing";
+                self.diagnostics.push(Diagnostic::warning(Origin::Container(it.name), reason));
+            }
+        } else {
+            self.inspected.insert(it.name.clone(), place);
+            self.containers.insert(it.name.clone(), it);
         }
     }
 
@@ -172,14 +200,27 @@ fn container(it: &Value, path: &str, number: u32) -> Result<Container, String> {
         "" => id.clone(),
         name => name.to_owned(),
     };
+    let created = text("Created").parse::<Timestamp>().map_or(0, Timestamp::as_second);
+    let health = it.pointer("/State/Health/Status").and_then(Value::as_str);
     Ok(Container {
         id: ContainerId(id.into()),
         name: name.into(),
-        state: ContainerState::Running,
-        healthy: None,
-        created: 0,
+        state: state(it).unwrap_or(ContainerState::Stopped),
+        healthy: health.filter(|it| *it != "none").map(|it| it == "healthy"),
+        created,
         labels,
     })
+}
+
+/// As the Engine's list has it; `None` for one that is not asked for there, and so defines nothing.
+fn state(it: &Value) -> Option<ContainerState> {
+    match it.pointer("/State/Status").and_then(Value::as_str) {
+        // Whoever leaves it out means a container that is used.
+        None | Some("running") => Some(ContainerState::Running),
+        Some("paused") => Some(ContainerState::Paused),
+        Some("created" | "removing" | "dead") => None,
+        Some(_) => Some(ContainerState::Stopped),
+    }
 }
 
 #[cfg(test)]

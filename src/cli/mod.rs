@@ -14,6 +14,7 @@ mod mounts;
 pub mod next;
 pub mod observe;
 pub mod plan;
+pub mod print;
 pub mod render;
 pub mod schema;
 pub mod snippet;

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     Environment, Output, USAGE,
     args::{NextArgs, SettingFlags},
-    load,
+    load, print,
 };
 
 /// Prints the occurrences.
@@ -27,21 +27,21 @@ pub fn run(args: &NextArgs, environment: &Environment, clock: &Clock) -> ExitCod
             let zone = schedule.zone();
             let times: Vec<String> = times.iter().map(|at| rfc3339(*at, zone.time_zone())).collect();
             match args.output {
-                Output::Text => times.iter().for_each(|time| println!("{time}")),
-                Output::Json => println!(
-                    "{}",
+                Output::Text => times.iter().for_each(print::line),
+                Output::Json => print::exactly(format_args!(
+                    "{}\n",
                     serde_json::json!({
                         "schedule": schedule.text(),
                         "words": schedule.words(),
                         "timezone": zone.name(),
                         "occurrences": times,
                     })
-                ),
+                )),
             }
             ExitCode::SUCCESS
         }
         Err(Failure { reason, code }) => {
-            eprintln!("watchbell: {reason}");
+            print::complain(format_args!("watchbell: {reason}"));
             ExitCode::from(code)
         }
     }

@@ -12,7 +12,9 @@ use crate::{
     time::Clock,
 };
 
-use super::{Environment, Output, args::SettingFlags, ask::ask, load, observe::observe};
+use super::{
+    Environment, Output, args::SettingFlags, ask::ask, load, observe::observe, print, render::Files,
+};
 
 /// What `plan` looks at.
 #[derive(Debug, Args)]
@@ -32,7 +34,7 @@ pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> Exit
         Ok(inventory) => inventory,
         // Without its labels every job of a container would seem to go.
         Err(reason) => {
-            eprintln!("watchbell: no plan can be made: {reason}");
+            print::complain(format_args!("watchbell: no plan can be made: {reason}"));
             return ExitCode::FAILURE;
         }
     };
@@ -68,55 +70,52 @@ fn wanted(desired: &Desired) -> Vec<WantedJob> {
 }
 
 fn print_json(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
-    let problems: Vec<_> = desired
-        .diagnostics
-        .iter()
-        .map(|it| {
-            json!({
-                "severity": it.severity.as_str(),
-                "job": it.job.as_ref().map(ToString::to_string),
-                "origin": it.origin.to_string(),
-                "reason": it.reason,
-            })
-        })
-        .collect();
-    println!("{}", json!({ "agent": agent.unwrap_or("ok"), "plan": report, "problems": problems }));
+    let files = Files::default();
+    let problems: Vec<_> = desired.diagnostics.iter().map(|it| files.json(it)).collect();
+    let all = json!({ "agent": agent.unwrap_or("ok"), "plan": report, "problems": problems });
+    print::exactly(format_args!("{all}\n"));
 }
 
 fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
     if let Some(reason) = agent {
-        println!("{reason}");
-        println!("Compared with an agent that has no jobs:");
+        print::line(reason);
+        print::line("Compared with an agent that has no jobs:");
     }
     for it in &desired.diagnostics {
-        println!("! {}: {}: {}", it.severity.as_str(), it.origin, it.reason);
+        let job = it.job.as_ref().map(|job| format!("job {job}: ")).unwrap_or_default();
+        print::line(format_args!("! {}: {}: {job}{}", it.severity.as_str(), it.origin, it.reason));
     }
     for job in &report.removed {
-        println!("- {job}");
+        print::line(format_args!("- {job}"));
     }
     for (job, changed) in &report.updated {
-        println!("~ {job}");
+        print::line(format_args!("~ {job}"));
         for ChangedParameter { parameter, from, to } in changed {
             match (from, to) {
                 (Some(from), Some(to)) if from == to => {
-                    println!("    {parameter}: {to} (its secret changes)");
+                    print::line(format_args!("    {parameter}: {to} (its secret changes)"));
                 }
-                (Some(from), Some(to)) => println!("    {parameter}: {from} -> {to}"),
-                (None, Some(to)) => println!("    {parameter}: {to} (new)"),
-                (Some(from), None) => println!("    {parameter}: {from} (goes)"),
+                (Some(from), Some(to)) => print::line(format_args!("    {parameter}: {from} -> {to}")),
+                (None, Some(to)) => print::line(format_args!("    {parameter}: {to} (new)")),
+                (Some(from), None) => print::line(format_args!("    {parameter}: {from} (goes)")),
                 (None, None) => {}
             }
         }
     }
     for job in desired.jobs.values().filter(|job| report.added.iter().any(|it| *it == *job.spec.id.as_str()))
     {
-        println!("+ {} ({}) runs {}", job.spec.id, job.spec.kind(), job.spec.schedule.words());
+        print::line(format_args!(
+            "+ {} ({}) runs {}",
+            job.spec.id,
+            job.spec.kind(),
+            job.spec.schedule.words()
+        ));
     }
-    println!(
+    print::line(format_args!(
         "{} to add, {} to change, {} to remove, {} unchanged",
         report.added.len(),
         report.updated.len(),
         report.removed.len(),
         report.unchanged
-    );
+    ));
 }

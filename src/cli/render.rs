@@ -136,7 +136,7 @@ impl Files {
 
     fn write(&self, out: &mut String, it: &Diagnostic, colours: Colours) -> fmt::Result {
         let severity = colours.severity(it.severity);
-        let job = it.job.as_ref().map(|job| format!(" job {job}:")).unwrap_or_default();
+        let job = it.job.as_ref().map(|job| format!(" job {}:", visible(job.as_str()))).unwrap_or_default();
         let reason = visible(&it.reason);
         let Some(Located { path, snippet }) = self.locate(it) else {
             return writeln!(out, "{severity}: {}:{job} {reason}", visible(&it.origin.to_string()));
@@ -149,7 +149,7 @@ impl Files {
             Origin::Label { container, label } => format!(" (container {container}, label {label})"),
             _ => String::new(),
         };
-        writeln!(out, "{gutter}{arrow} {path}:{line}:{column}{}", visible(&of))?;
+        writeln!(out, "{gutter}{arrow} {}:{line}:{column}{}", visible(&path), visible(&of))?;
         let Some(text) = text else { return Ok(()) };
         let (text, from, to) = shorten(&text, mark.start, mark.end);
         let bar = colours.place("|");
@@ -188,18 +188,18 @@ pub fn visible(text: &str) -> String {
             '\t' => out.push_str("    "),
             '\u{0}'..='\u{1f}' => out.extend(char::from_u32(0x2400 + u32::from(c))),
             '\u{7f}' => out.push('␡'),
-            // These would turn the rest of the line around, or hide something in it.
-            '\u{80}'..='\u{9f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => {
-                out.push('\u{fffd}');
-            }
+            c if is_obeyed(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether a terminal takes the character for a command, or it turns the rest of the line around or hides in it.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Whether to use colours.

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use crate::settings::schema;
 
+use super::print;
+
 /// Prints the schema.
 pub fn run() -> ExitCode {
-    println!("{:#}", schema::compose());
+    print::exactly(format_args!("{:#}\n", schema::compose()));
     ExitCode::SUCCESS
 }

@@ -12,7 +12,7 @@ use super::{
     Environment, Output,
     args::ValidateArgs,
     labels::Labels,
-    load,
+    load, print,
     render::{Colours, Files},
 };
 
@@ -49,21 +49,26 @@ fn print_json(desired: &Desired, diagnostics: &[Diagnostic], files: &Files) {
             })
         })
         .collect();
-    println!("{}", serde_json::json!({ "jobs": jobs, "problems": problems }));
+    print::exactly(format_args!("{}\n", serde_json::json!({ "jobs": jobs, "problems": problems })));
 }
 
 fn print_text(desired: &Desired, diagnostics: &[Diagnostic], files: &Files, colours: Colours) {
     for it in diagnostics {
-        print!("{}", files.text(it, colours));
+        print::exactly(files.text(it, colours));
     }
     for job in desired.jobs.values() {
-        println!("job {} ({}) runs {}", job.spec.id, job.spec.kind(), job.spec.schedule.words());
+        print::line(format_args!(
+            "job {} ({}) runs {}",
+            job.spec.id,
+            job.spec.kind(),
+            job.spec.schedule.words()
+        ));
     }
     let count = |severity| diagnostics.iter().filter(|it| it.severity == severity).count();
-    println!(
+    print::line(format_args!(
         "{} jobs, {} errors, {} warnings",
         desired.jobs.len(),
         count(Severity::Error),
         count(Severity::Warning)
-    );
+    ));
 }

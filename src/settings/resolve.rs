@@ -333,8 +333,9 @@ fn settle_home<'a>(all: &mut [Definition<'a>], diagnostics: &mut Vec<Diagnostic>
                 Diagnostic::warning(
                     Origin::Container(it.container.name.clone()),
                     format!(
-                        "it defines the job otherwise than container {}, whose definition is in force because it is newer",
-                        winner.container.name
+                        "it defines the job otherwise than container {}, whose definition is in force because {}",
+                        winner.container.name,
+                        why_first(winner.container, it.container)
                     ),
                 )
                 .about(it.id),
@@ -350,6 +351,11 @@ fn settle_home<'a>(all: &mut [Definition<'a>], diagnostics: &mut Vec<Diagnostic>
         job: winner.job,
         candidates: replicas.into_iter().map(candidate).collect(),
     }
+}
+
+/// Why, of two containers that run, the one before the other.
+fn why_first(first: &Container, other: &Container) -> &'static str {
+    if first.created > other.created { "it is newer" } else { "its name comes first" }
 }
 
 fn same_text(a: &LabelJob, b: &LabelJob) -> bool {

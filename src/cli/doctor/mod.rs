@@ -26,7 +26,7 @@ use crate::{
 use super::{
     Environment, Output,
     args::SettingFlags,
-    load,
+    load, print,
     render::{Colours, Files, visible},
 };
 
@@ -101,7 +101,7 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     let mut problems = desired.diagnostics.clone();
     problems.extend(seen.unclear);
     checks.push(count(&problems, desired.jobs.len(), seen.inventory.is_some()));
-    print(&checks, &problems, args.output, Colours::of_stdout(environment));
+    show(&checks, &problems, args.output, Colours::of_stdout(environment));
     let failed = checks.iter().any(|it| it.status == Status::Error);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -134,7 +134,7 @@ fn count(problems: &[Diagnostic], jobs: usize, observed: bool) -> Check {
     }
 }
 
-fn print(checks: &[Check], problems: &[Diagnostic], output: Output, colours: Colours) {
+fn show(checks: &[Check], problems: &[Diagnostic], output: Output, colours: Colours) {
     let files = Files::default();
     if output == Output::Json {
         let checks: Vec<Value> = checks
@@ -144,7 +144,7 @@ fn print(checks: &[Check], problems: &[Diagnostic], output: Output, colours: Col
             })
             .collect();
         let problems: Vec<Value> = problems.iter().map(|it| files.json(it)).collect();
-        println!("{}", json!({ "checks": checks, "problems": problems }));
+        print::exactly(format_args!("{}\n", json!({ "checks": checks, "problems": problems })));
         return;
     }
     for it in checks {
@@ -156,12 +156,13 @@ fn print(checks: &[Check], problems: &[Diagnostic], output: Output, colours: Col
         };
         let padded = format!("{status:7}");
         let status = severity.map_or_else(|| padded.clone(), |it| colours.mark(&padded, it));
-        println!("{status} {}: {}", it.name, visible(&it.found));
+        // The colour is a command to the terminal that is meant.
+        print::exactly(format_args!("{status} {}: {}\n", it.name, visible(&it.found)));
         if let Some(advice) = &it.advice {
-            println!("        {}", visible(advice));
+            print::line(format_args!("        {advice}"));
         }
     }
     for it in problems {
-        print!("{}", files.text(it, colours));
+        print::exactly(files.text(it, colours));
     }
 }

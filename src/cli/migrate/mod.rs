@@ -33,6 +33,8 @@ use super::{
     Environment, Output, USAGE,
     args::{Form, From, MigrateArgs},
     labels::{self, Labels},
+    print,
+    render::Files,
 };
 
 /// How many occurrences stand beside a schedule.
@@ -43,7 +45,7 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     let text = match labels::text(&args.file) {
         Ok(text) => text,
         Err(reason) => {
-            eprintln!("watchbell: {reason}");
+            print::complain(format_args!("watchbell: {reason}"));
             return ExitCode::FAILURE;
         }
     };
@@ -60,7 +62,7 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     if let Some(wrong) =
         wrong.iter().find(|it| it.severity == Severity::Error && it.origin.to_string().contains("--timezone"))
     {
-        eprintln!("watchbell: {}: {}", wrong.origin, wrong.reason);
+        print::complain(format_args!("watchbell: {}: {}", wrong.origin, wrong.reason));
         return ExitCode::from(USAGE);
     }
     // What counts from now need not show parts of a second.
@@ -69,15 +71,15 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     let form = args.to.unwrap_or(if moved.containers.is_empty() { Form::Ini } else { Form::Labels });
     let written = moved.text(form);
     match args.output {
-        Output::Text => print!("{}", written.text),
-        Output::Json => println!("{}", moved.json(&written.text)),
+        Output::Text => print::exactly(&written.text),
+        Output::Json => print::exactly(format_args!("{}\n", moved.json(&written.text))),
     }
     for it in &moved.problems {
         let job = it.job.as_ref().map(|job| format!("job {job}: ")).unwrap_or_default();
-        eprintln!("{}: {}: {job}{}", it.severity.as_str(), it.origin, it.reason);
+        print::complain(format_args!("{}: {}: {job}{}", it.severity.as_str(), it.origin, it.reason));
     }
     if moved.jobs.is_empty() && moved.problems.is_empty() {
-        eprintln!("watchbell: {} has nothing of {}", args.file, args.from.as_str());
+        print::complain(format_args!("watchbell: {} has nothing of {}", args.file, args.from.as_str()));
         return ExitCode::FAILURE;
     }
     let errors = moved.problems.iter().any(|it| it.severity == Severity::Error);
@@ -96,6 +98,8 @@ struct Migration {
     global: Vec<RawSetting>,
     defaults: JobLayer,
     problems: Vec<Diagnostic>,
+    /// The texts, for the lines of the problems.
+    files: Files,
     lost: bool,
 }
 
@@ -146,8 +150,9 @@ impl Migration {
             (Some(foreign), _) => Self::of_file(from, name, foreign, settings, now),
             (None, Some(dialect)) => {
                 let mut labels = Labels::default();
+                labels.in_any_state = true;
                 labels.understand(path, text, environment);
-                Self::of_labels(from, dialect, name, &labels, settings, now)
+                Self::of_labels(from, dialect, name, labels, settings, now)
             }
             (None, None) => Self::empty(from, name, now),
         }
@@ -163,6 +168,7 @@ impl Migration {
             global: Vec::new(),
             defaults: JobLayer::default(),
             problems: Vec::new(),
+            files: Files::default(),
             lost: false,
         }
     }
@@ -185,13 +191,13 @@ impl Migration {
         from: From,
         dialect: Dialect,
         path: &str,
-        labels: &Labels,
+        labels: Labels,
         mut settings: global::Settings,
         now: Timestamp,
     ) -> Self {
         let mut problems = labels.diagnostics.clone();
         let Some(Inventory { containers, own }) = labels.inventory() else {
-            return Self { problems, ..Self::empty(from, path, now) };
+            return Self { problems, files: labels.files, ..Self::empty(from, path, now) };
         };
         settings.label_dialects = vec![dialect];
         // What a label may do is the operator's to say, and is said beside the job.
@@ -200,7 +206,7 @@ impl Migration {
         let sources = Sources::given(settings, Ini::default());
         let desired = resolve(&sources, View::Observed(&inventory), now);
         problems.extend(desired.diagnostics);
-        let mut out = Self { problems, ..Self::empty(from, path, now) };
+        let mut out = Self { problems, files: labels.files, ..Self::empty(from, path, now) };
         for container in inventory.containers {
             let read = dialect.labels(&container, false);
             out.lost |= read.lost;
@@ -241,18 +247,7 @@ impl Migration {
                 })
             })
             .collect();
-        let problems: Vec<_> = self
-            .problems
-            .iter()
-            .map(|it| {
-                serde_json::json!({
-                    "severity": it.severity.as_str(),
-                    "job": it.job.as_ref().map(ToString::to_string),
-                    "origin": it.origin.to_string(),
-                    "reason": it.reason,
-                })
-            })
-            .collect();
+        let problems: Vec<_> = self.problems.iter().map(|it| self.files.json(it)).collect();
         serde_json::json!({ "jobs": jobs, "problems": problems, "text": text })
     }
 }

@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-use super::{Migration, Moved};
+use super::{
+    super::render::{is_obeyed, visible},
+    Migration, Moved,
+};
 
 /// The service of the agent itself, whose labels name jobs without a home.
 const OWN: &str = "watchbell";
@@ -61,13 +64,13 @@ impl Migration {
         }
         for (id, job, spec) in self.brought() {
             out.line("");
-            out.line(&format!("[job-{} \"{id}\"]", spec.kind()));
+            out.line(&format!("[job-{} \"{}\"]", spec.kind(), visible(id.as_str())));
             self.about(out, id, job, spec);
             // Without the label there is no labelled container.
             if let (Work::Exec(exec), Some(container)) = (&spec.work, &job.container)
                 && exec.container.is_none()
             {
-                out.line(&format!("container = {container}"));
+                out.line(&format!("container = {}", visible(container)));
             }
             out.lines(&format!("job {id}"), &one_line(&job.draft.layer, spec));
         }
@@ -163,8 +166,7 @@ impl Lines {
     }
 
     fn comment(&mut self, text: &str) {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.line(&format!("# {text}"));
+        self.line(&format!("# {}", visible(text)));
     }
 }
 
@@ -184,8 +186,13 @@ fn quoted_name(name: &str) -> String {
     if plain { name.to_owned() } else { json(&name) }
 }
 
+/// JSON in which a terminal finds nothing to obey.
 fn json(value: &(impl serde::Serialize + ?Sized)) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let escape = |c: char| {
+        if is_obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
+    };
+    text.chars().map(escape).collect()
 }
 
 fn array<T: AsRef<str>>(items: &[T]) -> String {

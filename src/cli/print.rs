@@ -1,0 +1,57 @@
+//! The one way of the commands to standard output and standard error.
+//!
+//! A reader that goes away, as `head` does, is no failure: what follows is dropped, and the exit code is what it would
+//! have been. Output that is lost for another reason, such as a full disk, is told and is a failure.
+
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+    sync::OnceLock,
+};
+
+use super::render::visible;
+
+/// Why nothing more is written.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// One line for people. It may hold what anyone wrote: a terminal shows it and does not obey it.
+pub fn line(text: impl Display) {
+    write(&format!("{}\n", visible(&text.to_string())));
+}
+
+/// A text as it is, with its own line ends: JSON, scripts and what is made visible already.
+pub fn exactly(text: impl Display) {
+    write(&text.to_string());
+}
+
+/// One line for people on standard error, as safe as [`line`].
+pub fn complain(text: impl Display) {
+    // There is nowhere left to say that this failed.
+    let _ = writeln!(io::stderr(), "{}", visible(&text.to_string()));
+}
+
+/// The exit code of a command that is done with printing: `code`, unless its output was lost.
+pub fn end(code: ExitCode) -> ExitCode {
+    keep(io::stdout().flush());
+    match LOST.get() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(format_args!("watchbell: the output cannot be written: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => code,
+    }
+}
+
+fn write(text: &str) {
+    if LOST.get().is_none() {
+        keep(io::stdout().write_all(text.as_bytes()));
+    }
+}
+
+fn keep(written: io::Result<()>) {
+    if let Err(error) = written {
+        // Only the first one says why.
+        let _ = LOST.set(error);
+    }
+}
