@@ -175,7 +175,7 @@ const SAMPLES: &[Samples] = &[
     ),
     row(
         "variable",
-        |it| of("environment", &format!("{it}=1")),
+        |it| of("environment", format!("{it}=1")),
         &["A", "_x", "9a.b-c"],
         &["", "a b", ".a", "-a", "ü"],
         &[],

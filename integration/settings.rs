@@ -327,8 +327,7 @@ fn every_mistake_of_a_job_is_told_and_each_once() {
 
 #[test]
 fn a_setting_that_is_wrong_in_a_hidden_layer_is_told_and_a_wrong_address_is_never_repeated() {
-    let mut written = Written::default();
-    written.file = "[global]\nmax-concurrent-runs = banana\n".into();
+    let written = Written { file: "[global]\nmax-concurrent-runs = banana\n".into(), ..Written::default() };
     let settled = written.clone().variable("WATCHBELL_MAX_CONCURRENT_RUNS", "5").settle();
     settled
         .tells(&["config.ini:2", "it has no effect now, because environment WATCHBELL_MAX_CONCURRENT_RUNS"]);

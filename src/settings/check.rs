@@ -1,10 +1,14 @@
 //! Whether a value is right by itself, wherever it stands: also one that another hides, or that no job takes just now.
 
-use crate::model::schedule::{Schedule, Zone};
+use crate::model::{
+    diagnostic::Diagnostic,
+    schedule::{Schedule, Zone},
+};
 
 use super::{
-    layer::Text,
-    params::{Param, Shape},
+    ini::Ini,
+    layer::{JobLayer, Text},
+    params::{self, Param, Shape},
     settle, value, work,
 };
 
@@ -33,4 +37,14 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         },
         Shape::Text => value::text(&single()?).map(drop),
     }
+}
+
+/// What is wrong with the file's defaults: told once, however many jobs take them.
+pub(super) fn check_defaults(file: &Ini) -> impl Iterator<Item = Diagnostic> {
+    let layers = [&file.defaults].into_iter().chain(file.kind_defaults.values());
+    layers.flat_map(JobLayer::iter).filter_map(|(name, written)| {
+        let reason = check(params::find(name)?, &written.text).err()?;
+        let reason = format!("{name}: {reason}; jobs that take this default are not on the schedule");
+        Some(Diagnostic::error(written.origin.clone(), reason))
+    })
 }

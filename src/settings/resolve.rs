@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 use super::{
-    check::check,
+    check::check_defaults,
     env::{self, Override},
     global::{
         Settings,
@@ -25,9 +25,7 @@ use super::{
     },
     ini::{Ini, RawSetting},
     label::LabelJob,
-    layer::JobLayer,
     memo::{Basis, Memo, Read},
-    params,
     settle::Settle,
 };
 
@@ -162,7 +160,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let of_sources =
         [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
     let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
-    diagnostics.extend(check_defaults(sources));
+    diagnostics.extend(check_defaults(&sources.file));
     let known = known_jobs(sources, view, &read, &mut diagnostics);
     let kinds = if sources.overrides.is_empty() {
         BTreeMap::new()
@@ -207,16 +205,6 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     diagnostics.sort();
     diagnostics.dedup();
     Desired { jobs: jobs.into_iter().collect(), settings: Some(settings), diagnostics }
-}
-
-/// What is wrong with the file's defaults: told once, however many jobs take them.
-fn check_defaults(sources: &Sources) -> impl Iterator<Item = Diagnostic> {
-    let layers = [&sources.file.defaults].into_iter().chain(sources.file.kind_defaults.values());
-    layers.flat_map(JobLayer::iter).filter_map(|(name, written)| {
-        let reason = check(params::find(name)?, &written.text).err()?;
-        let reason = format!("{name}: {reason}; jobs that take this default are not on the schedule");
-        Some(Diagnostic::error(written.origin.clone(), reason))
-    })
 }
 
 /// The labels of every container that may define something.
