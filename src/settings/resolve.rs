@@ -178,9 +178,10 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         }
         let (kind, home, upper) = (*kind, home.as_ref(), overrides.get(id));
         let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
-        let (spec, found) = memo.job(id, &basis, || {
+        let (spec, found) = memo.job(id, &basis, |before| {
             let settings = &*settings;
-            Settle { sources, settings, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+            Settle { sources, settings, view, now, before, id, kind, home, diagnostics: Vec::new() }
+                .job(upper)
         });
         diagnostics.extend(found.iter().cloned());
         if let Some(spec) = spec {
