@@ -15,6 +15,7 @@ pub mod observe;
 pub mod plan;
 pub mod render;
 pub mod schema;
+pub mod simulate;
 pub mod snippet;
 pub mod validate;
 
