@@ -123,7 +123,7 @@ impl Actor {
                 Ok(()) = self.inventory.changed() => self.reconcile(),
                 Ok(()) = self.sources.changed() => {
                     // What was read follows from the sources as they were.
-                    self.memo = Memo::default();
+                    self.memo.renew();
                     self.reconcile();
                 }
             }

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod print;
 pub mod render;
 pub mod schema;
+pub mod simulate;
 pub mod snippet;
 pub mod validate;
 

@@ -18,7 +18,7 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
     let single = || value::single(&text);
     match param.shape {
         Shape::Schedule => {
-            Schedule::parse(&single()?, &Zone::utc()).map(drop).map_err(|error| error.to_string())
+            Schedule::of_job(&single()?, &Zone::utc(), "").map(drop).map_err(|error| error.to_string())
         }
         Shape::Zone => Zone::parse(&single()?).map(drop).map_err(|error| error.to_string()),
         Shape::Boolean => value::boolean(&single()?).map(drop),

@@ -68,6 +68,7 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         settings: &settings,
         view,
         now,
+        before: None,
         id,
         kind,
         home: home.as_ref(),

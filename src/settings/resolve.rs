@@ -179,13 +179,14 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         // One that is rejected is read all the same: what else is wrong with it is told with the rest.
         let spoiled = refused.contains(id);
         let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), spoiled, upper };
-        let (spec, found) = memo.job(id, &basis, || {
+        let (spec, found) = memo.job(id, &basis, |before| {
             let settings = &*settings;
             Settle {
                 sources,
                 settings,
                 view,
                 now,
+                before,
                 id,
                 kind,
                 home,

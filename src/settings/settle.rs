@@ -32,6 +32,8 @@ pub(super) struct Settle<'a> {
     pub settings: &'a Settings,
     pub view: View<'a>,
     pub now: Timestamp,
+    /// The schedule that is in force for the job already, if it names years.
+    pub before: Option<&'a Schedule>,
     pub id: &'a JobId,
     pub kind: JobKind,
     pub home: Option<&'a Home<'a>>,
@@ -225,16 +227,30 @@ impl Settle<'_> {
             Zone::parse(&value::single(text)?).map_err(|error| error.to_string())
         });
         let unknown = zone.is_none() && layer.get("timezone").is_some();
-        let zone = zone.map_or_else(|| self.settings.timezone.clone(), |(zone, _)| zone);
-        let now = self.now;
+        let (zone, written) = match zone {
+            Some((zone, origin)) => (zone, Some(origin)),
+            None => (self.settings.timezone.clone(), None),
+        };
+        let (now, before, id) = (self.now, self.before, self.id);
         let found = self.read(layer, "schedule", |text| {
-            let schedule =
-                Schedule::parse(&value::single(text)?, &zone).map_err(|error| error.to_string())?;
-            if schedule.never_fires(now) {
-                return Err(format!("\"{}\" never comes: no such date exists", schedule.text()));
+            let schedule = Schedule::of_job(&value::single(text)?, &zone, id.as_str());
+            let schedule = schedule.map_err(|error| error.to_string())?;
+            match schedule.why_never(now).filter(|_| before != Some(&schedule)) {
+                Some(reason) => Err(format!("\"{}\" never comes: {reason}", schedule.text())),
+                None => Ok(schedule),
             }
-            Ok(schedule)
         });
+        if let (Some((schedule, origin)), Some(written)) = (&found, written)
+            && schedule.names_zone()
+            && *schedule.zone() != zone
+        {
+            let (there, here) = (schedule.zone().name(), zone.name());
+            let reason = format!(
+                "its prefix says {there}, which counts, and the parameter timezone at {written} says {here}: remove \
+                 one of them"
+            );
+            self.warn(origin.clone(), "schedule", &reason);
+        }
         if let Some((schedule, origin)) = &found {
             for warning in schedule.warnings() {
                 self.warn(origin.clone(), "schedule", &warning);
