@@ -9,6 +9,7 @@ mod laws;
 mod live;
 mod running;
 mod scenarios;
+mod schedules;
 mod settings;
 mod shutdown;
 mod spec;

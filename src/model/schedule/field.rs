@@ -264,6 +264,9 @@ impl Field {
         } else {
             return Ok(false);
         };
+        if days.is_empty() {
+            return Err(kind.fail(written, "names no day before the `#`", "write `MON#2`"));
+        }
         if days.contains(['/', '*']) {
             return Err(kind.fail(written, "counts days of a step", "name the day itself, as in `MON#2`"));
         }
@@ -324,6 +327,8 @@ mod tests {
         assert_eq!(values(Kind::DayOfWeek, "FRI-MON"), [0, 1, 5, 6]);
         assert_eq!(values(Kind::Month, "NOV-FEB"), [1, 2, 11, 12]);
         assert_eq!(values(Kind::DayOfMonth, "30-2"), [1, 2, 30, 31]);
+        assert_eq!(values(Kind::DayOfMonth, "7-5/10"), [7, 17, 27]);
+        assert_eq!(values(Kind::Month, "7-6/6"), [1, 7]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn why(rule: &CronRule, expression: &str) -> String {
         };
         fail(Kind::Year, year, &reason, "write a moment to come")
     } else if years.named().is_some() && comes(weekdays, &Years::default()) {
-        let reason = format!("has no day that is {} of month {}", shown(day), shown(month));
+        let reason = format!("has no day that is `{}` of month `{}`", shown(day), shown(month));
         fail(Kind::Year, year, &reason, "write another year, or another day")
     } else if rule.days.rule() == Rule::Both && comes(&Field::every(Kind::DayOfWeek), &Years::default()) {
         let reason = format!("never falls on day-of-month `{}` in month `{}`", shown(day), shown(month));

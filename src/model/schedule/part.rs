@@ -90,7 +90,8 @@ pub(super) fn read_range(
     if kind == Kind::Year {
         return Err(kind.fail(written, "ends before it begins", "write the earlier year first"));
     }
-    let before = (first..=kind.max()).chain((first == 7).then_some(0));
+    // `7-2` begins with the Sunday that 7 is, and 7 is past the last of the days.
+    let before = (first..=kind.max()).chain((first > kind.max()).then_some(0));
     let after = kind.min()..=last;
     Ok(before.chain(after).collect())
 }

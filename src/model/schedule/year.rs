@@ -21,6 +21,9 @@ impl Years {
         if text == "*" {
             return Ok(Self(None));
         }
+        if text == "?" {
+            return Err(kind.fail(text, "only has a meaning in the day fields", "write `*`"));
+        }
         let upper = text.to_ascii_uppercase();
         let mut years = Vec::new();
         for (written, part) in text.split(',').zip(upper.split(',')) {
