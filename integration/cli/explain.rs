@@ -2,6 +2,12 @@
 
 use serde_json::Value;
 
+use watchbell::{
+    cli::{Environment, args::SettingFlags, load::load},
+    model::container::{Container, ContainerId, ContainerState, Inventory},
+    settings::{explain::explain_settings, resolve::View},
+};
+
 use super::{Answer, Desk, SECRET};
 
 /// A parameter in every layer, the lowest first: how it is written there, and what its origin is called.
@@ -142,4 +148,70 @@ fn without_a_job_the_agents_settings_are_explained() {
     );
     assert_eq!(find("config")["origin"], "flag --config");
     assert_eq!(find("state-dir")["origin"], "default");
+}
+
+#[test]
+fn a_setting_that_is_wrong_is_told_and_not_shown_as_in_force() {
+    let ini = "[global]\nmax-concurrent-runs = \"3\"\ntimezone = Mars/X\nshutdown-grace = 5s\n";
+    let desk = Desk::new()
+        .file("a.ini", ini)
+        .file("c.yaml", "services:\n  web:\n    image: x\n")
+        .variable("TZ", "Europe/Berlin")
+        .variable("WATCHBELL_SHUTDOWN_GRACE", "soon");
+    let arguments = ["explain", "--config", "a.ini", "--labels", "c.yaml", "--docker-host"];
+    let host = format!("tcp://user:{SECRET}@engine:2375");
+    let arguments = [&arguments[..], &[&*host]].concat();
+    let answer = desk.run(&arguments);
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(!format!("{answer:?}").contains(SECRET), "{answer:?}");
+    answer.shows("error: a.ini:3: ");
+    answer.shows("error: environment WATCHBELL_SHUTDOWN_GRACE: ");
+    answer.shows("warning: a.ini:2: the value is wrapped in literal quotes");
+    answer.shows("\n\nSETTING ");
+    let answer = desk.run(&[&arguments[..], &["--output", "json"]].concat());
+    assert_eq!((answer.code, answer.out.contains(SECRET)), (1, false), "{answer:?}");
+    let json = answer.json();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 4, "{answer:?}");
+    let find = |name: &str| {
+        json["settings"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap().clone()
+    };
+    let placed = |value: &str, origin: &str| serde_json::json!({ "value": value, "origin": origin });
+    let row = |name: &str| {
+        let it = find(name);
+        (it["value"].clone(), it["origin"].clone(), it["refused"].clone(), it["hides"].clone())
+    };
+    let none = Value::Null;
+    assert_eq!(row("max-concurrent-runs"), ("3".into(), "a.ini:2".into(), none, Value::Array(vec![])));
+    let wrong = placed("Mars/X", "a.ini:3");
+    let berlin = ("Europe/Berlin".into(), "environment TZ".into(), wrong, Value::Array(vec![]));
+    assert_eq!(row("timezone"), berlin);
+    let wrong = placed("soon", "environment WATCHBELL_SHUTDOWN_GRACE");
+    let hidden = Value::Array(vec![placed("5s", "a.ini:4")]);
+    assert_eq!(row("shutdown-grace"), ("8s".into(), "default".into(), wrong, hidden));
+    let wrong = placed("…", "flag --docker-host");
+    let host = ("unix:///var/run/docker.sock".into(), "default".into(), wrong, Value::Array(vec![]));
+    assert_eq!(row("docker-host"), host);
+}
+
+#[test]
+fn a_wrong_label_of_the_agents_own_container_is_told_and_not_in_force() {
+    let labels = [("watchbell.timezone", "Mars/X"), ("watchbell.log-level", "debug")];
+    let own = Container {
+        id: ContainerId("0".repeat(64).into()),
+        name: "watchbell".into(),
+        state: ContainerState::Running,
+        healthy: None,
+        created: 0,
+        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+    };
+    let inventory = Inventory { own: Some(own.id.clone()), containers: vec![own] };
+    let flags = SettingFlags { config: vec!["/dev/null".to_owned()], ..SettingFlags::default() };
+    let sources = load(&flags, &Environment::new()).sources;
+    let explained = explain_settings(&sources, View::Observed(&inventory));
+    let told: Vec<String> = explained.diagnostics.iter().map(|it| it.origin.to_string()).collect();
+    let place = |key: &str| format!("container watchbell (label watchbell.{key})");
+    assert_eq!(told, [place("log-level"), place("timezone")]);
+    let zone = explained.settings.iter().find(|it| it.name == "timezone").unwrap();
+    assert_eq!((&*zone.is.value, zone.is.origin.to_string()), ("UTC", "default".to_owned()));
+    assert_eq!(zone.refused.as_ref().map(|it| it.origin.to_string()), Some(place("timezone")));
 }

@@ -96,11 +96,11 @@ fn a_wrong_value_of_the_file_is_told_once_with_its_line() {
     let job = |line: &str| format!("[job-local \"x\"]\n{line}\ncommand = x");
     let never = job("schedule = 0 0 30 2 *");
     check_all([
-        in_job("a boolean", "enabled = maybe", "\"maybe\" is no boolean"),
-        in_job("a length without a unit", "timeout = 90", "has no unit"),
-        in_job("a length that is none", "grace-period = soon", "write for example 90s"),
-        in_job("a word", "overlap = skipp", "did you mean \"skip\"?"),
-        in_job("a zone", "timezone = Mars/Base", "Mars/Base"),
+        in_job("a boolean", "enabled = maybe", "\"maybe\" is no boolean").value(),
+        in_job("a length without a unit", "timeout = 90", "has no unit").value(),
+        in_job("a length that is none", "grace-period = soon", "write for example 90s").value(),
+        in_job("a word", "overlap = skipp", "did you mean \"skip\"?").value(),
+        in_job("a zone", "timezone = Mars/Base", "Mars/Base").value(),
         in_job("an empty value", "workdir =", "the value is empty"),
         in_job("a key twice", "Schedule = @hourly", "is also given at config.ini:6"),
         in_job("a variable without a name", format!("environment = {SECRET}"), "item 1 is not NAME=VALUE"),
@@ -110,22 +110,25 @@ fn a_wrong_value_of_the_file_is_told_once_with_its_line() {
             format!("environment = [\n  \"A={SECRET}\",\n\n  \"B=2\"\n]\n"),
             "must be a JSON array",
         ),
-        in_job("an undefined variable", "workdir = /x/${WHERE}", "the variable WHERE is not set"),
+        in_job("an undefined variable", "workdir = /x/${WHERE}", "the variable WHERE is not set").value(),
         in_job("a brace that is open", format!("environment = A={SECRET}${{X"), "\"${\" is not closed"),
         in_job("a file that is not there", format!("environment-file = {SECRET}"), "the file cannot be read"),
         in_job("a file for what is no secret", "workdir-file = x", "unknown parameter"),
-        in_job("quotes", "workdir = \"/srv\"", "literal quotes").warning(),
+        in_job("quotes", "workdir = \"/srv\"", "literal quotes").value().warning(),
         in_job("quotes in a list", "environment = \"A=1\"\nenvironment = 'B=2'", "literal quotes").warning(),
         at("shell syntax", job("schedule = @daily").replace("= x", "= a | b"), 3, "set shell=true")
             .job("x")
+            .value()
             .warning(),
-        at("a schedule", job("schedule = @dayly"), 2, "did you mean `@daily`?").job("x"),
-        at("a schedule that never comes", never, 2, "never comes").job("x"),
+        at("a schedule", job("schedule = @dayly"), 2, "did you mean `@daily`?").job("x").value(),
+        at("a schedule that never comes", never, 2, "never comes").job("x").value(),
         at("no schedule", job("user = x").replace("user = x", ""), 1, "schedule: it is missing").job("x"),
         at("no command", "[job-local \"x\"]\nschedule = @daily", 1, "command: it is missing").job("x"),
-        at("a setting's length", "[global]\nshutdown-grace = 8", 2, "has no unit"),
-        at("a setting's number", "[global]\nmax-concurrent-runs = 0", 2, "no number from 1"),
-        at("a setting's variable", "[global]\ndocker-host = ${WHERE}", 2, "the variable WHERE is not set"),
+        at("a setting's length", "[global]\nshutdown-grace = 8", 2, "has no unit").value(),
+        at("a setting's zone", "[global]\n\ttimezone =  Mars/X", 2, "unknown time zone `Mars/X`").value(),
+        at("a setting's number", "[global]\nmax-concurrent-runs = 0", 2, "no number from 1").value(),
+        at("a setting's variable", "[global]\ndocker-host = ${WHERE}", 2, "the variable WHERE is not set")
+            .value(),
         at("a setting's file", format!("[global]\ntimezone-file = {SECRET}"), 2, "the file cannot be read"),
         at("a setting twice", "[global]\nlog-level = info\nlog-level = warn", 3, "instead of the value")
             .warning(),

@@ -118,6 +118,8 @@ struct Case {
     reason: &'static str,
     /// The job that the diagnostic speaks of.
     job: Option<&'static str>,
+    /// In a file the caret stands under the value, and not under the key or the section.
+    value: bool,
     /// Only a warning: what was written is in force.
     warning: bool,
     /// The neighbours that cannot be there, because the place they stand in as a whole is not taken.
@@ -126,11 +128,32 @@ struct Case {
 
 impl Case {
     fn new(what: &'static str, input: Input, origin: impl Into<String>, reason: &'static str) -> Self {
-        Self { what, input, origin: origin.into(), reason, job: None, warning: false, without: &[] }
+        let origin = origin.into();
+        Self { what, input, origin, reason, job: None, value: false, warning: false, without: &[] }
     }
 
     fn job(self, job: &'static str) -> Self {
         Self { job: Some(job), ..self }
+    }
+
+    fn value(self) -> Self {
+        Self { value: true, ..self }
+    }
+
+    /// File, line and column, where the place is in a file.
+    fn place(&self) -> (Value, Value, Value) {
+        let Some(line) = self.origin.strip_prefix("config.ini:") else {
+            return (Value::Null, Value::Null, Value::Null);
+        };
+        let line: usize = line.parse().unwrap();
+        let text = self.input.file.split(|byte| *byte == b'\n').nth(line - 1).unwrap();
+        let text = String::from_utf8_lossy(text);
+        let blank = |text: &str| text.chars().take_while(|c| c.is_whitespace()).count();
+        let before = match text.split_once('=') {
+            Some((key, value)) if self.value => key.chars().count() + 1 + blank(value),
+            _ => blank(&text),
+        };
+        ("config.ini".into(), line.into(), (before + 1).into())
     }
 
     fn warning(self) -> Self {
@@ -157,6 +180,10 @@ impl Case {
         );
         if found != expected {
             return fail(&format!("{found:?} is not {expected:?}"));
+        }
+        let place = (problem["file"].clone(), problem["line"].clone(), problem["column"].clone());
+        if place != self.place() {
+            return fail(&format!("{place:?} is not {:?}", self.place()));
         }
         let reason = problem["reason"].as_str().unwrap();
         if !reason.contains(self.reason) || reason.starts_with(char::is_uppercase) {
@@ -194,5 +221,9 @@ fn a_case_that_says_too_much_too_little_or_touches_a_neighbour_is_seen() {
     assert!(wrong(b"shedule=x", "config.ini:5", "").unwrap_err().contains("is not"));
     let disturbed = Case::new("it", Input::file(b"retries=x"), "config.ini:5", "").job("before");
     assert!(disturbed.check(&good).unwrap_err().contains("it disturbs before"));
+    let value = Case::new("it", Input::file(b"[a]\nb = c"), "config.ini:5", "").value();
+    assert_eq!(value.check(&good), Ok(()), "a section has no value");
+    let value = Case::new("it", Input::file(b"[global]\nb = c"), "config.ini:6", "").value();
+    assert!(value.check(&good).unwrap_err().contains("Number(5)"));
     assert_eq!(wrong(b"[a]", "config.ini:5", "unknown section"), Ok(()));
 }

@@ -19,6 +19,7 @@ use crate::{
         unit::{self, Context, UnitEnd},
     },
     settings::{
+        global::Settings,
         memo::Memo,
         resolve::{Sources, View, resolve_again},
     },
@@ -41,6 +42,8 @@ pub struct Actor {
     memo: Memo,
     /// How long runs may go on after the agent was asked to stop, for who drives the end.
     grace: watch::Sender<Duration>,
+    /// The settings in force.
+    settings: Option<Arc<Settings>>,
     context: Context,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     stage: watch::Receiver<Stage>,
@@ -75,6 +78,7 @@ impl Actor {
             sources,
             memo: Memo::default(),
             grace,
+            settings: None,
             alarm: Alarm::new(context.clock.clone()),
             context,
             inventory,
@@ -140,6 +144,7 @@ impl Actor {
             waiting: self.state.waiting_count(),
             problems: self.state.problem_count(),
             catalog: self.state.shared_catalog(),
+            settings: self.settings.clone(),
         };
         self.ends.snapshot.send_if_modified(|last| {
             let news = !snapshot.is_the_same_as(last);
@@ -161,6 +166,8 @@ impl Actor {
         let desired = resolve_again(&sources, view, self.context.clock.now(), &mut self.memo);
         if let Some(settings) = &desired.settings {
             self.grace.send_replace(settings.shutdown_grace);
+            let in_force = sources.started.as_ref().map(|started| Arc::new(settings.in_force(started)));
+            self.settings = in_force.or_else(|| Some(settings.clone()));
         }
         self.feed(Event::Desired(desired));
         if inventory.is_some() && !self.ready {

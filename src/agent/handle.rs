@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::plan::Catalog;
+use crate::{plan::Catalog, settings::global::Settings};
 
 /// What readers see without waiting for the agent.
 #[derive(Debug, Clone, Default)]
@@ -21,13 +21,17 @@ pub struct Snapshot {
     pub problems: usize,
     /// The jobs themselves.
     pub catalog: Arc<Catalog>,
+    /// The settings in force; `None` before they were first read.
+    pub settings: Option<Arc<Settings>>,
 }
 
 impl Snapshot {
     /// Whether nothing has changed since `last`; the jobs are not gone through for that.
     pub fn is_the_same_as(&self, last: &Self) -> bool {
         let counts = |it: &Self| (it.ready, it.jobs, it.running, it.waiting, it.problems);
-        counts(self) == counts(last) && Arc::ptr_eq(&self.catalog, &last.catalog)
+        counts(self) == counts(last)
+            && Arc::ptr_eq(&self.catalog, &last.catalog)
+            && self.settings == last.settings
     }
 }
 

@@ -6,9 +6,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    model::{container::Inventory, diagnostic::did_you_mean, name::JobId},
+    model::{
+        container::Inventory,
+        diagnostic::{Diagnostic, Severity, did_you_mean},
+        name::JobId,
+    },
     settings::{
-        explain::{Explained, Placed, Row, explain, explain_settings},
+        explain::{Explained, ExplainedSettings, Placed, Row, explain, explain_settings},
         resolve::{View, resolve},
     },
     telemetry::report::rfc3339,
@@ -45,15 +49,17 @@ pub struct ExplainArgs {
 /// The longest value that a line of text shows whole, in characters.
 const SHOWN: usize = 60;
 
-/// Explains; the exit code is 1 if there is no such job or it is not on the schedule.
+/// Explains; the exit code is 1 if there is no such job or it is not on the schedule, or a setting is wrong.
 pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> ExitCode {
     let reading = load::load(&args.flags, &environment);
     let (inventory, files) = containers(&args.labels, &environment, &reading).await;
     let sources = reading.sources;
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let Some(job) = &args.job else {
-        print_settings(&explain_settings(&sources, view), args.output);
-        return ExitCode::SUCCESS;
+        let explained = explain_settings(&sources, view);
+        print_settings(&explained, &files, args.output);
+        let wrong = explained.diagnostics.iter().any(|it| it.severity == Severity::Error);
+        return if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     };
     let found = JobId::parse(job).ok().and_then(|id| explain(&sources, view, clock.now(), &id));
     let Some(explained) = found else {
@@ -103,23 +109,26 @@ fn as_json(job: &str, explained: &Explained, files: &Files, clock: &Clock) -> Va
         "words": explained.job.as_ref().map(|job| job.spec.schedule.words()),
         "next": next(explained, clock),
         "containers": containers_of(explained),
-        "parameters": rows(&explained.parameters),
+        "parameters": explained.parameters.iter().map(row).collect::<Vec<_>>(),
         "problems": problems.collect::<Vec<_>>(),
     })
 }
 
-fn rows(rows: &[Row]) -> Value {
-    let placed = |it: &Placed| json!({ "value": it.value, "origin": it.origin.to_string() });
-    rows.iter()
-        .map(|row| {
-            json!({
-                "name": row.name,
-                "value": row.is.value,
-                "origin": row.is.origin.to_string(),
-                "hides": row.hides.iter().map(placed).collect::<Vec<_>>(),
-            })
-        })
-        .collect()
+fn placed(it: &Placed) -> Value {
+    json!({ "value": it.value, "origin": it.origin.to_string() })
+}
+
+fn row(row: &Row) -> Value {
+    let mut out = placed(&row.is);
+    out["name"] = row.name.into();
+    out["hides"] = row.hides.iter().map(placed).collect();
+    out
+}
+
+fn setting(it: &Row) -> Value {
+    let mut out = row(it);
+    out["refused"] = it.refused.as_ref().map(placed).into();
+    out
 }
 
 fn next(explained: &Explained, clock: &Clock) -> Option<String> {
@@ -148,18 +157,30 @@ fn print_text(job: &str, explained: &Explained, clock: &Clock) {
         let more = if more.is_empty() { String::new() } else { format!(", else {}", more.join(", ")) };
         print::line(format_args!("in container {first}{more}"));
     }
-    for it in &explained.diagnostics {
-        print::line(format_args!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
-    }
+    print_diagnostics(&explained.diagnostics);
     print::line("");
     print_rows("PARAMETER", &explained.parameters);
 }
 
-fn print_settings(settings: &[Row], output: Output) {
-    match output {
-        Output::Json => print::exactly(format_args!("{}\n", json!({ "settings": rows(settings) }))),
-        Output::Text => print_rows("SETTING", settings),
+fn print_diagnostics(diagnostics: &[Diagnostic]) {
+    for it in diagnostics {
+        print::line(format_args!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
     }
+}
+
+fn print_settings(explained: &ExplainedSettings, files: &Files, output: Output) {
+    let ExplainedSettings { settings, diagnostics } = explained;
+    if output == Output::Json {
+        let problems: Vec<Value> = diagnostics.iter().map(|it| files.json(it)).collect();
+        let settings: Vec<Value> = settings.iter().map(setting).collect();
+        print::exactly(format_args!("{}\n", json!({ "settings": settings, "problems": problems })));
+        return;
+    }
+    if !diagnostics.is_empty() {
+        print_diagnostics(diagnostics);
+        print::line("");
+    }
+    print_rows("SETTING", settings);
 }
 
 /// A table whose columns are as wide as what stands in them.
@@ -167,8 +188,14 @@ fn print_rows(title: &str, rows: &[Row]) {
     let mut lines = vec![[title.to_owned(), "VALUE".to_owned(), "ORIGIN".to_owned()]];
     for row in rows {
         lines.push([row.name.to_owned(), shown(&row.is.value), visible(&row.is.origin.to_string())]);
+        let refused = row.refused.iter();
+        lines.extend(
+            refused.map(|it| ["  refused".to_owned(), shown(&it.value), visible(&it.origin.to_string())]),
+        );
         let hides = row.hides.iter();
-        lines.extend(hides.map(|it| ["  hides".to_owned(), shown(&it.value), it.origin.to_string()]));
+        lines.extend(
+            hides.map(|it| ["  hides".to_owned(), shown(&it.value), visible(&it.origin.to_string())]),
+        );
     }
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let (name, value) = (width(0), width(1));

@@ -6,9 +6,12 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    http::plan::{ChangedParameter, PlanReport, WantedJob, compare},
-    model::diagnostic::Severity,
-    settings::resolve::{Desired, View, resolve},
+    http::plan::{ChangedParameter, PlanReport, Wanted, WantedJob, WantedSettings, compare},
+    model::{diagnostic::Severity, parameters::Value},
+    settings::{
+        global::{self, Taken},
+        resolve::{Desired, View, resolve},
+    },
     time::Clock,
 };
 
@@ -47,7 +50,7 @@ pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> Exit
     let body = serde_json::to_string(&wanted).unwrap_or_default();
     let (report, agent) = match ask::<PlanReport>(&sources.settings.state_dir, "/plan", Some(body)).await {
         Ok(report) => (report, None),
-        Err(error) => (compare([].into(), wanted), Some(error.to_string())),
+        Err(error) => (compare([].into(), wanted.jobs), Some(error.to_string())),
     };
     match args.output {
         Output::Json => print_json(&report, agent.as_deref(), &desired),
@@ -57,27 +60,48 @@ pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> Exit
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn wanted(desired: &Desired) -> Vec<WantedJob> {
+fn wanted(desired: &Desired) -> Wanted {
+    let shown = |(name, value): (&str, Value)| {
+        let shown = value.shown().to_owned();
+        (name.to_owned(), (value.text, shown))
+    };
     let job = |job: &crate::settings::resolve::DesiredJob| {
-        let parameters = job.spec.parameters().into_iter();
-        let parameters = parameters.map(|(name, value)| {
-            let shown = value.shown().to_owned();
-            (name.to_owned(), (value.text, shown))
-        });
+        let parameters = job.spec.parameters().into_iter().map(shown);
         WantedJob {
             job: job.spec.id.to_string(),
             kind: job.spec.kind().to_string(),
             parameters: parameters.collect(),
         }
     };
-    desired.jobs.values().map(job).collect()
+    let settings = desired.settings.iter().flat_map(|it| it.values()).map(shown);
+    Wanted { jobs: desired.jobs.values().map(job).collect(), settings: WantedSettings(settings.collect()) }
 }
 
 fn print_json(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
     let files = Files::default();
     let problems: Vec<_> = desired.diagnostics.iter().map(|it| files.json(it)).collect();
-    let all = json!({ "agent": agent.unwrap_or("ok"), "plan": report, "problems": problems });
+    let settings = report.settings.iter().map(|it| {
+        let at_start = is_taken_at_start(it);
+        json!({ "setting": it.parameter, "from": it.from, "to": it.to, "at_next_start": at_start })
+    });
+    let mut plan = json!(report);
+    plan["settings"] = settings.collect();
+    let all = json!({ "agent": agent.unwrap_or("ok"), "plan": plan, "problems": problems });
     print::exactly(format_args!("{all}\n"));
+}
+
+fn in_words(ChangedParameter { parameter, from, to }: &ChangedParameter) -> String {
+    match (from, to) {
+        (Some(from), Some(to)) if from == to => format!("{parameter}: {to} (its secret changes)"),
+        (Some(from), Some(to)) => format!("{parameter}: {from} -> {to}"),
+        (None, Some(to)) => format!("{parameter}: {to} (new)"),
+        (Some(from), None) => format!("{parameter}: {from} (goes)"),
+        (None, None) => parameter.clone(),
+    }
+}
+
+fn is_taken_at_start(setting: &ChangedParameter) -> bool {
+    global::find(&setting.parameter).is_some_and(|it| it.taken == Taken::AtStart)
 }
 
 fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
@@ -94,17 +118,13 @@ fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
     }
     for (job, changed) in &report.updated {
         print::line(format_args!("~ {job}"));
-        for ChangedParameter { parameter, from, to } in changed {
-            match (from, to) {
-                (Some(from), Some(to)) if from == to => {
-                    print::line(format_args!("    {parameter}: {to} (its secret changes)"));
-                }
-                (Some(from), Some(to)) => print::line(format_args!("    {parameter}: {from} -> {to}")),
-                (None, Some(to)) => print::line(format_args!("    {parameter}: {to} (new)")),
-                (Some(from), None) => print::line(format_args!("    {parameter}: {from} (goes)")),
-                (None, None) => {}
-            }
+        for it in changed {
+            print::line(format_args!("    {}", in_words(it)));
         }
+    }
+    for it in &report.settings {
+        let when = if is_taken_at_start(it) { " (at the next start)" } else { "" };
+        print::line(format_args!("~ setting {}{when}", in_words(it)));
     }
     for job in desired.jobs.values().filter(|job| report.added.iter().any(|it| *it == *job.spec.id.as_str()))
     {

@@ -82,10 +82,11 @@ pub fn of_ini(raw: &str, line: u32, reason: &str) -> Snippet {
         return hidden(&all, line, equals, key_range);
     }
     // What is wrong with a setting speaks of its value, but for these.
-    let about_key = ["unknown", "the parameter", "a job of kind", "the line", "the key"]
-        .iter()
-        .any(|it| reason.starts_with(it))
-        || reason.starts_with(&format!("\"{}\"", params::spelling(key)));
+    let about_key =
+        ["unknown setting", "unknown parameter", "the parameter", "a job of kind", "the line", "the key"]
+            .iter()
+            .any(|it| reason.starts_with(it))
+            || reason.starts_with(&format!("\"{}\"", params::spelling(key)));
     let mark = if about_key || value.is_empty() { key_range } else { value_start..all.len() };
     Snippet { mark, column: column(mark_start(about_key || value.is_empty(), start, value_start)), ..whole() }
 }
@@ -238,6 +239,11 @@ mod tests {
             ini(" schedule = @dayly ", "schedule: unknown"),
             (13, " schedule = @dayly".into(), "@dayly".into())
         );
+        assert_eq!(
+            ini("timezone = Mars/X", "unknown time zone `Mars/X`"),
+            (12, "timezone = Mars/X".into(), "Mars/X".into())
+        );
+        assert_eq!(ini("log-levl=x", "unknown setting \"log-levl\"").2, "log-levl");
         assert_eq!(ini("log-level=x", "\"x\" is none of"), (11, "log-level=x".into(), "x".into()));
         assert_eq!(ini("[glob]", "unknown section"), (1, "[glob]".into(), "[glob]".into()));
         assert_eq!(

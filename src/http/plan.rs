@@ -14,6 +14,30 @@ use crate::agent::handle::Handle;
 /// Ten thousand jobs are some megabytes.
 const BODY_LIMIT: usize = 256 << 20;
 
+/// Values by name: what each is, and what may be shown of it.
+pub type Values = BTreeMap<String, (String, String)>;
+
+/// All that someone would have.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The jobs.
+    pub jobs: Vec<WantedJob>,
+    /// The agent's settings.
+    pub settings: WantedSettings,
+}
+
+/// Settings as someone would have them.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WantedSettings(pub Values);
+
+impl fmt::Debug for WantedSettings {
+    /// What they are may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|(name, (_, shown))| (name, shown))).finish()
+    }
+}
+
 /// One job as someone would have it.
 #[derive(Serialize, Deserialize)]
 pub struct WantedJob {
@@ -22,7 +46,7 @@ pub struct WantedJob {
     /// Its kind.
     pub kind: String,
     /// Its parameters: what each is, and what may be shown of it.
-    pub parameters: BTreeMap<String, (String, String)>,
+    pub parameters: Values,
 }
 
 impl fmt::Debug for WantedJob {
@@ -55,6 +79,8 @@ pub struct PlanReport {
     pub removed: Vec<String>,
     /// How many would stay as they are.
     pub unchanged: usize,
+    /// Settings that would change; `parameter` is the setting's name.
+    pub settings: Vec<ChangedParameter>,
 }
 
 /// `/plan`.
@@ -62,9 +88,14 @@ pub fn routes(agent: Handle) -> Router {
     Router::new().route("/plan", post(report)).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(agent)
 }
 
-async fn report(State(agent): State<Handle>, Json(wanted): Json<Vec<WantedJob>>) -> Json<PlanReport> {
-    let catalog = agent.snapshot().catalog;
-    let there = catalog.iter().map(|(id, entry)| {
+async fn report(State(agent): State<Handle>, Json(wanted): Json<Wanted>) -> Json<PlanReport> {
+    let snapshot = agent.snapshot();
+    let settings = snapshot.settings.iter().flat_map(|it| it.values()).map(|(name, value)| {
+        let shown = value.shown().to_owned();
+        (name.to_owned(), (value.text, shown))
+    });
+    let settings: Values = settings.collect();
+    let there = snapshot.catalog.iter().map(|(id, entry)| {
         let parameters = entry.spec.parameters().into_iter();
         let parameters = parameters.map(|(name, value)| {
             let shown = value.shown().to_owned();
@@ -73,7 +104,8 @@ async fn report(State(agent): State<Handle>, Json(wanted): Json<Vec<WantedJob>>)
         let kind = entry.spec.kind().to_string();
         (id.to_string(), WantedJob { job: id.to_string(), kind, parameters: parameters.collect() })
     });
-    Json(compare(there.collect(), wanted))
+    let report = compare(there.collect(), wanted.jobs);
+    Json(PlanReport { settings: changed(&settings, &wanted.settings.0), ..report })
 }
 
 /// What leads from the jobs that are there to those that are wanted.
@@ -101,13 +133,16 @@ fn changes(old: &WantedJob, new: &WantedJob) -> Vec<ChangedParameter> {
         let (from, to) = (Some(old.kind.clone()), Some(new.kind.clone()));
         return vec![ChangedParameter { parameter: "kind".to_owned(), from, to }];
     }
-    let names: std::collections::BTreeSet<&String> =
-        old.parameters.keys().chain(new.parameters.keys()).collect();
+    changed(&old.parameters, &new.parameters)
+}
+
+fn changed(old: &Values, new: &Values) -> Vec<ChangedParameter> {
+    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let differs = |name: &&&String| {
-        let text = |job: &WantedJob| job.parameters.get(**name).map(|(text, _)| text.clone());
+        let text = |values: &Values| values.get(**name).map(|(text, _)| text.clone());
         text(old) != text(new)
     };
-    let shown = |job: &WantedJob, name: &String| job.parameters.get(name).map(|(_, shown)| shown.clone());
+    let shown = |values: &Values, name: &String| values.get(name).map(|(_, shown)| shown.clone());
     names
         .iter()
         .filter(differs)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     name::{JobId, JobKind},
     origin::Origin,
     parameters::HIDDEN,
@@ -11,7 +11,7 @@ use crate::model::{
 
 use super::{
     env,
-    global::layers,
+    global::{layers, shown::is_hidden},
     layer::{JobLayer, Text, Written},
     memo::Memo,
     params::{PARAMS, Param, Shape},
@@ -36,6 +36,8 @@ pub struct Row {
     pub name: &'static str,
     /// What is in force.
     pub is: Placed,
+    /// What is written on top and wrong, and so not in force. A job with such a value is not on the schedule at all.
+    pub refused: Option<Placed>,
     /// What lower layers say, the nearest first.
     pub hides: Vec<Placed>,
 }
@@ -101,33 +103,75 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
     })
 }
 
+/// The agent's settings, explained.
+#[derive(Debug)]
+pub struct ExplainedSettings {
+    /// Every setting, in the order of the documentation.
+    pub settings: Vec<Row>,
+    /// What is wrong with them, and with the sources as such.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
 /// Explains the agent's settings.
-pub fn explain_settings(sources: &Sources, view: View<'_>) -> Vec<Row> {
+pub fn explain_settings(sources: &Sources, view: View<'_>) -> ExplainedSettings {
     let mut memo = Memo::default();
     memo.begin();
     let read = read_labels(sources, view, &mut memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let labels = own.map_or(&[][..], |own| &own.labels.settings);
+    let (settings, found) = memo.settings(sources, own);
+    let values = settings.values();
+    let of_labels = own.iter().flat_map(|own| &own.labels.diagnostics).filter(|it| it.job.is_none());
+    let of_sources = [&sources.refused, &sources.diagnostics, &sources.file.broken, &found];
+    let mut diagnostics: Vec<Diagnostic> =
+        of_sources.into_iter().flatten().chain(of_labels).cloned().collect();
+    diagnostics.sort();
+    diagnostics.dedup();
+    let refused = |it: &Placed| {
+        diagnostics.iter().any(|found| found.severity == Severity::Error && found.origin == it.origin)
+    };
     let (placed, _) = layers::place(&sources.file.global, labels, &sources.upper);
     let rows = placed.iter().map(|it| {
-        let outside = sources.upper.outside(it.setting.name).map(|(variable, value)| Placed {
-            value: if value.contains('@') { HIDDEN.to_owned() } else { value.to_owned() },
-            origin: Origin::Environment(variable.into()),
-        });
-        let default = Placed { value: it.setting.default.replace('`', ""), origin: Origin::Default };
-        // In an address someone may have put a password, although none is taken.
-        let hidden = |raw: &&super::ini::RawSetting| {
-            it.setting.secret
-                || raw.from_file
-                || (it.setting.name == "docker-host" && raw.value.contains('@'))
-        };
-        let written = it.written.iter().map(|raw| Placed {
-            value: if hidden(raw) { HIDDEN.to_owned() } else { raw.value.clone() },
-            origin: raw.origin.clone(),
-        });
-        stacked(it.setting.name, [default].into_iter().chain(outside).chain(written))
+        let value = values.iter().find(|(name, _)| *name == it.setting.name);
+        // Where nobody says anything this is what holds.
+        let nobodys = value.map_or(it.setting.default, |(_, value)| value.shown());
+        setting(it, sources, nobodys, refused)
     });
-    rows.collect()
+    ExplainedSettings { settings: rows.collect(), diagnostics }
+}
+
+/// A wrong value on top is not in force.
+fn setting(
+    it: &layers::Placed<'_>,
+    sources: &Sources,
+    nobodys: &str,
+    refused: impl Fn(&Placed) -> bool,
+) -> Row {
+    let name = it.setting.name;
+    let shown = |value: &str| {
+        if is_hidden(name, value) { HIDDEN.to_owned() } else { value::unquote(value).0.to_owned() }
+    };
+    let outside = sources.upper.outside(name).map(|(variable, value)| Placed {
+        value: shown(value),
+        origin: Origin::Environment(variable.into()),
+    });
+    let default = Placed { value: nobodys.to_owned(), origin: Origin::Default };
+    let written = it.written.iter().map(|raw| Placed {
+        value: if raw.from_file { HIDDEN.to_owned() } else { shown(&raw.value) },
+        origin: raw.origin.clone(),
+    });
+    let mut row = stacked(name, [default.clone()].into_iter().chain(outside.clone()).chain(written));
+    if refused(&row.is) {
+        // A wrong label hides nothing; what else is wrong keeps an agent from starting.
+        let label = row.is.origin.is_label();
+        let lower = row.hides.iter().position(|it| label && !refused(it));
+        let nobodys = outside.into_iter().chain([default]).find(|it| *it != row.is && !refused(it));
+        if let Some(is) = lower.map(|at| row.hides.remove(at)).or(nobodys) {
+            row.hides.retain(|it| *it != is);
+            row.refused = Some(std::mem::replace(&mut row.is, is));
+        }
+    }
+    row
 }
 
 fn row(param: &'static Param, stack: &[JobLayer]) -> Row {
@@ -143,11 +187,11 @@ fn stacked(name: &'static str, values: impl Iterator<Item = Placed>) -> Row {
     let is = values.pop().unwrap_or_else(|| Placed { value: String::new(), origin: Origin::Default });
     values.retain(|it| it.origin != Origin::Default);
     values.reverse();
-    Row { name, is, hides: values }
+    Row { name, is, refused: None, hides: values }
 }
 
 fn placed(param: &'static Param, it: &Written) -> Placed {
-    let value = match &it.text {
+    let value = match &value::bare(&it.text).0 {
         text if param.secret => names(param, text),
         Text::One(text) => text.to_string(),
         Text::Items(items) => json(items.iter().map(ToString::to_string)),

@@ -65,6 +65,8 @@ pub struct Placed<'a> {
 /// agent must not start.
 pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Settings, Vec<Diagnostic>) {
     let (placed, diagnostics) = place(file, labels, upper);
+    let of_files = placed.iter().filter(|it| it.written.last().is_some_and(|raw| raw.from_file));
+    let from_files = of_files.map(|it| it.setting.name).collect();
     let mut settle = Settle { placed, diagnostics, upper };
     let settings = Settings {
         docker_host: settle
@@ -94,6 +96,7 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
         label_dialects: settle
             .value("label-dialects", Dialect::list)
             .unwrap_or_else(|| vec![Dialect::Watchbell]),
+        from_files,
     };
     settle.outside::<()>("DOCKER_TLS_VERIFY", |tls| {
         Err(format!(

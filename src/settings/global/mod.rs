@@ -1,8 +1,9 @@
 //! The one table of agent-wide settings, and what they are after all layers: defaults, file, flags, environment.
 
 pub mod layers;
+pub mod shown;
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use crate::model::schedule::Zone;
 
@@ -153,4 +154,6 @@ pub struct Settings {
     pub grants: Grants,
     /// Whose labels are read.
     pub label_dialects: Vec<Dialect>,
+    /// Those of them whose value came out of a file of secrets, and is not for showing.
+    pub from_files: BTreeSet<&'static str>,
 }

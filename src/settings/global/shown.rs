@@ -1,0 +1,130 @@
+//! The settings one by one, as someone would have to write them: for comparing and for showing.
+
+use crate::model::parameters::{HIDDEN, Value};
+
+use super::{Settings, find};
+
+impl Settings {
+    /// Every setting that is in force here, by name, in the order of the documentation; `config` is not, for it is
+    /// used up when the files are read. Every field is taken apart by name, so that a new one does not compile until
+    /// someone decides what it is called.
+    pub fn values(&self) -> Vec<(&'static str, Value)> {
+        let Self {
+            docker_host,
+            state_dir,
+            timezone,
+            log_level,
+            log_format,
+            max_concurrent_runs,
+            shutdown_grace,
+            grants,
+            label_dialects,
+            from_files,
+        } = self;
+        let dialects: Vec<&str> = label_dialects.iter().map(|it| it.as_str()).collect();
+        let grants = grants.names();
+        let grants = if grants.is_empty() { "none".to_owned() } else { grants.join(", ") };
+        let log_format = log_format.as_deref().unwrap_or("pretty on a terminal, else json");
+        let all = [
+            ("docker-host", docker_host.clone()),
+            ("state-dir", state_dir.display().to_string()),
+            ("timezone", timezone.name().to_owned()),
+            ("log-level", log_level.clone()),
+            ("log-format", log_format.to_owned()),
+            ("max-concurrent-runs", max_concurrent_runs.to_string()),
+            ("shutdown-grace", humantime::format_duration(*shutdown_grace).to_string()),
+            ("allow-from-labels", grants),
+            ("label-dialects", dialects.join(", ")),
+        ];
+        let value = |(name, text): (&'static str, String)| {
+            let hidden = from_files.contains(name) || is_hidden(name, &text);
+            (name, Value { shown: hidden.then(|| HIDDEN.to_owned()), text })
+        };
+        all.into_iter().map(value).collect()
+    }
+
+    /// What an agent goes on with that was started with `started` and reads these now.
+    #[must_use]
+    pub fn in_force(&self, started: &Self) -> Self {
+        Self {
+            docker_host: started.docker_host.clone(),
+            state_dir: started.state_dir.clone(),
+            log_level: started.log_level.clone(),
+            log_format: started.log_format.clone(),
+            ..self.clone()
+        }
+    }
+}
+
+/// Whether the value of a setting is not for showing: a secret, or an address with a password in it.
+pub fn is_hidden(name: &str, value: &str) -> bool {
+    find(name).is_some_and(|it| it.secret)
+        || value.split_once("://").is_some_and(|(_, address)| address.contains('@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::origin::Origin,
+        settings::{
+            global::{SETTINGS, Taken, layers},
+            ini::RawSetting,
+        },
+    };
+
+    fn settle(values: &[(&str, &str)], from_file: bool) -> Settings {
+        let raw = |(key, value): &(&str, &str)| {
+            let it = RawSetting::new(*key, *value, Origin::Flag((*key).into()));
+            RawSetting { from_file, ..it }
+        };
+        let upper = layers::Upper::new(values.iter().map(raw).collect(), vec![], &|_| None);
+        layers::settle(&[], &[], &upper).0
+    }
+
+    const OTHERS: [(&str, &str); 9] = [
+        ("docker-host", "unix:///other"),
+        ("state-dir", "/other"),
+        ("timezone", "Asia/Tokyo"),
+        ("log-level", "warn"),
+        ("log-format", "json"),
+        ("max-concurrent-runs", "3"),
+        ("shutdown-grace", "90s"),
+        ("allow-from-labels", "run, local"),
+        ("label-dialects", "ofelia"),
+    ];
+
+    #[test]
+    fn every_setting_has_a_value_that_reads_as_itself() {
+        let settings = settle(&OTHERS, false);
+        let values = settings.values();
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = SETTINGS.iter().map(|it| it.name).filter(|it| *it != "config").collect();
+        assert_eq!(names, known);
+        let again: Vec<(&str, &str)> = values.iter().map(|(name, it)| (*name, it.shown())).collect();
+        assert_eq!(settle(&again, false), settings);
+    }
+
+    #[test]
+    fn what_is_taken_at_the_start_stays_and_the_rest_is_new() {
+        let (started, now) = (settle(&[], false), settle(&OTHERS, false));
+        let force = now.in_force(&started).values();
+        for ((name, is), (_, old), (_, new)) in force
+            .iter()
+            .zip(started.values())
+            .zip(now.values())
+            .map(|((is, old), new)| (is.clone(), old, new))
+        {
+            let at_start = find(name).unwrap().taken == Taken::AtStart;
+            assert_eq!(is, if at_start { old } else { new }, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_came_out_of_a_file_and_a_password_in_an_address_are_not_shown() {
+        let secret = settle(&[("timezone", "Asia/Tokyo")], true);
+        assert!(secret.values().iter().any(|(name, it)| *name == "timezone" && it.shown() == HIDDEN));
+        assert!(is_hidden("docker-host", "tcp://user:x@engine:2375"));
+        assert!(!is_hidden("docker-host", "unix:///run/docker.sock"));
+    }
+}
