@@ -64,7 +64,7 @@ pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> E
 /// The containers to look at; `None` where only the files can be.
 async fn containers(labels: &[String], environment: &Environment, sources: &Sources) -> Option<Inventory> {
     if !labels.is_empty() {
-        let labels = Labels::read(labels, environment);
+        let labels = Labels::read(labels, environment, &sources.settings.label_dialects);
         for it in &labels.diagnostics {
             eprintln!("watchbell: {}: {}", it.origin, it.reason);
         }
