@@ -75,7 +75,7 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
         (false, false) => has_users(&args.file, &text),
         (system, _) => system,
     };
-    let moved = Migration::new(args.from, users, &args.file, text, settings, environment, now);
+    let moved = Migration::new(args.from, users, &args.file, &text, settings, environment, now);
     let form = args.to.unwrap_or(if moved.containers.is_empty() { Form::Ini } else { Form::Labels });
     let written = moved.text(form);
     match args.output {
@@ -146,16 +146,16 @@ impl Migration {
         from: From,
         users: bool,
         path: &str,
-        text: String,
+        text: &str,
         settings: global::Settings,
         environment: &Environment,
         now: Timestamp,
     ) -> Self {
         let name = if path == "-" { "standard input" } else { path };
         let foreign = match from.dialect() {
-            None => Some(crontab::read(name, &text, users)),
+            None => Some(crontab::read(name, text, users)),
             // What stands in a variable may be secret, and is not for printing.
-            Some(dialect) if is_ini(&text) => dialect.file(name, text.as_bytes(), Some(&|_| None)),
+            Some(dialect) if is_ini(text) => dialect.file(name, text.as_bytes(), Some(&|_| None)),
             Some(_) => None,
         };
         match (foreign, from.dialect()) {
@@ -168,7 +168,7 @@ impl Migration {
             }
             (None, Some(dialect)) => {
                 let mut labels = Labels::new(&[dialect]);
-                labels.understand(path, &text, environment);
+                labels.understand(path, text, environment);
                 Self::of_labels(from, dialect, name, &labels, settings, now)
             }
             (None, None) => Self::empty(from, name, now),

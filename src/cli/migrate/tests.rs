@@ -17,7 +17,7 @@ fn settings() -> global::Settings {
 }
 
 fn migrate(from: From, text: &str) -> Migration {
-    Migration::new(from, false, "file", text.to_owned(), settings(), &Environment::new(), NOW)
+    Migration::new(from, false, "file", text, settings(), &Environment::new(), NOW)
 }
 
 /// Specs without their places, which differ.
@@ -89,8 +89,7 @@ fn variables_that_the_tool_puts_in_are_printed_as_variables() {
     let file = "[job-run \"a\"]\nschedule = ${WHEN:-@daily}\nimage = x:${TAG:-1}\nuser = ${WHO}\nno-overlap = ${NO:-true}\n\
         command = sh -c 'echo ${HERE} ${SET}'\n";
     let environment = Environment::from([("SET".to_owned(), "hunter2".to_owned())]);
-    let migration =
-        Migration::new(From::Ofelia, false, "file", file.to_owned(), settings(), &environment, NOW);
+    let migration = Migration::new(From::Ofelia, false, "file", file, settings(), &environment, NOW);
     for form in [Form::Ini, Form::Labels] {
         let text = migration.text(form).text;
         for part in ["${WHEN:-@daily}", "x:${TAG:-1}", "${WHO}", "'echo $${HERE} ${SET}'", "means @daily"] {

@@ -197,12 +197,12 @@ pub fn labels(container: &Container, own: bool, out: &mut Foreign) {
             Some((rest, (label.as_str(), text.as_str())))
         })
         .collect();
-    let named: Vec<(JobKind, &str)> = ours
+    let jobs: Vec<(JobKind, &str)> = ours
         .keys()
         .filter(|rest| !rest.starts_with("options."))
         .filter_map(|rest| Some((Exec, rest.split_once('.')?.0)))
         .collect();
-    let reader = Labels { container, own, names: Names::new(&named) };
+    let reader = Labels { container, own, names: Names::new(&jobs) };
     for (rest, (label, text)) in &ours {
         if !rest.starts_with("options.") && *rest != "options" {
             reader.label(label, rest, text, out);

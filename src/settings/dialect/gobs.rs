@@ -76,7 +76,6 @@ fn bracketed(open: char, rest: &mut Chars<'_>) -> String {
         word.push(c);
         match (quote, c) {
             (Some(open), c) if open == c => quote = None,
-            (Some(_), _) => {}
             (None, c) if closing.last() == Some(&c) => {
                 closing.pop();
                 if closing.is_empty() {
@@ -85,7 +84,7 @@ fn bracketed(open: char, rest: &mut Chars<'_>) -> String {
             }
             (None, '\'' | '"' | '`') => quote = Some(c),
             (None, '{' | '[' | '(') => closing.push(other(c)),
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     word

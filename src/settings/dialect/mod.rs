@@ -36,6 +36,9 @@ use super::{
 use ofelia::Tool;
 use table::{Foreign, Key};
 
+/// Gives the value of a variable.
+pub type Variable<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
 /// Whose labels and files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dialect {
@@ -152,12 +155,7 @@ impl Dialect {
 
     /// What a file of this tool says; `None` if it has none. `variable` gives the value of `${NAME}`; without it that
     /// stays as it is, with its default.
-    pub fn file(
-        self,
-        path: &str,
-        text: &[u8],
-        variable: Option<&dyn Fn(&str) -> Option<String>>,
-    ) -> Option<Foreign> {
+    pub fn file(self, path: &str, text: &[u8], variable: Option<&Variable<'_>>) -> Option<Foreign> {
         self.tool().map(|tool| ofelia_ini::read(tool, path, text, variable))
     }
 }

@@ -94,14 +94,14 @@ pub fn labels(tool: &'static Tool, container: &Container, own: bool, out: &mut F
             format!("this container's labels have no effect: {}.enabled is not \"true\"", tool.prefix);
         return out.without_effect(None, place(container, first), reason);
     }
-    let named: Vec<(JobKind, &str)> = ours
+    let jobs: Vec<(JobKind, &str)> = ours
         .iter()
         .filter_map(|(_, parts, _)| match parts[..] {
             [kind, name, _] => Some((kind_of(tool, kind).ok()?, name)),
             _ => None,
         })
         .collect();
-    let names = Names::new(&named);
+    let names = Names::new(&jobs);
     let reader = Labels { tool, container, own, service: own || says("service"), names };
     for (key, parts, value) in &ours {
         reader.label(key, parts, value, out);

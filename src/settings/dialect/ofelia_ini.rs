@@ -22,7 +22,7 @@ use super::super::{
     params,
 };
 use super::{
-    go,
+    Variable, go,
     names::Names,
     ofelia::{self, Tool},
     ofelia_values::{self, put_in},
@@ -30,12 +30,7 @@ use super::{
 };
 
 /// Reads a file's text. `variable` gives the value of `${NAME}`; without it that stays as it is.
-pub fn read(
-    tool: &'static Tool,
-    path: &str,
-    text: &[u8],
-    variable: Option<&dyn Fn(&str) -> Option<String>>,
-) -> Foreign {
+pub fn read(tool: &'static Tool, path: &str, text: &[u8], variable: Option<&Variable<'_>>) -> Foreign {
     let path: Arc<str> = path.into();
     let text = lines::unmark(text).unwrap_or(text);
     let mut reader = Reader {
@@ -173,7 +168,7 @@ enum Section {
 
 struct Reader<'a> {
     tool: &'static Tool,
-    variable: Option<&'a dyn Fn(&str) -> Option<String>>,
+    variable: Option<&'a Variable<'a>>,
     out: Foreign,
     section: Section,
     /// The user of jobs that name none, if the file says one.

@@ -117,20 +117,19 @@ fn what_holds_for_all_containers_is_told_once_at_the_first_of_them() {
 
 #[test]
 fn the_number_of_jobs_holds_whatever_they_are_called() {
-    let mut text = String::new();
-    for header in [
+    let section = |header: &str| {
+        let rest = if header.starts_with("job-exec") { "container = c\nuser = u\n" } else { "" };
+        format!("[{header}]\nschedule = @daily\ncommand = x\n{rest}")
+    };
+    let text = [
         "job-exec \"MariaDB backup\"",
         "job-exec \"site.example\"",
         "job-exec \"é\"",
         "job-exec \"my job\"",
         "job-exec \"my-job\"",
         "job-local \"my-job\"",
-    ] {
-        text += &format!("[{header}]\nschedule = @daily\ncommand = x\n");
-        if header.starts_with("job-exec") {
-            text += "container = c\nuser = u\n";
-        }
-    }
+    ];
+    let text = text.map(section).concat();
     let (jobs, told) = commands(Dialect::Ofelia, &text, &|_| None);
     let names: Vec<&str> = jobs.iter().map(|it| it.split(':').next().unwrap()).collect();
     assert_eq!(names, ["MariaDB-backup", "job", "my-job", "my-job-2", "my-job-local", "site-example"]);
