@@ -274,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_split_into_lines_once_however_many_mistakes_it_has() {
+        let mut files = Files::default();
+        files.keep("config.ini", "a\nb");
+        let lines = [files.read("config.ini").unwrap(), files.read("config.ini").unwrap()];
+        assert!(Arc::ptr_eq(&lines[0], &lines[1]));
+        assert_eq!(&lines[0][..], ["a", "b"]);
+    }
+
+    #[test]
     fn what_has_no_file_is_one_line() {
         let it = Diagnostic::warning(Origin::Container("web".into()), "words")
             .about(&crate::model::name::JobId::plain("a"));
