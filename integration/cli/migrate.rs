@@ -59,3 +59,59 @@ fn a_path_names_its_dialect_and_label_dialects_names_that_of_the_others() {
     assert_eq!(answer.code, 1);
     answer.shows("did you mean \"ofelia\"?");
 }
+
+#[test]
+fn a_crontab_of_the_system_is_known_by_where_it_lies_or_by_a_switch() {
+    let line = "HOME=/\n*/5 * * * * www-data php -f /var/www/cron.php\n";
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path().join("cron.d")).unwrap();
+    let desk = desk.file("cron.d/nextcloud", line).file("crontab", line);
+    let is_php = |arguments: &[&str]| {
+        let answer = desk.run(&[&["migrate", "--from", "crontab"], arguments].concat());
+        (answer.out.contains("[job-local \"php\"]"), answer.err.contains("looks like a user"))
+    };
+    assert_eq!(is_php(&["cron.d/nextcloud"]), (true, false));
+    assert_eq!(is_php(&["crontab", "--system"]), (true, false));
+    assert_eq!(is_php(&["cron.d/nextcloud", "--user"]), (false, true));
+    assert_eq!(is_php(&["crontab"]), (false, true));
+    for wrong in [&["--system", "--user"][..], &["--from", "ofelia", "--user"]] {
+        let from: &[&str] = if wrong.contains(&"--from") { &[] } else { &["--from", "crontab"] };
+        assert_eq!(desk.run(&[&["migrate", "crontab"], from, wrong].concat()).code, 2);
+    }
+}
+
+#[test]
+fn labels_under_deploy_are_told_of_for_every_tool_that_is_read() {
+    let file = "name: shop\nservices:\n  web:\n    deploy:\n      labels:\n        swarm.cronjob.enable: \"true\"\n        \
+        swarm.cronjob.schedule: \"* * * * *\"\n  db:\n    deploy:\n      labels: [\"ofelia.enabled=true\", \
+        \"swarm.cronjob.enable=true\"]\n";
+    let desk = Desk::new().file("compose.yaml", file);
+    let answer = desk.run(&["migrate", "--from", "swarm-cronjob", "compose.yaml"]);
+    assert_eq!(answer.code, 1);
+    for part in
+        ["compose.yaml:6: the labels of swarm-cronjob on the service \"web\"", "on the service \"db\""]
+    {
+        assert!(answer.err.contains(part), "{}", answer.err);
+    }
+    let validate = |dialects: &str| {
+        desk.run(&["validate", "--labels", "compose.yaml", "--label-dialects", dialects]).out
+    };
+    assert_eq!(validate("watchbell,ofelia").matches("labels under \"deploy\"").count(), 1);
+    assert_eq!(validate("swarm-cronjob").matches("the labels of swarm-cronjob on the service").count(), 2);
+    assert!(validate("watchbell").contains("0 errors, 0 warnings"));
+}
+
+#[test]
+fn ofelias_own_service_is_known_by_its_image() {
+    let file = "name: shop\nservices:\n  ofelia:\n    image: mcuadros/ofelia:latest\n    labels:\n      \
+        ofelia.job-local.my-test-job.schedule: \"@every 5s\"\n      ofelia.job-local.my-test-job.command: \"date\"\n";
+    let desk = Desk::new().file("compose.yaml", file);
+    let answer = desk.run(&["migrate", "--from", "ofelia", "compose.yaml"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    answer.shows("name: shop\nservices:\n  ofelia:\n    labels:\n      watchbell.enabled: \"true\"\n");
+    answer.shows("watchbell.job-local.my-test-job.command: \"date\"");
+    let other = Desk::new().file("compose.yaml", file.replace("mcuadros/ofelia", "mcuadros/other"));
+    let answer = other.run(&["migrate", "--from", "ofelia", "compose.yaml"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("ofelia.enabled is not \"true\""), "{}", answer.err);
+}

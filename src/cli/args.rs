@@ -173,6 +173,12 @@ pub struct MigrateArgs {
     /// Labels, as the JSON of `docker inspect` or a compose file; an INI file of Ofelia or Chadburn; or a crontab. In a
     /// file, or on standard input (-).
     pub file: String,
+    /// The crontab is one of the system's, with a user in each line.
+    #[arg(long, conflicts_with = "user")]
+    pub system: bool,
+    /// The crontab is a user's, without users in its lines.
+    #[arg(long)]
+    pub user: bool,
     /// An INI file, or labels for a compose file; by default as it was.
     #[arg(long, value_enum)]
     pub to: Option<Form>,

@@ -84,7 +84,7 @@ async fn containers(
     reading: &Reading,
 ) -> (Option<Inventory>, Files) {
     if !labels.is_empty() {
-        let labels = Labels::read(labels, environment);
+        let labels = Labels::read(labels, environment, &reading.sources.settings.label_dialects);
         for it in &labels.diagnostics {
             print::complain(format_args!("watchbell: {}: {}", it.origin, it.reason));
         }

@@ -1,7 +1,7 @@
 //! Reads containers from files, for the commands that need no Engine: the JSON of `docker inspect`, or a compose file.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     io::Read,
     path::Path,
     sync::Arc,
@@ -33,14 +33,22 @@ pub struct Labels {
     pub in_any_state: bool,
     /// The containers of `docker inspect`: where each stands.
     inspected: BTreeMap<Arc<str>, String>,
+    /// Labels that are read stand where no container has them.
+    pub under_deploy: bool,
+    dialects: Vec<Dialect>,
     unread: bool,
 }
 
 impl Labels {
+    /// None yet; `dialects` are those whose labels will be read.
+    pub fn new(dialects: &[Dialect]) -> Self {
+        Self { dialects: dialects.to_vec(), ..Self::default() }
+    }
+
     /// Reads each of `paths`, of which `-` is standard input. A container that two compose files name has the labels
     /// of both, the later over the earlier.
-    pub fn read(paths: &[String], environment: &Environment) -> Self {
-        let mut labels = Self::default();
+    pub fn read(paths: &[String], environment: &Environment, dialects: &[Dialect]) -> Self {
+        let mut labels = Self::new(dialects);
         for path in paths {
             labels.take(path, environment);
         }
@@ -57,8 +65,9 @@ impl Labels {
     /// mistake.
     pub fn told_once(&self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let refused = |it: &&Diagnostic| it.severity == Severity::Error && it.origin.is_label();
-        let refused: Vec<&Origin> = self.diagnostics.iter().filter(refused).map(|it| &it.origin).collect();
-        found.into_iter().filter(|it| !refused.contains(&&it.origin)).collect()
+        let refused: BTreeSet<&Origin> =
+            self.diagnostics.iter().filter(refused).map(|it| &it.origin).collect();
+        found.into_iter().filter(|it| !refused.contains(&it.origin)).collect()
     }
 
     fn take(&mut self, path: &str, environment: &Environment) {
@@ -66,13 +75,13 @@ impl Labels {
             Ok(text) => text,
             Err(reason) => return self.unreadable(Origin::Flag("--labels".into()), reason),
         };
-        self.understand(path, text, environment);
+        self.understand(path, &text, environment);
     }
 
     /// Takes a text that was read from `path`.
-    pub fn understand(&mut self, path: &str, text: String, environment: &Environment) {
+    pub fn understand(&mut self, path: &str, text: &str, environment: &Environment) {
         let name = if path == "-" { "standard input" } else { path };
-        match serde_json::from_str::<Value>(&text) {
+        match serde_json::from_str::<Value>(text) {
             Ok(Value::Array(all)) => self.inspected(name, &all),
             Ok(one @ Value::Object(_)) if one.get("Config").is_some() => self.inspected(name, &[one]),
             Err(error) if text.trim_start().starts_with('[') => {
@@ -83,7 +92,7 @@ impl Labels {
                 let reason = "the JSON is broken: give what docker inspect CONTAINER… prints, as a whole";
                 self.unreadable(Origin::File { path: name.into(), line }, reason);
             }
-            _ => self.compose(path, name, &text, environment),
+            _ => self.compose(path, name, text, environment),
         }
         self.files.keep(name, text);
     }
@@ -137,7 +146,8 @@ impl Labels {
             folder?.file_name()?.to_str().map(str::to_owned)
         });
         let variable = |name: &str| environment.get(name).cloned();
-        let file = compose::parse(name, text, project.as_deref(), &variable);
+        let file = compose::parse_for(&self.dialects, name, text, project.as_deref(), &variable);
+        self.under_deploy |= file.under_deploy;
         self.unread |= file.containers.is_empty();
         self.diagnostics.extend(file.diagnostics);
         for (line, column) in file.columns {
@@ -282,7 +292,7 @@ mod tests {
         fn no_text_makes_it_panic(text in any_text()) {
             let mut labels = Labels::default();
             labels.compose("-", "standard input", &text, &Environment::new());
-            labels.files.keep("standard input", text);
+            labels.files.keep("standard input", &text);
             let mut all = labels.diagnostics.clone();
             for container in labels.containers.values() {
                 for label in container.labels.keys() {

@@ -29,9 +29,16 @@ const WIDTH: usize = 100;
 /// Texts that diagnostics speak of, and where in them labels stand. INI files are read when one is asked for.
 #[derive(Debug, Default)]
 pub struct Files {
-    texts: RefCell<BTreeMap<String, Option<Arc<str>>>>,
+    texts: RefCell<BTreeMap<String, Option<Lines>>>,
     columns: BTreeMap<(String, u32), u32>,
     labels: BTreeMap<(Arc<str>, Arc<str>), Written>,
+}
+
+/// The lines of a text, which are split once: a file can have as many mistakes as lines.
+type Lines = Arc<[String]>;
+
+fn lines(text: &str) -> Lines {
+    text.split('\n').map(str::to_owned).collect()
 }
 
 #[derive(Debug)]
@@ -52,8 +59,8 @@ pub struct Located {
 
 impl Files {
     /// Keeps a text that was read.
-    pub fn keep(&mut self, path: &str, text: String) {
-        self.texts.get_mut().insert(path.to_owned(), Some(text.into()));
+    pub fn keep(&mut self, path: &str, text: &str) {
+        self.texts.get_mut().insert(path.to_owned(), Some(lines(text)));
     }
 
     /// Keeps the column of what is wrong in a line of a compose file or of JSON.
@@ -74,9 +81,12 @@ impl Files {
         self.labels.insert((container, label), written);
     }
 
-    fn read(&self, path: &str) -> Option<Arc<str>> {
+    fn read(&self, path: &str) -> Option<Lines> {
         let mut texts = self.texts.borrow_mut();
-        let read = || std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into());
+        if let Some(known) = texts.get(path) {
+            return known.clone();
+        }
+        let read = || std::fs::read(path).ok().map(|bytes| lines(&String::from_utf8_lossy(&bytes)));
         texts.entry(path.to_owned()).or_insert_with(read).clone()
     }
 
@@ -87,14 +97,11 @@ impl Files {
                 let nothing = || Snippet { line: *line, column: 1, text: None, mark: 0..0 };
                 let text = self.read(path);
                 let snippet = match (text, self.columns.get(&(path.to_string(), *line))) {
-                    (Some(text), Some(column)) => {
-                        snippet::of_other(&text.lines().collect::<Vec<_>>(), *line, *column)
-                    }
+                    (Some(text), Some(column)) => snippet::of_other(&text, *line, *column),
                     (None, Some(column)) => Snippet { column: *column, ..nothing() },
                     (Some(text), None) => {
                         let at = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
-                        let line_text = text.split('\n').nth(at);
-                        line_text.map_or_else(nothing, |raw| snippet::of_ini(raw, *line, &it.reason))
+                        text.get(at).map_or_else(nothing, |raw| snippet::of_ini(raw, *line, &it.reason))
                     }
                     (None, None) => nothing(),
                 };
@@ -102,8 +109,7 @@ impl Files {
             }
             Origin::Label { container, label } => {
                 let written = self.labels.get(&(container.clone(), label.clone()))?;
-                let text = self.read(&written.path).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().collect();
+                let lines = self.read(&written.path).unwrap_or_default();
                 let snippet = snippet::of_label(&lines, written.place, label, &written.value, &it.reason);
                 Some(Located { path: written.path.clone(), snippet })
             }
@@ -243,7 +249,7 @@ mod tests {
 
     fn shown(text: &str, reason: &str) -> String {
         let mut files = Files::default();
-        files.keep("config.ini", text.to_owned());
+        files.keep("config.ini", text);
         let it = Diagnostic::error(Origin::File { path: "config.ini".into(), line: 2 }, reason);
         files.text(&it, Colours(false))
     }
@@ -265,6 +271,15 @@ mod tests {
         let marked: String = text.chars().skip(from).take(to - from).collect();
         assert_eq!(marked, "KEY");
         assert!(text.starts_with("… ") && text.ends_with(" …"));
+    }
+
+    #[test]
+    fn a_text_is_split_into_lines_once_however_many_mistakes_it_has() {
+        let mut files = Files::default();
+        files.keep("config.ini", "a\nb");
+        let lines = [files.read("config.ini").unwrap(), files.read("config.ini").unwrap()];
+        assert!(Arc::ptr_eq(&lines[0], &lines[1]));
+        assert_eq!(&lines[0][..], ["a", "b"]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub enum Form {
 /// Prints it; the exit code is 1 if something written is not in force, or the output has been cut.
 pub fn run(args: &SimulateArgs, environment: &Environment, clock: &Clock) -> ExitCode {
     let loaded = load::load(&args.flags, environment);
-    let labels = Labels::read(&args.labels, environment);
+    let labels = Labels::read(&args.labels, environment, &loaded.sources.settings.label_dialects);
     let inventory = if args.labels.is_empty() { None } else { labels.inventory() };
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let now = clock.now();

@@ -96,7 +96,13 @@ fn mark_start(key: bool, start: usize, value_start: usize) -> usize {
 }
 
 /// A label in a compose file. `value` is what Compose makes of its value.
-pub fn of_label(lines: &[&str], place: LabelPlace, label: &str, value: &str, reason: &str) -> Snippet {
+pub fn of_label<L: AsRef<str>>(
+    lines: &[L],
+    place: LabelPlace,
+    label: &str,
+    value: &str,
+    reason: &str,
+) -> Snippet {
     let key = parameter(label);
     let line = place.key.line;
     let all = characters(lines, line);
@@ -141,7 +147,7 @@ pub fn of_label(lines: &[&str], place: LabelPlace, label: &str, value: &str, rea
 }
 
 /// A value that begins in a line of its own. Behind it may stand others'.
-fn of_value_below(lines: &[&str], place: Place, value: &str) -> Snippet {
+fn of_value_below<L: AsRef<str>>(lines: &[L], place: Place, value: &str) -> Snippet {
     let all = characters(lines, place.line);
     let at = index(place).min(all.len());
     let end = end_of(&all[at..], value).map(|it| at + it).filter(|_| is_alone(&all, at));
@@ -152,7 +158,7 @@ fn of_value_below(lines: &[&str], place: Place, value: &str) -> Snippet {
 }
 
 /// A line of a compose file that is no label's: only what stands before its first value is shown.
-pub fn of_other(lines: &[&str], line: u32, at: u32) -> Snippet {
+pub fn of_other<L: AsRef<str>>(lines: &[L], line: u32, at: u32) -> Snippet {
     let all = characters(lines, line);
     let start = usize::try_from(at).unwrap_or(usize::MAX).saturating_sub(1);
     let first = all.iter().position(|c| matches!(c, ':' | '='));
@@ -204,9 +210,9 @@ fn is_alone(all: &[char], at: usize) -> bool {
     all[..at.min(all.len())].iter().all(|c| c.is_whitespace() || matches!(c, '-' | '"' | '\''))
 }
 
-fn characters(lines: &[&str], line: u32) -> Vec<char> {
+fn characters<L: AsRef<str>>(lines: &[L], line: u32) -> Vec<char> {
     let at = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-    let text = lines.get(at).copied().unwrap_or_default();
+    let text = lines.get(at).map(L::as_ref).unwrap_or_default();
     text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches('\r').chars().collect()
 }
 
@@ -320,6 +326,6 @@ mod tests {
         );
         assert_eq!(of_other(&["  - hunter2"], 1, 3).text, None);
         assert_eq!(of_other(&["a: hunter2: b"], 1, 12).text, None);
-        assert_eq!(of_other(&[], 7, 1).text, None);
+        assert_eq!(of_other::<&str>(&[], 7, 1).text, None);
     }
 }

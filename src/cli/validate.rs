@@ -19,7 +19,7 @@ use super::{
 /// Prints what is wrong; the exit code is 1 if anything written is not in force.
 pub fn run(args: &ValidateArgs, environment: &Environment, clock: &Clock) -> ExitCode {
     let loaded = load::load(&args.flags, environment);
-    let labels = Labels::read(&args.labels, environment);
+    let labels = Labels::read(&args.labels, environment, &loaded.sources.settings.label_dialects);
     let inventory = if args.labels.is_empty() { None } else { labels.inventory() };
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let desired = resolve(&loaded.sources, view, clock.now());

@@ -5,6 +5,7 @@
 //! that is given.
 
 pub mod interpolate;
+mod tools;
 pub mod yaml;
 
 use std::{
@@ -20,7 +21,7 @@ use crate::model::{
     origin::Origin,
 };
 
-use super::label::PREFIX;
+use super::dialect::Dialect;
 use yaml::{Kind, Node, Place};
 
 /// What a compose file says.
@@ -34,6 +35,8 @@ pub struct ComposeFile {
     pub diagnostics: Vec<Diagnostic>,
     /// The column of a diagnostic whose origin is a line of the file, by line.
     pub columns: BTreeMap<u32, u32>,
+    /// Labels that are read stand under `deploy`, which was told.
+    pub under_deploy: bool,
 }
 
 /// Where a label was written.
@@ -48,15 +51,27 @@ pub struct LabelPlace {
 /// What all aliases together may come to, in bytes: a file that repeats much is small and what it says is not.
 const BUDGET: usize = 32 << 20;
 
-/// Reads the text of the file at `path`. `project` is its project where it does not name one itself; without it, the
-/// folder in `path` is. `variable` gives the value of `${NAME}`.
+/// As [`parse_for`], where only our own labels are read.
 pub fn parse(
     path: &str,
     text: &str,
     project: Option<&str>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> ComposeFile {
+    parse_for(&[Dialect::Watchbell], path, text, project, variable)
+}
+
+/// Reads the text of the file at `path`, for those whose labels are read. `project` is its project where it does not name one itself; without it, the
+/// folder in `path` is. `variable` gives the value of `${NAME}`.
+pub fn parse_for(
+    dialects: &[Dialect],
+    path: &str,
+    text: &str,
+    project: Option<&str>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> ComposeFile {
     let mut reader = Reader {
+        dialects,
         path: path.into(),
         project: String::new(),
         variable,
@@ -89,6 +104,7 @@ pub fn normalise(name: &str) -> String {
 type Entries = BTreeMap<String, (Place, Rc<Node>)>;
 
 struct Reader<'a> {
+    dialects: &'a [Dialect],
     path: Arc<str>,
     project: String,
     variable: &'a dyn Fn(&str) -> Option<String>,
@@ -164,7 +180,7 @@ impl Reader<'_> {
                 self.warning(*at, format!("\"{key}\" is not followed: labels from there are not looked at"));
             }
         }
-        self.deploy(entries.get("deploy").map(|(_, node)| node));
+        self.deploy(service, entries.get("deploy").map(|(_, node)| node));
         let name = entries.get("container_name").and_then(|(_, node)| self.text(node));
         let name: Arc<str> = match name.filter(|it| !it.is_empty()) {
             Some(name) => name.into(),
@@ -181,6 +197,11 @@ impl Reader<'_> {
         let mut labels = BTreeMap::new();
         if let Some((at, node)) = entries.get("labels") {
             labels = self.labels(&name, *at, node);
+        }
+        let image = entries.get("image").and_then(|(_, node)| node.text());
+        let image = image.and_then(|it| interpolate::fill(&it, self.variable).ok());
+        for label in image.and_then(|it| tools::of_image(&it.text)).into_iter().flatten() {
+            labels.entry(label).or_insert_with(|| "true".to_owned());
         }
         for (key, value) in [
             ("project", self.project.as_str()),
@@ -201,20 +222,23 @@ impl Reader<'_> {
     }
 
     /// Swarm puts the labels of `deploy` on the service; a container never has them.
-    fn deploy(&mut self, node: Option<&Rc<Node>>) {
+    fn deploy(&mut self, service: &str, node: Option<&Rc<Node>>) {
         let Some(node) = node else { return };
         let entries = self.entries(node);
         let Some((_, labels)) = entries.get("labels") else { return };
-        let mut ours: Vec<Place> =
-            self.entries(labels).into_iter().filter(|(key, _)| is_ours(key)).map(|(_, it)| it.0).collect();
-        ours.extend(
-            labels.items().iter().filter(|it| it.text().is_some_and(|it| is_ours(&it))).map(|it| it.at),
-        );
-        if let Some(at) = ours.into_iter().min() {
-            self.warning(
-                at,
-                "labels under \"deploy\" are a Swarm service's and no container has them: write them under \"labels\" of the service itself",
-            );
+        let mut all: Vec<(String, Place)> =
+            self.entries(labels).into_iter().map(|(key, (at, _))| (key, at)).collect();
+        all.extend(labels.items().iter().filter_map(|it| Some((it.text()?, it.at))));
+        let mut first: BTreeMap<Dialect, Place> = BTreeMap::new();
+        for (label, at) in all {
+            if let Some(dialect) = tools::dialect_of(&label, self.dialects) {
+                let known = first.entry(dialect).or_insert(at);
+                *known = at.min(*known);
+            }
+        }
+        self.out.under_deploy |= !first.is_empty();
+        for (dialect, at) in first {
+            self.warning(at, tools::under_deploy(dialect, &short(service)));
         }
     }
 
@@ -354,10 +378,6 @@ impl Reader<'_> {
         }
         entries
     }
-}
-
-fn is_ours(key: &str) -> bool {
-    key.split('.').next().is_some_and(|head| head.eq_ignore_ascii_case(PREFIX))
 }
 
 /// What was probably meant by a list in a label's place: its items as JSON.

@@ -44,6 +44,8 @@ pub struct ContainerLabels {
     pub settings: Vec<RawSetting>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is told once for all containers, where it comes first.
+    pub once: Vec<Diagnostic>,
 }
 
 /// Reads the labels of `container`. `own` says that the agent itself runs in it: then its jobs have no home in their

@@ -18,6 +18,7 @@ use crate::model::{
 
 use super::{
     check::check_defaults,
+    dialect::table::firsts,
     env::{self, Override},
     global::{
         Settings,
@@ -280,6 +281,7 @@ fn tell_labels(
 ) -> BTreeSet<JobId> {
     let stands = |id: &JobId| sources.file.jobs.get(id).is_some_and(|job| sources.file.defines(id, job.kind));
     let mut spoiled = BTreeSet::new();
+    diagnostics.extend(firsts(read.iter().flat_map(|(_, read)| read.labels.once.iter().cloned())));
     for (container, read) in read {
         diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
             // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a

@@ -3,9 +3,10 @@
 //! It reads with the same code as the agent does under `label-dialects`, so that what it prints means what the agent
 //! would do with the original. What cannot be brought over stands in the output as a comment and on standard error.
 
+mod variables;
 mod write;
 
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -36,12 +37,17 @@ use super::{
     print,
     render::Files,
 };
+use variables::{Variables, with_variables};
 
 /// How many occurrences stand beside a schedule.
 const OCCURRENCES: usize = 5;
 
 /// Prints our equivalent; the exit code is 1 if something could not be brought over.
 pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> ExitCode {
+    if (args.system || args.user) && args.from != From::Crontab {
+        eprintln!("watchbell: --system and --user say what a crontab is: use them with --from crontab");
+        return ExitCode::from(USAGE);
+    }
     let text = match labels::text(&args.file) {
         Ok(text) => text,
         Err(reason) => {
@@ -67,7 +73,11 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     }
     // What counts from now need not show parts of a second.
     let now = Timestamp::from_second(clock.now().as_second()).unwrap_or_else(|_| clock.now());
-    let moved = Migration::new(args.from, &args.file, text, settings, environment, now);
+    let users = match (args.system, args.user) {
+        (false, false) => has_users(&args.file, &text),
+        (system, _) => system,
+    };
+    let moved = Migration::new(args.from, users, &args.file, &text, settings, environment, now);
     let form = args.to.unwrap_or(if moved.containers.is_empty() { Form::Ini } else { Form::Labels });
     let written = moved.text(form);
     match args.output {
@@ -97,6 +107,7 @@ struct Migration {
     containers: BTreeMap<Arc<str>, Container>,
     global: Vec<RawSetting>,
     defaults: JobLayer,
+    variables: Variables,
     problems: Vec<Diagnostic>,
     /// The texts, for the lines of the problems.
     files: Files,
@@ -119,6 +130,13 @@ impl From {
     }
 }
 
+/// Whether a crontab has users in its lines. Where it lies says so, however it was named.
+fn has_users(path: &str, text: &str) -> bool {
+    let whole = std::fs::canonicalize(path).ok().filter(|_| path != "-");
+    let whole = whole.as_deref().and_then(Path::to_str).unwrap_or(path);
+    crontab::has_users(whole, text)
+}
+
 /// Whether the text is an INI file: its first line that says something is a section.
 fn is_ini(text: &str) -> bool {
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
@@ -130,26 +148,30 @@ fn is_ini(text: &str) -> bool {
 impl Migration {
     fn new(
         from: From,
+        users: bool,
         path: &str,
-        text: String,
+        text: &str,
         settings: global::Settings,
         environment: &Environment,
         now: Timestamp,
     ) -> Self {
-        // What stands in a variable may be secret, and is not for printing.
-        let variable = |_: &str| None;
         let name = if path == "-" { "standard input" } else { path };
         let foreign = match from.dialect() {
-            None => Some(crontab::read(name, &text, crontab::has_users(path, &text))),
-            Some(dialect) if dialect.has_files() && is_ini(&text) => {
-                dialect.file(name, text.as_bytes(), &variable)
-            }
+            None => Some(crontab::read(name, text, users)),
+            // What stands in a variable may be secret, and is not for printing.
+            Some(dialect) if is_ini(text) => dialect.file(name, text.as_bytes(), Some(&|_| None)),
             Some(_) => None,
         };
         match (foreign, from.dialect()) {
-            (Some(foreign), _) => Self::of_file(from, name, foreign, settings, now),
+            (Some(foreign), dialect) => {
+                let mut out = Self::of_file(from, name, foreign, settings, now);
+                if let Some(there) = dialect.and_then(|it| it.file(name, text.as_bytes(), None)) {
+                    out.with_variables(&there, dialect.is_some_and(Dialect::substitutes), environment);
+                }
+                out
+            }
             (None, Some(dialect)) => {
-                let mut labels = Labels::default();
+                let mut labels = Labels::new(&[dialect]);
                 labels.in_any_state = true;
                 labels.understand(path, text, environment);
                 Self::of_labels(from, dialect, name, labels, settings, now)
@@ -167,6 +189,7 @@ impl Migration {
             containers: BTreeMap::new(),
             global: Vec::new(),
             defaults: JobLayer::default(),
+            variables: Variables::default(),
             problems: Vec::new(),
             files: Files::default(),
             lost: false,
@@ -187,6 +210,16 @@ impl Migration {
         Self { jobs: jobs.collect(), global, defaults, problems, lost, ..Self::empty(from, path, now) }
     }
 
+    /// Takes variables from the file as it stands `there`, before anything was put in.
+    fn with_variables(&mut self, there: &Foreign, replaced: bool, environment: &Environment) {
+        self.variables = Variables::new(replaced, environment);
+        for (id, job) in &mut self.jobs {
+            job.draft = with_variables(job.draft.clone(), there.jobs.get(id));
+            self.problems.extend(self.variables.told(id, &job.draft.layer));
+        }
+        self.problems.sort();
+    }
+
     fn of_labels(
         from: From,
         dialect: Dialect,
@@ -196,8 +229,9 @@ impl Migration {
         now: Timestamp,
     ) -> Self {
         let mut problems = labels.diagnostics.clone();
+        let lost = labels.under_deploy;
         let Some(Inventory { containers, own }) = labels.inventory() else {
-            return Self { problems, files: labels.files, ..Self::empty(from, path, now) };
+            return Self { problems, lost, files: labels.files, ..Self::empty(from, path, now) };
         };
         settings.label_dialects = vec![dialect];
         // What a label may do is the operator's to say, and is said beside the job.
@@ -206,7 +240,7 @@ impl Migration {
         let sources = Sources::given(settings, Ini::default());
         let desired = resolve(&sources, View::Observed(&inventory), now);
         problems.extend(desired.diagnostics);
-        let mut out = Self { problems, files: labels.files, ..Self::empty(from, path, now) };
+        let mut out = Self { problems, lost, files: labels.files, ..Self::empty(from, path, now) };
         for container in inventory.containers {
             let read = dialect.labels(&container, false);
             out.lost |= read.lost;

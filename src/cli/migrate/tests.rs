@@ -17,7 +17,7 @@ fn settings() -> global::Settings {
 }
 
 fn migrate(from: From, text: &str) -> Migration {
-    Migration::new(from, "file", text.to_owned(), settings(), &Environment::new(), NOW)
+    Migration::new(from, false, "file", text, settings(), &Environment::new(), NOW)
 }
 
 /// Specs without their places, which differ.
@@ -64,7 +64,8 @@ fn a_file_printed_as_a_file_is_the_same_jobs() {
     assert_eq!(meant.len(), 3, "{text}");
     assert_eq!(read_ini(&text), meant, "{text}");
     let Work::Exec(exec) = &meant[&JobId::plain("a")].work else { panic!("exec") };
-    assert_eq!(exec.argv, ["sh", "-c", "echo \"$HOME\" ${X:-y}"]);
+    assert_eq!(exec.argv, ["sh", "-c", "echo \"$HOME\" y"]);
+    assert!(text.contains("command = sh -c 'echo \"$$HOME\" ${X:-y}'\n"), "{text}");
     for comment in [
         "# there: 0 0 1 * * * means second 0, minute 0, hour 1, day of month *, month *, day of week *",
         "# here: 0 0 1 * * * means at 01:00 (UTC)",
@@ -81,6 +82,39 @@ fn a_file_printed_as_labels_is_the_same_jobs_on_the_agents_own_container() {
     let migration = migrate(From::Chadburn, FILE);
     let text = migration.text(Form::Labels).text;
     assert_eq!(read_labels(&text, true), meant(&migration), "{text}");
+}
+
+#[test]
+fn variables_that_the_tool_puts_in_are_printed_as_variables() {
+    let file = "[job-run \"a\"]\nschedule = ${WHEN:-@daily}\nimage = x:${TAG:-1}\nuser = ${WHO}\nno-overlap = ${NO:-true}\n\
+        command = sh -c 'echo ${HERE} ${SET}'\n";
+    let environment = Environment::from([("SET".to_owned(), "hunter2".to_owned())]);
+    let migration = Migration::new(From::Ofelia, false, "file", file, settings(), &environment, NOW);
+    for form in [Form::Ini, Form::Labels] {
+        let text = migration.text(form).text;
+        for part in ["${WHEN:-@daily}", "x:${TAG:-1}", "${WHO}", "'echo $${HERE} ${SET}'", "means @daily"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("warning: file:6: \"command\": ${HERE} is not set here"), "{text}");
+        assert!(text.contains("overlap") && !text.contains("hunter2"), "{text}");
+    }
+    let set = |name: &str| (name == "WHO").then(|| "me".to_owned());
+    let read = ini::parse("file", migration.text(Form::Ini).text, &set);
+    assert_eq!((&read.broken, read.diagnostics.len()), (&vec![], 1), "SET is the only one that is not set");
+    let chadburn = migrate(From::Chadburn, file).text(Form::Ini).text;
+    assert!(
+        chadburn.contains("image = x:$${TAG:-1}") || chadburn.contains("job a is not here"),
+        "{chadburn}"
+    );
+}
+
+#[test]
+fn labels_are_printed_with_the_name_of_their_project() {
+    let labels = [("deck-chores.a.command", "x"), ("deck-chores.a.interval", "daily")];
+    let migration = migrate(From::DeckChores, &inspected(&labels));
+    let text = migration.text(Form::Labels).text;
+    let file = compose::parse("elsewhere/compose.yaml", &text, None, &|_| None);
+    assert_eq!(file.containers[0].home(), "shop.web", "{text}");
 }
 
 fn inspected(labels: &[(&str, &str)]) -> String {

@@ -6,6 +6,7 @@ use crate::{
     cli::args::Form,
     model::{
         container::Container,
+        diagnostic::Diagnostic,
         job::{JobSpec, Work},
         name::JobId,
     },
@@ -18,8 +19,11 @@ use crate::{
 
 use super::{
     super::render::{is_obeyed, visible},
-    Migration, Moved,
+    Migration, Moved, Variables,
 };
+
+/// What is wrong with each job.
+type Problems<'a> = BTreeMap<&'a JobId, Vec<&'a Diagnostic>>;
 
 /// The service of the agent itself, whose labels name jobs without a home.
 const OWN: &str = "watchbell";
@@ -32,6 +36,12 @@ impl Migration {
         for it in self.problems.iter().filter(|it| it.job.is_none()) {
             out.comment(&format!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
         }
+        let mut problems = Problems::new();
+        for it in &self.problems {
+            if let Some(id) = &it.job {
+                problems.entry(id).or_default().push(it);
+            }
+        }
         let rejected = |id: &JobId| self.jobs.get(id).is_none_or(|job| job.spec.is_none());
         for it in &self.problems {
             if let Some(id) = it.job.as_ref().filter(|id| rejected(id)) {
@@ -39,8 +49,8 @@ impl Migration {
             }
         }
         match form {
-            Form::Ini => self.ini(&mut out),
-            Form::Labels => self.labels(&mut out),
+            Form::Ini => self.ini(&mut out, &problems),
+            Form::Labels => self.labels(&mut out, &problems),
         }
         out
     }
@@ -49,7 +59,7 @@ impl Migration {
         self.jobs.iter().filter_map(|(id, job)| Some((id, job, job.spec.as_deref()?)))
     }
 
-    fn ini(&self, out: &mut Lines) {
+    fn ini(&self, out: &mut Lines, problems: &Problems<'_>) {
         if !self.global.is_empty() {
             out.line("");
             out.line("[global]");
@@ -60,23 +70,23 @@ impl Migration {
         if !self.defaults.is_empty() {
             out.line("");
             out.line("[job-defaults]");
-            out.lines("the defaults", &self.defaults);
+            out.lines("the defaults", &self.defaults, &self.variables);
         }
         for (id, job, spec) in self.brought() {
             out.line("");
             out.line(&format!("[job-{} \"{}\"]", spec.kind(), visible(id.as_str())));
-            self.about(out, id, job, spec);
+            self.about(out, problems, id, job, spec);
             // Without the label there is no labelled container.
             if let (Work::Exec(exec), Some(container)) = (&spec.work, &job.container)
                 && exec.container.is_none()
             {
                 out.line(&format!("container = {}", visible(container)));
             }
-            out.lines(&format!("job {id}"), &one_line(&job.draft.layer, spec));
+            out.lines(&format!("job {id}"), &one_line(&job.draft.layer, spec), &self.variables);
         }
     }
 
-    fn labels(&self, out: &mut Lines) {
+    fn labels(&self, out: &mut Lines, problems: &Problems<'_>) {
         for it in &self.global {
             out.comment(&format!("the setting {} = {} has no label: give it as a flag", it.key, it.value));
         }
@@ -91,6 +101,10 @@ impl Migration {
                 if project.is_some() {
                     out.line("---");
                 }
+                // The jobs' identities begin with it.
+                if !of.is_empty() {
+                    out.line(&format!("name: {}", quoted_name(&of)));
+                }
                 out.line("services:");
                 project = Some(of);
             }
@@ -99,7 +113,7 @@ impl Migration {
             out.indent = "      ";
             out.line("watchbell.enabled: \"true\"");
             for (id, job, spec) in jobs {
-                self.about(out, id, job, spec);
+                self.about(out, problems, id, job, spec);
                 let mut layer = JobLayer::default();
                 for (name, written) in self.defaults.iter() {
                     if let Ok(param) = params::look_up(name, spec.kind()) {
@@ -110,7 +124,9 @@ impl Migration {
                 let name = id.as_str().rsplit('.').next().unwrap_or_default();
                 for (key, value) in print::labels(spec.kind(), name, &layer) {
                     // Compose would put variables in for `$`.
-                    out.line(&format!("{key}: {}", json(&value.replace('$', "$$"))));
+                    let parameter = key.split('.').nth(3).unwrap_or_default();
+                    let value = self.variables.keep(parameter, &value.replace('$', "$$"));
+                    out.line(&format!("{key}: {}", json(&value)));
                 }
             }
             out.indent = "";
@@ -118,13 +134,13 @@ impl Migration {
     }
 
     /// The comments on one job.
-    fn about(&self, out: &mut Lines, id: &JobId, job: &Moved, spec: &JobSpec) {
+    fn about(&self, out: &mut Lines, problems: &Problems<'_>, id: &JobId, job: &Moved, spec: &JobSpec) {
         let schedule = job.draft.schedule.as_deref().unwrap_or_default();
         out.comment(&format!("from {}", job.draft.origin));
         out.comment(&format!("there: {schedule} means {}", self.there(&job.draft)));
         out.comment(&format!("here: {} means {}", spec.schedule.text(), spec.schedule.words()));
         out.comment(&format!("next: {}", self.next(spec).join(", ")));
-        for it in self.problems.iter().filter(|it| it.job.as_ref() == Some(id)) {
+        for it in problems.get(id).into_iter().flatten() {
             out.comment(&format!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
         }
         if let Some(container) = &job.container {
@@ -155,9 +171,14 @@ impl Lines {
     }
 
     /// The lines of an INI section.
-    fn lines(&mut self, what: &str, layer: &JobLayer) {
+    fn lines(&mut self, what: &str, layer: &JobLayer, variables: &Variables) {
         match print::lines(layer) {
-            Ok(lines) => self.text.push_str(&lines),
+            Ok(lines) => {
+                for line in lines.lines() {
+                    let parameter = line.split(' ').next().unwrap_or_default();
+                    self.line(&variables.keep(parameter, line));
+                }
+            }
             Err(error) => {
                 self.lost = true;
                 self.comment(&format!("{what} is not here: {error}"));

@@ -38,12 +38,16 @@ impl CronRule {
     /// Reads an expression of 5, 6 or 7 fields; `identity` is for `H`.
     pub(super) fn parse(text: &str, identity: Option<&str>) -> Result<Self, ScheduleError> {
         let fields: Vec<&str> = text.split_whitespace().collect();
-        let (second, [minute, hour, day, month, weekday], year) = match fields[..] {
-            [a, b, c, d, e] => (None, [a, b, c, d, e], None),
-            [second, a, b, c, d, e] => (Some(second), [a, b, c, d, e], None),
-            [second, a, b, c, d, e, year] => (Some(second), [a, b, c, d, e], Some(year)),
-            _ => return Err(ScheduleError::FieldCount { text: shown(text), found: fields.len() }),
+        let wrong = || ScheduleError::FieldCount { text: shown(text), found: fields.len() };
+        let (second, year) = match fields.len() {
+            5 => (None, None),
+            6 => (fields.first().copied(), None),
+            7 => (fields.first().copied(), fields.last().copied()),
+            _ => return Err(wrong()),
         };
+        let classic = fields.iter().copied().skip(usize::from(second.is_some())).take(5);
+        let [minute, hour, day, month, weekday] =
+            <[&str; 5]>::try_from(classic.collect::<Vec<_>>()).map_err(|_| wrong())?;
         let read = |kind, text| Field::parse(kind, text, identity);
         let second = second.map_or(Ok(Field::zero()), |second| read(Kind::Second, second))?;
         let (minute, hour) = (read(Kind::Minute, minute)?, read(Kind::Hour, hour)?);

@@ -19,8 +19,11 @@ pub static CHADBURN: Tool = Tool {
     name: "Chadburn",
     prefix: "chadburn",
     keys: &[ofelia_keys::KEYS, KEYS],
-    runs_anywhere: true,
+    anywhere: false,
+    gcfg: true,
+    substitutes: false,
     five_fields: None,
+    default_user: None,
 };
 
 const ALL: &[crate::model::name::JobKind] = &[Exec, Run, Local, ServiceRun, Compose];

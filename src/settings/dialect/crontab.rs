@@ -29,6 +29,8 @@ pub fn read(path: &str, text: &str, users: bool) -> Foreign {
         home: None,
         variables: Vec::new(),
         names: BTreeSet::new(),
+        told: false,
+        homeless: false,
     };
     for (number, line) in (1_u32..).zip(text.strip_prefix('\u{feff}').unwrap_or(text).split('\n')) {
         let line = line.trim();
@@ -39,7 +41,26 @@ pub fn read(path: &str, text: &str, users: bool) -> Foreign {
     reader.out
 }
 
-/// Whether a crontab is one of the system's: by its path, or because each of its lines names the user `root`.
+/// Accounts whose names are no commands: such a word before a command is a user.
+const ACCOUNTS: &[&str] = &[
+    "root",
+    "www-data",
+    "nobody",
+    "postgres",
+    "nginx",
+    "apache",
+    "daemon",
+    "www",
+    "http",
+    "nextcloud",
+    "gitea",
+    "munin",
+    "logcheck",
+    "debian-spamd",
+    "_apt",
+];
+
+/// Whether a crontab is one of the system's: by its whole path, or because each of its lines names the user `root`.
 pub fn has_users(path: &str, text: &str) -> bool {
     if path == "/etc/crontab" || path.contains("/cron.d/") {
         return true;
@@ -84,6 +105,10 @@ struct Reader {
     home: Option<(String, Origin)>,
     variables: Vec<(String, String, Origin)>,
     names: BTreeSet<String>,
+    /// A line that seems to name a user was told of.
+    told: bool,
+    /// That no `HOME` is given was told.
+    homeless: bool,
 }
 
 impl Reader {
@@ -100,12 +125,29 @@ impl Reader {
             Some((schedule, Some(user), command.trim_start()))
         });
         if let Some((schedule, user, command)) = entry {
+            if user.is_none() {
+                self.user_in_command(command, &origin);
+            }
             return self.job(schedule, user, command, number, &origin);
         }
         let form = if self.users { "five fields, a user and a command" } else { "five fields and a command" };
         self.out.lost = true;
         let reason = format!("the line cannot be read: write NAME=value, or {form}");
         self.out.diagnostics.push(Diagnostic::error(origin, reason));
+    }
+
+    /// A crontab of the system that was taken for a user's would run its users as programs.
+    fn user_in_command(&mut self, command: &str, origin: &Origin) {
+        let mut words = command.split_whitespace();
+        let is_user = words.next().is_some_and(|word| ACCOUNTS.contains(&word));
+        let is_command =
+            |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic() || "/.[".contains(c));
+        if !self.told && is_user && words.next().is_some_and(is_command) {
+            self.told = true;
+            let reason = "the command begins with what looks like a user, as in a crontab of the system: read it with \
+                          --system if it is one, or with --user if it is not";
+            self.out.diagnostics.push(Diagnostic::warning(origin.clone(), reason));
+        }
     }
 
     fn variable(&mut self, name: &str, value: &str, origin: Origin) {
@@ -140,12 +182,8 @@ impl Reader {
 
     fn job(&mut self, schedule: &str, user: Option<&str>, command: &str, number: u32, origin: &Origin) {
         let id = JobId::plain(&self.name(command, number));
-        let draft = Draft {
-            kind: JobKind::Local,
-            layer: super::super::layer::JobLayer::default(),
-            origin: origin.clone(),
-            schedule: Some(schedule.to_owned()),
-        };
+        let draft =
+            Draft { schedule: Some(schedule.to_owned()), ..Draft::new(JobKind::Local, origin.clone()) };
         self.out.jobs.insert(id.clone(), draft);
         let (script, input) = percent(command);
         let script = match input {
@@ -162,8 +200,9 @@ impl Reader {
         if let Some((zone, place)) = self.zone.clone() {
             self.put(&id, "timezone", zone, &place);
         }
-        if let Some((home, place)) = self.home.clone() {
-            self.put(&id, "workdir", home, &place);
+        match self.home.clone() {
+            Some((home, place)) => self.put(&id, "workdir", home, &place),
+            None => self.without_home(origin),
         }
         if let Some(user) = user {
             self.put(&id, "user", user.to_owned(), origin);
@@ -174,6 +213,15 @@ impl Reader {
             for (name, value, place) in &self.variables {
                 draft.layer.add_item(param, format!("{name}={value}").into(), place.clone());
             }
+        }
+    }
+
+    /// Where a command starts is for the whole file to say, and so it is told once.
+    fn without_home(&mut self, origin: &Origin) {
+        let reason = "cron starts a command in its user's home, and watchbell in the agent's own directory: write HOME= \
+                      above the jobs, or give them a workdir";
+        if !std::mem::replace(&mut self.homeless, true) {
+            self.out.diagnostics.push(Diagnostic::warning(origin.clone(), reason));
         }
     }
 
@@ -200,9 +248,12 @@ impl Reader {
             program.split('.').next().unwrap_or_default().chars().filter(fits).take(40).collect();
         let name = name.trim_start_matches(['-', '_']);
         let name = if name.is_empty() { format!("line-{number}") } else { name.to_owned() };
-        let name = if self.names.contains(&name) { format!("{name}-{number}") } else { name };
-        self.names.insert(name.clone());
-        name
+        let with_line = [name.clone(), format!("{name}-{number}")].into_iter();
+        // That too can be the name of another program.
+        let counted = (2..).map(|count: u32| format!("{name}-{number}-{count}"));
+        let free = with_line.chain(counted).find(|name| !self.names.contains(name)).unwrap_or(name);
+        self.names.insert(free.clone());
+        free
     }
 }
 
@@ -258,7 +309,38 @@ mod tests {
         assert_eq!(report.layer.get("environment").unwrap().origin.to_string(), "crontab:4");
         let mail = text(&read.jobs[&JobId::plain("mail")], "command");
         assert_eq!(mail, "{ mail -s hi a\n} <<'WATCHBELL_INPUT'\nline 1\nline 2\nWATCHBELL_INPUT");
-        assert_eq!(read.diagnostics.len(), 1, "{:?}", read.diagnostics);
+        let places: Vec<_> = read.diagnostics.iter().map(|it| it.origin.to_string()).collect();
+        assert_eq!(places, ["crontab:3", "crontab:6"], "{:?}", read.diagnostics);
+    }
+
+    #[test]
+    fn where_commands_start_is_told_once_unless_home_says_it() {
+        for (text, told) in [("@daily a\n@daily b\n", 1), ("HOME=/srv\n@daily a\n@daily b\n", 0)] {
+            let read = read("c", text, false);
+            assert_eq!(read.diagnostics.len(), told, "{:?}", read.diagnostics);
+            assert!(read.diagnostics.iter().all(|it| it.reason.contains("HOME=") && it.job.is_none()));
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_user_is_told_once_and_a_command_of_that_name_is_none() {
+        let told = |text: &str, users| {
+            let read = read("c", &format!("HOME=/\n{text}"), users);
+            let users = read.diagnostics.iter().filter(|it| it.reason.contains("looks like a user"));
+            users.map(|it| it.origin.to_string()).collect::<Vec<_>>()
+        };
+        let system = "*/5 * * * * www-data php -f /var/www/cron.php\n0 1 * * * root /x\n";
+        assert_eq!(told(system, false), ["c:2"]);
+        assert_eq!(told(system, true), Vec::<String>::new());
+        assert_eq!(told("0 1 * * * backup now\n0 1 * * * mail -s x\n0 1 * * * root\n", false), [""; 0]);
+    }
+
+    #[test]
+    fn a_made_up_name_never_takes_another_jobs() {
+        let read =
+            read("c", "@daily /opt/backup-3.sh\n@daily /opt/backup.sh a\n@daily /opt/backup.sh b\n", false);
+        let ids: Vec<&str> = read.jobs.keys().map(JobId::as_str).collect();
+        assert_eq!(ids, ["backup", "backup-3", "backup-3-2"]);
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     container::Container,
-    diagnostic::Diagnostic,
-    name::{JobId, JobKind, check_name},
+    name::{JobId, JobKind},
     origin::Origin,
 };
 
@@ -16,6 +15,7 @@ use JobKind::Exec;
 
 use super::{
     apscheduler, go,
+    names::Names,
     table::{self, Becomes, Foreign, Key, Taken, same},
 };
 
@@ -66,7 +66,15 @@ const TABLES: &[&[Key]] = &[KEYS];
 
 fn cron(text: &str) -> Taken {
     match apscheduler::schedule(text) {
-        Ok(schedule) => Taken::one(schedule),
+        Ok(schedule) => {
+            // The last day of a month has a word of its own there.
+            let fields: Vec<&str> =
+                text.split_whitespace().filter(|it| !it.eq_ignore_ascii_case("last")).collect();
+            let warning = go::refused(&fields).map(|part| {
+                format!("{NAME} refuses \"{part}\", so that the job never ran there; here it is scheduled")
+            });
+            Taken { warning, ..Taken::one(schedule) }
+        }
         Err(reason) => Taken::wrong(reason),
     }
 }
@@ -189,7 +197,12 @@ pub fn labels(container: &Container, own: bool, out: &mut Foreign) {
             Some((rest, (label.as_str(), text.as_str())))
         })
         .collect();
-    let reader = Labels { container, own };
+    let jobs: Vec<(JobKind, &str)> = ours
+        .keys()
+        .filter(|rest| !rest.starts_with("options."))
+        .filter_map(|rest| Some((Exec, rest.split_once('.')?.0)))
+        .collect();
+    let reader = Labels { container, own, names: Names::new(&jobs) };
     for (rest, (label, text)) in &ours {
         if !rest.starts_with("options.") && *rest != "options" {
             reader.label(label, rest, text, out);
@@ -211,6 +224,7 @@ pub fn labels(container: &Container, own: bool, out: &mut Foreign) {
 struct Labels<'a> {
     container: &'a Container,
     own: bool,
+    names: Names,
 }
 
 impl Labels<'_> {
@@ -228,13 +242,10 @@ impl Labels<'_> {
             let reason = "the label has no effect: one of deck-chores is deck-chores.<job>.<key>";
             return out.without_effect(None, origin, reason);
         };
-        if let Err(error) = check_name(name) {
-            out.lost = true;
-            return out.diagnostics.push(Diagnostic::error(origin, error.to_string()));
-        }
-        let id = self.id(name);
+        let here = self.names.of(Exec, name);
+        let id = self.id(here);
         let job = self.place(&format!("deck-chores.{name}"));
-        if out.job(&id, Exec, &job).is_none() {
+        if out.job(&id, Exec, &job, name, here).is_none() {
             return;
         }
         if let Some(variable) = key.strip_prefix("env.") {

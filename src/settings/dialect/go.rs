@@ -120,6 +120,33 @@ pub(super) fn fields(text: &str) -> Vec<&str> {
     text.split_whitespace().filter(|word| !is_zone(word)).collect()
 }
 
+/// The first part of a schedule that neither `robfig/cron` nor `APScheduler` takes, and we do: a range that goes down,
+/// `L`, `W`, `#` and `H`.
+pub(super) fn refused<'a>(fields: &[&'a str]) -> Option<&'a str> {
+    fields.iter().flat_map(|field| field.split(',')).find(|part| {
+        let range = part.split('/').next().unwrap_or_default();
+        let ends: Vec<Option<u32>> = range.split('-').map(number).collect();
+        match ends[..] {
+            [Some(first), Some(last)] => first > last,
+            [Some(_)] => false,
+            // What is no number and no name has our own signs in it, or is wrong here too.
+            _ => part.contains(['#', 'L', 'W', 'H', 'l', 'w', 'h']),
+        }
+    })
+}
+
+/// A number, or that of the month or day that a word names.
+fn number(word: &str) -> Option<u32> {
+    const NAMES: [&str; 19] = [
+        "sun", "mon", "tue", "wed", "thu", "fri", "sat", "jan", "feb", "mar", "apr", "may", "jun", "jul",
+        "aug", "sep", "oct", "nov", "dec",
+    ];
+    let named = NAMES.iter().position(|name| word.eq_ignore_ascii_case(name));
+    // The months stand behind the days in the list and begin with 1.
+    let named = named.and_then(|at| u32::try_from(if at < 7 { at } else { at - 6 }).ok());
+    named.or_else(|| word.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +165,24 @@ mod tests {
         }
         for wrong in ["", "1", "1d", "h", "-1s", "1.s.", "99999999999999999999h"] {
             assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_those_tools_refuse_is_found_and_what_they_take_is_not() {
+        for (schedule, part) in [
+            ("0 22-2 * * *", Some("22-2")),
+            ("0 0 L * *", Some("L")),
+            ("0 0 15W * *", Some("15W")),
+            ("0 0 * * 1,5#2", Some("5#2")),
+            ("0 0 * * 5-1", Some("5-1")),
+            ("0 0 * * fri-mon", Some("fri-mon")),
+            ("H 0 * * *", Some("H")),
+            ("0 0 * * 7", None),
+            ("*/5 0-23/2 1,15 jul-aug WED,thu", None),
+            ("0 0 ? * mon-FRI", None),
+        ] {
+            assert_eq!(refused(&fields(schedule)), part, "{schedule}");
         }
     }
 

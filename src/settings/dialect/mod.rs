@@ -12,17 +12,21 @@ pub mod chadburn;
 pub mod crontab;
 pub mod deck_chores;
 mod go;
+mod gobs;
+mod names;
 pub mod ofelia;
 pub mod ofelia_ini;
 mod ofelia_keys;
+pub mod ofelia_values;
 pub mod swarm_cronjob;
 pub mod table;
 
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeSet, btree_map::Entry};
 
 use crate::model::{
     container::Container,
     diagnostic::{Diagnostic, did_you_mean},
+    name::JobId,
 };
 
 use super::{
@@ -31,6 +35,9 @@ use super::{
 };
 use ofelia::Tool;
 use table::{Foreign, Key};
+
+/// Gives the value of a variable.
+pub type Variable<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Whose labels and files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +67,16 @@ impl Dialect {
     /// The name.
     pub fn as_str(self) -> &'static str {
         Self::NAMES[self as usize].0
+    }
+
+    /// What its labels begin with.
+    pub fn prefix(self) -> &'static str {
+        if self == Self::SwarmCronjob { "swarm.cronjob" } else { self.as_str() }
+    }
+
+    /// Whether `${NAME}` is replaced in its files.
+    pub fn substitutes(self) -> bool {
+        self.tool().is_some_and(|tool| tool.substitutes)
     }
 
     /// The dialect of this name, in any letter case.
@@ -154,8 +171,9 @@ impl Dialect {
         out
     }
 
-    /// What a file of this tool says; `None` if it has none. `variable` gives the value of `${NAME}`.
-    pub fn file(self, path: &str, text: &[u8], variable: &dyn Fn(&str) -> Option<String>) -> Option<Foreign> {
+    /// What a file of this tool says; `None` if it has none. `variable` gives the value of `${NAME}`; without it that
+    /// stays as it is, with its default.
+    pub fn file(self, path: &str, text: &[u8], variable: Option<&Variable<'_>>) -> Option<Foreign> {
         self.tool().map(|tool| ofelia_ini::read(tool, path, text, variable))
     }
 }
@@ -181,8 +199,8 @@ pub fn read(container: &Container, own: bool, dialects: &[Dialect]) -> Container
         ContainerLabels::default()
     };
     for dialect in dialects {
-        let Foreign { jobs, diagnostics, .. } = dialect.labels(container, own);
-        let mut beaten = Vec::new();
+        let Foreign { jobs, diagnostics, once, rejected, .. } = dialect.labels(container, own);
+        let mut beaten = BTreeSet::new();
         for (id, draft) in jobs {
             match all.jobs.entry(id) {
                 Entry::Vacant(place) => {
@@ -194,7 +212,7 @@ pub fn read(container: &Container, own: bool, dialects: &[Dialect]) -> Container
                         dialect.as_str()
                     );
                     all.diagnostics.push(Diagnostic::warning(draft.origin, reason).about(known.key()));
-                    beaten.push(known.key().clone());
+                    beaten.insert(known.key().clone());
                 }
             }
         }
@@ -202,13 +220,15 @@ pub fn read(container: &Container, own: bool, dialects: &[Dialect]) -> Container
         let kept =
             diagnostics.into_iter().filter(|it| it.job.as_ref().is_none_or(|job| !beaten.contains(job)));
         all.diagnostics.extend(kept);
+        let stands = |job: &JobId| !beaten.contains(job) && !rejected.contains(job);
+        all.once.extend(once.into_iter().filter(|(job, _)| stands(job)).map(|(_, it)| it));
     }
     all
 }
 
 /// Reads a file of this dialect.
 pub fn read_ini(dialect: Dialect, path: &str, text: &[u8], outside: Outside<'_>) -> Ini {
-    match dialect.file(path, text, outside.variable) {
+    match dialect.file(path, text, Some(outside.variable)) {
         Some(foreign) => into_ini(foreign),
         None => super::ini::read(path, text, outside),
     }
@@ -216,7 +236,9 @@ pub fn read_ini(dialect: Dialect, path: &str, text: &[u8], outside: Outside<'_>)
 
 /// A file of another tool as one of ours.
 pub fn into_ini(foreign: Foreign) -> Ini {
-    let Foreign { jobs, global, defaults, diagnostics, broken, lost: _ } = foreign;
+    let Foreign { jobs, global, defaults, mut diagnostics, once, broken, rejected, lost: _ } = foreign;
+    let once = once.into_iter().filter(|(job, _)| !rejected.contains(job)).map(|(_, it)| it);
+    diagnostics.extend(table::firsts(once));
     let jobs = jobs
         .into_iter()
         .map(|(id, draft)| (id, FileJob { kind: draft.kind, layer: draft.layer, origin: draft.origin }));

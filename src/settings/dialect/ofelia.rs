@@ -6,7 +6,7 @@
 use crate::model::{
     container::Container,
     diagnostic::{Diagnostic, nearest},
-    name::{JobId, JobKind, check_name},
+    name::{JobId, JobKind},
     origin::Origin,
 };
 
@@ -15,6 +15,7 @@ use JobKind::{Compose, Exec, Local, Run, ServiceRun};
 use super::super::{layer::Text, params};
 use super::{
     go,
+    names::Names,
     ofelia_keys::{KEYS, OFELIA_KEYS},
     table::{self, Foreign, Key},
 };
@@ -28,10 +29,17 @@ pub struct Tool {
     pub prefix: &'static str,
     /// Its keys.
     pub keys: &'static [&'static [Key]],
-    /// Whether `job-run` is taken from every container's labels. Then it starts that container.
-    pub runs_anywhere: bool,
-    /// What is to be said about a schedule of five fields.
+    /// Whether every container that opts in may define jobs of all kinds and name another container. If not, it may
+    /// define `job-exec` for itself, and a `job-run` that starts it.
+    pub anywhere: bool,
+    /// Whether its files are read with gcfg, and with nothing else.
+    pub gcfg: bool,
+    /// Whether `${NAME}` is replaced in its files.
+    pub substitutes: bool,
+    /// What is to be said about schedules of five fields.
     pub five_fields: Option<&'static str>,
+    /// What is to be said about jobs that name no user.
+    pub default_user: Option<&'static str>,
 }
 
 /// Ofelia.
@@ -39,12 +47,21 @@ pub static OFELIA: Tool = Tool {
     name: "Ofelia",
     prefix: "ofelia",
     keys: &[KEYS, OFELIA_KEYS],
-    runs_anywhere: false,
+    anywhere: true,
+    gcfg: false,
+    substitutes: true,
     five_fields: Some(
-        "five fields are read with the minute first, as Ofelia does since 0.4; Ofelia 0.3 took the first one for the \
-         second: write six fields, with the second first, to be sure",
+        "schedule: five fields are read with the minute first, as Ofelia does since 0.4; Ofelia 0.3 took the first one \
+         for the second: write six fields, with the second first, to be sure",
+    ),
+    default_user: Some(
+        "jobs that name no user run as root, as in the original Ofelia; netresearch's runs them as nobody: give the \
+         jobs a user, or the file a default-user",
     ),
 };
+
+const PULL: &str = "jobs of kind run pull their image before each run there, and \"pull\" is not yet supported here: \
+                    pull the image by other means";
 
 /// Reads this tool's labels on a container. `own` says that the agent itself runs in it: it stands in for the tool, so
 /// that the labels of the container that ran the tool can stay where they are.
@@ -77,7 +94,15 @@ pub fn labels(tool: &'static Tool, container: &Container, own: bool, out: &mut F
             format!("this container's labels have no effect: {}.enabled is not \"true\"", tool.prefix);
         return out.without_effect(None, place(container, first), reason);
     }
-    let reader = Labels { tool, container, own, service: own || says("service") };
+    let jobs: Vec<(JobKind, &str)> = ours
+        .iter()
+        .filter_map(|(_, parts, _)| match parts[..] {
+            [kind, name, _] => Some((kind_of(tool, kind).ok()?, name)),
+            _ => None,
+        })
+        .collect();
+    let names = Names::new(&jobs);
+    let reader = Labels { tool, container, own, service: own || says("service"), names };
     for (key, parts, value) in &ours {
         reader.label(key, parts, value, out);
     }
@@ -94,6 +119,7 @@ struct Labels<'a> {
     own: bool,
     /// It is the tool's own container. A label says so, and so it says nothing about what is allowed.
     service: bool,
+    names: Names,
 }
 
 impl Labels<'_> {
@@ -135,12 +161,9 @@ impl Labels<'_> {
             Ok(kind) => kind,
             Err(reason) => return out.without_effect(None, origin, reason),
         };
-        if let Err(error) = check_name(name) {
-            out.lost = true;
-            return out.diagnostics.push(Diagnostic::error(origin, error.to_string()));
-        }
-        let id = self.id(name);
-        let anywhere = kind == Exec || (kind == Run && self.tool.runs_anywhere);
+        let here = self.names.of(kind, name);
+        let id = self.id(here);
+        let anywhere = self.tool.anywhere || matches!(kind, Exec | Run);
         if !self.service && !anywhere {
             let reason = format!(
                 "{} takes a job of kind {kind} from its own container only, the one with {}.service=true",
@@ -152,12 +175,12 @@ impl Labels<'_> {
             container: self.container.name.clone(),
             label: format!("{}.job-{kind}.{name}", self.tool.prefix).into(),
         };
-        if out.job(&id, kind, &job).is_none() {
+        if out.job(&id, kind, &job, name, here).is_none() {
             return;
         }
         match table::find(self.tool.name, self.tool.keys, key, Some(kind)) {
             Err(reason) => out.without_effect(Some(&id), origin, reason),
-            Ok(key) if key.name == "container" && kind == Exec && !self.service => {
+            Ok(key) if key.name == "container" && kind == Exec && !self.service && !self.tool.anywhere => {
                 let reason =
                     "\"container\" has no effect: a job-exec label runs in the container that it is on";
                 out.diagnostics.push(Diagnostic::warning(origin, reason).about(&id));
@@ -177,11 +200,11 @@ impl Labels<'_> {
                 out.rejects(id, origin, reason);
                 continue;
             }
-            if kind == Run && !self.service && !named {
+            if kind == Run && !self.service && !named && !self.tool.anywhere {
                 let name = self.container.name.to_string();
                 start_existing(self.tool, id, &name, origin, out);
             }
-            defaults(id, out);
+            defaults(self.tool, id, out);
         }
     }
 }
@@ -229,11 +252,19 @@ pub(super) fn take(
     if key.name == "container" && kind == Some(Run) {
         return start_existing(tool, id, text, origin, out);
     }
-    if key.name == "schedule"
-        && go::fields(text).len() == 5
-        && let Some(warning) = tool.five_fields
-    {
-        out.diagnostics.push(Diagnostic::warning(origin.clone(), format!("schedule: {warning}")).about(id));
+    if key.name == "schedule" {
+        if go::fields(text).len() == 5
+            && let Some(warning) = tool.five_fields
+        {
+            out.once(id, origin.clone(), warning);
+        }
+        if let Some(part) = go::refused(&go::fields(text)) {
+            let reason = format!(
+                "schedule: {} refuses \"{part}\", so that the job never ran there; here it is scheduled",
+                tool.name
+            );
+            out.diagnostics.push(Diagnostic::warning(origin.clone(), reason).about(id));
+        }
     }
     if key.name == "command" && text.contains("{{") && tool.prefix == "chadburn" {
         out.without_effect(Some(id), origin.clone(), "command: what stands in {{ }} is not replaced here");
@@ -242,10 +273,27 @@ pub(super) fn take(
 }
 
 /// What holds in these tools where nobody says otherwise, and is otherwise with us.
-pub(super) fn defaults(id: &JobId, out: &mut Foreign) {
-    out.unless_given(id, "overlap", "allow");
-    out.unless_given(id, "pull", "always");
-    if out.jobs.get(id).is_some_and(|draft| matches!(draft.kind, Exec | Run)) {
+pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
+    other_defaults(id, out);
+    let Some(draft) = out.jobs.get(id) else { return };
+    if matches!(draft.kind, Exec | Run) && draft.layer.get("user").is_none() {
+        let origin = draft.origin.clone();
+        if let Some(warning) = tool.default_user {
+            out.once(id, origin, warning);
+        }
         out.unless_given(id, "user", "root");
+    }
+}
+
+/// The same without the user.
+pub(super) fn other_defaults(id: &JobId, out: &mut Foreign) {
+    let Some(draft) = out.jobs.get(id) else { return };
+    let (origin, pull) = (draft.origin.clone(), draft.kind == Run && !draft.given.contains("pull"));
+    out.unless_given(id, "overlap", "allow");
+    if pull {
+        match params::look_up("pull", Run) {
+            Ok(_) => out.unless_given(id, "pull", "always"),
+            Err(_) => out.once(id, origin, PULL),
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::model::name::JobKind;
 use JobKind::{Compose, Exec, Local, Run, ServiceRun};
 
 use super::{
-    go,
+    go, gobs,
     table::{Becomes, Key, Taken, commas, list, same},
 };
 
@@ -33,14 +33,24 @@ pub static KEYS: &[Key] = &[
         Parameter("schedule", schedule),
         "The same; lengths after `@every` as Go writes them.",
     ),
-    key("command", ALL, Parameter("command", same), "The same, split as a POSIX shell does."),
+    key(
+        "command",
+        ALL,
+        Parameter("command", gobs::command),
+        "The same, split into words as there; a JSON array where we would split otherwise.",
+    ),
     key(
         "container",
         &[Exec, Run],
         Parameter("container", same),
-        "The same. On another container than the tool's own, `job-exec` always runs in the labelled one.",
+        "The same; in a label of `job-exec` the labelled one where it is not given.",
     ),
-    key("user", &[Exec, Run, ServiceRun], Parameter("user", same), "The same; `root` where it is not given."),
+    key(
+        "user",
+        &[Exec, Run, ServiceRun],
+        Parameter("user", user),
+        "The same; `root` where it is empty or not given.",
+    ),
     key("tty", &[Exec, Run, ServiceRun], Parameter("tty", flag), "Commands run without a terminal."),
     key(
         "environment",
@@ -96,7 +106,7 @@ const WATCHED: &str = "watchbell always follows the Engine's events and lists be
 /// What Ofelia has alone.
 pub(super) static OFELIA_KEYS: &[Key] = &[
     key("hostname", &[Run, ServiceRun], Parameter("hostname", same), "The same."),
-    key("entrypoint", &[Run], Parameter("entrypoint", same), "The same."),
+    key("entrypoint", &[Run], Parameter("entrypoint", gobs::command), "As `command`."),
     key("volumes-from", &[Run], Parameter("volumes-from", list), "The same."),
     key("annotations", ALL, Parameter("label", list), "`label`."),
     key("container-name", &[Run], Nothing, "a run's container is named after its job and occurrence"),
@@ -153,6 +163,11 @@ pub(super) static OFELIA_KEYS: &[Key] = &[
 
 fn schedule(text: &str) -> Taken {
     Taken::one(go::schedule(text))
+}
+
+/// An empty user is the default one.
+fn user(text: &str) -> Taken {
+    if text.trim().is_empty() { Taken::default() } else { same(text) }
 }
 
 /// A boolean of which `false` holds here as well.

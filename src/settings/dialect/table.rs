@@ -3,7 +3,7 @@
 //! Whether a parameter of ours works is asked of [`params`] when a key is read, so that a key begins to have effect
 //! with the version that can do it, and until then says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
@@ -16,6 +16,7 @@ use super::super::{
     layer::{JobLayer, Text, Written},
     params,
 };
+use super::names;
 
 /// One key of another tool.
 #[derive(Debug)]
@@ -108,6 +109,15 @@ pub struct Draft {
     pub origin: Origin,
     /// Its schedule as it stands there.
     pub schedule: Option<String>,
+    /// The keys of that tool that were given, whatever became of them.
+    pub given: BTreeSet<&'static str>,
+}
+
+impl Draft {
+    /// A job of which nothing is known yet.
+    pub fn new(kind: JobKind, origin: Origin) -> Self {
+        Self { kind, layer: JobLayer::default(), origin, schedule: None, given: BTreeSet::new() }
+    }
 }
 
 /// What was read of another tool.
@@ -121,8 +131,12 @@ pub struct Foreign {
     pub defaults: JobLayer,
     /// What could not be taken, or was probably meant otherwise.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is told once for a whole source, by each job that it concerns.
+    pub once: Vec<(JobId, Diagnostic)>,
     /// Lines that could not be read at all.
     pub broken: Vec<Diagnostic>,
+    /// The jobs that a diagnostic rejects.
+    pub rejected: BTreeSet<JobId>,
     /// Something has no counterpart here.
     pub lost: bool,
 }
@@ -141,46 +155,46 @@ impl Foreign {
     /// A job cannot be taken. Each job says so once.
     pub fn rejects(&mut self, job: &JobId, origin: Origin, reason: impl Into<String>) {
         self.lost = true;
-        if !self.is_rejected(job) {
+        if self.rejected.insert(job.clone()) {
             self.diagnostics.push(Diagnostic::rejects(job, origin, reason));
         }
     }
 
-    fn is_rejected(&self, job: &JobId) -> bool {
-        self.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(job))
+    /// Something that holds for a whole source and is told once, at the first of the jobs that it concerns.
+    pub fn once(&mut self, job: &JobId, origin: Origin, reason: &'static str) {
+        self.once.push((job.clone(), Diagnostic::warning(origin, reason)));
     }
 
     /// The job that a line or label speaks of: `None` if it cannot be one, which was said.
     ///
-    /// A name that another kind of job has is told once, and the first job stays.
-    pub fn job(&mut self, id: &JobId, kind: JobKind, origin: &Origin) -> Option<&mut Draft> {
-        if let Some(known) = self.jobs.get(id)
-            && known.kind != kind
-        {
-            let place = known.origin.clone();
-            let reason = format!(
-                "{place} already defines a job of kind {} with this name, and one of kind {kind} has no effect: give it \
-                 another name",
-                known.kind
-            );
-            self.lost = true;
-            let told = |it: &Diagnostic| it.job.as_ref() == Some(id) && it.reason == reason;
-            if !self.diagnostics.iter().any(told) {
-                self.diagnostics.push(Diagnostic::error(origin.clone(), reason).about(id));
-            }
-            return None;
-        }
+    /// `name` is the one that it has there, `here` the one that it has with us; where they differ, that is said once.
+    pub fn job(
+        &mut self,
+        id: &JobId,
+        kind: JobKind,
+        origin: &Origin,
+        name: &str,
+        here: &str,
+    ) -> Option<&mut Draft> {
         if !JobKind::SUPPORTED.contains(&kind) {
             self.rejects(id, origin.clone(), format!("jobs of kind {kind} are not yet supported"));
             return None;
         }
-        let fresh = || Draft { kind, layer: JobLayer::default(), origin: origin.clone(), schedule: None };
-        Some(self.jobs.entry(id.clone()).or_insert_with(fresh))
+        match self.jobs.entry(id.clone()) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) => {
+                if let Some(told) = names::told(name, here) {
+                    self.diagnostics.push(Diagnostic::warning(origin.clone(), told).about(id));
+                }
+                Some(place.insert(Draft::new(kind, origin.clone())))
+            }
+        }
     }
 
     /// Takes one key of a job.
     pub fn take(&mut self, id: &JobId, key: &Key, text: &str, origin: Origin) {
         let Some(draft) = self.jobs.get_mut(id) else { return };
+        draft.given.insert(key.name);
         if key.name == "schedule" {
             draft.schedule = Some(text.trim().to_owned());
         }
@@ -232,6 +246,18 @@ impl Foreign {
             draft.layer.set(param, written);
         }
     }
+}
+
+/// Of what is told once for a whole source: each reason where it comes first.
+pub fn firsts(told: impl IntoIterator<Item = Diagnostic>) -> Vec<Diagnostic> {
+    let mut firsts: BTreeMap<String, Diagnostic> = BTreeMap::new();
+    for it in told {
+        let known = firsts.entry(it.reason.clone()).or_insert_with(|| it.clone());
+        if it.origin < known.origin {
+            *known = it;
+        }
+    }
+    firsts.into_values().collect()
 }
 
 /// Why a key without a counterpart has no effect.

@@ -1,5 +1,7 @@
 //! What other tools' people write, and what becomes of it here.
 
+mod found;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -95,7 +97,8 @@ fn labels_of_ofelia_run_in_their_own_container_as_root_and_may_overlap() {
             ("ofelia.job-exec.flush-nginx-logs.environment", "[\"FOO=bar\", \"BAZ=a,b\"]"),
         ],
     );
-    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("jobs that name no user run as root"), "{told:?}");
     assert_eq!(
         lines(&jobs),
         [
@@ -126,7 +129,10 @@ fn ofelias_own_container_may_define_every_kind_and_a_label_alone_grants_nothing(
         ("ofelia.job-exec.there.command", "true"),
     ];
     let (jobs, told) = specs(&[Dialect::Ofelia], &labels);
-    assert_eq!(told, Vec::<String>::new());
+    let places: Vec<&str> = told.iter().map(|it| it.split(')').next().unwrap()).collect();
+    let (exec, run) =
+        ("container web (label ofelia.job-exec.there", "container web (label ofelia.job-run.print");
+    assert_eq!(places, [exec, run], "the default user and pull: {told:?}");
     assert_eq!(
         lines(&jobs),
         [
@@ -145,28 +151,6 @@ fn ofelias_own_container_may_define_every_kind_and_a_label_alone_grants_nothing(
         let switch = format!("allow-from-labels={grant}");
         assert!(refused.diagnostics.iter().any(|it| it.reason.contains(&switch)), "{grant}");
     }
-}
-
-#[test]
-fn an_ordinary_container_cannot_ask_ofelia_for_more_than_exec() {
-    let (jobs, told) = specs(
-        &[Dialect::Ofelia],
-        &[
-            ("ofelia.enabled", "true"),
-            ("ofelia.job-run.a.schedule", "@daily"),
-            ("ofelia.job-run.a.image", "x"),
-            ("ofelia.job-exec.b.schedule", "@daily"),
-            ("ofelia.job-exec.b.command", "true"),
-            ("ofelia.job-exec.b.container", "watchbell"),
-        ],
-    );
-    assert_eq!(lines(&jobs), ["exec web.b | @daily | true |  | root | allow"]);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told.iter().any(|it| it.contains("the one with ofelia.service=true")), "{told:?}");
-    assert!(
-        told.iter().any(|it| it.contains("job-exec.b.container") && it.contains("has no effect")),
-        "{told:?}"
-    );
 }
 
 #[test]
@@ -193,12 +177,13 @@ fn five_fields_have_the_minute_first_and_ofelias_older_reading_is_told() {
         [("enabled", "true"), ("job-exec.a.schedule", "0 1 * * *"), ("job-exec.a.command", "x")]
             .map(|(key, value)| (format!("{prefix}.{key}"), value))
     };
-    for (dialect, prefix, warnings) in [(Dialect::Ofelia, "ofelia", 1), (Dialect::Chadburn, "chadburn", 0)] {
+    for (dialect, prefix, warnings) in [(Dialect::Ofelia, "ofelia", 2), (Dialect::Chadburn, "chadburn", 0)] {
         let labels = labels(prefix);
         let labels: Vec<(&str, &str)> = labels.iter().map(|(key, value)| (key.as_str(), *value)).collect();
         let (jobs, told) = specs(&[dialect], &labels);
         assert_eq!(jobs[&JobId::plain("web.a")].schedule.words(), "at 01:00 (UTC)");
         assert_eq!(told.len(), warnings, "{told:?}");
+        assert_eq!(told.iter().filter(|it| it.contains("schedule: five fields")).count(), warnings / 2);
     }
 }
 
@@ -351,7 +336,11 @@ fn a_file_of_ofelia_gives_the_same_jobs() {
     let Work::Run(run) = &jobs[&JobId::plain("run-date")].work else { panic!("run") };
     assert_eq!(run.environment.0.len(), 2);
     let places: Vec<&str> = told.iter().map(|it| it.split(' ').next().unwrap()).collect();
-    assert_eq!(places, ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:16", "ofelia.ini:26"], "{told:?}");
+    assert_eq!(
+        places,
+        ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:13", "ofelia.ini:13", "ofelia.ini:16", "ofelia.ini:26"],
+        "{told:?}"
+    );
     assert!(told.iter().all(|it| !it.contains("secret")), "{told:?}");
     let ini = ini_of(Dialect::Ofelia, FILE);
     assert_eq!((ini.global.len(), &*ini.global[0].value), (1, "info"));
@@ -371,13 +360,14 @@ fn a_slip_in_a_file_of_ofelia_has_its_line_and_a_hint() {
 }
 
 #[test]
-fn a_name_that_two_kinds_share_is_the_firsts() {
+fn a_name_that_two_kinds_share_is_the_firsts_and_both_jobs_stay() {
     let (jobs, told) = specs_of_file(
         Dialect::Ofelia,
-        "[job-local \"a\"]\nschedule=@daily\ncommand=x\n[job-run \"a\"]\nschedule=@daily\nimage=i\n",
+        "[job-local \"a\"]\nschedule=@daily\ncommand=x\n[job-run \"a\"]\nschedule=@daily\nimage=i\nuser=u\n",
     );
-    assert_eq!(lines(&jobs), ["local a | @daily | x |  |  | allow"]);
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(lines(&jobs), ["local a | @daily | x |  |  | allow", "run a-run | @daily |  | i | u | allow"]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].starts_with("ofelia.ini:4 a job of another kind has this name too"), "{told:?}");
 }
 
 #[test]

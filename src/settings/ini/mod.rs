@@ -104,6 +104,7 @@ pub fn read(path: &str, text: impl AsRef<[u8]>, outside: Outside<'_>) -> Ini {
         section: Section::Before,
         outside,
         from_files: BTreeSet::new(),
+        given: BTreeMap::new(),
         told: BTreeSet::new(),
         open: false,
     };
@@ -120,6 +121,8 @@ struct Reader<'a> {
     outside: Outside<'a>,
     /// The lines whose value came out of another file.
     from_files: BTreeSet<Origin>,
+    /// Where each setting was first given, by itself and by a file.
+    given: BTreeMap<(&'static str, bool), Origin>,
     /// The lines that were told of as giving what another line gives in the other way.
     told: BTreeSet<Origin>,
     /// The last value is a list that its line does not close, which is told of where the value is read.

@@ -49,10 +49,11 @@ impl Reader<'_> {
     fn setting(&mut self, key: &str, value: &str, origin: &Origin) -> Result<(), String> {
         let value = substitute(value, self.outside.variable)?;
         let Some(stem) = global::file_key(key) else {
-            if let Some(name) = global::find(key).map(|it| it.name)
-                && let Some(before) = self.given_otherwise(name, false)
-            {
-                return self.both_given(name, before);
+            if let Some(name) = global::find(key).map(|it| it.name) {
+                if let Some(before) = self.given_otherwise(name, false) {
+                    return self.both_given(name, before);
+                }
+                self.given.entry((name, false)).or_insert_with(|| origin.clone());
             }
             self.ini.global.push(RawSetting::new(key, value, origin.clone()));
             return Ok(());
@@ -67,6 +68,7 @@ impl Reader<'_> {
             return self.both_given(stem.name, before);
         }
         let value = (self.outside.file)(&value).map_err(|reason| format!("{key}: {reason}"))?;
+        self.given.entry((stem.name, true)).or_insert_with(|| origin.clone());
         let setting = RawSetting { from_file: true, ..RawSetting::new(stem.name, value, origin.clone()) };
         self.ini.global.push(setting);
         Ok(())
@@ -74,9 +76,8 @@ impl Reader<'_> {
 
     /// Where this file gives the setting in the other of the two ways.
     fn given_otherwise(&self, name: &str, from_file: bool) -> Option<Origin> {
-        let same = |it: &&RawSetting| global::find(&it.key).is_some_and(|it| it.name == name);
-        let found = self.ini.global.iter().filter(same).find(|it| it.from_file != from_file);
-        found.map(|it| it.origin.clone())
+        let name = global::find(name)?.name;
+        self.given.get(&(name, !from_file)).cloned()
     }
 
     /// One mistake, however many lines it has.
