@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Read},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -141,9 +142,10 @@ pub fn secret_contents(path: &str) -> io::Result<Vec<u8>> {
 }
 
 fn limited(path: &str, limit: u64) -> io::Result<Vec<u8>> {
-    // Anything else, such as a pipe, could keep its reader waiting for ever.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+    // A pipe could keep its reader waiting for ever.
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(io::Error::other("it is a pipe or a socket, and no file"));
     }
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;

@@ -45,7 +45,7 @@ const OCCURRENCES: usize = 5;
 /// Prints our equivalent; the exit code is 1 if something could not be brought over.
 pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> ExitCode {
     if (args.system || args.user) && args.from != From::Crontab {
-        eprintln!("watchbell: --system and --user say what a crontab is: use them with --from crontab");
+        print::complain("watchbell: --system and --user say what a crontab is: use them with --from crontab");
         return ExitCode::from(USAGE);
     }
     let text = match labels::text(&args.file) {
