@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod migrate;
 mod schema;
+mod simulate;
 mod validate;
 
 use std::{

@@ -38,12 +38,14 @@ impl CronRule {
     /// Reads an expression of 5, 6 or 7 fields; `identity` is for `H`.
     pub(super) fn parse(text: &str, identity: Option<&str>) -> Result<Self, ScheduleError> {
         let fields: Vec<&str> = text.split_whitespace().collect();
-        let (second, [minute, hour, day, month, weekday], year) = match fields[..] {
-            [a, b, c, d, e] => (None, [a, b, c, d, e], None),
-            [second, a, b, c, d, e] => (Some(second), [a, b, c, d, e], None),
-            [second, a, b, c, d, e, year] => (Some(second), [a, b, c, d, e], Some(year)),
-            _ => return Err(ScheduleError::FieldCount { text: shown(text), found: fields.len() }),
+        let wrong = || ScheduleError::FieldCount { text: shown(text), found: fields.len() };
+        let (second, five, year) = match fields.as_slice() {
+            five @ [_, _, _, _, _] => (None, five, None),
+            [second, five @ ..] if five.len() == 5 => (Some(*second), five, None),
+            [second, five @ .., year] if five.len() == 5 => (Some(*second), five, Some(*year)),
+            _ => return Err(wrong()),
         };
+        let &[minute, hour, day, month, weekday] = five else { return Err(wrong()) };
         let read = |kind, text| Field::parse(kind, text, identity);
         let second = second.map_or(Ok(Field::zero()), |second| read(Kind::Second, second))?;
         let (minute, hour) = (read(Kind::Minute, minute)?, read(Kind::Hour, hour)?);

@@ -27,8 +27,8 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_every_version() {
-        assert_eq!(hash("", ""), 8049451291064401709);
-        assert_eq!(hash("shop.web.sync", "minute"), 6629712638946658684);
+        assert_eq!(hash("", ""), 8_049_451_291_064_401_709);
+        assert_eq!(hash("shop.web.sync", "minute"), 6_629_712_638_946_658_684);
         assert_eq!(below(60, "shop.web.sync", "minute"), 4);
     }
 
