@@ -8,6 +8,7 @@ mod migrate;
 mod plan;
 mod printing;
 mod schema;
+mod simulate;
 mod validate;
 
 use std::{

@@ -38,7 +38,7 @@ pub const YEAR: Kind = ("year", 1970, 2199);
 
 /// A day of the calendar. Sunday is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Day {
+pub struct Date {
     pub year: u32,
     pub month: u32,
     pub day: u32,
@@ -106,7 +106,7 @@ impl Part {
     }
 
     /// What holds for a day as a whole.
-    fn names_day(self, day: Day) -> bool {
+    fn names_day(self, day: Date) -> bool {
         match self {
             Self::FromEnd(back, false) => day.day + back == day.length,
             Self::FromEnd(back, true) => back < day.length && nearest(day, day.length - back) == day.day,
@@ -136,7 +136,7 @@ fn round(kind: Kind, a: u32, b: u32) -> Vec<u32> {
 }
 
 /// Of the Mondays to Fridays of that month, the one nearest to the day `target`.
-fn nearest(day: Day, target: u32) -> u32 {
+fn nearest(day: Date, target: u32) -> u32 {
     let weekday = |it: u32| (day.weekday + 35 + it - day.day) % 7;
     let working = (1..=day.length).filter(|it| (1..=5).contains(&weekday(*it)));
     working.min_by_key(|it| it.abs_diff(target)).unwrap()
@@ -185,7 +185,7 @@ impl Expression {
         names(&self.hour, HOUR, hour)
     }
 
-    pub fn names_day(&self, day: Day) -> bool {
+    pub fn names_day(&self, day: Date) -> bool {
         let year = self.year.as_ref().is_none_or(|field| names(field, YEAR, day.year));
         if !year || !names(&self.month, MONTH, day.month) {
             return false;

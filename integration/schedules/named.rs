@@ -269,3 +269,29 @@ fn the_value_of_h_is_the_documented_one() {
     comes("H/15 0 * * *", "UTC", day, &["2026-05-01 00:04:00+00:00", "2026-05-01 00:19:00+00:00"]);
     comes("H H(0-3) H * *", "UTC", day, &["2026-05-21 00:04:00+00:00"]);
 }
+
+/// Each search goes forward, and there are as many moments as seconds passed: nothing loops, and nothing is left out.
+#[test]
+fn a_night_on_which_clocks_change_ends() {
+    let nights = [
+        ("Europe/Berlin", "2026-03-28T23:00:00Z"),
+        ("Europe/Berlin", "2026-10-24T23:00:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T13:00:00Z"),
+        ("Pacific/Apia", "2011-12-30T09:00:00Z"),
+    ];
+    for (zone, from) in nights {
+        let (from, seconds) = (at(from), 3 * 3_600);
+        let within = |text| {
+            let all = occurrences(&schedule(text, zone), from, seconds);
+            assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{text} in {zone}");
+            let end = from + jiff::SignedDuration::from_hours(3);
+            all.into_iter().filter(|it| *it <= end).count()
+        };
+        assert_eq!(within("* * * * * *"), seconds, "{zone}");
+        // Fixed: at most once for each second of the day, in a repeated hour too.
+        assert!(within("0-59 0-59 0-23 * * *") <= seconds, "{zone}");
+    }
+    let fixed =
+        occurrences(&schedule("0-59 0-59 0-23 * * *", "Europe/Berlin"), at("2026-10-25T00:59:59Z"), 1);
+    assert_eq!(fixed, [at("2026-10-25T02:00:00Z")], "the second pass of 02:00 to 02:59 is passed over");
+}

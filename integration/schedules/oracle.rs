@@ -5,7 +5,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::expression::{Day, Expression};
+use super::expression::{Date, Expression};
 
 const DAY: i64 = 86_400;
 
@@ -36,7 +36,7 @@ pub fn occurrences(it: &Expression, zone: &TimeZone, start: Timestamp, end: i64,
     let changes = changes(zone, start - 2 * DAY, end);
     let mut found: Vec<i64> = Vec::new();
     let mut from = start + 1;
-    let now = changes.iter().filter(|change| change.at <= from).next_back();
+    let now = changes.iter().rfind(|change| change.at <= from);
     let mut offset = now.map_or_else(|| offset_at(zone, from), |change| change.after);
     let coming: Vec<Change> = changes.iter().filter(|change| change.at > from).copied().collect();
     // A change at the very first second is looked at as one that comes.
@@ -112,7 +112,7 @@ fn changes(zone: &TimeZone, from: i64, to: i64) -> Vec<Change> {
 }
 
 /// The calendar, counted from 1 January 1970, which was a Thursday.
-fn date(days: i64) -> Day {
+fn date(days: i64) -> Date {
     let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let (mut year, mut rest) = (1970, days);
     while rest >= 365 + i64::from(leap(year)) {
@@ -126,7 +126,7 @@ fn date(days: i64) -> Day {
         month += 1;
     }
     let small = |value: i64| u32::try_from(value).unwrap();
-    Day {
+    Date {
         year: small(year),
         month: u32::try_from(month).unwrap() + 1,
         day: small(rest) + 1,
@@ -144,7 +144,7 @@ fn the_oracles_calendar_is_the_one_we_live_by() {
         (20_540, (2026, 3, 28, 6, 31)),
         (47_540, (2100, 2, 28, 0, 28)),
     ] {
-        let Day { year, month, day, weekday, length } = date(days);
+        let Date { year, month, day, weekday, length } = date(days);
         assert_eq!((year, month, day, weekday, length), expected, "{days}");
     }
 }

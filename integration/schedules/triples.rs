@@ -216,7 +216,7 @@ fn what_we_compute_is_what_the_oracle_finds_second_by_second() {
         let ours = schedule(&text, zone);
         let found = oracle::occurrences(&it, ours.zone().time_zone(), start, end, COMPARED);
         let ours = occurrences(&ours, start, COMPARED).into_iter();
-        let ours: Vec<i64> = ours.map(|it| it.as_second()).take_while(|it| *it < end).collect();
+        let ours: Vec<i64> = ours.map(Timestamp::as_second).take_while(|it| *it < end).collect();
         compared += found.len();
         if ours != found {
             let shown = |all: &[i64]| {

@@ -39,15 +39,13 @@ impl CronRule {
     pub(super) fn parse(text: &str, identity: Option<&str>) -> Result<Self, ScheduleError> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let wrong = || ScheduleError::FieldCount { text: shown(text), found: fields.len() };
-        let (second, year) = match fields.len() {
-            5 => (None, None),
-            6 => (fields.first().copied(), None),
-            7 => (fields.first().copied(), fields.last().copied()),
+        let (second, five, year) = match fields.as_slice() {
+            five @ [_, _, _, _, _] => (None, five, None),
+            [second, five @ ..] if five.len() == 5 => (Some(*second), five, None),
+            [second, five @ .., year] if five.len() == 5 => (Some(*second), five, Some(*year)),
             _ => return Err(wrong()),
         };
-        let classic = fields.iter().copied().skip(usize::from(second.is_some())).take(5);
-        let [minute, hour, day, month, weekday] =
-            <[&str; 5]>::try_from(classic.collect::<Vec<_>>()).map_err(|_| wrong())?;
+        let &[minute, hour, day, month, weekday] = five else { return Err(wrong()) };
         let read = |kind, text| Field::parse(kind, text, identity);
         let second = second.map_or(Ok(Field::zero()), |second| read(Kind::Second, second))?;
         let (minute, hour) = (read(Kind::Minute, minute)?, read(Kind::Hour, hour)?);
