@@ -1,11 +1,15 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
 mod cli;
+mod endpoints;
+mod examples;
 mod fake_engine_self;
+mod grammar;
 mod laws;
 mod live;
 mod running;
 mod scenarios;
+mod schedules;
 mod settings;
 mod shutdown;
 mod spec;

@@ -281,6 +281,80 @@ fn a_path_of_the_machine_all_rights_and_a_file_of_the_agent_are_refused_to_label
 }
 
 #[test]
+fn every_mistake_of_a_job_is_told_and_each_once() {
+    let mut written = Written::default().label("enabled", "true");
+    written.file = "[job-defaults]\ntimeout = banana\n\
+                    [job-local \"a\"]\nschedule = @daily\ncommand = x\n\
+                    [job-local \"b\"]\nschedule = @dayly\ntimezone = Mars/X\nshell = bash\ncommand =\noverlap = skipp\nshedule = x\ntimeout = 5m\n\
+                    [job-local \"c\"]\nschedule = @daily\ncommand = x\ntimeout = 1\n"
+        .into();
+    for (key, value) in [
+        ("job-exec.m.enviroment", "A=1"),
+        ("job-exec.m.timeout", "banana"),
+        ("job-exec.m.container", "db"),
+        ("job-exec.m.command", "x"),
+        ("job-exec.m.schedule", "@daily"),
+        ("job-exce.k.schedule", "@daily"),
+        ("job-exce.k.command", "x"),
+        ("job-exec.d.ot.schedule", "@daily"),
+        ("job-exec.d.ot.command", "x"),
+    ] {
+        written = written.label(key, value);
+    }
+    let settled = written.clone().set("c.timeout=2m").settle();
+    let expected = [
+        "config.ini:2: timeout: \"banana\"",
+        "config.ini:7: schedule: ",
+        "config.ini:8: timezone: ",
+        "config.ini:9: shell: ",
+        "config.ini:10: command: ",
+        "config.ini:11: overlap: ",
+        "config.ini:12: unknown parameter",
+        "config.ini:17: timeout: \"1\" has no unit: write for example 90s or 1h30m; it has no effect now, because flag --set c.timeout is over it",
+        "container web (label watchbell.job-exec.m.enviroment): ",
+        "container web (label watchbell.job-exec.m.timeout): ",
+        "container web (label watchbell.job-exec.m.container): ",
+        "container web (label watchbell.job-exce.k.command): ",
+        "container web (label watchbell.job-exec.d.ot.command): ",
+    ];
+    for start in expected {
+        let times = settled.told.iter().filter(|it| it.starts_with(start)).count();
+        assert_eq!(times, 1, "{start}: {:#?}", settled.told);
+    }
+    assert_eq!(settled.told.len(), expected.len(), "{:#?}", settled.told);
+    assert_eq!(settled.desired.jobs.keys().map(JobId::as_str).collect::<Vec<_>>(), ["c"]);
+}
+
+#[test]
+fn a_setting_that_is_wrong_in_a_hidden_layer_is_told_and_a_wrong_address_is_never_repeated() {
+    let written = Written { file: "[global]\nmax-concurrent-runs = banana\n".into(), ..Written::default() };
+    let settled = written.clone().variable("WATCHBELL_MAX_CONCURRENT_RUNS", "5").settle();
+    settled
+        .tells(&["config.ini:2", "it has no effect now, because environment WATCHBELL_MAX_CONCURRENT_RUNS"]);
+    for host in
+        ["tcp://user:hunter2-canary@h:1", "tpc://user:hunter2-canary@h:1", "tcp://h:1/?p=hunter2-canary"]
+    {
+        for name in ["DOCKER_HOST", "WATCHBELL_DOCKER_HOST"] {
+            let settled = Written::default().variable(name, host).settle();
+            settled
+                .tells(&[name, "Engine's address"].map(|it| if host.starts_with("tpc") { name } else { it }));
+            assert!(!format!("{:?}", settled.told).contains(SECRET), "{settled:?}");
+        }
+    }
+}
+
+#[test]
+fn three_spellings_of_the_opt_in_that_disagree_opt_nothing_in() {
+    let mut written = job();
+    for (key, value) in [("Enabled", "true"), ("ENABLED", "false")] {
+        written = written.label(key, value);
+    }
+    let settled = written.settle();
+    assert!(!settled.has("web.sync"));
+    settled.tells(&["says otherwise"]);
+}
+
+#[test]
 fn a_container_that_the_operator_names_needs_no_grant_where_the_operator_says_what_is_run_in_it() {
     let mut written = job();
     written.file = "[job-exec \"web.sync\"]\ncontainer = db\n".into();

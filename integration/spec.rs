@@ -18,20 +18,20 @@ use watchbell::{
 
 use crate::support::{
     docs::{self, Fence},
-    example::{self, Example},
+    example,
     expect::{self, root},
     source,
 };
-use crate::tidy;
+use crate::{endpoints, tidy};
 
 const DOCUMENTS: [&str; 6] =
     ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 
-fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn none(failures: &[String]) {
+pub fn none(failures: &[String]) {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
@@ -135,6 +135,7 @@ fn table(section: &str) -> Option<String> {
             &["event", "meaning"],
             EVENTS.iter().map(|(name, meaning)| vec![code(name), (*meaning).to_owned()]),
         ),
+        "endpoints" => endpoints::table(),
         "imports" => docs::table(
             &["module", "may import"],
             tidy::IMPORTS.iter().filter(|(module, _)| !matches!(*module, "main" | "lib")).map(
@@ -160,7 +161,7 @@ fn the_generated_tables_are_those_of_the_code() {
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
     let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
-    let sections = ["parameters", "settings", "grants", "events"].map(str::to_owned);
+    let sections = ["parameters", "settings", "grants", "endpoints", "events"].map(str::to_owned);
     for section in sections.into_iter().chain(dialects) {
         assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }
@@ -188,33 +189,8 @@ fn every_example_of_labels_files_and_compose_is_read_without_complaint() {
     none(&examples.iter().filter_map(|it| it.check().err()).collect::<Vec<_>>());
 }
 
-#[test]
-fn every_file_of_examples_is_read_without_complaint() {
-    let mut files: Vec<_> =
-        std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.push(root().join("compose.yaml"));
-    assert!(files.len() >= 4);
-    let mut failures = Vec::new();
-    for path in files {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let place = path.strip_prefix(root()).unwrap().display().to_string();
-        let mut it = Example { place: place.clone(), ..Example::default() };
-        let result = match path.extension().and_then(|it| it.to_str()) {
-            Some("yaml") => example::compose(&mut it, &text).and_then(|()| it.check()),
-            Some("ini") => {
-                it.ini = text;
-                it.check()
-            }
-            Some("sh") => commands(&place, &text),
-            Some("service") => unit(&place, &text),
-            _ => Err(format!("{place}: nobody tries it")),
-        };
-        failures.extend(result.err());
-    }
-    none(&failures);
-}
-
-fn commands(place: &str, text: &str) -> Result<(), String> {
+/// Whether every command of the text can be typed.
+pub fn commands(place: &str, text: &str) -> Result<(), String> {
     for words in docs::commands(text) {
         for command in words.split(|word| word == "|") {
             command_exists(command).map_err(|reason| format!("{place}: {}: {reason}", command.join(" ")))?;
@@ -245,17 +221,6 @@ fn command_exists(words: &[String]) -> Result<(), String> {
         other if other.contains('/') && root().join(other).exists() => Ok(()),
         other => Err(format!("nobody knows {other}")),
     }
-}
-
-/// A systemd unit: its command, and its variables.
-fn unit(place: &str, text: &str) -> Result<(), String> {
-    let command = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).ok_or("no ExecStart")?;
-    let words = shell_words::split(command).map_err(|error| error.to_string())?;
-    let (program, arguments) = words.split_first().ok_or("no program")?;
-    if !program.ends_with("/watchbell") {
-        return Err(format!("{place}: it starts {program}"));
-    }
-    example::command_line(arguments).map(drop).map_err(|reason| format!("{place}: {reason}"))
 }
 
 #[test]
@@ -361,6 +326,24 @@ fn every_setting_flag_variable_and_event_that_is_named_exists() {
     let found: Vec<String> =
         DOCUMENTS.iter().flat_map(|name| unknown_names(name, &prose(&read(name)))).collect();
     none(&found);
+}
+
+fn lost_links(place: &str, text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let lost = |target: &&str| {
+        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let at = root().join(if file.is_empty() { place } else { file });
+        let found = || std::fs::read_to_string(&at).is_ok_and(|text| docs::anchors(&text).contains(anchor));
+        !target.contains("://") && !(at.exists() && (anchor.is_empty() || found()))
+    };
+    targets.filter(lost).map(|target| format!("{place}: {target} leads nowhere")).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    none(&DOCUMENTS.iter().flat_map(|name| lost_links(name, &prose(&read(name)))).collect::<Vec<_>>());
+    let bad = "[a](#there-is-none) [b](labels-spec.md#values) [c](nowhere.md)";
+    assert_eq!(lost_links("README.md", bad).len(), 2);
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
 
     let mut tasks = JoinSet::new();
     tasks.spawn(children.clone().reap_orphans());
-    tasks.spawn(FileWatcher { reader, files, seen, sources }.watch(hangup));
+    tasks.spawn(FileWatcher { reader, watched: files.clone(), files, seen, sources }.watch(hangup));
     tasks.spawn(
         Watcher {
             engine: engine.clone(),

@@ -9,7 +9,8 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Cli, Command, HealthcheckArgs, SettingFlags},
-        completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, validate,
+        completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, simulate,
+        validate,
     },
     settings::{env::PREFIX, global::Settings},
     telemetry::{
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => runtime(1, explain::run(args, environment, Clock::System)),
         Command::Plan(args) => runtime(1, plan::run(args, environment, Clock::System)),
         Command::Next(args) => next::run(&args, &environment, &Clock::System),
+        Command::Simulate(args) => simulate::run(&args, &environment, &Clock::System),
         Command::Doctor(args) => runtime(1, doctor::run(&args, &environment, &Clock::System)),
         Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
         Command::Schema => schema::run(),

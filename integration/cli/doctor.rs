@@ -80,9 +80,13 @@ async fn a_mistake_in_a_label_is_told_with_its_place() {
     let answer = doctor(&desk, &[]).await;
     assert_eq!(answer.code, 1);
     assert_eq!(check(&answer, "problems")["status"], "error");
-    let problem = &answer.json()["problems"][0];
-    assert_eq!(problem["origin"], "container web (label watchbell.job-exec.sync.shedule)");
-    assert!(said(problem, "reason").contains("did you mean \"schedule\"?"));
+    let problems = answer.json()["problems"].as_array().unwrap().clone();
+    let of = |label: &str| {
+        let place = format!("container web (label watchbell.job-exec.sync.{label})");
+        problems.iter().find(|it| it["origin"] == *place).unwrap_or_else(|| panic!("{place}: {answer:?}"))
+    };
+    assert!(said(of("shedule"), "reason").contains("did you mean \"schedule\"?"));
+    assert!(said(of("environment"), "reason").contains("item 1 is not NAME=VALUE"));
     assert!(!answer.out.contains(SECRET));
 }
 

@@ -137,7 +137,7 @@ fn what_someone_wrote_is_shown_to_a_terminal_and_not_obeyed() {
         &["migrate", "--from", "ofelia", name],
         &["doctor", "--docker-host", name, "--state-dir", name],
         &["healthcheck", "--state-dir", name],
-        &["plan", "--docker-host", name],
+        &["plan", "--config", name],
         &["daemon", "--timezone", name],
     ] {
         let answer = desk.run(arguments);

@@ -21,7 +21,7 @@ fn a_mistake_in_a_compose_file_is_shown_with_its_line_and_a_caret() {
     let answer = desk.run(&["validate", "--labels", "compose.yaml"]);
     assert_eq!((answer.code, &*answer.err), (1, ""));
     answer.shows(
-        "did you mean `@daily`?; the words are @yearly, @monthly, @weekly, @daily, @hourly and @every
+        "did you mean `@daily`?; the words are @yearly, @monthly, @weekly, @daily, @hourly, @every, @startup and @triggered
  --> compose.yaml:7:41 (container shop-web-1, label watchbell.job-exec.sync.schedule)
   |
 7 |       watchbell.job-exec.sync.schedule: \"@dayly\"

@@ -179,3 +179,30 @@ fn as_pid_1_it_reaps_orphans_and_its_own_childrens_exit_codes_stay_right() {
     stage.docker(["stop", &name]);
     assert_eq!(stage.inspect(&name, "{{.State.ExitCode}}"), "0");
 }
+
+#[test]
+fn a_file_that_is_mounted_by_itself_and_replaced_on_the_host_is_warned_about() {
+    let stage = Stage::new();
+    demand_image(&stage);
+    for (number, keep) in [None, Some("config.ini~")].into_iter().enumerate() {
+        let folder = stage.dir().join(number.to_string());
+        std::fs::create_dir(&folder).expect("a directory");
+        let (file, new) = (folder.join("config.ini"), folder.join("new"));
+        std::fs::write(&file, CONFIG).expect("it is written");
+        std::fs::write(&new, CONFIG).expect("it is written");
+        let name = stage.name(&format!("agent{number}"));
+        let mount = format!("{}:/etc/watchbell/config.ini:ro", file.display());
+        let socket = format!("{}:/var/run/docker.sock", stage.socket());
+        let label = stage.label();
+        let arguments = ["run", "-d", "--name", &name, "--label", &label, "--network", "none", "-v", &mount];
+        stage.docker(arguments.into_iter().chain(["-v", &socket, IMAGE]));
+        wait_for(&stage, &name, "it is ready", |it| it["event"] == "agent.ready");
+        if let Some(keep) = keep {
+            std::fs::rename(&file, folder.join(keep)).expect("the old one is kept");
+        }
+        std::fs::rename(&new, &file).expect("a new one takes its place");
+        let told = wait_for(&stage, &name, "it is told", |it| it["event"] == "config.doubtful");
+        assert_eq!(text(&told, "origin"), "file /etc/watchbell/config.ini");
+        assert!(text(&told, "reason").contains("mount its directory"), "{told}");
+    }
+}

@@ -89,6 +89,14 @@ pub fn words(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// What the headings of a document are called by in links.
+pub fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once(' '));
+    let kept =
+        |c: char| if c == ' ' { Some('-') } else { Some(c).filter(|c| c.is_alphanumeric() || *c == '-') };
+    headings.map(|(_, heading)| heading.to_lowercase().chars().filter_map(kept).collect()).collect()
+}
+
 /// The lines of a shell example as commands: continued lines are one, comments and blank lines none.
 pub fn commands(text: &str) -> Vec<Vec<String>> {
     let joined = text.replace("\\\n", " ");

@@ -1,6 +1,6 @@
 //! Examples of the documentation, read by the real pipeline.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Parser;
 use jiff::Timestamp;
@@ -10,11 +10,17 @@ use watchbell::{
         args::{Cli, Command, SettingFlags},
         load,
     },
-    model::container::{Container, ContainerId, ContainerState, Inventory},
-    settings::resolve::{View, resolve},
+    model::{
+        container::{Container, ContainerId, ContainerState, Inventory},
+        name::JobId,
+    },
+    settings::resolve::{DesiredJob, View, resolve},
 };
 
 use super::{docs::Fence, scenario};
+
+/// Where an agent looks for its file unless it is told otherwise.
+const DEFAULT_FILE: &str = "/etc/watchbell/config.ini";
 
 /// Sources that belong together.
 #[derive(Debug, Default)]
@@ -29,12 +35,14 @@ pub struct Example {
     pub arguments: Vec<String>,
     /// Containers with their labels; one named `watchbell` is the agent's own.
     pub containers: BTreeMap<String, BTreeMap<String, String>>,
+    /// Files in the agent's container, by their path there.
+    pub files: BTreeMap<String, String>,
     /// The diagnostics that the document shows.
     pub expected: Vec<String>,
 }
 
 /// The examples among the fences, each with the diagnostics shown below it. `and` behind a fence joins it to the one
-/// before.
+/// before; labels are those of a Compose service, or with `own` of the agent's own container.
 pub fn examples(fences: &[Fence]) -> Result<Vec<Example>, String> {
     let mut all: Vec<Example> = Vec::new();
     for fence in fences {
@@ -58,12 +66,14 @@ pub fn examples(fences: &[Fence]) -> Result<Vec<Example>, String> {
             "ini" => last.ini.push_str(&fence.text),
             "yaml" => compose(last, &fence.text).map_err(|reason| fail(&reason))?,
             _ => {
-                let mut labels = of_compose("shop", "web");
+                let own = fence.words.iter().any(|word| word == "own");
+                let (name, mut labels) =
+                    if own { ("watchbell", BTreeMap::new()) } else { ("web", of_compose("shop", "web")) };
                 for line in fence.text.lines().filter(|line| !line.is_empty()) {
                     let (key, value) = line.split_once('=').ok_or_else(|| fail("write KEY=VALUE"))?;
                     labels.insert(key.to_owned(), value.to_owned());
                 }
-                last.containers.insert("web".to_owned(), labels);
+                last.containers.insert(name.to_owned(), labels);
             }
         }
     }
@@ -121,20 +131,34 @@ fn pairs(value: &Value) -> Result<BTreeMap<String, String>, String> {
 }
 
 impl Example {
-    /// Reads everything, and gives the number of jobs and the diagnostics as `watchbell validate` would.
-    pub fn read(&self) -> Result<(usize, Vec<String>), String> {
+    /// Reads everything, and gives the jobs and the diagnostics as `watchbell validate` would.
+    pub fn read(&self) -> Result<(BTreeMap<JobId, DesiredJob>, Vec<String>), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let at = folder.path().display().to_string();
         let path = folder.path().join("config.ini");
         std::fs::write(&path, &self.ini).map_err(|error| error.to_string())?;
+        let placed = |text: &str| {
+            self.files.keys().fold(text.to_owned(), |text, file| text.replace(file, &format!("{at}{file}")))
+        };
+        for (file, text) in &self.files {
+            let path = PathBuf::from(format!("{at}{file}"));
+            let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+            written.and_then(|()| std::fs::write(&path, placed(text))).map_err(|error| error.to_string())?;
+        }
         let mut flags = SettingFlags::default();
         if !self.arguments.is_empty()
             && let Command::Daemon(typed) = command_line(&self.arguments)?.command
         {
             flags = typed;
         }
-        // Paths of an example are not there when it is tried.
-        flags.config = vec![path.display().to_string()];
-        let loaded = load::load(&flags, &self.environment);
+        // Paths of an example are not there when it is tried, but for those of files that it has itself.
+        flags.config = match &flags.config[..] {
+            [] if self.files.contains_key(DEFAULT_FILE) => vec![placed(DEFAULT_FILE)],
+            named if named.iter().any(|it| placed(it) != *it) => named.iter().map(|it| placed(it)).collect(),
+            _ => vec![path.display().to_string()],
+        };
+        let environment = self.environment.iter().map(|(name, value)| (name.clone(), placed(value)));
+        let loaded = load::load(&flags, &environment.collect());
         let containers: Vec<Container> = self
             .containers
             .iter()
@@ -152,10 +176,13 @@ impl Example {
         let view = if self.containers.is_empty() { View::FilesOnly } else { View::Observed(&inventory) };
         let now = Timestamp::from_second(1_790_000_000).map_err(|error| error.to_string())?;
         let desired = resolve(&loaded.sources, view, now);
-        let folder = format!("{}/", folder.path().display());
         let found = loaded.diagnostics.iter().chain(&desired.diagnostics);
-        let found = found.map(|it| scenario::problem(it).replace(&folder, "")).collect();
-        Ok((desired.jobs.len(), found))
+        let shown = |text: String| {
+            let text = self.files.keys().fold(text, |text, file| text.replace(&format!("{at}{file}"), file));
+            text.replace(&format!("{at}/"), "")
+        };
+        let found = found.map(|it| shown(scenario::problem(it))).collect();
+        Ok((desired.jobs, found))
     }
 
     /// What is wrong with the example, if anything is.
@@ -165,7 +192,7 @@ impl Example {
             let shown = found.join("\n  ");
             return Err(format!("{}: not the diagnostics that are shown, but:\n  {shown}", self.place));
         }
-        if jobs == 0 && self.expected.is_empty() {
+        if jobs.is_empty() && self.expected.is_empty() {
             return Err(format!("{}: it makes no job", self.place));
         }
         Ok(())

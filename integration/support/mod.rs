@@ -2,6 +2,7 @@
 //! surroundings repeatable.
 #![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
 
+pub mod abnf;
 pub mod docs;
 pub mod example;
 pub mod expect;

@@ -130,3 +130,21 @@ async fn what_the_operator_allows_works_and_nothing_else_does() {
     assert_eq!(agent.outcomes("web.r"), ["succeeded"]);
     assert_eq!(agent.engine.execs()[0].container_name, "db");
 }
+
+/// On the first list the agent's own container may not be running yet; whose network it shares must count all the same.
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_shares_a_network_takes_nobody_for_itself_not_even_while_it_is_being_started() {
+    let clock = clock();
+    let engine = engine(&clock);
+    let victim =
+        engine.start(labelled("victim", &[("local.l.schedule", "@hourly"), ("local.l.command", "steal")]));
+    engine.create(ContainerSpec::new("watchbell").networks(["container:victim"]));
+    // What the kernel tells of files that the two have in common names the other one.
+    let setup = Setup { own_ids: vec![victim], ..Setup::default() };
+    let agent = TestAgent::on(clock, engine, setup);
+    agent.wait_for("agent.ready", 1).await;
+    agent.engine.start_again("watchbell");
+    sleep(AT_ONCE).await;
+    assert_eq!(agent.one("job.rejected").text("job"), "victim.l");
+    assert_eq!(agent.all("job.added"), []);
+}

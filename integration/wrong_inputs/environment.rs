@@ -69,7 +69,7 @@ fn a_wrong_value_of_a_variable_is_told_once_with_its_name() {
         variable("a word", "WATCHBELL_LOG_LEVEL", "loud", "is none of error, warn"),
         variable("an empty one", "WATCHBELL_SHUTDOWN_GRACE", "", "write for example"),
         variable("a file that is not there", "WATCHBELL_TIMEZONE_FILE", SECRET, "the file cannot be read"),
-        variable("a file without end", "WATCHBELL_TIMEZONE_FILE", "/dev/zero", "larger than 64 KiB"),
+        variable("a file without end", "WATCHBELL_TIMEZONE_FILE", "/dev/zero", "it is no regular file"),
         variable("a file of paths", "WATCHBELL_CONFIG_FILE", "config.ini", "write them in WATCHBELL_CONFIG"),
         variable("bytes", "WATCHBELL_TIMEZONE", &odd, "the value is not UTF-8"),
         variable("a zone of others", "TZ", "Mars/Base", "Mars/Base"),

@@ -49,8 +49,36 @@ fn a_label_that_nobody_knows_is_told_once_with_its_key() {
     ]);
 }
 
+/// Someone else's labels are none of our business; these are meant for us.
+#[test]
+fn a_prefix_that_slipped_is_told_in_whatever_letters_the_rest_is_written() {
+    let slip = |label: &'static str, meant: &'static str| {
+        let input = Input::labels(&[(label, "true")]);
+        Case::new(label, input, format!("container web (label {label})"), meant).warning()
+    };
+    check_all([
+        slip("watchbel.Enabled", "did you mean \"watchbell.Enabled\"?"),
+        slip("watchbel.enable", "did you mean \"watchbell.enable\"?"),
+        slip("watchbel.Job-Exec.a.schedule", "did you mean \"watchbell.Job-Exec.a.schedule\"?"),
+        slip("watchbel.exec.a.schedule", "did you mean \"watchbell.exec.a.schedule\"?"),
+        slip("watchbell_enabled", "did you mean \"watchbell.enabled\"?"),
+        slip("watchbell-job-exec.a.schedule", "did you mean \"watchbell.job-exec.a.schedule\"?"),
+    ]);
+}
+
 #[test]
 fn a_wrong_value_of_a_label_is_told_once_with_its_key() {
+    let nul = format!("TOKEN={SECRET}\0");
+    let in_name = format!("TOKEN\0={SECRET}");
+    let yaml = format!("TOKEN: {SECRET}==");
+    let lines = format!("\"TOKEN={SECRET}\"\n\"B=2\"");
+    check_all([
+        in_job("a NUL in a variable", "environment", &nul, "item 1 contains a NUL character"),
+        in_job("a NUL in a variable's name", "environment", &in_name, "item 1 has a name with other"),
+        in_job("a variable as YAML has it", "environment", &yaml, "item 1 has a name with other"),
+        in_job("quotes around every line", "environment", &lines, "item 1 has a name with other"),
+        in_job("a control character", "user", "root\u{1b}[2J", "control character"),
+    ]);
     let secret = format!("TOKEN={SECRET}");
     let whole =
         in_job("a list as a whole and by index", "environment", "A=1", "both as a whole and with indexes");

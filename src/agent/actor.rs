@@ -99,6 +99,7 @@ impl Actor {
     /// Goes round until the end has come and nothing runs any more.
     pub async fn run(mut self) {
         self.reconcile();
+        self.publish();
         loop {
             let stage = *self.stage.borrow();
             if stage >= Stage::Drain && self.runs.is_empty() && self.removals.is_empty() {
@@ -126,7 +127,7 @@ impl Actor {
                 Ok(()) = self.inventory.changed() => self.reconcile(),
                 Ok(()) = self.sources.changed() => {
                     // What was read follows from the sources as they were.
-                    self.memo = Memo::default();
+                    self.memo.renew();
                     self.reconcile();
                 }
             }

@@ -28,6 +28,8 @@ pub enum Command {
     Plan(super::plan::PlanArgs),
     /// Print when a schedule, or a job of the file, comes next.
     Next(NextArgs),
+    /// Print when all jobs of files and labels come in a stretch of time, and which come at once.
+    Simulate(super::simulate::SimulateArgs),
     /// Print what another tool's labels, file or crontab are as ours.
     Migrate(MigrateArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
@@ -148,6 +150,12 @@ pub struct NextArgs {
     /// The zone of the schedule and of a local --from.
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
+    /// Whose schedule it is, by identity: `H` follows from it.
+    #[arg(long, value_name = "JOB")]
+    pub identity: Option<String>,
+    /// Whose way of writing a schedule: watchbell, ofelia, chadburn, deck-chores, swarm-cronjob.
+    #[arg(long, value_name = "DIALECT")]
+    pub dialect: Option<String>,
     /// An INI file, a directory of *.ini files, or a pattern such as conf.d/*.ini; can be repeated.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<String>,

@@ -13,10 +13,11 @@ use crate::{
     },
     settings::{
         explain::{Explained, ExplainedSettings, Placed, Row, explain, explain_settings},
-        resolve::{Sources, View, resolve},
+        resolve::{View, resolve},
     },
     telemetry::report::rfc3339,
     time::Clock,
+    watch::file::Reading,
 };
 
 use super::{
@@ -50,8 +51,9 @@ const SHOWN: usize = 60;
 
 /// Explains; the exit code is 1 if there is no such job or it is not on the schedule, or a setting is wrong.
 pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> ExitCode {
-    let sources = load::load(&args.flags, &environment).sources;
-    let (inventory, files) = containers(&args.labels, &environment, &sources).await;
+    let reading = load::load(&args.flags, &environment);
+    let (inventory, files) = containers(&args.labels, &environment, &reading).await;
+    let sources = reading.sources;
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let Some(job) = &args.job else {
         let explained = explain_settings(&sources, view);
@@ -79,7 +81,7 @@ pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> E
 async fn containers(
     labels: &[String],
     environment: &Environment,
-    sources: &Sources,
+    reading: &Reading,
 ) -> (Option<Inventory>, Files) {
     if !labels.is_empty() {
         let labels = Labels::read(labels, environment);
@@ -88,7 +90,7 @@ async fn containers(
         }
         return (labels.inventory(), labels.files);
     }
-    let inventory = match observe(&sources.settings).await {
+    let inventory = match observe(reading).await {
         Ok(inventory) => Some(inventory),
         Err(reason) => {
             print::complain(format_args!("watchbell: {reason}; what follows is without labels"));

@@ -141,6 +141,10 @@ pub fn secret_contents(path: &str) -> io::Result<Vec<u8>> {
 }
 
 fn limited(path: &str, limit: u64) -> io::Result<Vec<u8>> {
+    // Anything else, such as a pipe, could keep its reader waiting for ever.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {

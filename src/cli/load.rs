@@ -18,6 +18,7 @@ use super::{
     Environment,
     args::SettingFlags,
     files::{self, Found, Trouble},
+    mounts,
 };
 
 /// The file that is read where none is named.
@@ -88,8 +89,8 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
 
 /// A file that is mounted by itself, and whose place on the host another file has taken meanwhile.
 fn replaced(path: &str) -> Option<Diagnostic> {
-    let replaced = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.nlink() == 0);
-    replaced.then(|| {
+    let gone = std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.nlink() == 0);
+    (gone || mounts::is_moved(path)).then(|| {
         Diagnostic::warning(
             Origin::Place(format!("file {path}").into()),
             "another file has taken its place on the host, and the one that is mounted here is the old one: \

@@ -10,12 +10,14 @@ pub mod healthcheck;
 pub mod labels;
 pub mod load;
 pub mod migrate;
+mod mounts;
 pub mod next;
 pub mod observe;
 pub mod plan;
 pub mod print;
 pub mod render;
 pub mod schema;
+pub mod simulate;
 pub mod snippet;
 pub mod validate;
 

@@ -5,14 +5,23 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::{
-    docker::client::Engine, model::container::Inventory, settings::global::Settings, watch::identity,
+    docker::client::Engine,
+    model::container::Inventory,
+    watch::{file::Reading, identity},
 };
 
 /// How long the Engine may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Every container that the Engine has now, or why that cannot be told.
-pub async fn observe(settings: &Settings) -> Result<Inventory, String> {
+/// Every container that the Engine has now, or why that cannot be told. With settings that are wrong it might be another
+/// Engine than was meant.
+pub async fn observe(reading: &Reading) -> Result<Inventory, String> {
+    if reading.is_broken() {
+        return Err(
+            "files and settings have mistakes with which no agent starts; see watchbell validate".into()
+        );
+    }
+    let settings = &reading.sources.settings;
     let engine = Engine::at(&settings.docker_host);
     let answer = timeout(LIMIT, engine.inventory(&identity::of_this_process())).await;
     let host = &settings.docker_host;

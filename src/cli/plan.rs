@@ -32,15 +32,19 @@ pub struct PlanArgs {
 
 /// Prints the plan; the exit code is 1 if the Engine cannot be asked, or something written is not in force.
 pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> ExitCode {
-    let sources = load::load(&args.flags, &environment).sources;
-    let inventory = match observe(&sources.settings).await {
+    let reading = load::load(&args.flags, &environment);
+    let inventory = match observe(&reading).await {
         Ok(inventory) => inventory,
         // Without its labels every job of a container would seem to go.
         Err(reason) => {
+            for it in &reading.diagnostics {
+                print::complain(format_args!("watchbell: {}: {}", it.origin, it.reason));
+            }
             print::complain(format_args!("watchbell: no plan can be made: {reason}"));
             return ExitCode::FAILURE;
         }
     };
+    let sources = reading.sources;
     let desired = resolve(&sources, View::Observed(&inventory), clock.now());
     let wanted = wanted(&desired);
     let body = serde_json::to_string(&wanted).unwrap_or_default();

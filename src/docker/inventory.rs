@@ -16,9 +16,10 @@ use crate::model::{
 
 use super::{client::Engine, error::EngineError};
 
-/// The states that are asked for. What was never started has run nothing yet, and what is being removed is gone for
-/// us; and a state that the client library does not know would fail the whole list.
-const STATES: [&str; 4] = ["running", "paused", "restarting", "exited"];
+/// The states that are asked for. What is being removed is gone for us, and a state that the client library does not know
+/// would fail the whole list. What was never started has run nothing yet and is no container to us; but the agent itself
+/// may be called so for a moment after its start, and whose network it shares has to be known then too.
+const STATES: [&str; 5] = ["created", "running", "paused", "restarting", "exited"];
 
 /// What the Engine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,8 @@ impl Engine {
             list => list?,
         };
         let joined: Vec<String> = list.iter().filter_map(joined_network).map(str::to_owned).collect();
-        let containers: Vec<Container> = list.into_iter().filter_map(container).collect();
+        let started = list.into_iter().filter(|it| it.state != Some(State::CREATED));
+        let containers: Vec<Container> = started.filter_map(container).collect();
         // An ID that the agent read about itself counts only if the Engine has it: a label or a host name proves
         // nothing.
         let found = containers.iter().find(|container| {

@@ -11,3 +11,4 @@ pub mod origin;
 pub mod parameters;
 pub mod run;
 pub mod schedule;
+pub mod variable;

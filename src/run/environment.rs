@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use crate::model::job::Environment;
+use crate::model::{job::Environment, variable};
 
 use super::{order::RunOrder, unit::MARK};
 
@@ -48,24 +48,20 @@ fn variables_of(path: &str) -> Result<Vec<String>, String> {
         return Err(format!("the env-file {path} is larger than 1 MiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| format!("the env-file {path} is not UTF-8"))?;
-    parse(&text).map_err(|line| format!("the env-file {path}: line {line} is not NAME=VALUE"))
+    parse(&text).map_err(|(line, reason)| format!("the env-file {path}: line {line} {reason}"))
 }
 
-/// One `NAME=VALUE` a line; empty lines and those that begin with `#` are passed over. An error is the line's number.
-fn parse(text: &str) -> Result<Vec<String>, usize> {
+/// One `NAME=VALUE` a line; empty lines and those that begin with `#` are passed over. An error is the line's number and what is wrong with it.
+fn parse(text: &str) -> Result<Vec<String>, (usize, &'static str)> {
     let mut variables: Vec<String> = Vec::new();
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        match line.split_once('=') {
-            Some((name, _)) if !name.trim().is_empty() && !name.contains(char::is_whitespace) => {
-                variables.retain(|it| name_of(it) != name);
-                variables.push(line.to_owned());
-            }
-            _ => return Err(number),
-        }
+        let (name, _) = variable::parse(line).map_err(|reason| (number, reason))?;
+        variables.retain(|it| name_of(it) != name);
+        variables.push(line.to_owned());
     }
     Ok(variables)
 }
@@ -77,7 +73,8 @@ mod tests {
     #[test]
     fn a_file_has_one_variable_a_line_and_the_later_counts() {
         assert_eq!(parse("\u{feff}# c\n\n A=1\nB=x=y # z\r\nA=2\n").unwrap(), ["B=x=y # z", "A=2"]);
-        assert_eq!(parse("A=1\nexport B=2\n"), Err(2));
-        assert_eq!(parse("hunter2"), Err(1));
+        assert_eq!(parse("A=1\nexport B=2\n").unwrap_err().0, 2);
+        assert_eq!(parse("hunter2"), Err((1, "is not NAME=VALUE")));
+        assert_eq!(parse("A=hunter\0"), Err((1, "contains a NUL character")));
     }
 }

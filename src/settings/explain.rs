@@ -70,9 +70,12 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         settings: &settings,
         view,
         now,
+        before: None,
         id,
         kind,
         home: home.as_ref(),
+        spoiled: false,
+        spoiled_by_default: false,
         diagnostics: Vec::new(),
     };
     let mut stack = { settle }.layers().unwrap_or_default();
@@ -137,8 +140,7 @@ pub fn explain_settings(sources: &Sources, view: View<'_>) -> ExplainedSettings 
     ExplainedSettings { settings: rows.collect(), diagnostics }
 }
 
-/// A wrong value on top is not in force, and hides the lower ones all the same: what holds is what would hold if nobody
-/// had written any.
+/// A wrong value on top is not in force.
 fn setting(
     it: &layers::Placed<'_>,
     sources: &Sources,
@@ -160,8 +162,11 @@ fn setting(
     });
     let mut row = stacked(name, [default.clone()].into_iter().chain(outside.clone()).chain(written));
     if refused(&row.is) {
-        let mut nobodys = outside.into_iter().chain([default]).filter(|it| *it != row.is && !refused(it));
-        if let Some(is) = nobodys.next() {
+        // A wrong label hides nothing; what else is wrong keeps an agent from starting.
+        let label = row.is.origin.is_label();
+        let lower = row.hides.iter().position(|it| label && !refused(it));
+        let nobodys = outside.into_iter().chain([default]).find(|it| *it != row.is && !refused(it));
+        if let Some(is) = lower.map(|at| row.hides.remove(at)).or(nobodys) {
             row.hides.retain(|it| *it != is);
             row.refused = Some(std::mem::replace(&mut row.is, is));
         }

@@ -3,7 +3,10 @@
 //! The grammar: `watchbell.enabled`, `watchbell.job-<kind>.<name>.<parameter>` and, for lists,
 //! `watchbell.job-<kind>.<name>.<parameter>.<index>`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::model::{
     container::Container,
@@ -51,6 +54,7 @@ pub fn parse(container: &Container, own: bool) -> ContainerLabels {
         own,
         home: container.home(),
         out: ContainerLabels::default(),
+        told: BTreeSet::new(),
         lists: BTreeMap::new(),
     };
     let ours: Vec<(&str, &str, &str)> = container
@@ -80,6 +84,8 @@ struct Reader<'a> {
     own: bool,
     home: String,
     out: ContainerLabels,
+    /// What was told once of several labels with the same mistake.
+    told: BTreeSet<String>,
     /// Items of indexed keys, by job and parameter: `watchbell.job-exec.a.environment.10` sorts before `.2`.
     lists: BTreeMap<(JobId, &'static str), (&'static Param, Items)>,
 }
@@ -102,30 +108,47 @@ impl Reader<'_> {
 
     /// A prefix that is almost ours is a slip; anything else belongs to someone else and is none of our business.
     fn near_miss(&mut self, key: &str, head: &str, rest: &str) {
-        let ours = rest == "enabled" || rest.starts_with("job-") || rest.starts_with("job_");
-        if ours && nearest(head, [PREFIX]).is_some() {
-            self.out.diagnostics.push(Diagnostic::warning(
-                self.origin(key),
-                format!("the prefix \"{head}\" is not ours and the label has no effect: did you mean \"{PREFIX}.{rest}\"?"),
-            ));
-        }
+        // The dot after the prefix may be what slipped.
+        let joined = params::spelling(head);
+        let meant = match joined.strip_prefix(PREFIX).and_then(|tail| tail.strip_prefix('-')) {
+            Some(first) if self.is_ours(first) => {
+                let tail = if rest.is_empty() { String::new() } else { format!(".{rest}") };
+                format!("{first}{tail}")
+            }
+            _ => {
+                let first = params::spelling(rest.split('.').next().unwrap_or_default());
+                if !self.is_ours(&first) || nearest(head, [PREFIX]).is_none() {
+                    return;
+                }
+                rest.to_owned()
+            }
+        };
+        self.out.diagnostics.push(Diagnostic::warning(
+            self.origin(key),
+            format!(
+                "the prefix \"{head}\" is not ours and the label has no effect: did you mean \"{PREFIX}.{meant}\"?"
+            ),
+        ));
+    }
+
+    /// Whether something of ours begins with this part, or nearly so.
+    fn is_ours(&self, first: &str) -> bool {
+        let jobs = first == "job" || first.starts_with("job-") || JobKind::parse(first).is_some();
+        jobs || nearest(first, ["enabled"]).is_some() || (self.own && global::find(first).is_some())
     }
 
     /// `watchbell.enabled` opts a container in; the agent's own container is in unless it says no.
     fn opted_in(&mut self, ours: &[(&str, &str, &str)]) -> bool {
-        let mut all = ours.iter().filter(|(_, rest, _)| rest.eq_ignore_ascii_case("enabled"));
-        let (enabled, other) = (all.next(), all.next());
+        let all: Vec<_> = ours.iter().filter(|(_, rest, _)| rest.eq_ignore_ascii_case("enabled")).collect();
         let meant = |text: &str| value::boolean(value::unquote(text).0).ok();
-        if let (Some((before, _, a)), Some((key, _, b))) = (enabled, other)
-            && meant(a) != meant(b)
+        if let [(before, _, first), others @ ..] = &all[..]
+            && let Some((key, ..)) = others.iter().find(|(_, _, other)| meant(other) != meant(first))
         {
-            self.error(
-                key,
-                format!("{before} says otherwise; none of this container's labels has an effect"),
-            );
+            let reason = format!("{before} says otherwise; none of this container's labels has an effect");
+            self.error(key, reason);
             return false;
         }
-        match enabled {
+        match all.first() {
             Some((key, _, text)) => {
                 let (bare, quoted) = value::unquote(text);
                 if quoted {
@@ -144,18 +167,31 @@ impl Reader<'_> {
             }
             None if self.own => true,
             None => {
-                let slip = ours.iter().find(|(_, rest, _)| nearest(rest, ["enabled"]).is_some());
-                let jobs = ours.iter().find(|(_, rest, _)| rest.starts_with("job"));
-                if let Some((key, ..)) = slip {
-                    self.error(key, "unknown label, and the container is not opted in: did you mean \"watchbell.enabled\"?");
-                } else if let Some((key, ..)) = jobs {
-                    self.out.diagnostics.push(Diagnostic::warning(
-                        self.origin(key),
-                        "this container's labels have no effect: set watchbell.enabled=true on it",
-                    ));
-                }
+                self.not_opted_in(ours);
                 false
             }
+        }
+    }
+
+    fn not_opted_in(&mut self, ours: &[(&str, &str, &str)]) {
+        let first = |rest: &str| params::spelling(rest.split('.').next().unwrap_or_default());
+        let slip = ours.iter().find(|(_, rest, _)| nearest(rest, ["enabled"]).is_some());
+        let (settings, others): (Vec<&(&str, &str, &str)>, Vec<_>) =
+            ours.iter().partition(|(_, rest, _)| global::find(&first(rest)).is_some());
+        if let Some((key, ..)) = slip {
+            self.error(
+                key,
+                "unknown label, and the container is not opted in: did you mean \"watchbell.enabled\"?",
+            );
+        } else if let Some((key, ..)) = others.first() {
+            self.out.diagnostics.push(Diagnostic::warning(
+                self.origin(key),
+                "this container's labels have no effect: set watchbell.enabled=true on it",
+            ));
+        }
+        // That they are none of this container's to say holds in any case.
+        for (key, rest, text) in settings {
+            self.no_job(key, &first(rest), rest.contains('.'), text);
         }
     }
 
@@ -175,6 +211,9 @@ impl Reader<'_> {
                 format!("the kinds are {}", JobKind::SUPPORTED.map(JobKind::as_str).join(", "))
             });
             let reason = format!("unknown job kind \"{kind}\": {hint}");
+            if !self.first_of(kind, &parts) {
+                return;
+            }
             match parts.first().filter(|name| check_name(name).is_ok()) {
                 Some(name) => self.rejects(&self.id(name), key, reason),
                 None => self.error(key, reason),
@@ -260,6 +299,9 @@ impl Reader<'_> {
             self.out.jobs.entry(id.clone()).or_insert_with(|| LabelJob { kind, layer: JobLayer::default() });
         if job.kind != kind {
             let other = job.kind;
+            if !self.first_of(kind.as_str(), &[name]) {
+                return;
+            }
             self.rejects(
                 &id,
                 key,
@@ -269,13 +311,15 @@ impl Reader<'_> {
         }
         let param = match params::look_up(parameter, kind) {
             Ok(param) => param,
-            Err(reason) => {
-                let dot = match index {
-                    Some(index) if number(index).is_none() => "; and a job's name cannot contain a dot",
-                    _ => "",
-                };
-                return self.rejects(&id, key, format!("{reason}{dot}"));
-            }
+            // The part that was taken for a parameter belongs to the name.
+            Err(reason) => match index.filter(|index| number(index).is_none()) {
+                Some(_) if !self.first_of(kind.as_str(), &[name, parameter]) => return,
+                Some(_) => {
+                    let reason = format!("{reason}; and a job's name cannot contain a dot");
+                    return self.rejects(&id, key, reason);
+                }
+                None => return self.rejects(&id, key, reason),
+            },
         };
         match index {
             None => {
@@ -312,6 +356,12 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether this is the first label that begins so: what is wrong with all of them is told once.
+    fn first_of(&mut self, kind: &str, parts: &[&str]) -> bool {
+        let parts = if parts.len() > 1 && kind_is_unknown(kind) { &parts[..1] } else { parts };
+        self.told.insert(format!("{kind}.{}", parts.join(".")))
+    }
+
     fn finish_lists(&mut self) {
         for ((id, _), (param, items)) in std::mem::take(&mut self.lists) {
             let Some(job) = self.out.jobs.get_mut(&id) else { continue };
@@ -328,6 +378,10 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+fn kind_is_unknown(kind: &str) -> bool {
+    JobKind::parse(kind).is_none()
 }
 
 /// An index: digits, and nothing else that a number could be written with.

@@ -15,6 +15,7 @@ use crate::model::{
     diagnostic::Diagnostic,
     job::JobSpec,
     name::JobId,
+    schedule::Schedule,
 };
 
 use super::{
@@ -33,6 +34,8 @@ pub struct Memo {
     jobs: HashMap<JobId, Kept>,
     asked: (usize, usize),
     settings: Option<KeptSettings>,
+    /// The schedules in force that name years, by job: they may have come for the last time, and are no mistake then.
+    ending: HashMap<JobId, (u64, Schedule)>,
 }
 
 /// The settings with the labels of the agent's own container; kept, and so never mistaken for another that came to lie
@@ -73,6 +76,8 @@ pub(super) struct Basis<'a> {
     pub home: Option<&'a Arc<Read>>,
     /// Whether the Engine was observed.
     pub observed: bool,
+    /// Whether it is rejected already.
+    pub spoiled: bool,
     /// Flags and environment.
     pub upper: Option<&'a JobLayer>,
 }
@@ -86,6 +91,7 @@ struct Kept {
     /// Kept, and so never mistaken for another that came to lie in its place.
     home: Option<Arc<Read>>,
     observed: bool,
+    spoiled: bool,
     upper: Option<JobLayer>,
     settled: Settled,
 }
@@ -97,7 +103,10 @@ impl Kept {
             (None, None) => true,
             _ => false,
         };
-        same_home && self.observed == basis.observed && self.upper.as_ref() == basis.upper
+        same_home
+            && self.observed == basis.observed
+            && self.spoiled == basis.spoiled
+            && self.upper.as_ref() == basis.upper
     }
 }
 
@@ -156,19 +165,21 @@ impl Memo {
 
     /// A job's spec; `settle` reads it if it is not known.
     ///
-    /// Whether a schedule ever comes is asked at that time only. That is enough: one that comes at all comes again,
-    /// because none names a year.
+    /// It is told the schedule that is in force for the job, if that names years: whether a schedule ever comes is
+    /// asked when the job is new or its schedule is, not when its last moment has passed since.
     pub(super) fn job(
         &mut self,
         id: &JobId,
         basis: &Basis<'_>,
-        settle: impl FnOnce() -> Settled,
+        settle: impl FnOnce(Option<&Schedule>) -> Settled,
     ) -> &Settled {
         self.asked.1 += 1;
+        let settle = || settle(self.ending.get(id).map(|(_, schedule)| schedule));
         let fresh = |settled| Kept {
             pass: self.pass,
             home: basis.home.cloned(),
             observed: basis.observed,
+            spoiled: basis.spoiled,
             upper: basis.upper.cloned(),
             settled,
         };
@@ -184,7 +195,16 @@ impl Memo {
             }
             Entry::Vacant(place) => place.insert(fresh(settle())),
         };
+        if let Some(spec) = kept.settled.0.as_ref().filter(|spec| spec.schedule.names_years()) {
+            let schedule = spec.schedule.clone();
+            self.ending.insert(id.clone(), (self.pass, schedule));
+        }
         &kept.settled
+    }
+
+    /// Other sources: nothing that was read holds, but what was in force until now was in force.
+    pub fn renew(&mut self) {
+        *self = Self { pass: self.pass, ending: std::mem::take(&mut self.ending), ..Self::default() };
     }
 
     /// A pass is done.
@@ -196,6 +216,7 @@ impl Memo {
         if self.jobs.len() > self.asked.1 {
             self.jobs.retain(|_, kept| kept.pass == pass);
         }
+        self.ending.retain(|_, (last, _)| *last == pass);
     }
 }
 
@@ -288,6 +309,38 @@ mod tests {
                 prop_assert_eq!(memo.jobs.len(), memo.asked.1, "nothing that was not asked for is kept");
             }
         }
+    }
+
+    /// Jobs after each pass, and what was told.
+    fn pass(memo: &mut Memo, text: &str, now: &str) -> (usize, Vec<String>) {
+        let sources = Sources::new(ini::parse("f", text, &|_: &str| None), Upper::default(), Vec::new());
+        let desired = resolve_again(&sources, View::FilesOnly, now.parse().unwrap(), memo);
+        (desired.jobs.len(), desired.diagnostics.into_iter().map(|it| it.reason).collect())
+    }
+
+    #[test]
+    fn a_job_that_came_for_the_last_time_stays_and_is_refused_when_it_is_new() {
+        let once = |year: u16| format!("[job-local \"once\"]\nschedule = 0 0 12 1 5 * {year}\ncommand = x\n");
+        let (before, after) = ("2027-04-01T00:00:00Z", "2027-06-01T00:00:00Z");
+        let (text, mut memo) = (once(2027), Memo::default());
+        assert_eq!(pass(&mut memo, &text, before), (1, vec![]));
+        assert_eq!(pass(&mut memo, &text, after), (1, vec![]));
+        memo.renew();
+        assert_eq!(pass(&mut memo, &format!("{text}workdir = /\n"), after).0, 1, "the file is another");
+        let refused = |(jobs, told): (usize, Vec<String>)| {
+            assert_eq!((jobs, told.len()), (0, 1), "{told:?}");
+            assert!(told[0].contains("never comes: year field: `2027` is past"), "{told:?}");
+        };
+        refused(pass(&mut Memo::default(), &text, after));
+        // A job that went and comes again is new, and so is another schedule.
+        memo.renew();
+        assert_eq!(pass(&mut memo, "", after).0, 0);
+        memo.renew();
+        refused(pass(&mut memo, &text, after));
+        memo.renew();
+        assert_eq!(pass(&mut memo, &once(2028), after).0, 1);
+        memo.renew();
+        refused(pass(&mut memo, &text, after));
     }
 
     #[test]

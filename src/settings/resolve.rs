@@ -17,6 +17,7 @@ use crate::model::{
 };
 
 use super::{
+    check::check_defaults,
     env::{self, Override},
     global::{
         Settings,
@@ -159,6 +160,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let of_sources =
         [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
     let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
+    diagnostics.extend(check_defaults(&sources.file));
     let known = known_jobs(sources, view, &read, &mut diagnostics);
     let kinds = if sources.overrides.is_empty() {
         BTreeMap::new()
@@ -173,14 +175,26 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let places = Places::new(view);
     let mut jobs = Vec::with_capacity(known.len());
     for (id, Known { kind, home }) in &known {
-        if refused.contains(id) {
-            continue;
-        }
         let (kind, home, upper) = (*kind, home.as_ref(), overrides.get(id));
-        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), upper };
-        let (spec, found) = memo.job(id, &basis, || {
+        // One that is rejected is read all the same: what else is wrong with it is told with the rest.
+        let spoiled = refused.contains(id);
+        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), spoiled, upper };
+        let (spec, found) = memo.job(id, &basis, |before| {
             let settings = &*settings;
-            Settle { sources, settings, view, now, id, kind, home, diagnostics: Vec::new() }.job(upper)
+            Settle {
+                sources,
+                settings,
+                view,
+                now,
+                before,
+                id,
+                kind,
+                home,
+                spoiled,
+                spoiled_by_default: false,
+                diagnostics: Vec::new(),
+            }
+            .job(upper)
         });
         diagnostics.extend(found.iter().cloned());
         if let Some(spec) = spec {

@@ -13,6 +13,7 @@ use crate::model::{
 };
 
 use super::{
+    check::check,
     global::Settings,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
@@ -31,22 +32,30 @@ pub(super) struct Settle<'a> {
     pub settings: &'a Settings,
     pub view: View<'a>,
     pub now: Timestamp,
+    /// The schedule that is in force for the job already, if it names years.
+    pub before: Option<&'a Schedule>,
     pub id: &'a JobId,
     pub kind: JobKind,
     pub home: Option<&'a Home<'a>>,
+    /// Whether the job is rejected already, and only what else is wrong is asked for.
+    pub spoiled: bool,
+    /// Whether a default of the file is wrong, which is told once for all jobs that take it.
+    pub spoiled_by_default: bool,
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Settle<'_> {
     /// The job's spec, if its layers make one, and what is wrong with them.
     pub fn job(mut self, upper: Option<&JobLayer>) -> Settled {
-        let Some(layer) = self.merged(upper) else { return (None, self.diagnostics) };
+        let Some(layers) = self.layers() else { return (None, self.diagnostics) };
+        let layers: Vec<JobLayer> = layers.into_iter().chain(upper.cloned()).collect();
+        let layer = layers.iter().fold(JobLayer::default(), JobLayer::under);
+        self.check_hidden(&layers, &layer);
         let spec = self.spec(&layer);
-        if let Some(spec) = &spec
-            && !self.is_rejected()
-        {
+        if let Some(spec) = &spec {
             let refused = self.check_grants(spec, &layer);
-            if !refused.is_empty() && self.sources.file.defines(self.id, self.kind) {
+            let stands = !self.is_rejected() && self.sources.file.defines(self.id, self.kind);
+            if !refused.is_empty() && stands {
                 // What a label may not ask for cannot cost the operator's own job either.
                 let mut without = Self { home: None, diagnostics: Vec::new(), ..self };
                 without.diagnostics.extend(refused.into_iter().map(|it| Diagnostic { rejects: false, ..it }));
@@ -59,14 +68,29 @@ impl Settle<'_> {
     }
 
     fn is_rejected(&self) -> bool {
-        self.diagnostics.iter().any(|it| it.rejects)
+        self.spoiled || self.spoiled_by_default || self.diagnostics.iter().any(|it| it.rejects)
     }
 
-    /// The layers of this job on top of each other; `None` if they do not make a job.
-    fn merged(&mut self, upper: Option<&JobLayer>) -> Option<JobLayer> {
-        let layers = self.layers()?;
-        let layer = layers.iter().fold(JobLayer::default(), JobLayer::under);
-        Some(upper.map_or(layer.clone(), |upper| layer.under(upper)))
+    /// What is written for this job and hidden by a higher layer is told of, if it is wrong: some day it is not hidden
+    /// any more.
+    fn check_hidden(&mut self, layers: &[JobLayer], merged: &JobLayer) {
+        for (name, written) in layers.iter().flat_map(JobLayer::iter) {
+            let Some(over) = merged.get(name).filter(|over| over.origin != written.origin) else { continue };
+            if self.is_default(name, &written.origin) {
+                continue;
+            }
+            if let Some(Err(reason)) = params::find(name).map(|param| check(param, &written.text)) {
+                let reason = format!("{reason}; it has no effect now, because {} is over it", over.origin);
+                self.warn(written.origin.clone(), name, &reason);
+            }
+        }
+    }
+
+    /// Whether a value is a default of the file, which is checked once for all jobs.
+    fn is_default(&self, name: &str, origin: &Origin) -> bool {
+        let file = &self.sources.file;
+        let layers = [Some(&file.defaults), file.kind_defaults.get(&self.kind)];
+        layers.into_iter().flatten().filter_map(|layer| layer.get(name)).any(|it| it.origin == *origin)
     }
 
     /// What defaults, file and labels say of this job, the lowest first; `None` if they do not make a job.
@@ -135,18 +159,19 @@ impl Settle<'_> {
         match read(&unquoted) {
             Ok(value) => Some((value, origin.clone())),
             Err(reason) => {
-                self.reject(origin.clone(), name, &reason);
+                let known = params::find(name).is_some_and(|param| check(param, text).is_err());
+                if known && self.is_default(name, origin) {
+                    self.spoiled_by_default = true;
+                } else {
+                    self.reject(origin.clone(), name, &reason);
+                }
                 None
             }
         }
     }
 
     pub(super) fn text(&mut self, layer: &JobLayer, name: &'static str) -> Option<String> {
-        self.read(layer, name, |text| match value::single(text)?.trim() {
-            "" => Err("the value is empty: write one, or remove it".to_owned()),
-            text => Ok(text.to_owned()),
-        })
-        .map(|(text, _)| text)
+        self.read(layer, name, |text| value::text(&value::single(text)?)).map(|(text, _)| text)
     }
 
     pub(super) fn required<T>(
@@ -155,7 +180,8 @@ impl Settle<'_> {
         name: &'static str,
         found: Option<T>,
     ) -> Option<T> {
-        if found.is_none() && layer.get(name).is_none() {
+        // What is missing may be what could not be taken.
+        if found.is_none() && layer.get(name).is_none() && !self.spoiled {
             let hint = match self.home {
                 // Each tool has its own word for it.
                 Some(home) if is_foreign(&home.job.layer) => {
@@ -200,25 +226,37 @@ impl Settle<'_> {
         let zone = self.read(layer, "timezone", |text| {
             Zone::parse(&value::single(text)?).map_err(|error| error.to_string())
         });
-        if zone.is_none() && layer.get("timezone").is_some() {
-            return None;
-        }
-        let zone = zone.map_or_else(|| self.settings.timezone.clone(), |(zone, _)| zone);
-        let now = self.now;
+        let unknown = zone.is_none() && layer.get("timezone").is_some();
+        let (zone, written) = match zone {
+            Some((zone, origin)) => (zone, Some(origin)),
+            None => (self.settings.timezone.clone(), None),
+        };
+        let (now, before, id) = (self.now, self.before, self.id);
         let found = self.read(layer, "schedule", |text| {
-            let schedule =
-                Schedule::parse(&value::single(text)?, &zone).map_err(|error| error.to_string())?;
-            if schedule.never_fires(now) {
-                return Err(format!("\"{}\" never comes: no such date exists", schedule.text()));
+            let schedule = Schedule::of_job(&value::single(text)?, &zone, id.as_str());
+            let schedule = schedule.map_err(|error| error.to_string())?;
+            match schedule.why_never(now).filter(|_| before != Some(&schedule)) {
+                Some(reason) => Err(format!("\"{}\" never comes: {reason}", schedule.text())),
+                None => Ok(schedule),
             }
-            Ok(schedule)
         });
+        if let (Some((schedule, origin)), Some(written)) = (&found, written)
+            && schedule.names_zone()
+            && *schedule.zone() != zone
+        {
+            let (there, here) = (schedule.zone().name(), zone.name());
+            let reason = format!(
+                "its prefix says {there}, which counts, and the parameter timezone at {written} says {here}: remove \
+                 one of them"
+            );
+            self.warn(origin.clone(), "schedule", &reason);
+        }
         if let Some((schedule, origin)) = &found {
             for warning in schedule.warnings() {
                 self.warn(origin.clone(), "schedule", &warning);
             }
         }
-        self.required(layer, "schedule", found)
+        self.required(layer, "schedule", found).filter(|_| !unknown)
     }
 
     /// What the labels ask for and may not have.
@@ -253,7 +291,7 @@ fn is_foreign(layer: &JobLayer) -> bool {
     layer.iter().any(|(_, it)| matches!(&it.origin, Origin::Label { label, .. } if !ours(label)))
 }
 
-fn overlap(text: &str) -> Result<Overlap, String> {
+pub(super) fn overlap(text: &str) -> Result<Overlap, String> {
     let word = text.trim().to_ascii_lowercase();
     let names = Overlap::NAMES.map(|(name, _)| name);
     Overlap::NAMES.into_iter().find(|(name, _)| *name == word).map(|(_, policy)| policy).ok_or_else(|| {

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::model::duration;
+use crate::model::{duration, variable};
 
 use super::layer::Text;
 
@@ -67,7 +67,7 @@ pub fn bare(text: &Text) -> (Text, bool) {
 pub fn list(text: &Text) -> Result<Vec<String>, String> {
     match text {
         Text::Items(items) => Ok(items.iter().map(ToString::to_string).collect()),
-        Text::One(text) if text.trim_start().starts_with('[') => json_list(text),
+        Text::One(text) if text.trim_start().starts_with('[') => json_list(text.trim()),
         Text::One(text) => {
             Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
         }
@@ -92,11 +92,8 @@ pub fn map(text: &Text) -> Result<Vec<(String, String)>, String> {
         })?
         .into_iter()
         .enumerate()
-        .map(|(index, item)| match item.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            // The item itself may be a secret that lost its name: it is told by its place only.
-            _ => Err(format!("item {} is not NAME=VALUE", index + 1)),
-        })
+        // What stands there may be a secret, or a piece of one: it is told by its number only.
+        .map(|(index, item)| variable::parse(&item).map_err(|reason| format!("item {} {reason}", index + 1)))
         .collect()
 }
 
@@ -186,6 +183,17 @@ pub fn shell(text: &str) -> Result<Option<String>, String> {
         Ok(true) => Ok(Some("/bin/sh".to_owned())),
         Ok(false) => Ok(None),
         Err(_) => Err(format!("\"{text}\" is neither true, false nor the path of a shell such as /bin/bash")),
+    }
+}
+
+/// A text that is not empty and has no characters that nobody could mean.
+pub fn text(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("the value is empty: write one, or remove it".to_owned()),
+        text if text.contains(char::is_control) => {
+            Err("the value contains a control character: remove it".to_owned())
+        }
+        text => Ok(text.to_owned()),
     }
 }
 

@@ -69,7 +69,11 @@ impl Settle<'_> {
 
     fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {
         let shell = match layer.get("shell") {
-            Some(_) => self.read(layer, "shell", |text| value::shell(&value::single(text)?))?.0,
+            // A command that is read as if through a shell shows its own mistakes beside those of the shell.
+            Some(_) => {
+                let shell = self.read(layer, "shell", |text| value::shell(&value::single(text)?));
+                shell.map_or_else(|| Some("/bin/sh".to_owned()), |(shell, _)| shell)
+            }
             None => None,
         };
         let (command, origin) =
@@ -85,8 +89,11 @@ impl Settle<'_> {
     }
 }
 
-fn networks(text: &Text) -> Result<Vec<String>, String> {
-    let networks = value::list(text)?;
+pub(super) fn networks(text: &Text) -> Result<Vec<String>, String> {
+    let networks: Vec<String> = value::list(text)?.iter().map(|name| name.trim().to_owned()).collect();
+    if networks.iter().any(String::is_empty) {
+        return Err("the name of a network is empty: write one, or remove the item".to_owned());
+    }
     let alone = |name: &str| matches!(name, "none" | "host") || name.starts_with("container:");
     if let Some(mode) = networks.iter().find(|name| alone(name)).filter(|_| networks.len() > 1) {
         return Err(format!("\"{mode}\" cannot be combined with other networks"));
@@ -95,7 +102,7 @@ fn networks(text: &Text) -> Result<Vec<String>, String> {
 }
 
 /// Absolute paths: beside the agent there is no other directory that a person would mean.
-fn paths(text: &Text) -> Result<Vec<String>, String> {
+pub(super) fn paths(text: &Text) -> Result<Vec<String>, String> {
     let paths = value::list(text)?;
     match paths.iter().find(|path| !path.starts_with('/')) {
         Some(path) => Err(format!("\"{path}\" is no absolute path: begin with /")),
@@ -103,7 +110,7 @@ fn paths(text: &Text) -> Result<Vec<String>, String> {
     }
 }
 
-fn volumes(text: &Text) -> Result<Vec<Volume>, String> {
+pub(super) fn volumes(text: &Text) -> Result<Vec<Volume>, String> {
     value::list(text)?.iter().map(|item| volume(item)).collect()
 }
 

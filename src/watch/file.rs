@@ -99,6 +99,7 @@ pub fn look(reader: &Reader, known: &[SourceFile]) -> u64 {
         path.hash(&mut sum);
         // The path may have become a link to another file, which is the change that is looked for.
         std::fs::metadata(path)
+            // The link count tells of a mounted file that lost its place on the host, and its times do as well.
             .map(|it| {
                 let times = (it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec());
                 (it.dev(), it.ino(), it.size(), it.nlink(), times)
@@ -116,6 +117,8 @@ pub struct FileWatcher {
     pub reader: Reader,
     /// The files of the reading that is in force.
     pub files: Vec<SourceFile>,
+    /// The files of the last reading, whether it could be taken or not.
+    pub watched: Vec<SourceFile>,
     /// What they looked like before that reading.
     pub seen: u64,
     /// Where what was read goes.
@@ -162,11 +165,12 @@ impl FileWatcher {
     }
 
     async fn look(&self) -> Option<u64> {
-        let (reader, files) = (self.reader.clone(), self.files.clone());
+        let (reader, files) = (self.reader.clone(), self.watched.clone());
         tokio::task::spawn_blocking(move || look(&reader, &files)).await.ok()
     }
 
     fn take(&mut self, mut reading: Reading, asked: bool) {
+        self.watched.clone_from(&reading.files);
         let gone = self.files.iter().filter(|old| {
             old.optional
                 && old.digest.is_some()
@@ -188,6 +192,11 @@ impl FileWatcher {
             return;
         }
         if reading.files == self.files && !asked && !refused_before {
+            // What is said of files, such as that a mount shows an old one, may have changed although they have not.
+            let news = reading.sources.diagnostics;
+            if self.sources.borrow().diagnostics != news {
+                self.sources.send_modify(|sources| Arc::make_mut(sources).diagnostics = news);
+            }
             return;
         }
         let files = reading.files.iter().filter(|file| file.digest.is_some()).count();
@@ -234,7 +243,7 @@ mod tests {
         let Reading { sources, files, .. } = (reader.read)();
         let (sender, mut sources) = watch::channel(Arc::new(sources));
         let seen = look(&reader, &files);
-        let watcher = FileWatcher { reader, files, seen, sources: sender };
+        let watcher = FileWatcher { reader, watched: files.clone(), files, seen, sources: sender };
         let hangup = signal(SignalKind::hangup()).unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(watcher.watch(hangup));

@@ -50,7 +50,7 @@ fn read_labels(text: &str, own: bool) -> BTreeMap<JobId, JobSpec> {
 
 const FILE: &str = "[global]\nlog-level = debug\nmax-runtime = 90m\n[job-exec \"a\"]\nschedule = 0 0 1 * * *\n\
     container = db\ncommand = sh -c 'echo \"$HOME\" ${X:-y}'\nenvironment = A=$B\nenvironment = C=d;e\n\
-    [job-run \"b\"]\nschedule = @every 1.5h\nimage = alpine\nnetwork = back\nenvironment = [x]=1\nno-overlap\ntty = true\n\
+    [job-run \"b\"]\nschedule = @every 1.5h\nimage = alpine\nnetwork = back\nenvironment = x=[1]\nno-overlap\ntty = true\n\
     [job-local \"c\"]\nschedule = 0 0 1 * * *\ncommand = \"true\"\ndir = /tmp\n\
     [job-service-run \"d\"]\nschedule = @daily\nimage = x\n";
 

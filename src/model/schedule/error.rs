@@ -14,9 +14,10 @@ pub enum ScheduleError {
     /// Nothing was written, or only a `TZ=` prefix.
     #[error("the schedule is empty; write a cron expression such as `0 3 * * *`, or `@every 1h`")]
     Empty,
-    /// Neither 5 nor 6 fields.
+    /// Not 5, 6 or 7 fields.
     #[error(
-        "`{text}` has {}; expected 5 (minute hour day-of-month month day-of-week) or 6 (with a leading second)",
+        "`{text}` has {}; expected 5 (minute hour day-of-month month day-of-week), 6 (with a leading second) or 7 \
+         (with a trailing year as well)",
         count(*found)
     )]
     FieldCount {
@@ -28,7 +29,7 @@ pub enum ScheduleError {
     /// One field of a cron expression cannot be read.
     #[error("{field} field: `{text}` {reason}; {mend}")]
     Field {
-        /// `second`, `minute`, `hour`, `day-of-month`, `month` or `day-of-week`.
+        /// `second`, `minute`, `hour`, `day-of-month`, `month`, `day-of-week` or `year`.
         field: &'static str,
         /// The part of the field that is wrong, shortened.
         text: String,
@@ -39,7 +40,8 @@ pub enum ScheduleError {
     },
     /// An `@word` that does not exist.
     #[error(
-        "unknown schedule `{text}`{}; the words are @yearly, @monthly, @weekly, @daily, @hourly and @every",
+        "unknown schedule `{text}`{}; the words are @yearly, @monthly, @weekly, @daily, @hourly, @every, @startup and \
+         @triggered",
         did_you_mean(suggestion.as_deref())
     )]
     UnknownWord {
@@ -63,14 +65,6 @@ pub enum ScheduleError {
         text: String,
         /// What is wrong with it.
         reason: String,
-    },
-    /// A form that the language of schedules has, but this version does not.
-    #[error("{form} is not yet supported; {mend}")]
-    NotYetSupported {
-        /// The form, in words or as written.
-        form: String,
-        /// What to write meanwhile.
-        mend: &'static str,
     },
     /// The time zone database has no such zone.
     #[error(

@@ -3,7 +3,9 @@
 //! The cron engine accepts much that cannot have been meant (`*/61`, `1,,2`) and refuses forms we support (`0/15`,
 //! `22-2`). So every field is read here first, and the engine only ever sees plain lists of values.
 
-use super::error::{ScheduleError, closest, shown};
+use super::error::{ScheduleError, shown};
+use super::part::{self, is_number, read_range, read_value};
+use super::year::YEARS;
 
 /// Which field of a cron expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +16,14 @@ pub(super) enum Kind {
     DayOfMonth,
     Month,
     DayOfWeek,
+    Year,
 }
 
 /// A day that depends on the month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
-    /// `L`: the last day of the month.
-    LastDay,
-    /// `LW`: the last Monday to Friday of the month.
-    LastWeekday,
+    /// `L`, `L-3`: so many days before the last day of the month. `LW`, `L-3W`: the Monday to Friday nearest that day.
+    FromEnd { back: u8, weekday: bool },
     /// `15W`: the Monday to Friday nearest that day.
     Nearest(u8),
     /// `MON#2`: a weekday (0 is Sunday) and which one in the month, 1 to 5.
@@ -52,30 +53,36 @@ impl Kind {
             Self::DayOfMonth => "day-of-month",
             Self::Month => "month",
             Self::DayOfWeek => "day-of-week",
+            Self::Year => "year",
         }
     }
 
-    fn min(self) -> u8 {
-        u8::from(matches!(self, Self::DayOfMonth | Self::Month))
+    pub(super) fn min(self) -> u16 {
+        match self {
+            Self::DayOfMonth | Self::Month => 1,
+            Self::Year => YEARS.0.unsigned_abs(),
+            _ => 0,
+        }
     }
 
     /// The largest value once 7 has become 0 in the day-of-week field.
-    fn max(self) -> u8 {
+    pub(super) fn max(self) -> u16 {
         match self {
             Self::Second | Self::Minute => 59,
             Self::Hour => 23,
             Self::DayOfMonth => 31,
             Self::Month => 12,
             Self::DayOfWeek => 6,
+            Self::Year => YEARS.1.unsigned_abs(),
         }
     }
 
     /// The largest value that may be written.
-    fn max_written(self) -> u8 {
+    pub(super) fn max_written(self) -> u16 {
         if self == Self::DayOfWeek { 7 } else { self.max() }
     }
 
-    fn names(self) -> &'static [&'static str] {
+    pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Month => {
                 &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
@@ -85,12 +92,12 @@ impl Kind {
         }
     }
 
-    /// Every value of the field, as bits.
+    /// Every value of the field, as bits; none for years, which are too many.
     pub(super) fn all(self) -> u64 {
-        (self.min()..=self.max()).fold(0, |bits, v| bits | 1 << v)
+        (self.min()..=self.max()).fold(0, |bits, v| bits | 1_u64.checked_shl(v.into()).unwrap_or(0))
     }
 
-    fn allowed(self) -> String {
+    pub(super) fn allowed(self) -> String {
         match self {
             Self::Month => "write 1-12 or JAN-DEC".to_owned(),
             Self::DayOfWeek => "write 0-7 or SUN-SAT (0 and 7 are Sunday)".to_owned(),
@@ -98,7 +105,23 @@ impl Kind {
         }
     }
 
-    fn fail(self, text: &str, reason: impl Into<String>, mend: impl Into<String>) -> ScheduleError {
+    /// What no part of any field may be.
+    pub(super) fn check_part(self, text: &str, upper: &str, part: &str) -> Result<(), ScheduleError> {
+        if part.is_empty() {
+            return Err(self.fail(text, "has an empty part", "remove the extra comma"));
+        }
+        if part == "*" && upper != "*" {
+            return Err(self.fail(text, "has `*` beside other parts", "write `*` alone, or remove it"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail(
+        self,
+        text: &str,
+        reason: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> ScheduleError {
         ScheduleError::Field {
             field: self.name(),
             text: shown(text),
@@ -114,8 +137,15 @@ impl Field {
         Self { values: 1, specials: Vec::new(), star: false, wild: false }
     }
 
+    /// Every value, as `*` has it.
+    pub(super) fn every(kind: Kind) -> Self {
+        Self { values: kind.all(), specials: Vec::new(), star: true, wild: true }
+    }
+
     /// Reads one field. The text holds no white space.
-    pub(super) fn parse(kind: Kind, text: &str) -> Result<Self, ScheduleError> {
+    ///
+    /// `identity` is whose schedule it is, which gives `H` its value; without one `H` is refused.
+    pub(super) fn parse(kind: Kind, text: &str, identity: Option<&str>) -> Result<Self, ScheduleError> {
         let upper = text.to_ascii_uppercase();
         let mut field =
             Self { values: 0, specials: Vec::new(), star: upper.starts_with('*'), wild: upper.contains('*') };
@@ -123,41 +153,28 @@ impl Field {
             if !matches!(kind, Kind::DayOfMonth | Kind::DayOfWeek) {
                 return Err(kind.fail(text, "only has a meaning in the day fields", "write `*`"));
             }
-            return Ok(Self { values: kind.all(), star: true, wild: true, ..field });
+            return Ok(Self::every(kind));
         }
         // Messages repeat a part as it was written; only its upper case is read.
         for (written, part) in text.split(',').zip(upper.split(',')) {
-            if part.is_empty() {
-                return Err(kind.fail(text, "has an empty part", "remove the extra comma"));
-            }
-            if part == "H" || part.starts_with("H(") || part.starts_with("H/") {
-                let form = format!("`{}` in the {} field", shown(written), kind.name());
-                return Err(ScheduleError::NotYetSupported { form, mend: "write the value itself" });
-            }
-            if part == "*" && upper != "*" {
-                return Err(kind.fail(text, "has `*` beside other parts", "write `*` alone, or remove it"));
-            }
-            field.part(kind, written, part)?;
-        }
-        // The engine forgets `L` when `LW` stands beside it, so this pair would lose days in silence.
-        if field.specials.contains(&Special::LastDay) && field.specials.contains(&Special::LastWeekday) {
-            return Err(kind.fail(text, "has both `L` and `LW`", "write two jobs, one with each"));
+            kind.check_part(text, &upper, part)?;
+            field.part(kind, written, part, identity)?;
         }
         Ok(field)
     }
 
-    /// The field as the engine is to read it: a plain list.
+    /// The field as the engine is to read it: a plain list, without what is counted from the end of the month.
     pub(super) fn for_engine(&self, kind: Kind) -> String {
         if self.star && self.values == kind.all() {
             return "*".to_owned();
         }
         let values = self.iter().map(|v| v.to_string());
-        let specials = self.specials.iter().map(|s| match s {
-            Special::LastDay => "L".to_owned(),
-            Special::LastWeekday => "LW".to_owned(),
-            Special::Nearest(day) => format!("{day}W"),
-            Special::Nth(day, nth) => format!("{day}#{nth}"),
-            Special::LastOf(day) => format!("{day}#L"),
+        let specials = self.specials.iter().filter_map(|s| match s {
+            // The engine forgets some of these beside others, and does not know the rest.
+            Special::FromEnd { .. } => None,
+            Special::Nearest(day) => Some(format!("{day}W")),
+            Special::Nth(day, nth) => Some(format!("{day}#{nth}")),
+            Special::LastOf(day) => Some(format!("{day}#L")),
         });
         values.chain(specials).collect::<Vec<_>>().join(",")
     }
@@ -184,42 +201,50 @@ impl Field {
         self.values.count_ones() as usize
     }
 
-    fn part(&mut self, kind: Kind, written: &str, part: &str) -> Result<(), ScheduleError> {
+    /// Whether days are counted from the end of the month.
+    pub(super) fn counts_from_end(&self) -> bool {
+        self.specials.iter().any(|it| matches!(it, Special::FromEnd { .. }))
+    }
+
+    fn part(
+        &mut self,
+        kind: Kind,
+        written: &str,
+        part: &str,
+        identity: Option<&str>,
+    ) -> Result<(), ScheduleError> {
         match kind {
             Kind::DayOfMonth if self.month_day(written, part)? => return Ok(()),
             Kind::DayOfWeek if self.week_day(written, part)? => return Ok(()),
             _ => {}
         }
-        let (range, step) = match part.split_once('/') {
-            None => (part, None),
-            Some((range, step)) => (range, Some(read_step(kind, written, step)?)),
-        };
-        let values = read_range(kind, written, range, step.is_some())?;
-        for value in values.into_iter().step_by(step.unwrap_or(1)) {
+        for value in part::read(kind, written, part, identity)? {
             self.values |= 1 << value;
         }
         Ok(())
     }
 
-    /// Reads `L`, `LW` and `15W`; false when the part is none of them.
+    /// Reads `L`, `L-3`, `LW`, `L-3W` and `15W`; false when the part is none of them.
     fn month_day(&mut self, written: &str, part: &str) -> Result<bool, ScheduleError> {
         let kind = Kind::DayOfMonth;
-        let special = if part == "L" {
-            Special::LastDay
-        } else if part == "LW" {
-            Special::LastWeekday
-        } else if part.starts_with("L-") {
-            let form = format!("`{}` in the day-of-month field", shown(written));
-            return Err(ScheduleError::NotYetSupported { form, mend: "write `L` or the day itself" });
-        } else if let Some(day) = part.strip_suffix('W') {
-            if !is_number(day) {
-                return Err(kind.fail(written, "needs one day before the W", "write `15W`, or `LW`"));
-            }
-            Special::Nearest(read_value(kind, written, day)?)
-        } else {
+        let (day, weekday) = part.strip_suffix('W').map_or((part, false), |day| (day, true));
+        let special = if day == "L" {
+            Special::FromEnd { back: 0, weekday }
+        } else if let Some(back) = day.strip_prefix("L-") {
+            let back = back.parse().ok().filter(|it| is_number(back) && (1..=30).contains(it));
+            let mend = "write `L-1` to `L-30`";
+            let back = back.ok_or_else(|| kind.fail(written, "counts no days back from the last", mend))?;
+            Special::FromEnd { back, weekday }
+        } else if !weekday {
             return Ok(false);
+        } else if is_number(day) {
+            Special::Nearest(small(read_value(kind, written, day)?))
+        } else {
+            return Err(kind.fail(written, "needs one day before the W", "write `15W`, or `LW`"));
         };
-        self.specials.push(special);
+        if !self.specials.contains(&special) {
+            self.specials.push(special);
+        }
         Ok(true)
     }
 
@@ -239,6 +264,9 @@ impl Field {
         } else {
             return Ok(false);
         };
+        if days.is_empty() {
+            return Err(kind.fail(written, "names no day before the `#`", "write `MON#2`"));
+        }
         if days.contains(['/', '*']) {
             return Err(kind.fail(written, "counts days of a step", "name the day itself, as in `MON#2`"));
         }
@@ -253,90 +281,19 @@ impl Field {
                 ));
             }
         };
-        for day in read_range(kind, written, days, false)? {
-            self.specials.push(nth.map_or(Special::LastOf(day), |nth| Special::Nth(day, nth)));
+        for day in read_range(kind, written, days, false)?.into_iter().map(small) {
+            let special = nth.map_or(Special::LastOf(day), |nth| Special::Nth(day, nth));
+            if !self.specials.contains(&special) {
+                self.specials.push(special);
+            }
         }
         Ok(true)
     }
 }
 
-/// The values of `*`, `5`, `1-5` or the wrapped `22-2`, in the order in which a step counts them. `open` is true when a
-/// step follows: then a single value reaches up to the end of the field.
-fn read_range(kind: Kind, written: &str, range: &str, open: bool) -> Result<Vec<u8>, ScheduleError> {
-    if range == "*" {
-        return Ok((kind.min()..=kind.max()).collect());
-    }
-    if range.is_empty() {
-        return Err(kind.fail(written, "has nothing before the step", "write `*/n`"));
-    }
-    let sunday = |v: u8| if kind == Kind::DayOfWeek && v == 7 { 0 } else { v };
-    let Some((first, last)) = range.split_once('-') else {
-        let value = sunday(read_value(kind, written, range)?);
-        return Ok(if open { (value..=kind.max()).collect() } else { vec![value] });
-    };
-    if first.is_empty() || last.is_empty() || last.contains('-') {
-        return Err(kind.fail(written, "is not a range", "write it as `first-last`"));
-    }
-    let (first, last) = (read_value(kind, written, first)?, read_value(kind, written, last)?);
-    if first == last {
-        return Ok(vec![sunday(first)]);
-    }
-    if first <= last {
-        // `FRI-7` and `0-7` end with the Sunday after the Saturday.
-        return Ok((first..=last).map(sunday).collect());
-    }
-    let before = (first..=kind.max()).chain((first == 7).then_some(0));
-    let after = kind.min()..=last;
-    Ok(before.chain(after).collect())
-}
-
-fn read_step(kind: Kind, written: &str, step: &str) -> Result<usize, ScheduleError> {
-    let span = usize::from(kind.max() - kind.min()) + 1;
-    if !is_number(step) {
-        return Err(kind.fail(
-            written,
-            "has a step that is not a number",
-            format!("write a step of 1-{span}"),
-        ));
-    }
-    match step.parse::<usize>() {
-        Ok(0) => Err(kind.fail(written, "has a step of zero", format!("write a step of 1-{span}"))),
-        Ok(n) if n <= span => Ok(n),
-        _ => {
-            let reason = "has a step longer than the field, which would only name its first value";
-            Err(kind.fail(written, reason, format!("write a step of 1-{span}, or use `@every`")))
-        }
-    }
-}
-
-fn read_value(kind: Kind, written: &str, text: &str) -> Result<u8, ScheduleError> {
-    if is_number(text) {
-        return match text.parse::<u8>() {
-            Ok(v) if (kind.min()..=kind.max_written()).contains(&v) => Ok(v),
-            _ => Err(kind.fail(written, "is out of range", kind.allowed())),
-        };
-    }
-    let names = kind.names();
-    let found = (kind.min()..).zip(names).find(|(_, name)| **name == text);
-    if let Some((value, _)) = found {
-        return Ok(value);
-    }
-    let mend = kind.allowed();
-    if names.is_empty() {
-        return Err(kind.fail(written, "is not a number", mend));
-    }
-    // A full name is the usual slip: its first three letters are the name we know.
-    let short = text.get(..3).and_then(|t| names.iter().find(|n| **n == t)).map(|n| (*n).to_owned());
-    let mend = match short.or_else(|| closest(text, names)) {
-        Some(name) => format!("did you mean `{name}`? {mend}"),
-        None => mend,
-    };
-    Err(kind.fail(written, "is neither a number nor a name of this field", mend))
-}
-
-/// Digits only: `u8::from_str` would take `+5`.
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+/// Every value but a year is.
+fn small(value: u16) -> u8 {
+    u8::try_from(value).unwrap_or(u8::MAX)
 }
 
 #[cfg(test)]
@@ -344,7 +301,7 @@ mod tests {
     use super::*;
 
     fn values(kind: Kind, text: &str) -> Vec<u8> {
-        Field::parse(kind, text).unwrap().iter().collect()
+        Field::parse(kind, text, Some("job")).unwrap().iter().collect()
     }
 
     #[test]
@@ -370,6 +327,8 @@ mod tests {
         assert_eq!(values(Kind::DayOfWeek, "FRI-MON"), [0, 1, 5, 6]);
         assert_eq!(values(Kind::Month, "NOV-FEB"), [1, 2, 11, 12]);
         assert_eq!(values(Kind::DayOfMonth, "30-2"), [1, 2, 30, 31]);
+        assert_eq!(values(Kind::DayOfMonth, "7-5/10"), [7, 17, 27]);
+        assert_eq!(values(Kind::Month, "7-6/6"), [1, 7]);
     }
 
     #[test]
@@ -392,19 +351,60 @@ mod tests {
 
     #[test]
     fn days_that_depend_on_the_month_are_kept_apart() {
-        let specials = |kind, text| Field::parse(kind, text).unwrap().specials;
-        assert_eq!(specials(Kind::DayOfMonth, "L,15w"), [Special::LastDay, Special::Nearest(15)]);
-        assert_eq!(specials(Kind::DayOfMonth, "LW"), [Special::LastWeekday]);
+        let specials = |kind, text| Field::parse(kind, text, Some("job")).unwrap().specials;
+        let end = |back, weekday| Special::FromEnd { back, weekday };
+        assert_eq!(specials(Kind::DayOfMonth, "L,15w"), [end(0, false), Special::Nearest(15)]);
+        assert_eq!(specials(Kind::DayOfMonth, "LW,L"), [end(0, true), end(0, false)]);
+        assert_eq!(specials(Kind::DayOfMonth, "L-3,l-1w"), [end(3, false), end(1, true)]);
         assert_eq!(specials(Kind::DayOfWeek, "mon#2,7#1"), [Special::Nth(1, 2), Special::Nth(0, 1)]);
-        assert_eq!(specials(Kind::DayOfWeek, "FRIL,5#L"), [Special::LastOf(5), Special::LastOf(5)]);
+        assert_eq!(specials(Kind::DayOfWeek, "FRIL,5#L"), [Special::LastOf(5)]);
         assert_eq!(specials(Kind::DayOfWeek, "THU-FRI#3"), [Special::Nth(4, 3), Special::Nth(5, 3)]);
     }
 
     #[test]
     fn a_range_over_all_days_is_not_the_same_as_a_star() {
-        assert_eq!(Field::parse(Kind::DayOfMonth, "*").unwrap().for_engine(Kind::DayOfMonth), "*");
+        assert_eq!(Field::parse(Kind::DayOfMonth, "*", None).unwrap().for_engine(Kind::DayOfMonth), "*");
         assert!(
-            Field::parse(Kind::DayOfMonth, "1-31").unwrap().for_engine(Kind::DayOfMonth).starts_with("1,2,")
+            Field::parse(Kind::DayOfMonth, "1-31", None)
+                .unwrap()
+                .for_engine(Kind::DayOfMonth)
+                .starts_with("1,2,")
         );
+    }
+
+    #[test]
+    fn h_is_one_value_of_its_range_and_always_the_same() {
+        for (kind, text, first, last) in [
+            (Kind::Second, "H", 0, 59),
+            (Kind::Minute, "H(0-29)", 0, 29),
+            (Kind::Hour, "h(22-2)", 0, 23),
+            (Kind::DayOfMonth, "H", 1, 28),
+            (Kind::DayOfMonth, "H(29-31)", 29, 31),
+            (Kind::Month, "H(MAR-MAY)", 3, 5),
+            (Kind::DayOfWeek, "H(MON-FRI)", 1, 5),
+        ] {
+            let found = values(kind, text);
+            assert!(found.len() == 1 && (first..=last).contains(&found[0]), "{text}: {found:?}");
+            assert_eq!(values(kind, text), found);
+        }
+        let night = values(Kind::Hour, "H(22-2)")[0];
+        assert!(!(3..22).contains(&night), "{night}");
+    }
+
+    #[test]
+    fn h_with_a_step_begins_within_the_first_step() {
+        for name in ["a", "b", "shop.web.sync", "backup"] {
+            let read = |text| {
+                let field = Field::parse(Kind::Minute, text, Some(name)).unwrap();
+                field.iter().collect::<Vec<_>>()
+            };
+            let quarter = read("H/15");
+            assert_eq!(quarter, [0, 15, 30, 45].map(|it| it + quarter[0]), "{name}");
+            assert!(quarter[0] < 15);
+            let half = read("H(0-29)/10");
+            assert_eq!(half, [0, 10, 20].map(|it| it + half[0]), "{name}");
+            assert_eq!(read("H(0-29),H(30-59)"), [read("H(0-29)")[0], read("H(0-29)")[0] + 30]);
+        }
+        assert!(Field::parse(Kind::Minute, "H", None).unwrap_err().to_string().contains("name of a job"));
     }
 }

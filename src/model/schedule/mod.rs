@@ -4,10 +4,16 @@
 //! nothing panics or waits. The only thing looked at outside is the time zone database.
 
 mod cron;
+mod days;
 mod error;
 mod every;
 mod field;
+mod hash;
+mod month_end;
+mod never;
+mod part;
 mod words;
+mod year;
 mod zone;
 
 #[cfg(test)]
@@ -24,7 +30,8 @@ use self::every::Every;
 use self::field::Kind;
 pub use self::zone::Zone;
 
-/// A schedule that was read. Cloning it copies a pointer; two are equal when their text and their zone's name are.
+/// A schedule that was read. Cloning it copies a pointer; two are equal when their text and their zone's name are, and
+/// if they have an `H` the identity that it follows from.
 #[derive(Debug, Clone)]
 pub struct Schedule(Arc<Inner>);
 
@@ -32,6 +39,10 @@ pub struct Schedule(Arc<Inner>);
 struct Inner {
     text: String,
     zone: Zone,
+    /// Whether `TZ=` or `CRON_TZ=` names the zone.
+    prefixed: bool,
+    /// Whose it is, if that has a part in it.
+    identity: Option<Box<str>>,
     rule: Rule,
 }
 
@@ -39,6 +50,10 @@ struct Inner {
 enum Rule {
     Cron(Box<CronRule>),
     Every(Every),
+    /// `@startup`.
+    Startup,
+    /// `@triggered`.
+    Triggered,
 }
 
 /// The words that stand for an expression.
@@ -52,28 +67,44 @@ const WORDS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// The words of the language that are read, and refused, by this version.
-const LATER: [&str; 5] = ["@reboot", "@startup", "@triggered", "@manual", "@none"];
+/// The words for once at each start of the agent.
+const STARTUP: [&str; 2] = ["@startup", "@reboot"];
+
+/// The words for never by itself.
+const TRIGGERED: [&str; 3] = ["@triggered", "@manual", "@none"];
 
 impl Schedule {
-    /// Reads a schedule: 5 fields (minute first), 6 fields (second first), `@daily` and the like, or `@every 1h30m`;
-    /// each may follow `TZ=Zone` or `CRON_TZ=Zone`. Without such a prefix `zone` is the zone that counts.
+    /// Reads a schedule that belongs to no job, and in which `H` therefore has no value and is refused; else as
+    /// [`Schedule::of_job`].
+    pub fn parse(text: &str, zone: &Zone) -> Result<Self, ScheduleError> {
+        Self::read(text, zone, None)
+    }
+
+    /// Reads the schedule of the job with this identity, which gives `H` its value: 5 fields (minute first), 6 fields
+    /// (second first), 7 fields (year last), `@daily` and the like, `@every 1h30m`, `@startup`, or `@triggered`; each
+    /// may follow `TZ=Zone` or `CRON_TZ=Zone`. Without such a prefix `zone` is the zone that counts.
     ///
     /// Whether it ever fires is not part of reading it: ask [`Schedule::never_fires`].
-    pub fn parse(text: &str, zone: &Zone) -> Result<Self, ScheduleError> {
+    pub fn of_job(text: &str, zone: &Zone, identity: &str) -> Result<Self, ScheduleError> {
+        Self::read(text, zone, Some(identity))
+    }
+
+    fn read(text: &str, zone: &Zone, identity: Option<&str>) -> Result<Self, ScheduleError> {
         let text = text.trim();
-        let (zone, expression) = match split_zone(text) {
-            Some((name, rest)) => (Zone::parse(name)?, rest),
-            None => (zone.clone(), text),
+        let (zone, expression, prefixed) = match split_zone(text) {
+            Some((name, rest)) => (Zone::parse(name)?, rest, true),
+            None => (zone.clone(), text, false),
         };
         let rule = if expression.is_empty() {
             return Err(ScheduleError::Empty);
         } else if expression.starts_with('@') {
             parse_word(expression)?
         } else {
-            Rule::Cron(Box::new(CronRule::parse(expression)?))
+            Rule::Cron(Box::new(CronRule::parse(expression, identity)?))
         };
-        Ok(Self(Arc::new(Inner { text: text.to_owned(), zone, rule })))
+        let hashed = matches!(&rule, Rule::Cron(rule) if rule.hashed);
+        let identity = identity.filter(|_| hashed).map(Into::into);
+        Ok(Self(Arc::new(Inner { text: text.to_owned(), zone, prefixed, identity, rule })))
     }
 
     /// The schedule as it was written, with its prefix, without white space around it.
@@ -86,12 +117,34 @@ impl Schedule {
         &self.0.zone
     }
 
-    /// The schedule in plain English, with its zone in brackets: `at 03:00, Monday to Friday (Europe/Berlin)`. An
-    /// `@every` schedule has no zone: `every 1h 30m`.
+    /// Whether the schedule itself names its zone, with `TZ=` or `CRON_TZ=`.
+    pub fn names_zone(&self) -> bool {
+        self.0.prefixed
+    }
+
+    /// Whether it comes once at each start of the agent, and at no moment that could be told before.
+    pub fn at_startup(&self) -> bool {
+        matches!(self.0.rule, Rule::Startup)
+    }
+
+    /// Whether it never comes by itself, so that only a trigger starts the job.
+    pub fn only_triggered(&self) -> bool {
+        matches!(self.0.rule, Rule::Triggered)
+    }
+
+    /// Whether it names years, and so may come to its end.
+    pub fn names_years(&self) -> bool {
+        matches!(&self.0.rule, Rule::Cron(rule) if rule.days.years.named().is_some())
+    }
+
+    /// The schedule in plain English, with its zone in brackets: `at 03:00, Monday to Friday (Europe/Berlin)`. One that
+    /// no clock decides has no zone: `every 1h 30m`, `when the agent starts`, `only when triggered`.
     pub fn words(&self) -> String {
         match &self.0.rule {
             Rule::Cron(rule) => format!("{} ({})", words::of(rule), self.0.zone.name()),
             Rule::Every(every) => every.words(),
+            Rule::Startup => "when the agent starts".to_owned(),
+            Rule::Triggered => "only when triggered".to_owned(),
         }
     }
 
@@ -99,12 +152,15 @@ impl Schedule {
     pub fn warnings(&self) -> Vec<String> {
         match &self.0.rule {
             Rule::Cron(rule) if rule.second.values == Kind::Second.all() => {
-                let rest = self.0.text.split_whitespace().rev().take(5).collect::<Vec<_>>();
-                let rest: Vec<&str> = rest.into_iter().rev().collect();
-                let rest = rest.join(" ");
+                let fields: Vec<&str> = self.expression().split_whitespace().collect();
+                let rest = fields.get(1..).unwrap_or_default().join(" ");
+                let (count, drop) = match fields.len() {
+                    7 => ("seven", ""),
+                    _ => ("six", ", or drop the first field"),
+                };
                 vec![format!(
-                    "runs every second, because the first of six fields is the second; write `0 {rest}` to run on the \
-                     full minute only, or drop the first field"
+                    "runs every second, because the first of {count} fields is the second; write `0 {rest}` to run on \
+                     the full minute only{drop}"
                 )]
             }
             _ => Vec::new(),
@@ -117,18 +173,31 @@ impl Schedule {
         match &self.0.rule {
             Rule::Cron(rule) => rule.next_after(after, self.0.zone.time_zone()),
             Rule::Every(every) => every.next_after(after, anchor),
+            Rule::Startup | Rule::Triggered => None,
         }
     }
 
-    /// Whether no occurrence lies after `from`, as for 30 February.
+    /// Whether it names moments and none of them lies after `from`: 30 February, or a year that is past.
     pub fn never_fires(&self, from: Timestamp) -> bool {
-        self.next_after(from, from).is_none()
+        !self.at_startup() && !self.only_triggered() && self.next_after(from, from).is_none()
+    }
+
+    /// Why no occurrence lies after `from`, with the field that is to blame and the mend; `None` if one does.
+    pub fn why_never(&self, from: Timestamp) -> Option<String> {
+        self.never_fires(from).then(|| match &self.0.rule {
+            Rule::Cron(rule) => never::why(rule, self.expression()),
+            _ => "the next occurrence is later than can be written; write a shorter time".to_owned(),
+        })
+    }
+
+    fn expression(&self) -> &str {
+        split_zone(&self.0.text).map_or(&*self.0.text, |(_, rest)| rest)
     }
 }
 
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text && self.0.zone == other.0.zone
+        self.0.text == other.0.text && self.0.zone == other.0.zone && self.0.identity == other.0.identity
     }
 }
 
@@ -149,20 +218,23 @@ fn parse_word(expression: &str) -> Result<Rule, ScheduleError> {
     if lower == "@every" {
         return Every::parse(rest).map(Rule::Every);
     }
-    if LATER.contains(&lower.as_str()) {
-        let mend = "write a cron expression or `@every`";
-        return Err(ScheduleError::NotYetSupported { form: format!("`{word}`"), mend });
-    }
-    let Some((_, expression)) = WORDS.iter().find(|(known, _)| *known == lower) else {
+    let rule = if STARTUP.contains(&&*lower) {
+        Rule::Startup
+    } else if TRIGGERED.contains(&&*lower) {
+        Rule::Triggered
+    } else if let Some((_, expression)) = WORDS.iter().find(|(known, _)| *known == lower) {
+        Rule::Cron(Box::new(CronRule::parse(expression, None)?))
+    } else {
         // `@every5m` lacks its space; as a whole it resembles nothing.
+        let known = WORDS.iter().map(|(known, _)| *known).chain(["@every"]).chain(STARTUP).chain(TRIGGERED);
         let suggestion = match lower.strip_prefix("@every") {
             Some(duration) => Some(format!("@every {}", shown(duration))),
-            None => closest(&lower, WORDS.iter().map(|(known, _)| *known).chain(["@every"])),
+            None => closest(&lower, known),
         };
         return Err(ScheduleError::UnknownWord { text: shown(word), suggestion });
     };
     if !rest.is_empty() {
         return Err(ScheduleError::Trailing { word: word.to_owned(), text: shown(rest) });
     }
-    CronRule::parse(expression).map(|rule| Rule::Cron(Box::new(rule)))
+    Ok(rule)
 }

@@ -3,7 +3,8 @@
 //! The words come from the values that the fields name, never from how they were written, so they stay true for every
 //! expression; the price is a plain list where nothing shorter would be exact. The time zone is added by the caller.
 
-use super::cron::{CronRule, Days};
+use super::cron::CronRule;
+use super::days::Rule;
 use super::field::{Field, Kind, Special};
 
 /// Up to how many times of day are listed one by one.
@@ -105,30 +106,41 @@ fn times(rule: &CronRule) -> Vec<String> {
 }
 
 fn days(rule: &CronRule) -> String {
-    let every_day = is_full(&rule.day, Kind::DayOfMonth);
-    let every_weekday = is_full(&rule.weekday, Kind::DayOfWeek);
-    let every_month = is_full(&rule.month, Kind::Month);
-    let months = runs(&rule.month, |v| name(&MONTHS, v, 1));
+    let days = &rule.days;
+    let months = runs(&days.month, |v| name(&MONTHS, v, 1));
+    let mut parts = Vec::new();
     // `29 February` reads better than the general form, where nothing else restricts the days.
-    let plain = rule.day.specials.is_empty() && every_weekday && !every_day && rule.days() == Days::Both;
-    if let (Some(month), true) = (only(&rule.month), plain) {
-        return format!("on {} {}", runs(&rule.day, |v| v.to_string()), name(&MONTHS, month, 1));
+    let plain = days.day.specials.is_empty()
+        && is_full(&days.weekday, Kind::DayOfWeek)
+        && !is_full(&days.day, Kind::DayOfMonth)
+        && days.rule() == Rule::Both;
+    if let (Some(month), true) = (only(&days.month), plain) {
+        parts.push(format!("on {} {}", runs(&days.day, |v| v.to_string()), name(&MONTHS, month, 1)));
+    } else {
+        parts.push(day_fields(&days.day, &days.weekday, days.rule()));
+        if !is_full(&days.month, Kind::Month) {
+            parts.push(format!("in {months}"));
+        }
     }
-    let days = match (every_day, every_weekday, rule.days()) {
-        (true, true, _) | (true, _, Days::Either) | (_, true, Days::Either) => String::new(),
-        (true, false, Days::Both) => weekdays(&rule.weekday, ""),
-        (false, true, Days::Both) => month_days(&rule.day),
-        (false, false, Days::Either) => {
-            format!("{} or {}", month_days(&rule.day), weekdays(&rule.weekday, "on any "))
+    if let Some(years) = days.years.named() {
+        parts.push(format!("in {}", joined(years, |a, b| a + 1 == b, ToString::to_string)));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(", ")
+}
+
+/// The two day fields; nothing when they name every day.
+fn day_fields(day: &Field, weekday: &Field, rule: Rule) -> String {
+    match (is_full(day, Kind::DayOfMonth), is_full(weekday, Kind::DayOfWeek), rule) {
+        (true, true, _) | (true, _, Rule::Either) | (_, true, Rule::Either) => String::new(),
+        (true, false, Rule::Both) => weekdays(weekday, ""),
+        (false, true, Rule::Both) => month_days(day),
+        (false, false, Rule::Either) => {
+            format!("{} or {}", month_days(day), weekdays(weekday, "on any "))
         }
-        (false, false, Days::Both) => {
-            format!("{} if it is {}", month_days(&rule.day), weekdays(&rule.weekday, ""))
+        (false, false, Rule::Both) => {
+            format!("{} if it is {}", month_days(day), weekdays(weekday, ""))
         }
-    };
-    match (days.is_empty(), every_month) {
-        (_, true) => days,
-        (true, false) => format!("in {months}"),
-        (false, false) => format!("{days}, in {months}"),
     }
 }
 
@@ -141,13 +153,23 @@ fn month_days(day: &Field) -> String {
     }
     for special in &day.specials {
         match special {
-            Special::LastDay => parts.push("the last day".to_owned()),
-            Special::LastWeekday => parts.push("the last weekday".to_owned()),
+            Special::FromEnd { back, weekday } => parts.push(from_end(*back, *weekday)),
             Special::Nearest(near) => parts.push(format!("the weekday nearest day {near}")),
             Special::Nth(..) | Special::LastOf(_) => {}
         }
     }
     format!("on {} of the month", and(&parts))
+}
+
+/// `the last day`, `3 days before the last day`, `the last weekday`.
+fn from_end(back: u8, weekday: bool) -> String {
+    let day = match back {
+        0 if weekday => return "the last weekday".to_owned(),
+        0 => return "the last day".to_owned(),
+        1 => "the day before the last day".to_owned(),
+        back => format!("{back} days before the last day"),
+    };
+    if weekday { format!("the weekday nearest {day}") } else { day }
 }
 
 /// `Monday to Friday`, `the second Tuesday of the month`; `prefix` stands before plain days.
@@ -235,11 +257,16 @@ fn step(field: &Field, kind: Kind) -> Option<u8> {
 /// `1, 5 and 10 to 20`: runs of three and more are drawn together.
 fn runs(field: &Field, show: impl Fn(u8) -> String) -> String {
     let values: Vec<u8> = field.iter().collect();
+    joined(&values, |a, b| a + 1 == b, |v| show(*v))
+}
+
+/// The same of any values; `follows` says which stand in one run.
+fn joined<T: Copy>(values: &[T], follows: impl Fn(T, T) -> bool, show: impl Fn(&T) -> String) -> String {
     let parts: Vec<String> = values
-        .chunk_by(|a, b| a + 1 == *b)
+        .chunk_by(|a, b| follows(*a, *b))
         .flat_map(|run| match run {
-            [first, _, .., last] => vec![format!("{} to {}", show(*first), show(*last))],
-            short => short.iter().map(|v| show(*v)).collect(),
+            [first, _, .., last] => vec![format!("{} to {}", show(first), show(last))],
+            short => short.iter().map(&show).collect(),
         })
         .collect();
     and(&parts)
@@ -312,10 +339,19 @@ mod tests {
             ("0 0 13 * 5", "at 00:00, on day 13 of the month or on any Friday"),
             ("0 0 L * FRIL", "at 00:00, on the last day of the month or on the last Friday of the month"),
             ("0 0 1-31 * 5", "at 00:00"),
+            ("0 0 L-3 * *", "at 00:00, on 3 days before the last day of the month"),
+            (
+                "0 0 1,L-1W * *",
+                "at 00:00, on day 1 and the weekday nearest the day before the last day of the month",
+            ),
+            ("0 0 L,LW * *", "at 00:00, on the last day and the last weekday of the month"),
+            ("0 0 3 31 12 * 2027", "at 03:00, on 31 December, in 2027"),
+            ("0 0 3 * * 1 2027-2029,2031", "at 03:00, Monday, in 2027 to 2029 and 2031"),
+            ("*/15 0 3 * * * *", "at 03:00:00, 03:00:15, 03:00:30 and 03:00:45"),
             ("0 0 */10 * 5", "at 00:00, on days 1, 11, 21 and 31 of the month if it is Friday"),
             ("0 0 1 * 1-5", "at 00:00, on day 1 of the month or on any Monday to Friday"),
         ] {
-            assert_eq!(of(&CronRule::parse(text).unwrap()), words, "{text}");
+            assert_eq!(of(&CronRule::parse(text, Some("job")).unwrap()), words, "{text}");
         }
     }
 }

@@ -324,6 +324,20 @@ fn one_item(text: &str) -> Taken {
     Taken::items([text])
 }
 
+/// A schedule of deck-chores as one of ours; it may begin with the key that it stands under.
+pub fn schedule(text: &str) -> Result<String, String> {
+    let taken = match text.trim().split_once(' ') {
+        Some(("cron", fields)) => cron(fields),
+        Some(("interval", length)) => interval(length),
+        Some(("date", moment)) => date(moment),
+        _ => cron(text),
+    };
+    match taken.text? {
+        Some(super::super::layer::Text::One(text)) => Ok(text.to_string()),
+        _ => Err("the schedule is empty".to_owned()),
+    }
+}
+
 /// What a schedule of deck-chores says, in words; it begins with the key that it stood under.
 pub fn in_words(text: &str) -> String {
     match text.split_once(' ') {

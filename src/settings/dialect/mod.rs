@@ -123,6 +123,24 @@ impl Dialect {
         }
     }
 
+    /// A schedule as this tool reads it, as a schedule of ours, and what is to be said about it. One of deck-chores may
+    /// begin with the key that it stands under, `cron`, `interval` or `date`; without one it is `cron`.
+    ///
+    /// Fails when it has no counterpart; whether the tool itself would take it is not asked.
+    pub fn schedule(self, text: &str) -> Result<(String, Option<&'static str>), String> {
+        match self {
+            Self::Watchbell => Ok((text.to_owned(), None)),
+            Self::DeckChores => deck_chores::schedule(text).map(|schedule| (schedule, None)),
+            // Its library is the one of Ofelia, with the second of six fields as an option.
+            Self::SwarmCronjob => Ok((go::schedule(text), None)),
+            Self::Ofelia | Self::Chadburn => {
+                let five = go::fields(text).len() == 5;
+                let warning = self.tool().and_then(|tool| tool.five_fields).filter(|_| five);
+                Ok((go::schedule(text), warning))
+            }
+        }
+    }
+
     /// What this tool's labels on a container say; nothing for our own, which [`label`] reads.
     pub fn labels(self, container: &Container, own: bool) -> Foreign {
         let mut out = Foreign::default();

@@ -65,10 +65,9 @@ pub struct Placed<'a> {
 /// agent must not start.
 pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Settings, Vec<Diagnostic>) {
     let (placed, diagnostics) = place(file, labels, upper);
-    let values = placed.iter().filter_map(|it| Some((it.setting.name, *it.written.last()?))).collect();
     let of_files = placed.iter().filter(|it| it.written.last().is_some_and(|raw| raw.from_file));
     let from_files = of_files.map(|it| it.setting.name).collect();
-    let mut settle = Settle { values, diagnostics, upper };
+    let mut settle = Settle { placed, diagnostics, upper };
     let settings = Settings {
         docker_host: settle
             .value("docker-host", |text| check_host(text).map(|()| text.to_owned()))
@@ -184,33 +183,45 @@ pub fn not_taken(started: &Settings, now: &Settings, placed: &[Placed<'_>]) -> V
 }
 
 struct Settle<'a> {
-    values: BTreeMap<&'static str, &'a RawSetting>,
+    placed: Vec<Placed<'a>>,
     diagnostics: Vec<Diagnostic>,
     upper: &'a Upper,
 }
 
 impl Settle<'_> {
-    fn value<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let raw = self.values.get(name)?;
-        let (text, quoted) = value::unquote(&raw.value);
-        if quoted {
-            self.diagnostics.push(Diagnostic::warning(
-                raw.origin.clone(),
-                "the value is wrapped in literal quotes: they were taken off",
-            ));
-        }
-        match read(text) {
-            Ok(value) => Some(value),
-            Err(reason) => {
-                let setting = find(name).filter(|it| it.secret || raw.from_file);
-                // What came out of a file of secrets may be one, and the reason repeats it.
-                let reason = setting.map_or(reason, |it| {
-                    format!("the value that was read for \"{name}\" is wrong: it takes {}", it.shape)
-                });
-                self.diagnostics.push(Diagnostic::error(raw.origin.clone(), reason));
-                None
+    /// The value in force. What is hidden is read as well: some day it is not hidden any more. A label that is wrong
+    /// has no effect and hides nothing; anything else that is wrong keeps the agent from starting.
+    fn value<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let written = self.placed.iter().find(|it| it.setting.name == name)?.written.clone();
+        let (mut in_force, mut over) = (None, None);
+        for raw in written.into_iter().rev() {
+            let (text, quoted) = value::unquote(&raw.value);
+            if quoted && over.is_none() {
+                self.diagnostics.push(Diagnostic::warning(
+                    raw.origin.clone(),
+                    "the value is wrapped in literal quotes: they were taken off",
+                ));
+            }
+            match (read(text), &over) {
+                (Ok(value), None) => {
+                    in_force = Some(value);
+                    over = Some(raw.origin.clone());
+                }
+                (Ok(_), Some(_)) => {}
+                (Err(reason), None) => {
+                    self.diagnostics.push(Diagnostic::error(raw.origin.clone(), shown(name, raw, reason)));
+                    if !raw.origin.is_label() {
+                        over = Some(raw.origin.clone());
+                    }
+                }
+                (Err(reason), Some(over)) => {
+                    let reason = shown(name, raw, reason);
+                    let reason = format!("{reason}; it has no effect now, because {over} is over it");
+                    self.diagnostics.push(Diagnostic::warning(raw.origin.clone(), reason));
+                }
             }
         }
+        in_force
     }
 
     fn outside<T>(
@@ -225,6 +236,14 @@ impl Settle<'_> {
             })
             .ok()
     }
+}
+
+/// The reason, unless it repeats what came out of a file of secrets, or is one.
+fn shown(name: &str, raw: &RawSetting, reason: String) -> String {
+    let setting = find(name).filter(|it| it.secret || raw.from_file);
+    setting.map_or(reason, |it| {
+        format!("the value that was read for \"{name}\" is wrong: it takes {}", it.shape)
+    })
 }
 
 fn unknown(raw: &RawSetting) -> Diagnostic {
@@ -271,16 +290,21 @@ fn choice(text: &str, words: &[&str]) -> Result<String, String> {
 fn check_host(host: &str) -> Result<(), String> {
     match host.split_once("://") {
         Some(("unix", path)) if path.starts_with('/') => Ok(()),
-        Some(("tcp" | "http", address)) if address.contains('@') => {
+        // A password may stand in it, so no reason repeats the address.
+        Some((_, address)) if address.contains('@') => {
             Err("an Engine's address takes no user and password: they would be sent in the clear".to_owned())
+        }
+        Some(("tcp" | "http", address)) if address.contains(['/', '?', '#']) => {
+            Err("an Engine's address ends with host and port: write tcp://host:2375".to_owned())
         }
         Some(("tcp" | "http", address)) if !address.is_empty() => Ok(()),
         Some((scheme @ ("https" | "ssh" | "npipe" | "fd"), _)) => {
             Err(format!("{scheme}:// is not supported: use unix:// or tcp://"))
         }
-        _ => Err(format!(
-            "\"{host}\" is no address of an Engine: write unix:///var/run/docker.sock or tcp://host:2375"
-        )),
+        _ => {
+            Err("it is no address of an Engine: write unix:///var/run/docker.sock or tcp://host:2375"
+                .to_owned())
+        }
     }
 }
 

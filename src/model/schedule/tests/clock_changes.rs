@@ -125,12 +125,15 @@ proptest! {
 
     #[test]
     fn no_text_of_cron_characters_makes_anything_panic(
-        text in "(TZ=UTC |@every |@)?[0-9*/,LWHMONSU?#.smhdw -]{0,60}",
+        text in "(TZ=UTC |@every |@)?[0-9*/,LWHMONSU?#().smhdw -]{0,60}",
     ) {
-        if let Ok(schedule) = Schedule::parse(&text, &Zone::utc()) {
+        if let Ok(schedule) = Schedule::of_job(&text, &Zone::utc(), "job") {
             let now = at("2026-05-01T00:00:00Z");
             prop_assert!(schedule.next_after(now, now).is_none_or(|next| next > now));
-            prop_assert!(schedule.words().starts_with("every ") || schedule.words().starts_with("at "));
+            let words = schedule.words();
+            let begins = ["every ", "at ", "when the agent starts", "only when triggered"];
+            prop_assert!(begins.iter().any(|it| words.starts_with(it)), "{}", words);
+            prop_assert_eq!(schedule.never_fires(now), schedule.why_never(now).is_some());
             schedule.warnings();
         }
     }

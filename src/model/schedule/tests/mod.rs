@@ -198,6 +198,8 @@ fn a_star_in_the_second_field_warns_and_tells_the_mend() {
         assert!(warnings[0].starts_with("runs every second"), "{warnings:?}");
         assert!(warnings[0].contains("write `0 0 3 * * *`"), "{warnings:?}");
     }
+    let seven = utc("* 0 3 * * * 2030").warnings();
+    assert!(seven[0].ends_with("write `0 0 3 * * * 2030` to run on the full minute only"), "{seven:?}");
     for text in ["* * * * *", "0 * * * * *", "*/2 * * * * *", "@every 1s"] {
         assert_eq!(utc(text).warnings(), Vec::<String>::new(), "{text}");
     }
@@ -240,7 +242,16 @@ fn malformed_fields_are_refused_with_the_name_of_the_field() {
         ("0 0 W * *", "day-of-month", "W"),
         ("0 0 1-5W * *", "day-of-month", "1-5W"),
         ("0 0 32W * *", "day-of-month", "32W"),
-        ("0 0 L,LW * *", "day-of-month", "L,LW"),
+        ("0 0 L-0 * *", "day-of-month", "L-0"),
+        ("0 0 L-31 * *", "day-of-month", "L-31"),
+        ("0 0 L-x * *", "day-of-month", "L-x"),
+        ("0 0 L-3-4 * *", "day-of-month", "L-3-4"),
+        ("H * * * *", "minute", "H"),
+        ("0 0 3 * * * 1969", "year", "1969"),
+        ("0 0 3 * * * 2200", "year", "2200"),
+        ("0 0 3 * * * 2030-2027", "year", "2030-2027"),
+        ("0 0 3 * * * H", "year", "H"),
+        ("0 0 3 * * * ?", "year", "?"),
         ("0 0 1#2 * *", "day-of-month", "1#2"),
         ("0 0 * 0 *", "month", "0"),
         ("0 0 * 13 *", "month", "13"),
@@ -269,7 +280,9 @@ fn malformed_fields_are_refused_with_the_name_of_the_field() {
 
 #[test]
 fn a_wrong_number_of_fields_is_counted() {
-    for (text, count) in [("3", "1 field;"), ("0 3 * *", "4 fields;"), ("1 2 3 4 5 6 7 8", "8 fields;")] {
+    for (text, count) in
+        [("3", "1 field;"), ("0 3 * *", "4 fields;"), ("1 2 3 4 5 6 7 8", "8 fields;"), ("1 2", "2 fields;")]
+    {
         let error = refused(text);
         assert!(error.contains(count) && error.contains("expected 5 ("), "{error}");
     }
@@ -278,21 +291,63 @@ fn a_wrong_number_of_fields_is_counted() {
 }
 
 #[test]
-fn forms_that_come_later_are_refused_by_name() {
-    for (text, form) in [
-        ("0 0 3 * * * 2030", "a year field (7 fields)"),
-        ("@reboot", "`@reboot`"),
-        ("@Startup", "`@Startup`"),
-        ("@triggered", "`@triggered`"),
-        ("@manual", "`@manual`"),
-        ("@none", "`@none`"),
-        ("H 3 * * *", "`H` in the minute field"),
-        ("0 H(0-3) * * *", "`H(0-3)` in the hour field"),
-        ("h/15 * * * *", "`h/15` in the minute field"),
-        ("0 0 L-3 * *", "`L-3` in the day-of-month field"),
+fn startup_and_triggered_come_at_no_moment_and_are_no_mistake() {
+    let now = at("2026-05-01T00:00:00Z");
+    for (text, words, startup) in [
+        ("@startup", "when the agent starts", true),
+        ("TZ=Europe/Berlin @Reboot", "when the agent starts", true),
+        ("@triggered", "only when triggered", false),
+        ("@MANUAL", "only when triggered", false),
+        ("@none", "only when triggered", false),
     ] {
-        assert!(refused(text).starts_with(&format!("{form} is not yet supported; ")), "{}", refused(text));
+        let schedule = utc(text);
+        assert_eq!((schedule.words(), schedule.at_startup()), (words.to_owned(), startup), "{text}");
+        assert_eq!(schedule.only_triggered(), !startup, "{text}");
+        assert_eq!((schedule.next_after(now, now), schedule.why_never(now)), (None, None), "{text}");
     }
+    assert!(refused("@startup 5").contains("takes nothing after it"));
+    assert!(refused("@startp").contains("did you mean `@startup`?"));
+}
+
+#[test]
+fn h_belongs_to_a_job_and_makes_schedules_of_two_jobs_differ() {
+    let of = |name| Schedule::of_job("H H * * *", &Zone::utc(), name).unwrap();
+    assert_eq!(of("a"), of("a"));
+    assert_ne!(of("a"), of("b"));
+    let plain = |name| Schedule::of_job("0 3 * * THU", &Zone::utc(), name).unwrap();
+    assert_eq!(plain("a"), plain("b"));
+    assert!(refused("H 3 * * *").starts_with("minute field: `H` follows from the name of a job"));
+    // Computed by hand, as `labels-spec.md` says.
+    assert_eq!(of("backup").words(), "at 21:12 (UTC)");
+}
+
+#[test]
+fn days_counted_from_the_end_of_the_month_keep_the_rule_of_the_two_day_fields() {
+    let days = |text, count| {
+        let found = next(text, "UTC", "2026-01-31T12:00:00Z", count);
+        found.iter().map(|d| d[..2].to_owned()).collect::<Vec<_>>()
+    };
+    // February 2026 has 28 days and ends on a Saturday, March on a Tuesday, May on a Sunday.
+    assert_eq!(days("0 0 L-3 * *", 2), ["25", "28"]);
+    assert_eq!(days("0 0 L,LW 2,5 *", 4), ["27", "28", "29", "31"]);
+    assert_eq!(days("0 0 L-1W 5 *", 1), ["29"]);
+    assert_eq!(days("0 0 L-29 * *", 2), ["02", "01"]);
+    assert_eq!(days("0 0 L * FRI#1", 3), ["06", "28", "06"]);
+    assert_eq!(days("0 0 10,L 2 *", 2), ["10", "28"]);
+    assert_eq!(days("0 0 L 2-5 */2", 2), ["28", "31"]);
+    assert_eq!(days("0 0 L-3 2 *", 1), ["25"]);
+}
+
+#[test]
+fn a_year_field_is_the_last_of_seven_and_lets_a_schedule_end() {
+    let new_years_eve = utc("59 59 23 31 12 * 2027,2030");
+    let (first, last) = (at("2027-12-31T23:59:59Z"), at("2030-12-31T23:59:59Z"));
+    assert_eq!(new_years_eve.next_after(at("2026-01-01T00:00:00Z"), first), Some(first));
+    assert_eq!(new_years_eve.next_after(first, first), Some(last));
+    assert!(!new_years_eve.never_fires(first) && new_years_eve.never_fires(last));
+    assert!(new_years_eve.names_years() && !utc("0 0 3 * * * *").names_years());
+    let why = new_years_eve.why_never(last).unwrap();
+    assert!(why.starts_with("year field: `2027,2030` is past"), "{why}");
 }
 
 #[test]

@@ -1,0 +1,144 @@
+//! Which of the Engine's endpoints are asked, and by what: the table of `labels-spec.md`, and the proof that the agent
+//! asks these and no others. Whoever puts a proxy before the Engine relies on it.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    process::{Command, Stdio},
+};
+
+use crate::support::{
+    docs,
+    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour},
+    test_agent::{self, Setup, TestAgent, signalled, with_job},
+};
+
+/// What asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Agent,
+    Exec,
+    Run,
+}
+
+/// Each endpoint, without the version that a path may begin with, and what it is for.
+const ENDPOINTS: [(By, &str, &str, &str); 15] = [
+    (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
+    (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
+    (By::Agent, "GET", "/containers/json", "the containers and their labels"),
+    (By::Agent, "GET", "/events", "hints that the list has changed"),
+    (By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
+    (By::Exec, "POST", "/containers/{id}/exec", "the command; a second one ends it at its timeout"),
+    (By::Exec, "POST", "/exec/{id}/start", "its start and its output"),
+    (By::Run, "POST", "/containers/create", "the container"),
+    (By::Run, "POST", "/networks/{id}/connect", "each network after the first"),
+    (By::Run, "POST", "/containers/{id}/attach", "its output"),
+    (By::Run, "POST", "/containers/{id}/start", "its start"),
+    (By::Run, "POST", "/containers/{id}/wait", "how it ended"),
+    (By::Run, "POST", "/containers/{id}/stop", "its end at the timeout and when the agent stops"),
+    (By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
+    (By::Run, "DELETE", "/containers/{id}", "its removal"),
+];
+
+/// Method and path of what an agent with jobs of kind `exec` needs.
+pub fn of_exec() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ENDPOINTS.into_iter().filter(|(by, ..)| *by != By::Run).map(|(_, method, path, _)| (method, path))
+}
+
+/// The table of the documentation.
+pub fn table() -> String {
+    docs::table(
+        &["endpoint", "asked by", "for"],
+        ENDPOINTS.map(|(by, method, path, what)| {
+            let by = match by {
+                By::Agent => "every agent",
+                By::Exec => "jobs of kind `exec`",
+                By::Run => "jobs of kind `run`",
+            };
+            vec![format!("`{method} {path}`"), by.to_owned(), what.to_owned()]
+        }),
+    )
+}
+
+/// The endpoints of `by`, as the request log has them.
+fn lines(by: &[By]) -> BTreeSet<String> {
+    let rows = ENDPOINTS.into_iter().filter(|(it, ..)| by.contains(it));
+    rows.map(|(_, method, path, _)| format!("{method} {path}")).collect()
+}
+
+/// What was asked of the Engine, with every ID as such.
+fn asked(engine: &FakeEngine) -> BTreeSet<String> {
+    assert_eq!(engine.unknown_requests(), [""; 0]);
+    let ids = |line: String| {
+        let segment = |(index, it): (usize, &str)| {
+            let known = ["json", "create", "info", "version", "events", "containers", "exec", "networks"];
+            let id = index == 2 && !known.contains(&it);
+            if id { "{id}".to_owned() } else { it.to_owned() }
+        };
+        line.split('/').enumerate().map(segment).collect::<Vec<_>>().join("/")
+    };
+    engine.requests().into_iter().map(ids).collect()
+}
+
+/// An agent behind a proxy that refuses the first question.
+async fn behind_proxy(setup: Setup) -> TestAgent {
+    let clock = test_agent::clock();
+    let engine = test_agent::engine(&clock);
+    engine.fail("GET /info", usize::MAX, 403, "Forbidden");
+    let agent = TestAgent::on(clock, engine, setup);
+    agent.wait_for("agent.ready", 1).await;
+    agent
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_with_exec_jobs_asks_the_endpoints_of_the_table_and_no_others() {
+    let agent = behind_proxy(Setup::default()).await;
+    signalled(&agent.engine, &["KILL"], || ExecBehaviour::exit(0).hold_until_killed());
+    agent.start(with_job("web", "sync", "* * * * *").label("watchbell.job-exec.sync.timeout", "30s")).await;
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("web.sync"), ["timed-out"]);
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Exec]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
+    let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nnetwork = front\nnetwork = back\n\
+               timeout = 30s\n";
+    let mut agent = behind_proxy(Setup::ini(ini)).await;
+    agent.engine.add_network("front");
+    agent.engine.add_network("back");
+    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("copy"), ["timed-out"]);
+    // While the next one runs, the agent is stopped.
+    agent.wait_for("run.started", 2).await;
+    agent.signal();
+    agent.end().await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+}
+
+/// The rules of a proxy look at the whole path.
+#[test]
+fn no_path_has_a_version() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("tcp://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["doctor", "--docker-host", &host, "--state-dir"])
+        .arg(folder.path())
+        .env_clear()
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        BufReader::new(&connection).read_line(&mut request).unwrap();
+        connection.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        asked.push(request.trim_end().to_owned());
+    }
+    doctor.wait().unwrap();
+    assert_eq!(asked, ["GET /info HTTP/1.1", "GET /version HTTP/1.1"]);
+}

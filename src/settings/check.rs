@@ -1,0 +1,50 @@
+//! Whether a value is right by itself, wherever it stands: also one that another hides, or that no job takes just now.
+
+use crate::model::{
+    diagnostic::Diagnostic,
+    schedule::{Schedule, Zone},
+};
+
+use super::{
+    ini::Ini,
+    layer::{JobLayer, Text},
+    params::{self, Param, Shape},
+    settle, value, work,
+};
+
+/// What is wrong with a value, in the words with which a job is rejected that takes it.
+pub fn check(param: &Param, text: &Text) -> Result<(), String> {
+    let (text, _) = value::bare(text);
+    let single = || value::single(&text);
+    match param.shape {
+        Shape::Schedule => {
+            Schedule::of_job(&single()?, &Zone::utc(), "").map(drop).map_err(|error| error.to_string())
+        }
+        Shape::Zone => Zone::parse(&single()?).map(drop).map_err(|error| error.to_string()),
+        Shape::Boolean => value::boolean(&single()?).map(drop),
+        Shape::Duration if param.name == "timeout" => value::optional_duration(&single()?).map(drop),
+        Shape::Duration => value::duration(&single()?).map(drop),
+        Shape::Choice(_) => settle::overlap(&single()?).map(drop),
+        Shape::Shell => value::shell(&single()?).map(drop),
+        // Whether a shell reads it is said elsewhere.
+        Shape::Command => value::command(&single()?, Some("sh")).map(drop),
+        Shape::Map => value::map(&text).map(drop),
+        Shape::List => match param.name {
+            "network" => work::networks(&text).map(drop),
+            "volume" => work::volumes(&text).map(drop),
+            "env-file" => work::paths(&text).map(drop),
+            _ => value::list(&text).map(drop),
+        },
+        Shape::Text => value::text(&single()?).map(drop),
+    }
+}
+
+/// What is wrong with the file's defaults: told once, however many jobs take them.
+pub(super) fn check_defaults(file: &Ini) -> impl Iterator<Item = Diagnostic> {
+    let layers = [&file.defaults].into_iter().chain(file.kind_defaults.values());
+    layers.flat_map(JobLayer::iter).filter_map(|(name, written)| {
+        let reason = check(params::find(name)?, &written.text).err()?;
+        let reason = format!("{name}: {reason}; jobs that take this default are not on the schedule");
+        Some(Diagnostic::error(written.origin.clone(), reason))
+    })
+}
