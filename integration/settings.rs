@@ -435,7 +435,7 @@ fn a_slip_in_any_place_is_told_with_the_place_and_the_right_spelling() {
     for parts in [
         ["label watchbell.job-exec.a.shedule", "did you mean \"schedule\"?"],
         ["label watchbell.job-exce.b.schedule", "did you mean \"exec\"?"],
-        ["label watchbell.enabeld", "did you mean \"enabled\"?"],
+        ["label watchbell.enabeld", "did you mean \"watchbell.enabled\"?"],
         ["label watchbell.log-level", "never taken from another container's label"],
         ["label watchbel.job-exec.c.schedule", "did you mean \"watchbell.job-exec.c.schedule\"?"],
         ["flag --set web.snyc.timeout", "did you mean \"web.sync\"?"],

@@ -24,9 +24,10 @@ use watchbell::{
 fn main() -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
-            let name = name.into_string().ok()?;
-            // One of ours that is not UTF-8 is told of, and not as if it were not set.
-            let ours = name.starts_with(PREFIX).then(|| value.to_string_lossy().into_owned());
+            // One of ours that is not UTF-8, in its name or its value, is told of, and not as if it were not set.
+            let ours = name.to_string_lossy().starts_with(PREFIX);
+            let name = if ours { name.to_string_lossy().into_owned() } else { name.into_string().ok()? };
+            let ours = ours.then(|| value.to_string_lossy().into_owned());
             Some((name, value.into_string().ok().or(ours)?))
         })
         .collect();

@@ -205,7 +205,9 @@ fn a_wrong_label_of_the_agents_own_container_is_told_and_not_in_force() {
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     };
     let inventory = Inventory { own: Some(own.id.clone()), containers: vec![own] };
-    let flags = SettingFlags { config: vec!["/dev/null".to_owned()], ..SettingFlags::default() };
+    let desk = Desk::new().file("empty.ini", "");
+    let config = desk.path().join("empty.ini").display().to_string();
+    let flags = SettingFlags { config: vec![config], ..SettingFlags::default() };
     let sources = load(&flags, &Environment::new()).sources;
     let explained = explain_settings(&sources, View::Observed(&inventory));
     let told: Vec<String> = explained.diagnostics.iter().map(|it| it.origin.to_string()).collect();

@@ -1,6 +1,27 @@
 //! Wrong variables of the environment.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
 use super::{Case, Input, SECRET, check_all};
+
+/// A name that is not UTF-8 is told as far as it can be read.
+#[test]
+fn a_variable_whose_name_is_not_utf_8_is_told_once() {
+    let named = |name: &[u8], shown: &str, reason| {
+        let mut input = Input::file(b"");
+        input.environment = vec![(OsStr::from_bytes(name).to_owned(), SECRET.into())];
+        Case::new("a name", input, format!("environment {shown}"), reason)
+    };
+    check_all([
+        named(
+            b"WATCHBELL_TIMEZONE\xff",
+            "WATCHBELL_TIMEZONE\u{fffd}",
+            "did you mean \"WATCHBELL_TIMEZONE\"?",
+        )
+        .warning(),
+        named(b"WATCHBELL_JOB_\xff", "WATCHBELL_JOB_\u{fffd}", "no job and parameter"),
+    ]);
+}
 
 fn variable(what: &'static str, name: &str, value: impl AsRef<[u8]>, reason: &'static str) -> Case {
     let input = Input::environment(&[(name, value.as_ref())]);
@@ -15,6 +36,14 @@ fn a_variable_that_matches_nothing_is_told_once_with_its_name() {
         variable("a setting", "WATCHBELL_LOG_LEVLE", SECRET, "did you mean \"WATCHBELL_LOG_LEVEL\"?")
             .warning(),
         variable("a prefix", "WATCHBEL_LOG_LEVEL", SECRET, "did you mean \"WATCHBELL_LOG_LEVEL\"?").warning(),
+        variable(
+            "a setting's file",
+            "WATCHBELL_TIMEZONE_FIL",
+            SECRET,
+            "did you mean \"WATCHBELL_TIMEZONE_FILE\"?",
+        )
+        .warning(),
+        variable("the word for jobs", "WATCHBELL_JOBS_WEB_GOOD_TIMEOUT", "1m", meant).warning(),
         variable("a job", "WATCHBELL_JOB_WEB_GODO_TIMEOUT", "1m", meant),
         variable("a parameter", "WATCHBELL_JOB_WEB_GOOD_TIMEUOT", SECRET, "did you mean \"timeout\"?")
             .job("web.good"),

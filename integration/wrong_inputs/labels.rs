@@ -29,7 +29,8 @@ fn a_label_that_nobody_knows_is_told_once_with_its_key() {
     prefix.origin = "container web (label watchbel.job-exec.x.schedule)".into();
     check_all([
         prefix,
-        one("a label", "enabeld", "true", "did you mean \"enabled\"?"),
+        one("a label", "enabeld", "true", "did you mean \"watchbell.enabled\"?"),
+        one("a part behind the opt-in", "enabled.x", "true", "takes no further part"),
         one("a setting", "log-level", "debug", "never taken from another container's label"),
         one("no parameter", "job-exec.x", "y", "<name>.<parameter>"),
         one("nothing at all", "", "y", "unknown label"),

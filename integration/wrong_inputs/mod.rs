@@ -32,7 +32,7 @@ struct Input {
     file: Vec<u8>,
     labels: BTreeMap<String, String>,
     flags: Vec<String>,
-    environment: Vec<(String, OsString)>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl Input {
@@ -53,8 +53,7 @@ impl Input {
     }
 
     fn environment(wrong: &[(&str, &[u8])]) -> Self {
-        let variable =
-            |(name, value): &(&str, &[u8])| ((*name).to_owned(), OsStr::from_bytes(value).to_owned());
+        let variable = |(name, value): &(&str, &[u8])| ((*name).into(), OsStr::from_bytes(value).to_owned());
         Self { environment: wrong.iter().map(variable).collect(), ..Self::file(b"") }
     }
 

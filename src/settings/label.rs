@@ -234,6 +234,14 @@ impl Reader<'_> {
 
     /// A label of ours that defines no job: a setting, or a slip.
     fn no_job(&mut self, key: &str, head: &str, dotted: bool, text: &str) {
+        let of_ours = global::find(head).is_some_and(|it| self.own && it.taken == Taken::AlsoFromLabels);
+        if dotted && (head == "enabled" || of_ours) {
+            self.error(
+                key,
+                format!("\"{PREFIX}.{head}\" takes no further part: write it without what follows"),
+            );
+            return;
+        }
         if let Some(setting) = global::find(head).filter(|_| !dotted) {
             match (self.own, setting.taken == Taken::AlsoFromLabels) {
                 (true, true) => {
@@ -256,9 +264,10 @@ impl Reader<'_> {
         let settings =
             global::SETTINGS.iter().filter(|setting| self.own && setting.taken == Taken::AlsoFromLabels);
         let known = known.chain(settings.map(|setting| setting.name));
-        let hint = did_you_mean(head, known).unwrap_or_else(|| {
-            format!("a label is {PREFIX}.enabled or {PREFIX}.job-<kind>.<name>.<parameter>")
-        });
+        let hint = nearest(head, known).map_or_else(
+            || format!("a label is {PREFIX}.enabled or {PREFIX}.job-<kind>.<name>.<parameter>"),
+            |near| format!("did you mean \"{PREFIX}.{near}\"?"),
+        );
         self.error(key, format!("unknown label \"{PREFIX}.{head}\": {hint}"));
     }
 
@@ -441,7 +450,8 @@ mod tests {
         for (label, hint) in [
             ("watchbel.job-exec.a.schedule", "did you mean \"watchbell.job-exec.a.schedule\"?"),
             ("watchbell.job-exce.a.schedule", "did you mean \"exec\"?"),
-            ("watchbell.jobexec.a.schedule", "did you mean \"job-exec\"?"),
+            ("watchbell.jobexec.a.schedule", "did you mean \"watchbell.job-exec\"?"),
+            ("watchbell.enabled.x", "\"watchbell.enabled\" takes no further part"),
             ("watchbell.job-exec.a.shedule", "did you mean \"schedule\"?"),
         ] {
             let found = reasons(&[ON, (label, "x")]);

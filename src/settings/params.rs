@@ -331,6 +331,15 @@ pub fn file_key(key: &str) -> Option<&'static Param> {
     if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?).filter(|param| param.secret) }
 }
 
+/// The `<parameter>-file` that an unknown key is a slip in.
+pub fn near_file_key(key: &str) -> Option<String> {
+    let secrets = PARAMS.iter().filter(|param| param.secret && param.support != Support::Planned);
+    let names = secrets.flat_map(|param| param.aliases.iter().chain([&param.name]));
+    let keys: Vec<String> =
+        names.map(|name| format!("{name}-file")).filter(|it| find(it).is_none()).collect();
+    diagnostic::nearest(&spelling(key), keys.iter().map(String::as_str)).map(str::to_owned)
+}
+
 /// Why `key` cannot be written for a job of this kind, or the parameter that it names.
 pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
     let Some(param) = find(key) else {

@@ -248,20 +248,33 @@ fn shown(name: &str, raw: &RawSetting, reason: String) -> String {
 
 fn unknown(raw: &RawSetting) -> Diagnostic {
     let key = params::spelling(&raw.key);
-    let hint = did_you_mean(&key, SETTINGS.iter().map(|setting| setting.name)).map_or_else(
+    let files: Vec<String> =
+        SETTINGS.iter().filter(|it| it.in_file).map(|it| format!("{}-file", it.name)).collect();
+    let known = SETTINGS.iter().map(|it| it.name).chain(files.iter().map(String::as_str));
+    let near = nearest(&key, known);
+    let meant = match &raw.origin {
+        // The place is a variable's name, so the hint is one too.
+        Origin::Environment(_) => {
+            let near = near.map(environment_name).or_else(|| of_a_job(&key));
+            near.map(|near| format!("{}{near}", env::PREFIX))
+        }
+        _ => near.map(str::to_owned),
+    };
+    let hint = meant.map_or_else(
         || "labels-spec.md lists all settings".to_owned(),
-        |hint| match &raw.origin {
-            // The place is a variable's name, so the hint is one too.
-            Origin::Environment(_) => hint_as_variable(&key).unwrap_or(hint),
-            _ => hint,
-        },
+        |meant| format!("did you mean \"{meant}\"?"),
     );
     Diagnostic::error(raw.origin.clone(), format!("unknown setting \"{key}\", and it has no effect: {hint}"))
 }
 
-fn hint_as_variable(key: &str) -> Option<String> {
-    let best = nearest(key, SETTINGS.iter().map(|setting| setting.name))?;
-    Some(format!("did you mean \"{}{}\"?", env::PREFIX, environment_name(best)))
+/// The variable of a job's parameter that was meant, where `JOB` itself is misspelt.
+fn of_a_job(key: &str) -> Option<String> {
+    let (head, rest) = key.split_once('-')?;
+    nearest(head, ["job"])?;
+    let named = |name: &str| rest.strip_suffix(name).is_some_and(|job| job.len() > 1 && job.ends_with('-'));
+    let is_parameter =
+        params::PARAMS.iter().any(|it| it.aliases.iter().chain([&it.name]).any(|it| named(it)));
+    is_parameter.then(|| format!("{}{}", env::JOB, environment_name(rest)))
 }
 
 fn choice(text: &str, words: &[&str]) -> Result<String, String> {

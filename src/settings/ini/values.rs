@@ -135,10 +135,16 @@ fn parameter(key: &str, kind: Option<JobKind>) -> Result<Key<&'static Param>, St
         Some(kind) => params::look_up(key, kind),
         None => for_any_kind(key),
     };
-    match params::file_key(key) {
-        Some(param) => Ok(Key { of: look_up(param.name)?, from_file: true }),
-        None => Ok(Key { of: look_up(key)?, from_file: false }),
+    if let Some(param) = params::file_key(key) {
+        return Ok(Key { of: look_up(param.name)?, from_file: true });
     }
+    let of = look_up(key).map_err(|reason| match params::near_file_key(key) {
+        Some(near) if params::find(key).is_none() && !reason.contains("did you mean") => {
+            format!("unknown parameter \"{key}\": did you mean \"{near}\"?")
+        }
+        _ => reason,
+    })?;
+    Ok(Key { of, from_file: false })
 }
 
 fn for_any_kind(key: &str) -> Result<&'static Param, String> {
