@@ -33,6 +33,26 @@ pub fn optional_duration(text: &str) -> Result<Option<Duration>, String> {
     }
 }
 
+/// Reads how late something may be: `none` is however late.
+pub fn deadline(text: &str) -> Result<Option<Duration>, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    match duration(text)? {
+        Duration::ZERO => Err("nothing begins within 0 of its moment: write none for no deadline".to_owned()),
+        length => Ok(Some(length)),
+    }
+}
+
+/// Reads a number from 1 to `most`.
+pub fn number(text: &str, most: u16) -> Result<u16, String> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .filter(|it| (1..=most).contains(it))
+        .ok_or_else(|| format!("\"{text}\" is no number from 1 to {most}: write for example 10"))
+}
+
 /// Takes off literal quotes around a whole value, as some files and shells leave them there; `true` if there were any.
 pub fn unquote(text: &str) -> (&str, bool) {
     let text = text.trim();
