@@ -82,8 +82,8 @@ pub fn distrusted(jobs: &[JobId], now: Timestamp) -> Option<Diagnostic> {
     let first = jobs.first()?;
     let others: &dyn Display = if jobs.len() > 1 { &format!(" and {} others", jobs.len() - 1) } else { &"" };
     let reason = format!(
-        "the clock shows {now}, and {first}{others} were last seen more than a day later than that: what is remembered \
-         of them is not believed, and they begin anew from now; if the clock is wrong, set it and start the agent again"
+        "the clock shows {now}, and what is remembered of {first}{others} is more than a day later: it is not believed, \
+         and the count begins anew from now; if the clock is wrong, set it and start the agent again"
     );
     Some(Diagnostic::warning(Origin::Place("the state directory".into()), reason))
 }
