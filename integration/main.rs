@@ -2,6 +2,7 @@
 
 mod cli;
 mod fake_engine_self;
+mod killed;
 mod laws;
 mod live;
 mod running;
