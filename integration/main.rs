@@ -14,3 +14,4 @@ mod support;
 mod tidy;
 mod watching;
 mod wrong_inputs;
+mod year;
