@@ -14,8 +14,15 @@ use tokio::time::{error::Elapsed, timeout};
 use kit::{engine::Worker, table::Table};
 
 /// The groups, in the order of the table, each with its limit.
-const GROUPS: [(&str, u64); 6] =
-    [("exec", 150), ("delay", 90), ("labels", 120), ("pure", 120), ("resident", 180), ("output", 120)];
+const GROUPS: [(&str, u64); 7] = [
+    ("exec", 150),
+    ("delay", 90),
+    ("labels", 120),
+    ("pure", 120),
+    ("time", 120),
+    ("resident", 180),
+    ("output", 120),
+];
 
 fn main() -> ExitCode {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();

@@ -6,6 +6,7 @@ mod labels;
 mod output;
 mod pure;
 mod resident;
+mod time;
 
 use crate::kit::{Failure, engine::Worker, table::Table};
 
@@ -13,6 +14,9 @@ use crate::kit::{Failure, engine::Worker, table::Table};
 pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Result<(), Failure> {
     if name == "pure" {
         return pure::measure(table);
+    }
+    if name == "time" {
+        return time::measure(table);
     }
     let worker = worker.ok_or("it needs an Engine")?;
     match name {
