@@ -53,8 +53,9 @@ type Meaning<'a> = (BTreeMap<&'a JobId, String>, Vec<(Option<&'a JobId>, &'a str
 /// Everything but the lines, which the order of the lines decides.
 fn without_places(desired: &Desired) -> Meaning<'_> {
     let words = |spec: &JobSpec| {
-        let JobSpec { id: _, schedule, work, enabled, overlap, timeout, grace_period, origin: _ } = spec;
-        format!("{} {work:?} {enabled} {overlap:?} {timeout:?} {grace_period:?}", schedule.text())
+        let JobSpec { id: _, schedule, work, origin: _, .. } = spec;
+        let rest = spec.parameters();
+        format!("{} {work:?} {rest:?}", schedule.text())
     };
     let jobs = desired.jobs.iter().map(|(id, job)| (id, words(&job.spec))).collect();
     let mut told: Vec<_> =

@@ -7,12 +7,13 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use crate::{
     agent::{actor::Actor, handle},
     docker::client::Engine,
+    history::{self, Opened, keeper::Keeper},
     http::{
         health::{self, Health},
         plan,
@@ -32,6 +33,9 @@ use crate::{
 
 /// How long the last log records may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_millis(200);
+
+/// How long what is to be kept may take to be written at the end.
+const KEEP_LIMIT: Duration = Duration::from_millis(100);
 
 /// As many files as a few thousand runs need; local jobs inherit the limit, and some programs walk through all of it.
 const FILES: u64 = 65_536;
@@ -74,6 +78,10 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
         }
     };
 
+    let Opened { store, memory, diagnostics } = history::open(&settings.state_dir, Clock::System.now());
+    diagnostics.iter().for_each(report::problem);
+    let keeper = if store.is_some() { Keeper::new() } else { Keeper::none() };
+
     let engine = Engine::at(&settings.docker_host);
     let children = Children::default();
     let (inventory, observed) = watch::channel(None);
@@ -102,14 +110,22 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
         tasks.spawn(socket::serve(listener, routes));
     }
     let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
-    let actor = Actor::new(written, context, observed, (staged, grace), ends);
+    // It ends after all others: until then there may be something to keep.
+    let mut writer = JoinSet::new();
+    if let Some(store) = store {
+        writer.spawn(keeper.clone().write(store));
+    }
+    let actor = Actor::new(written, context, observed, (staged, grace), ends, (memory, keeper.clone()));
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {
         ((), ()) = async { tokio::join!(actor.run(), drive) } => None,
         error = first_failure(&mut tasks) => Some(error),
     };
+    keeper.close();
     tasks.shutdown().await;
+    // What the disk does not take by then was not worth a later end.
+    let _ = timeout(KEEP_LIMIT, writer.join_next()).await;
     if let Some(error) = failed {
         // Without its watcher the agent would go on as if nothing ever changed; started anew, it knows again.
         report::agent_failed(&error);

@@ -9,6 +9,7 @@
 //! * [`watch`]: observes. Keeps an up-to-date observation of the Engine.
 //! * [`docker`]: talks. The only place that names the Engine's client library.
 //! * [`run`]: executes. One unit a run.
+//! * [`history`]: remembers. What outlives the agent; the only place that names the database.
 //! * [`http`]: answers. The only place that names the web framework.
 //! * [`telemetry`]: reports. One function for each thing worth telling.
 //! * [`cli`]: the command line. [`app`] puts all of it together and is the only place that starts long-lived tasks;
@@ -29,6 +30,7 @@ pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod docker;
+pub mod history;
 pub mod http;
 pub mod model;
 pub mod plan;

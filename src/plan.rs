@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::model::{
         container::ContainerId,
-        job::{Environment, ExecSpec, Overlap, Work},
+        job::{Environment, ExecSpec, MissedPolicy, Overlap, Work},
         origin::Origin,
         schedule::{Schedule, Zone},
     };
@@ -172,6 +172,11 @@ mod tests {
             overlap: Overlap::Skip,
             timeout: None,
             grace_period: Duration::from_secs(10),
+            jitter: Duration::ZERO,
+            missed: MissedPolicy::Skip,
+            missed_max: 10,
+            start_deadline: None,
+            run_on_startup: false,
             origin: Origin::Default,
         })
     }

@@ -7,10 +7,14 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, RawFd},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nix::{
     sys::{
         time::TimeSpec,
@@ -38,13 +42,22 @@ pub enum Clock {
         wall: Timestamp,
         /// Tokio's time at the anchor.
         at: Instant,
+        /// By how many milliseconds it was set since, forward or back.
+        steps: Arc<AtomicI64>,
     },
 }
 
 impl Clock {
     /// A clock that shows `wall` now and advances with Tokio's clock.
     pub fn anchored(wall: Timestamp) -> Self {
-        Self::Anchored { wall, at: Instant::now() }
+        Self::Anchored { wall, at: Instant::now(), steps: Arc::default() }
+    }
+
+    /// Sets an anchored clock, and all its clones, forward or back; the machine's is not ours to set.
+    pub fn step(&self, by: SignedDuration) {
+        if let Self::Anchored { steps, .. } = self {
+            steps.fetch_add(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        }
     }
 
     /// The present moment.
@@ -52,7 +65,9 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp::now(),
-            Self::Anchored { wall, at } => *wall + at.elapsed(),
+            Self::Anchored { wall, at, steps } => {
+                *wall + at.elapsed() + SignedDuration::from_millis(steps.load(Ordering::Relaxed))
+            }
         }
     }
 }

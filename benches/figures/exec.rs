@@ -13,7 +13,7 @@ use watchbell::{
     model::{
         container::ContainerId,
         container::Holder,
-        job::{Environment, ExecSpec, JobSpec, Overlap, Work},
+        job::{Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Work},
         name::JobId,
         origin::Origin,
         run::{Outcome, RunId, Trigger},
@@ -123,6 +123,11 @@ impl Unit {
                 overlap: Overlap::Skip,
                 timeout: None,
                 grace_period: Duration::from_secs(10),
+                jitter: Duration::ZERO,
+                missed: MissedPolicy::Skip,
+                missed_max: 10,
+                start_deadline: None,
+                run_on_startup: false,
                 origin: Origin::Default,
             }),
             holder: Holder {
@@ -140,6 +145,7 @@ impl Unit {
             container: Some(self.holder.clone()),
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
+            fires: Timestamp::UNIX_EPOCH,
         };
         let (_stop, stopped) = watch::channel(None);
         let began = Instant::now();

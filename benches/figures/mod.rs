@@ -7,6 +7,7 @@ mod output;
 mod pure;
 mod resident;
 mod schedules;
+mod time;
 
 use crate::kit::{Failure, engine::Worker, table::Table};
 
@@ -17,6 +18,9 @@ pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Re
     }
     if name == "schedules" {
         return schedules::measure(table);
+    }
+    if name == "time" {
+        return time::measure(table);
     }
     let worker = worker.ok_or("it needs an Engine")?;
     match name {

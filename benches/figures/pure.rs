@@ -1,6 +1,6 @@
 //! What the pure parts take, without an Engine.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -116,7 +116,7 @@ fn tick() -> (f64, f64) {
     let mut times = Samples::default();
     let mut admitted = usize::MAX;
     for _ in 0..ROUNDS {
-        let mut state = State::new(NonZeroUsize::MAX);
+        let mut state = State::new(NonZeroUsize::MAX, HashMap::new());
         let mut number = 0_u32;
         let mut ids = || {
             number += 1;

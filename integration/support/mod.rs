@@ -11,3 +11,4 @@ pub mod live_engine;
 pub mod scenario;
 pub mod source;
 pub mod test_agent;
+pub mod year;

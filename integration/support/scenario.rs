@@ -9,7 +9,8 @@
 //! flag --set JOB.X=Y           arguments of `watchbell daemon`
 //! env NAME=VALUE               a variable
 //! at 2026-03-29T00:59:00Z      sets the clock
-//! start                        reads the sources, as the agent does before it has seen the Engine
+//! start                        reads the sources, as the agent does before it has seen the Engine; again: the agent
+//!                              was killed, and another one begins with what it had kept
 //! container NAME KEY=VALUE…    makes a container, or makes it anew; its labels are indented below. Keys: project,
 //!                              service, number, state (running, paused, stopped), health (good, bad), and the words
 //!                              own (the agent's) and oneoff
@@ -23,7 +24,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write as _,
     path::Path,
     time::Duration,
@@ -41,7 +42,9 @@ use watchbell::{
         container::{Container, ContainerId, ContainerState, Inventory},
         diagnostic::Diagnostic,
         duration,
-        run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest},
+        memory::Memory,
+        name::JobId,
+        run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
     plan,
     run::order::RunOrder,
@@ -86,6 +89,8 @@ struct Scenario {
     own: Option<ContainerId>,
     made: i64,
     agent: Option<Agent>,
+    /// What is kept of the jobs.
+    memory: HashMap<JobId, Memory>,
     /// Where the INI file is: no two runs of the test have it in the same place, so it is not shown.
     folder: String,
 }
@@ -162,11 +167,11 @@ impl Scenario {
         let flags = SettingFlags { config: vec![path.display().to_string()], ..flags };
         let loaded = load::load(&flags, &self.environment);
         let found: Vec<String> = loaded.diagnostics.iter().map(problem).collect();
-        let state = State::new(loaded.sources.settings.max_concurrent_runs);
+        let state = State::new(loaded.sources.settings.max_concurrent_runs, self.memory.clone());
         self.agent = Some(Agent {
             sources: loaded.sources,
             state,
-            runs: 0,
+            runs: self.agent.as_ref().map_or(0, |it| it.runs),
             running: BTreeMap::new(),
             recorded: BTreeSet::new(),
         });
@@ -274,7 +279,7 @@ impl Scenario {
 
     fn feed(&mut self, event: Event) -> Result<Vec<String>, String> {
         let now = self.now()?;
-        let agent = self.agent()?;
+        let agent = self.agent.as_mut().ok_or("write start first")?;
         let runs = &mut agent.runs;
         let mut ids = || {
             *runs += 1;
@@ -283,6 +288,15 @@ impl Scenario {
         let effects = agent.state.handle(event, now, &mut ids);
         let mut lines: Vec<(Option<RunId>, String)> = Vec::new();
         for effect in effects {
+            if let Effect::Remember(notes) = effect {
+                for (job, memory) in notes {
+                    match memory {
+                        Some(memory) => drop(self.memory.insert(job, memory)),
+                        None => drop(self.memory.remove(&job)),
+                    }
+                }
+                continue;
+            }
             let asked = match &effect {
                 Effect::Stop(run, _) => Some(run.clone()),
                 _ => None,
@@ -314,7 +328,12 @@ impl Agent {
         match effect {
             Effect::Start(order) => {
                 let place = order.container.as_ref().map(|it| format!(" in {}", it.name)).unwrap_or_default();
-                let text = format!("start {} of {}{place}, due {}", order.run, order.job(), order.occurrence);
+                let why = match order.trigger {
+                    Trigger::Schedule => String::new(),
+                    other => format!(", {}", other.as_str()),
+                };
+                let text =
+                    format!("start {} of {}{place}, due {}{why}", order.run, order.job(), order.occurrence);
                 if self.running.insert(order.run.clone(), (order, None)).is_some() {
                     return Err(format!("twice: {text}"));
                 }
@@ -334,6 +353,7 @@ impl Agent {
                 Ok(told_record(&record))
             }
             Effect::Tell(told) => Ok(tell(&told)),
+            Effect::Remember(_) => Err("it is kept by the scenario".to_owned()),
         }
     }
 }

@@ -34,6 +34,11 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
         "overlap" => ("skip", "queue", "overlap"),
         "timeout" => ("5m", "6m", "timeout"),
         "grace-period" => ("5s", "6s", "grace-period"),
+        "jitter" => ("5s", "6s", "jitter"),
+        "missed" => ("skip", "once", "missed"),
+        "missed-max" => ("5", "6", "missed-max"),
+        "start-deadline" => ("5m", "6m", "start-deadline"),
+        "run-on-startup" => ("true", "false", "run-on-startup"),
         other => panic!("the parameter {other} is new: say here how it changes"),
     }
 }

@@ -9,8 +9,10 @@ use tokio::{
 };
 
 use crate::{
+    history::keeper::Keeper,
     model::{
         container::Inventory,
+        memory::Memory,
         name::JobId,
         run::{Outcome, RunId, StopForce, StopRequest},
     },
@@ -48,6 +50,7 @@ pub struct Actor {
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     stage: watch::Receiver<Stage>,
     ends: Ends,
+    keeper: Keeper,
     alarm: Alarm,
     ready: bool,
     draining: bool,
@@ -64,17 +67,18 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// An agent that knows nothing yet.
+    /// An agent that knows nothing yet but what the last one kept, and whom it tells what to keep.
     pub fn new(
         sources: watch::Receiver<Arc<Sources>>,
         context: Context,
         inventory: watch::Receiver<Option<Arc<Inventory>>>,
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
+        (memory, keeper): (HashMap<JobId, Memory>, Keeper),
     ) -> Self {
         let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
-            state: State::new(cap),
+            state: State::new(cap, memory),
             sources,
             memo: Memo::default(),
             grace,
@@ -84,6 +88,7 @@ impl Actor {
             inventory,
             stage,
             ends,
+            keeper,
             ready: false,
             draining: false,
             ids: ulid::Generator::new(),
@@ -199,6 +204,7 @@ impl Actor {
         for effect in effects {
             match effect {
                 Effect::Tell(told) => tell(&told),
+                Effect::Remember(notes) => self.keeper.keep(notes),
                 Effect::Start(order) => self.start(order),
                 Effect::Stop(run, request) => {
                     if let Some(stop) = self.stops.get(&run) {

@@ -28,6 +28,8 @@ pub struct Ticket {
     pub trigger: Trigger,
     /// The moment that the schedule named.
     pub occurrence: Timestamp,
+    /// The moment from which it was to begin: with jitter a little later.
+    pub fires: Timestamp,
 }
 
 /// What becomes of an occurrence that came due.
@@ -37,12 +39,12 @@ pub enum Decision {
     InLine,
     /// It waits for the job's last run.
     Waits,
-    /// It waits for these runs, which are to be stopped; and this one, which waited before, is skipped.
+    /// It waits for these runs, which are to be stopped; and those, which waited before, are skipped.
     Replaces {
         /// Runs to stop.
         stop: Vec<RunId>,
-        /// The occurrence that waited until now.
-        instead_of: Option<Ticket>,
+        /// The occurrences that waited until now.
+        instead_of: Vec<Ticket>,
     },
     /// It does not run.
     Skipped {
@@ -74,7 +76,13 @@ struct Running {
 struct Activity {
     /// Runs that go on or stand in line.
     active: Vec<RunId>,
-    /// The one occurrence that waits for them to end.
+    /// Occurrences of one gap, which run one after the other whatever the overlap policy is.
+    behind: VecDeque<Ticket>,
+    /// The one of them that is active.
+    of_gap: Option<RunId>,
+    /// Whether they wait for each other only, because the job's runs may overlap.
+    beside: bool,
+    /// The one occurrence that waits for all these to end.
     next: Option<Ticket>,
 }
 
@@ -120,16 +128,40 @@ impl Admission {
                 let stop: Vec<RunId> =
                     activity.active.iter().filter(|run| running.contains_key(run)).cloned().collect();
                 // What stands in line has not begun: the new occurrence takes its place there.
+                let mut instead_of: Vec<Ticket> =
+                    activity.behind.drain(..).chain(activity.next.take()).collect();
                 let place = self.line.iter_mut().find(|it| it.job == ticket.job);
-                let instead_of = if let Some(place) = place {
+                if let Some(place) = place {
                     activity.active.retain(|run| *run != place.run);
                     activity.active.push(ticket.run.clone());
-                    Some(std::mem::replace(place, ticket))
+                    instead_of.insert(0, std::mem::replace(place, ticket));
                 } else {
-                    activity.next.replace(ticket)
-                };
+                    activity.next = Some(ticket);
+                }
                 Decision::Replaces { stop, instead_of }
             }
+        }
+    }
+
+    /// Missed occurrences run after all, in order and one after the other. None of them is skipped because the job's
+    /// last run goes on: they wait for it.
+    pub fn line_up(&mut self, tickets: impl IntoIterator<Item = Ticket>, overlap: Overlap) {
+        for ticket in tickets {
+            let activity = self.jobs.entry(ticket.job.clone()).or_default();
+            activity.beside = overlap == Overlap::Allow;
+            let job = ticket.job.clone();
+            activity.behind.push_back(ticket);
+            self.follow_up(&job);
+        }
+    }
+
+    /// The next of a gap, if its turn has come.
+    fn follow_up(&mut self, job: &JobId) {
+        let Some(activity) = self.jobs.get_mut(job) else { return };
+        let free = activity.active.is_empty() || (activity.beside && activity.of_gap.is_none());
+        if free && let Some(ticket) = activity.behind.pop_front() {
+            activity.of_gap = Some(ticket.run.clone());
+            self.enqueue(ticket);
         }
     }
 
@@ -154,9 +186,10 @@ impl Admission {
         self.running.remove(run);
         let Some(activity) = self.jobs.get_mut(job) else { return };
         activity.active.retain(|it| it != run);
-        if !activity.active.is_empty() {
-            return;
-        }
+        activity.of_gap.take_if(|it| it == run);
+        // What was missed is older than what waits.
+        self.follow_up(job);
+        let Some(activity) = self.jobs.get_mut(job).filter(|it| it.active.is_empty()) else { return };
         let next = activity.next.take();
         self.jobs.remove(job);
         if let Some(next) = next {
@@ -167,7 +200,9 @@ impl Admission {
     /// Everything that waits, given up: nothing begins any more.
     pub fn give_up_waiting(&mut self) -> Vec<Ticket> {
         let mut waiting: Vec<Ticket> = self.line.drain(..).collect();
-        waiting.extend(self.jobs.values_mut().filter_map(|it| it.next.take()));
+        for activity in self.jobs.values_mut() {
+            waiting.extend(activity.behind.drain(..).chain(activity.next.take()));
+        }
         waiting.sort_by(|a, b| a.run.cmp(&b.run));
         for ticket in &waiting {
             self.end(&ticket.job, &ticket.run);
@@ -187,7 +222,8 @@ impl Admission {
 
     /// How many occurrences wait their turn.
     pub fn waiting_count(&self) -> usize {
-        self.line.len() + self.jobs.values().filter(|it| it.next.is_some()).count()
+        let waits = |it: &Activity| it.behind.len() + usize::from(it.next.is_some());
+        self.line.len() + self.jobs.values().map(waits).sum::<usize>()
     }
 }
 
@@ -214,6 +250,7 @@ mod tests {
             kind: JobKind::Local,
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
+            fires: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -230,6 +267,11 @@ mod tests {
 
     fn end(it: &mut Admission, job: &str, number: u32) {
         it.end(&JobId::plain(job), &RunId(format!("{number:04}").into()));
+    }
+
+    fn replaced(decision: Decision) -> (Vec<RunId>, Vec<RunId>) {
+        let Decision::Replaces { stop, instead_of } = decision else { panic!("{decision:?}") };
+        (stop, instead_of.into_iter().map(|it| it.run).collect())
     }
 
     #[test]
@@ -280,16 +322,10 @@ mod tests {
         let mut it = Admission::new(NonZeroUsize::MAX);
         it.offer(ticket("a", 1), Overlap::Replace, T0);
         started(&mut it);
-        let Decision::Replaces { stop, instead_of: None } = it.offer(ticket("a", 2), Overlap::Replace, T0)
-        else {
-            panic!()
-        };
-        assert_eq!(stop, [RunId("0001".into())]);
-        let Decision::Replaces { instead_of: Some(old), .. } = it.offer(ticket("a", 3), Overlap::Replace, T0)
-        else {
-            panic!()
-        };
-        assert_eq!(old.run, RunId("0002".into()));
+        let (stop, instead_of) = replaced(it.offer(ticket("a", 2), Overlap::Replace, T0));
+        assert_eq!((stop, instead_of), (vec![RunId("0001".into())], vec![]));
+        let (_, instead_of) = replaced(it.offer(ticket("a", 3), Overlap::Replace, T0));
+        assert_eq!(instead_of, [RunId("0002".into())]);
         end(&mut it, "a", 1);
         assert_eq!(started(&mut it), [3]);
     }
@@ -301,12 +337,8 @@ mod tests {
         started(&mut it);
         it.offer(ticket("a", 2), Overlap::Replace, T0);
         it.offer(ticket("c", 3), Overlap::Skip, T0);
-        let Decision::Replaces { stop, instead_of: Some(old) } =
-            it.offer(ticket("a", 4), Overlap::Replace, T0)
-        else {
-            panic!()
-        };
-        assert_eq!((stop, old.run), (vec![], RunId("0002".into())));
+        let (stop, instead_of) = replaced(it.offer(ticket("a", 4), Overlap::Replace, T0));
+        assert_eq!((stop, instead_of), (vec![], vec![RunId("0002".into())]));
         end(&mut it, "b", 1);
         assert_eq!(started(&mut it), [4], "in the old one's place");
         end(&mut it, "a", 4);
@@ -332,5 +364,58 @@ mod tests {
         assert_eq!(runs, ["0002", "0003"]);
         end(&mut it, "a", 1);
         assert_eq!((started(&mut it), it.waiting_count()), (vec![], 0));
+    }
+
+    #[test]
+    fn what_was_missed_runs_one_after_the_other_whatever_the_policy() {
+        for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Replace, Overlap::Allow] {
+            let mut it = Admission::new(NonZeroUsize::MAX);
+            it.line_up([ticket("a", 1), ticket("a", 2), ticket("a", 3)], overlap);
+            assert_eq!((started(&mut it), it.waiting_count()), (vec![1], 2), "{overlap:?}");
+            end(&mut it, "a", 1);
+            assert_eq!(started(&mut it), [2], "{overlap:?}");
+            end(&mut it, "a", 2);
+            assert_eq!(started(&mut it), [3], "{overlap:?}");
+            end(&mut it, "a", 3);
+            assert!(it.jobs.is_empty(), "nothing piles up");
+        }
+    }
+
+    #[test]
+    fn what_was_missed_waits_for_a_run_that_goes_on_and_comes_before_what_waits() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Queue, T0);
+        started(&mut it);
+        it.offer(ticket("a", 2), Overlap::Queue, T0);
+        it.line_up([ticket("a", 3), ticket("a", 4)], Overlap::Queue);
+        assert_eq!((started(&mut it), it.waiting_count()), (vec![], 3));
+        for (ended, begun) in [(1, 3), (3, 4), (4, 2)] {
+            end(&mut it, "a", ended);
+            assert_eq!(started(&mut it), [begun]);
+        }
+    }
+
+    #[test]
+    fn what_was_missed_waits_for_no_run_where_runs_may_overlap() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Allow, T0);
+        it.line_up([ticket("a", 2), ticket("a", 3)], Overlap::Allow);
+        assert_eq!(started(&mut it), [1, 2]);
+        it.offer(ticket("a", 4), Overlap::Allow, T0);
+        assert_eq!(started(&mut it), [4]);
+        end(&mut it, "a", 2);
+        assert_eq!(started(&mut it), [3]);
+    }
+
+    #[test]
+    fn a_newer_occurrence_that_replaces_takes_the_place_of_all_that_was_missed() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.line_up([ticket("a", 1), ticket("a", 2), ticket("a", 3)], Overlap::Replace);
+        started(&mut it);
+        let (stop, instead_of) = replaced(it.offer(ticket("a", 4), Overlap::Replace, T0));
+        assert_eq!(stop, [RunId("0001".into())]);
+        assert_eq!(instead_of, [RunId("0002".into()), RunId("0003".into())]);
+        end(&mut it, "a", 1);
+        assert_eq!(started(&mut it), [4]);
     }
 }

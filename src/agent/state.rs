@@ -3,7 +3,11 @@
 //! [`State::handle`] never waits and never reads a clock: time and run IDs come in as arguments, and what is to be
 //! done goes out as effects.
 
-use std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -11,7 +15,8 @@ use crate::{
     model::{
         container::Holder,
         diagnostic::Diagnostic,
-        job::{JobSpec, Work},
+        job::{JobSpec, Overlap, Work},
+        memory::Memory,
         name::{JobId, JobKind},
         run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
@@ -20,89 +25,17 @@ use crate::{
     settings::resolve::Desired,
 };
 
+pub use super::event::{Effect, Event, Told};
 use super::{
     admission::{Admission, Decision, Ticket},
-    timetable::{Due, Missed, Timetable},
+    gap::Due,
+    keep::Keep,
+    records,
+    timetable::{Moment, Timetable},
 };
 
 /// How many occurrences to come are told when a job is registered.
 const UPCOMING: usize = 3;
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// Sources or observation changed: this is what there should be now.
-    Desired(Desired),
-    /// Time has passed.
-    Tick,
-    /// A run has ended.
-    RunEnded {
-        /// Its record.
-        record: RunRecord,
-        /// Whether its command could not be ended: then the job goes on counting as running.
-        goes_on: bool,
-    },
-    /// A command that could not be ended has ended by itself.
-    CommandGone {
-        /// Its job.
-        job: JobId,
-        /// Its run.
-        run: RunId,
-    },
-    /// The agent is to end: nothing begins any more.
-    Drain,
-    /// The runs that still go on are to end.
-    StopAll(StopForce),
-}
-
-/// Something to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Begin this run; it is registered.
-    Start(RunOrder),
-    /// Ask this run to end.
-    Stop(RunId, StopRequest),
-    /// Tell the operator.
-    Tell(Told),
-}
-
-/// Something worth telling.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// A job came.
-    JobAdded {
-        /// The job.
-        spec: Arc<JobSpec>,
-        /// The container its runs go to.
-        container: Option<Arc<str>>,
-        /// Its next occurrences.
-        next: Vec<Timestamp>,
-    },
-    /// A job changed, or its runs go to another container.
-    JobUpdated {
-        /// The job as it is now.
-        spec: Arc<JobSpec>,
-        /// The container its runs go to.
-        container: Option<Arc<str>>,
-        /// Its next occurrences.
-        next: Vec<Timestamp>,
-        /// What changed, in words.
-        reason: String,
-    },
-    /// A job went.
-    JobRemoved {
-        /// Its identity.
-        job: JobId,
-        /// Its kind.
-        kind: JobKind,
-        /// Why.
-        reason: &'static str,
-    },
-    /// Something new is wrong with what was written.
-    Problem(Diagnostic),
-    /// An occurrence left its record.
-    Record(RunRecord),
-}
 
 /// The agent's state.
 #[derive(Debug)]
@@ -111,18 +44,23 @@ pub struct State {
     catalog: Arc<Catalog>,
     timetable: Timetable,
     admission: Admission,
+    keep: Keep,
     problems: BTreeSet<Diagnostic>,
+    /// Whether all jobs were known once.
+    complete: bool,
     draining: bool,
 }
 
 impl State {
-    /// No jobs and no runs.
-    pub fn new(max_concurrent_runs: NonZeroUsize) -> Self {
+    /// No jobs and no runs; `memory` is what was kept of the last agent's jobs.
+    pub fn new(max_concurrent_runs: NonZeroUsize, memory: HashMap<JobId, Memory>) -> Self {
         Self {
             catalog: Arc::default(),
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
+            keep: Keep::new(memory),
             problems: BTreeSet::new(),
+            complete: false,
             draining: false,
         }
     }
@@ -132,7 +70,7 @@ impl State {
     pub fn handle(&mut self, event: Event, now: Timestamp, ids: &mut dyn FnMut() -> RunId) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Desired(desired) => self.reconcile(desired, now, &mut effects),
+            Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
             Event::RunEnded { record, goes_on } => {
                 if !goes_on {
@@ -148,8 +86,8 @@ impl State {
             Event::Drain => {
                 self.draining = true;
                 for ticket in self.admission.give_up_waiting() {
-                    let reason = "the agent is shutting down and its turn had not come".to_owned();
-                    effects.push(record(&ticket, None, Outcome::Skipped { reason }));
+                    let reason = "the agent is shutting down and its turn had not come";
+                    effects.push(told(records::skipped(&ticket, reason)));
                 }
             }
             Event::StopAll(force) => {
@@ -157,10 +95,21 @@ impl State {
                 effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
             }
         }
+        let notes = self.keep.notes();
+        if !notes.is_empty() {
+            effects.push(Effect::Remember(notes));
+        }
         effects
     }
 
-    fn reconcile(&mut self, desired: Desired, now: Timestamp, effects: &mut Vec<Effect>) {
+    fn reconcile(
+        &mut self,
+        desired: Desired,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut distrusted = Vec::new();
         if let Some(settings) = &desired.settings {
             self.admission.set_cap(settings.max_concurrent_runs);
         }
@@ -170,12 +119,18 @@ impl State {
                 _ => None,
             };
             Arc::make_mut(&mut self.catalog).apply(&change);
-            effects.extend(self.follow(change, removed, &desired, now).map(Effect::Tell));
+            effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
         }
+        effects.extend(records::distrusted(&distrusted, now).map(|it| Effect::Tell(Told::Problem(it))));
+        let complete = desired.complete;
         let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
         let new = problems.difference(&self.problems).cloned();
         effects.extend(new.map(|problem| Effect::Tell(Told::Problem(problem))));
         self.problems = problems;
+        if complete && !self.complete && !self.draining {
+            self.complete = true;
+            self.first_complete(now, ids, effects);
+        }
         // The cap may have been raised.
         self.begin_next(now, effects);
     }
@@ -187,11 +142,12 @@ impl State {
         removed: Option<JobKind>,
         desired: &Desired,
         now: Timestamp,
+        distrusted: &mut Vec<JobId>,
     ) -> Option<Told> {
         let name = |holder: &Option<Holder>| holder.as_ref().map(|it| it.name.clone());
         match change {
             Change::Remove(job) => {
-                self.timetable.remove(&job);
+                self.unschedule(&job, now);
                 let rejected =
                     desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
                 let reason = if rejected {
@@ -202,31 +158,56 @@ impl State {
                 Some(Told::JobRemoved { job, kind: removed?, reason })
             }
             Change::Update { spec, holder, changed } => {
-                self.schedule(&spec, now);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING);
+                self.schedule(&spec, now, distrusted);
+                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
                 let reason = format!("changed: {}", changed.join(", "));
                 Some(Told::JobUpdated { spec, container: name(&holder), next, reason })
             }
             Change::Place { job, holder: Some(holder), moved: true } => {
                 let spec = self.catalog.get(&job)?.spec.clone();
-                let next = self.timetable.upcoming(&job, UPCOMING);
+                let next = self.timetable.upcoming(&job, UPCOMING, now);
                 let reason = format!("its runs go to container {} now", holder.name);
                 Some(Told::JobUpdated { spec, container: Some(holder.name), next, reason })
             }
             Change::Place { .. } => None,
             Change::Add { spec, holder } => {
-                self.schedule(&spec, now);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING);
+                self.schedule(&spec, now, distrusted);
+                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
                 Some(Told::JobAdded { spec, container: name(&holder), next })
             }
         }
     }
 
-    fn schedule(&mut self, spec: &JobSpec, now: Timestamp) {
-        if spec.enabled {
-            self.timetable.set(&spec.id, &spec.schedule, now);
-        } else {
-            self.timetable.remove(&spec.id);
+    fn schedule(&mut self, spec: &Arc<JobSpec>, now: Timestamp, distrusted: &mut Vec<JobId>) {
+        if !spec.enabled {
+            return self.unschedule(&spec.id, now);
+        }
+        let taken = self.timetable.set(spec, self.keep.take(&spec.id), now);
+        if taken.distrusted {
+            distrusted.push(spec.id.clone());
+        }
+        if let Some(memory) = taken.memory {
+            self.keep.note(&spec.id, memory);
+        }
+    }
+
+    fn unschedule(&mut self, job: &JobId, now: Timestamp) {
+        match self.timetable.remove(job, now) {
+            Some(memory) => self.keep.gone(job, memory),
+            None => self.keep.idle(job, now),
+        }
+    }
+
+    /// The first time that all jobs are known: those that run when the agent starts do, and whoever is not there now
+    /// has missed nothing when it comes later.
+    fn first_complete(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
+        self.keep.all_idle(now);
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let moment = Moment { occurrence: second, fires: now };
+        let catalog = self.catalog.clone();
+        for (_, entry) in catalog.iter().filter(|(_, entry)| entry.spec.enabled && at_startup(&entry.spec)) {
+            let ticket = ticket(&entry.spec, Trigger::Startup, moment, ids);
+            self.offer(ticket, entry.spec.overlap, now, effects);
         }
     }
 
@@ -234,37 +215,54 @@ impl State {
         if self.draining {
             return;
         }
-        while let Some(Due { job, occurrence, missed }) = self.timetable.pop(now) {
-            let Some(entry) = self.catalog.get(&job) else { continue };
-            let (kind, overlap) = (entry.spec.kind(), entry.spec.overlap);
-            let mut ticket = |occurrence| Ticket {
-                run: ids(),
-                job: job.clone(),
-                kind,
-                trigger: Trigger::Schedule,
-                occurrence,
-            };
-            if let Some(missed) = missed {
-                effects.push(missed_record(&ticket(missed.newest), missed));
-            }
-            let Some(occurrence) = occurrence else { continue };
-            let ticket = ticket(occurrence);
-            match self.admission.offer(ticket, overlap, now) {
-                Decision::InLine | Decision::Waits => {}
-                Decision::Skipped { ticket, reason } => {
-                    effects.push(record(&ticket, None, Outcome::Skipped { reason }));
-                }
-                Decision::Replaces { stop, instead_of } => {
-                    let request = StopRequest { force: StopForce::Stop, cause: StopCause::Replaced };
-                    effects.extend(stop.into_iter().map(|run| Effect::Stop(run, request)));
-                    if let Some(old) = instead_of {
-                        let reason = "a newer occurrence took its place before its turn came".to_owned();
-                        effects.push(record(&old, None, Outcome::Skipped { reason }));
-                    }
-                }
-            }
+        while let Some((due, memory)) = self.timetable.pop(now) {
+            self.keep.note(&due.job, memory);
+            let Some(entry) = self.catalog.get(&due.job) else { continue };
+            self.act(&entry.spec.clone(), due, now, ids, effects);
         }
         self.begin_next(now, effects);
+    }
+
+    /// Brings a job's due occurrences on their way.
+    fn act(
+        &mut self,
+        spec: &JobSpec,
+        due: Due,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(missed) = due.missed {
+            let moment = Moment { occurrence: missed.newest, fires: missed.newest };
+            let ticket = ticket(spec, Trigger::Schedule, moment, ids);
+            effects.push(told(records::missed(&ticket, &missed, spec)));
+        }
+        let mut after: Vec<Ticket> =
+            due.catch_up.into_iter().map(|moment| ticket(spec, Trigger::CatchUp, moment, ids)).collect();
+        let ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+        // What comes with older ones of the same gap is not held back by them.
+        if after.is_empty() || spec.overlap == Overlap::Allow {
+            self.admission.line_up(after, spec.overlap);
+            if let Some(ticket) = ticket {
+                self.offer(ticket, spec.overlap, now, effects);
+            }
+        } else {
+            after.extend(ticket);
+            self.admission.line_up(after, spec.overlap);
+        }
+    }
+
+    fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp, effects: &mut Vec<Effect>) {
+        match self.admission.offer(ticket, overlap, now) {
+            Decision::InLine | Decision::Waits => {}
+            Decision::Skipped { ticket, reason } => effects.push(told(records::skipped(&ticket, reason))),
+            Decision::Replaces { stop, instead_of } => {
+                let request = StopRequest { force: StopForce::Stop, cause: StopCause::Replaced };
+                effects.extend(stop.into_iter().map(|run| Effect::Stop(run, request)));
+                let reason = "a newer occurrence took its place before its turn came";
+                effects.extend(instead_of.iter().map(|old| told(records::skipped(old, reason))));
+            }
+        }
     }
 
     /// Begins what is in line, as far as the cap allows. Everything about a run is settled here: the job as it is
@@ -278,6 +276,12 @@ impl State {
                 None => Err((None, "the job was removed before its turn came".to_owned())),
                 Some(entry) if !entry.spec.enabled => {
                     Err((None, "the job was disabled before its turn came".to_owned()))
+                }
+                Some(entry) if records::is_too_late(&entry.spec, ticket.fires, now) => {
+                    self.admission.end(&ticket.job, &ticket.run);
+                    let reason = records::too_late(&entry.spec);
+                    effects.push(told(records::of(&ticket, None, Outcome::Missed { reason })));
+                    continue;
                 }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
                     (Work::Exec(_), Some(holder)) if holder.running => Ok((entry, Some(holder.clone()))),
@@ -306,11 +310,12 @@ impl State {
                         container,
                         trigger: ticket.trigger,
                         occurrence: ticket.occurrence,
+                        fires: ticket.fires,
                     }));
                 }
                 Err((container, reason)) => {
                     self.admission.end(&ticket.job, &ticket.run);
-                    effects.push(record(&ticket, container, Outcome::Skipped { reason }));
+                    effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason })));
                 }
             }
         }
@@ -347,32 +352,16 @@ impl State {
     }
 }
 
-fn record(ticket: &Ticket, container: Option<String>, outcome: Outcome) -> Effect {
-    Effect::Tell(Told::Record(RunRecord {
-        run: ticket.run.clone(),
-        job: ticket.job.clone(),
-        kind: ticket.kind,
-        trigger: ticket.trigger,
-        occurrence: ticket.occurrence,
-        container,
-        duration: None,
-        outcome,
-        and_more: 0,
-    }))
+/// Whether the job runs when the agent starts.
+fn at_startup(spec: &JobSpec) -> bool {
+    spec.run_on_startup
 }
 
-fn missed_record(ticket: &Ticket, missed: Missed) -> Effect {
-    let mut reason =
-        "its moment passed while the agent could not act: the machine slept, the clock was set or the \
-                      agent was held up"
-            .to_owned();
-    if missed.more {
-        reason.push_str("; there were more than are counted here");
-    }
-    match record(ticket, None, Outcome::Missed { reason }) {
-        Effect::Tell(Told::Record(it)) => {
-            Effect::Tell(Told::Record(RunRecord { and_more: missed.count - 1, ..it }))
-        }
-        other => other,
-    }
+fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {
+    let Moment { occurrence, fires } = moment;
+    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires }
+}
+
+fn told(record: RunRecord) -> Effect {
+    Effect::Tell(Told::Record(record))
 }

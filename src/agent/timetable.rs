@@ -1,19 +1,29 @@
 //! Which job is due next. The cost of a due job is logarithmic in the number of jobs, and nothing is done for those
 //! that are not due.
+//!
+//! An occurrence *fires* at its moment, or, with jitter, a little later. A row knows up to where its job's occurrences
+//! were dealt with. Whatever kept the agent from acting (it was down, the machine slept, the clock was set), what
+//! lies between that and now is a gap, and [`super::gap`] says what becomes of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::model::{name::JobId, schedule::Schedule};
+use crate::model::{
+    job::JobSpec,
+    memory::{Memory, fingerprint},
+    name::JobId,
+    spread,
+};
 
-/// An occurrence that starts later than this was missed: its moment passed while the machine slept, the clock was
-/// set, or the agent could not act.
-pub const LATE_LIMIT: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+use super::gap::{self, Due};
 
-/// How many occurrences of one gap are counted one by one. After a long sleep there may be a thousand jobs with a
-/// thousand each, and nothing else is done while they are counted.
-const COUNT_LIMIT: u32 = 1_000;
+/// What is remembered of a later moment than this from now is not believed: the clock was wrong then, or is now, and
+/// a clock that was wrong must not silence a job for ever.
+const TRUST_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Occurrences to come, by job and in order of time.
 #[derive(Debug, Default)]
@@ -22,64 +32,131 @@ pub struct Timetable {
     order: BTreeSet<(Timestamp, JobId)>,
 }
 
+/// One job's place.
 #[derive(Debug)]
-struct Row {
-    schedule: Schedule,
+pub(super) struct Row {
+    pub spec: Arc<JobSpec>,
     /// When the job was first seen: `@every` counts from there.
-    anchor: Timestamp,
-    next: Option<Timestamp>,
+    pub anchor: Timestamp,
+    /// Occurrences up to here were dealt with.
+    pub seen: Timestamp,
+    /// The first occurrence after it.
+    pub next: Option<Timestamp>,
 }
 
-/// What has become of a job's occurrences by now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// The job.
-    pub job: JobId,
-    /// The occurrence to act on: not later than [`LATE_LIMIT`].
-    pub occurrence: Option<Timestamp>,
-    /// Occurrences whose moment has passed.
-    pub missed: Option<Missed>,
-}
-
-/// Occurrences whose moment has passed.
+/// An occurrence, and when it is acted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed {
-    /// The newest of them.
-    pub newest: Timestamp,
-    /// How many were counted.
-    pub count: u32,
-    /// Whether there were more.
-    pub more: bool,
+pub struct Moment {
+    /// The moment that the schedule named.
+    pub occurrence: Timestamp,
+    /// That and its jitter.
+    pub fires: Timestamp,
+}
+
+/// What became of a job that was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// What is to be remembered, if that is news.
+    pub memory: Option<Memory>,
+    /// Whether what was remembered of it was not believed.
+    pub distrusted: bool,
+}
+
+impl Row {
+    fn new(spec: &Arc<JobSpec>, anchor: Timestamp, seen: Timestamp) -> Self {
+        let next = spec.schedule.next_after(seen, anchor);
+        Self { spec: spec.clone(), anchor, seen, next }
+    }
+
+    /// The occurrence after another.
+    pub(super) fn after(&self, occurrence: Timestamp) -> Option<Timestamp> {
+        self.spec.schedule.next_after(occurrence, self.anchor)
+    }
+
+    /// When an occurrence fires: uniform within the jitter, strictly before the next occurrence, to the millisecond,
+    /// and the same whenever it is asked.
+    pub(super) fn fires(&self, occurrence: Timestamp) -> Timestamp {
+        if self.spec.jitter.is_zero() {
+            return occurrence;
+        }
+        let millis = |length: SignedDuration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        let jitter = u64::try_from(self.spec.jitter.as_millis()).unwrap_or(u64::MAX);
+        let distance =
+            self.after(occurrence).map_or(u64::MAX, |next| millis(next.duration_since(occurrence)));
+        let number = occurrence.as_nanosecond().to_le_bytes();
+        let hash = spread::hash(&[self.spec.id.as_str().as_bytes(), &number]);
+        let offset = i64::try_from(spread::below(hash, jitter.min(distance))).unwrap_or(0);
+        occurrence.saturating_add(SignedDuration::from_millis(offset)).unwrap_or(occurrence)
+    }
+
+    fn moment(&self) -> Option<Moment> {
+        self.next.map(|occurrence| Moment { occurrence, fires: self.fires(occurrence) })
+    }
+
+    fn memory(&self) -> Memory {
+        Memory {
+            anchor: self.anchor,
+            schedule: fingerprint(&self.spec.schedule),
+            seen: self.seen,
+            idle: false,
+        }
+    }
 }
 
 impl Timetable {
-    /// Takes a job in, to be due after `now`, or changes its schedule. A job that is already there keeps its anchor,
-    /// and with an unchanged schedule its next occurrence.
-    pub fn set(&mut self, job: &JobId, schedule: &Schedule, now: Timestamp) {
+    /// Takes a job in, or takes in that it changed. A job that is already there keeps its anchor, and with an
+    /// unchanged schedule its place. Of one that is not, `memory` is what is remembered of it: then its anchor is the
+    /// remembered one, and unless it was idle or its schedule was another one, what was not dealt with since comes
+    /// due. A job that nobody remembers has no past.
+    pub fn set(&mut self, spec: &Arc<JobSpec>, memory: Option<Memory>, now: Timestamp) -> Taken {
         // Whole seconds: an occurrence is named by its second.
-        let mut anchor = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        if let Some(row) = self.rows.get(job) {
-            if row.schedule == *schedule {
-                return;
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let latest = now.saturating_add(TRUST_LIMIT).unwrap_or(now);
+        let mut distrusted = false;
+        let row = match (self.take(&spec.id), memory) {
+            (Some(row), _) if row.spec.schedule == spec.schedule => {
+                self.insert(Row { spec: spec.clone(), ..row });
+                return Taken { memory: None, distrusted };
             }
-            anchor = row.anchor;
-            self.remove(job);
-        }
-        let next = schedule.next_after(now, anchor);
-        if let Some(next) = next {
-            self.order.insert((next, job.clone()));
-        }
-        self.rows.insert(job.clone(), Row { schedule: schedule.clone(), anchor, next });
+            (Some(row), _) => Row::new(spec, row.anchor, now),
+            (None, Some(it)) if it.anchor > latest || (it.seen > latest && !it.idle) => {
+                distrusted = true;
+                Row::new(spec, second, now)
+            }
+            (None, Some(it)) if it.idle || it.schedule != fingerprint(&spec.schedule) => {
+                Row::new(spec, it.anchor, now)
+            }
+            (None, Some(it)) => Row::new(spec, it.anchor, it.seen),
+            (None, None) => Row::new(spec, second, now),
+        };
+        let news = row.memory();
+        self.insert(row);
+        Taken { memory: (memory != Some(news)).then_some(news), distrusted }
     }
 
-    /// Takes a job out.
-    pub fn remove(&mut self, job: &JobId) {
-        if let Some(Row { next: Some(next), .. }) = self.rows.remove(job) {
-            self.order.remove(&(next, job.clone()));
-        }
+    /// Takes a job out; what there is to remember of it.
+    pub fn remove(&mut self, job: &JobId, now: Timestamp) -> Option<Memory> {
+        let row = self.take(job)?;
+        Some(Memory { seen: row.seen.max(now), idle: true, ..row.memory() })
     }
 
-    /// The earliest occurrence of all.
+    fn insert(&mut self, row: Row) {
+        let job = row.spec.id.clone();
+        if let Some(next) = row.moment() {
+            self.order.insert((next.fires, job.clone()));
+        }
+        self.rows.insert(job, row);
+    }
+
+    fn take(&mut self, job: &JobId) -> Option<Row> {
+        let row = self.rows.remove(job)?;
+        if let Some(next) = row.moment() {
+            self.order.remove(&(next.fires, job.clone()));
+        }
+        Some(row)
+    }
+
+    /// The earliest moment at which something fires.
     pub fn next(&self) -> Option<Timestamp> {
         self.order.first().map(|(next, _)| *next)
     }
@@ -89,10 +166,12 @@ impl Timetable {
         self.rows.get(job)?.next
     }
 
-    /// The next `count` occurrences of one job.
-    pub fn upcoming(&self, job: &JobId, count: usize) -> Vec<Timestamp> {
+    /// The next `count` occurrences of one job that are still to come.
+    pub fn upcoming(&self, job: &JobId, count: usize, now: Timestamp) -> Vec<Timestamp> {
         let Some(row) = self.rows.get(job) else { return Vec::new() };
-        std::iter::successors(row.next, |at| row.schedule.next_after(*at, row.anchor)).take(count).collect()
+        let first = row.next.filter(|next| *next > now || row.fires(*next) > now);
+        let first = first.or_else(|| row.after(now.max(row.seen)));
+        std::iter::successors(first, |at| row.after(*at)).take(count).collect()
     }
 
     /// How many jobs there are.
@@ -105,141 +184,25 @@ impl Timetable {
         self.rows.is_empty()
     }
 
-    /// The first job that is due at `now`, moved on to its next occurrence after `now`. An occurrence is given out
-    /// once: when the clock is set back, nothing comes again.
-    pub fn pop(&mut self, now: Timestamp) -> Option<Due> {
+    /// The first job that is due at `now`, moved on to its next occurrence after `now`, and what is to be remembered
+    /// of it. An occurrence is given out once: when the clock is set back, nothing comes again.
+    pub fn pop(&mut self, now: Timestamp) -> Option<(Due, Memory)> {
         let (first, _) = self.order.first()?;
         if *first > now {
             return None;
         }
-        let (first, job) = self.order.pop_first()?;
+        let (_, job) = self.order.pop_first()?;
         let row = self.rows.get_mut(&job)?;
-        let mut newest = first;
-        let mut last_earlier = first;
-        let mut earlier = 0;
-        let mut more = false;
-        let next = loop {
-            match row.schedule.next_after(newest, row.anchor) {
-                Some(next) if next <= now => {
-                    last_earlier = newest;
-                    earlier += 1;
-                    newest = next;
-                    if earlier == COUNT_LIMIT {
-                        // Go on with what may still be acted on; what lies between is not counted.
-                        let recent = now.saturating_sub(LATE_LIMIT).unwrap_or(newest);
-                        more = newest < recent;
-                        match row.schedule.next_after(newest.max(recent), row.anchor) {
-                            Some(next) if next <= now => newest = next,
-                            next => break next,
-                        }
-                    }
-                }
-                next => break next,
-            }
-        };
-        row.next = next;
-        if let Some(next) = next {
-            self.order.insert((next, job.clone()));
+        let passed = gap::passed(row, now)?;
+        row.seen = passed.newest;
+        row.next = passed.next;
+        let due = gap::judge(row, passed, now);
+        if let Some(next) = row.moment() {
+            self.order.insert((next.fires, job));
         }
-        let late = now.duration_since(newest) > LATE_LIMIT;
-        let missed = if late {
-            Some(Missed { newest, count: earlier + 1, more })
-        } else {
-            (earlier > 0).then_some(Missed { newest: last_earlier, count: earlier, more })
-        };
-        Some(Due { job, occurrence: (!late).then_some(newest), missed })
+        Some((due, row.memory()))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::schedule::Zone;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn schedule(text: &str) -> Schedule {
-        Schedule::parse(text, &Zone::utc()).unwrap()
-    }
-
-    fn timetable(jobs: &[(&str, &str)], now: &str) -> Timetable {
-        let mut timetable = Timetable::default();
-        for (job, text) in jobs {
-            timetable.set(&JobId::plain(job), &schedule(text), at(now));
-        }
-        timetable
-    }
-
-    #[test]
-    fn jobs_come_in_order_of_time_and_then_of_name() {
-        let mut it =
-            timetable(&[("b", "* * * * *"), ("a", "* * * * *"), ("c", "@every 30s")], "2026-01-01T00:00:10Z");
-        let mut order = Vec::new();
-        while let Some(due) = it.pop(at("2026-01-01T00:01:00Z")) {
-            order.push(format!("{} {}", due.job, due.occurrence.unwrap()));
-        }
-        assert_eq!(order, ["c 2026-01-01T00:00:40Z", "a 2026-01-01T00:01:00Z", "b 2026-01-01T00:01:00Z"]);
-    }
-
-    #[test]
-    fn a_run_two_seconds_late_still_runs() {
-        let mut it = timetable(&[("a", "* * * * *")], "2026-01-01T00:00:10Z");
-        let due = it.pop(at("2026-01-01T00:01:02Z")).unwrap();
-        assert_eq!((due.occurrence, due.missed), (Some(at("2026-01-01T00:01:00Z")), None));
-        assert_eq!(it.next(), Some(at("2026-01-01T00:02:00Z")));
-    }
-
-    #[test]
-    fn what_passed_during_a_sleep_is_missed_and_told_once() {
-        let mut it = timetable(&[("a", "0 * * * *"), ("b", "*/2 * * * *")], "2026-01-01T00:30:00Z");
-        let now = at("2026-01-01T03:10:30Z");
-        let minute = it.pop(now).unwrap();
-        assert_eq!(minute.occurrence, Some(at("2026-01-01T03:10:00Z")), "late by half a minute only");
-        assert_eq!(
-            minute.missed,
-            Some(Missed { newest: at("2026-01-01T03:08:00Z"), count: 79, more: false })
-        );
-        let hour = it.pop(now).unwrap();
-        assert_eq!(hour.occurrence, None);
-        assert_eq!(hour.missed, Some(Missed { newest: at("2026-01-01T03:00:00Z"), count: 3, more: false }));
-        assert_eq!(it.pop(now), None);
-        assert_eq!(it.next(), Some(at("2026-01-01T03:12:00Z")));
-    }
-
-    #[test]
-    fn a_clock_set_back_repeats_nothing() {
-        let mut it = timetable(&[("a", "0 * * * *")], "2026-01-01T00:30:00Z");
-        assert!(it.pop(at("2026-01-01T01:00:00Z")).is_some());
-        assert_eq!(it.pop(at("2026-01-01T00:30:00Z")), None);
-        assert_eq!(it.pop(at("2026-01-01T01:00:30Z")), None);
-        assert_eq!(it.next(), Some(at("2026-01-01T02:00:00Z")));
-    }
-
-    #[test]
-    fn a_dense_schedule_and_a_gap_of_years_end_soon_and_what_is_still_in_time_runs() {
-        let mut it = timetable(&[("a", "* * * * *"), ("b", "0 3 * * *")], "2020-01-01T00:00:00Z");
-        let now = at("2026-01-01T00:00:10Z");
-        let minute = it.pop(now).unwrap();
-        assert_eq!(minute.occurrence, Some(at("2026-01-01T00:00:00Z")));
-        let missed = minute.missed.unwrap();
-        assert_eq!((missed.count, missed.more), (COUNT_LIMIT, true));
-        let day = it.pop(now).unwrap();
-        assert_eq!((day.occurrence, day.missed.unwrap().more), (None, true));
-        assert_eq!(it.pop(now), None);
-        assert_eq!(it.next_of(&JobId::plain("a")), Some(at("2026-01-01T00:01:00Z")));
-        assert_eq!(it.next_of(&JobId::plain("b")), Some(at("2026-01-01T03:00:00Z")));
-    }
-
-    #[test]
-    fn an_unchanged_schedule_keeps_its_place_and_a_changed_one_keeps_its_anchor() {
-        let mut it = timetable(&[("a", "@every 10m")], "2026-01-01T00:00:00Z");
-        it.set(&JobId::plain("a"), &schedule("@every 10m"), at("2026-01-01T00:05:00Z"));
-        assert_eq!(it.next(), Some(at("2026-01-01T00:10:00Z")));
-        it.set(&JobId::plain("a"), &schedule("@every 7m"), at("2026-01-01T00:05:00Z"));
-        assert_eq!(it.next(), Some(at("2026-01-01T00:07:00Z")));
-        it.remove(&JobId::plain("a"));
-        assert_eq!((it.next(), it.len()), (None, 0));
-    }
-}
+mod tests;

@@ -25,6 +25,16 @@ pub struct JobSpec {
     pub timeout: Option<Duration>,
     /// Between asking a run to stop and killing it.
     pub grace_period: Duration,
+    /// An occurrence begins at random within this after its moment; zero for at its moment.
+    pub jitter: Duration,
+    /// What becomes of occurrences whose moment passed while the agent could not act.
+    pub missed: MissedPolicy,
+    /// How many of them run at most, where all of them do.
+    pub missed_max: u16,
+    /// How late an occurrence may begin; `None` is however late.
+    pub start_deadline: Option<Duration>,
+    /// Whether it also runs once when the agent starts.
+    pub run_on_startup: bool,
     /// Where it was defined: the place of its schedule.
     pub origin: Origin,
 }
@@ -144,6 +154,24 @@ pub enum Overlap {
     Queue,
     /// The run is stopped, then the new occurrence starts.
     Replace,
+}
+
+/// What becomes of occurrences whose moment passed while the agent could not act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissedPolicy {
+    /// None of them runs.
+    #[default]
+    Skip,
+    /// The newest of them runs.
+    Once,
+    /// The newest of them run, in order and one after the other.
+    All,
+}
+
+impl MissedPolicy {
+    /// The policies by their names.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("skip", Self::Skip), ("once", Self::Once), ("all", Self::All)];
 }
 
 impl Overlap {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use super::job::{Environment, ExecSpec, JobSpec, LocalSpec, Overlap, RunSpec, Work};
+use super::job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work};
 
 /// The value of one parameter in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,21 @@ impl JobSpec {
     /// Every parameter that has a value, by name, in the order of the documentation. Every field is taken apart by
     /// name, so that a new one does not compile until someone decides what it is called.
     pub fn parameters(&self) -> Vec<(&'static str, Value)> {
-        let Self { id: _, schedule, work, enabled, overlap, timeout, grace_period, origin: _ } = self;
+        let Self {
+            id: _,
+            schedule,
+            work,
+            enabled,
+            overlap,
+            timeout,
+            grace_period,
+            jitter,
+            missed,
+            missed_max,
+            start_deadline,
+            run_on_startup,
+            origin: _,
+        } = self;
         let mut list = List::default();
         list.text("schedule", schedule.text());
         list.text("timezone", schedule.zone().name());
@@ -33,6 +47,11 @@ impl JobSpec {
         list.text("overlap", overlap.as_str());
         list.text("timeout", timeout.map_or_else(|| "none".to_owned(), written));
         list.text("grace-period", written(*grace_period));
+        list.text("jitter", written(*jitter));
+        list.text("missed", missed.as_str());
+        list.text("missed-max", missed_max);
+        list.text("start-deadline", start_deadline.map_or_else(|| "none".to_owned(), written));
+        list.text("run-on-startup", run_on_startup);
         list.0
     }
 
@@ -146,6 +165,13 @@ impl List {
 pub const HIDDEN: &str = "…";
 
 impl Overlap {
+    /// The policy's name.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl MissedPolicy {
     /// The policy's name.
     pub fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)

@@ -21,6 +21,10 @@ impl fmt::Display for RunId {
 pub enum Trigger {
     /// Its schedule named the moment.
     Schedule,
+    /// The agent started.
+    Startup,
+    /// Its moment was missed, and the job's policy lets it run after all.
+    CatchUp,
 }
 
 impl Trigger {
@@ -28,6 +32,8 @@ impl Trigger {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
+            Self::Startup => "startup",
+            Self::CatchUp => "catch-up",
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct RunOrder {
     pub trigger: Trigger,
     /// The moment that the schedule named.
     pub occurrence: Timestamp,
+    /// The moment from which it was to begin: with jitter a little later.
+    pub fires: Timestamp,
 }
 
 impl RunOrder {

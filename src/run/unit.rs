@@ -78,7 +78,7 @@ impl From<Outcome> for KindEnd {
 
 /// Carries out one order. The run is registered already; `stop` is how it is asked to end.
 pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option<StopRequest>>) -> UnitEnd {
-    let delay = context.clock.now().duration_since(order.occurrence);
+    let delay = context.clock.now().duration_since(order.fires);
     let tags = RunTags {
         run: order.run.clone(),
         job: order.job().clone(),

@@ -9,7 +9,7 @@ use super::{
     ini::Ini,
     layer::{JobLayer, Text},
     params::{self, Param, Shape},
-    settle, value, work,
+    value, work,
 };
 
 /// What is wrong with a value, in the words with which a job is rejected that takes it.
@@ -24,7 +24,7 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::Boolean => value::boolean(&single()?).map(drop),
         Shape::Duration if param.name == "timeout" => value::optional_duration(&single()?).map(drop),
         Shape::Duration => value::duration(&single()?).map(drop),
-        Shape::Choice(_) => settle::overlap(&single()?).map(drop),
+        Shape::Choice(words) => value::choice(&single()?, words).map(drop),
         Shape::Shell => value::shell(&single()?).map(drop),
         // Whether a shell reads it is said elsewhere.
         Shape::Command => value::command(&single()?, Some("sh")).map(drop),

@@ -47,6 +47,8 @@ pub enum Shape {
     Boolean,
     /// A length of time with its unit.
     Duration,
+    /// A number from 1 to this.
+    Number(u16),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A JSON array, indexed keys or lines.
@@ -70,6 +72,7 @@ impl Shape {
             Self::Text => "text".into(),
             Self::Boolean => "boolean".into(),
             Self::Duration => "duration".into(),
+            Self::Number(most) => format!("number from 1 to {most}"),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }
@@ -87,6 +90,9 @@ impl Shape {
         matches!(self, Self::List | Self::Map)
     }
 }
+
+/// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
+pub const MISSED_MAX_LIMIT: u16 = 1000;
 
 const ALL: &[JobKind] = &JobKind::ALL;
 const NOW: Support = Support::Since("0.1.0");
@@ -246,14 +252,35 @@ pub static PARAMS: &[Param] = &[
     row("retry-backoff", ALL, Shape::Text, "exponential", LATER, ""),
     row("retry-max-delay", ALL, Shape::Duration, "5m", LATER, ""),
     row("success-codes", ALL, Shape::List, "0", LATER, ""),
-    row("jitter", ALL, Shape::Duration, "0s", LATER, ""),
-    row("missed", ALL, Shape::Text, "skip", LATER, ""),
-    row("missed-max", ALL, Shape::Text, "10", LATER, ""),
-    row("start-deadline", ALL, Shape::Duration, "none", LATER, ""),
+    row("jitter", ALL, Shape::Duration, "0s", NOW, "Begin each occurrence at random within this after its moment."),
+    row(
+        "missed",
+        ALL,
+        Shape::Choice(&["skip", "once", "all"]),
+        "skip",
+        NOW,
+        "What happens to occurrences that were missed: run none, the newest, or the newest `missed-max` in order.",
+    ),
+    row(
+        "missed-max",
+        ALL,
+        Shape::Number(MISSED_MAX_LIMIT),
+        "10",
+        NOW,
+        "How many missed occurrences run at most with `missed=all`.",
+    ),
+    row(
+        "start-deadline",
+        ALL,
+        Shape::Duration,
+        "none",
+        NOW,
+        "How late an occurrence may begin: later it is recorded as missed and never runs.",
+    ),
     row("depends-on", ALL, Shape::List, "none", LATER, ""),
     row("on-success", ALL, Shape::List, "none", LATER, ""),
     row("on-failure", ALL, Shape::List, "none", LATER, ""),
-    row("run-on-startup", ALL, Shape::Boolean, "false", LATER, ""),
+    row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
     row("max-output", ALL, Shape::Text, "1MiB", LATER, ""),
     row("history", ALL, Shape::Text, "100 runs, 30 days", LATER, ""),
     row("notify", ALL, Shape::List, "the global default", LATER, ""),

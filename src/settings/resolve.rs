@@ -99,6 +99,8 @@ pub struct Desired {
     pub jobs: BTreeMap<JobId, DesiredJob>,
     /// The agent's settings; `None` leaves them as they are.
     pub settings: Option<Arc<Settings>>,
+    /// Whether this is all that there should be: the Engine was observed as well.
+    pub complete: bool,
     /// Everything that is wrong with what was written, sorted.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -206,7 +208,12 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     memo.end();
     diagnostics.sort();
     diagnostics.dedup();
-    Desired { jobs: jobs.into_iter().collect(), settings: Some(settings), diagnostics }
+    Desired {
+        jobs: jobs.into_iter().collect(),
+        settings: Some(settings),
+        complete: inventory.is_some(),
+        diagnostics,
+    }
 }
 
 /// The labels of every container that may define something.

@@ -116,6 +116,7 @@ enum Type {
     Text,
     Boolean,
     Duration,
+    Number,
     Choice(&'static [&'static str]),
     Shell,
     /// Text that cannot be empty.
@@ -130,6 +131,7 @@ impl Type {
             Shape::Text | Shape::List => Self::Text,
             Shape::Boolean => Self::Boolean,
             Shape::Duration => Self::Duration,
+            Shape::Number(_) => Self::Number,
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
@@ -150,6 +152,7 @@ impl Type {
             Self::Boolean => words(&BOOLEANS),
             Self::Choice(choices) => words(choices),
             Self::Duration => format!(r"{}|([0-9]+\s*[a-zA-Z]+\s*)+", any_case("none")),
+            Self::Number => "[0-9]+".to_owned(),
             Self::Shell => format!("/{ANY}|{}", words(&BOOLEANS)),
         };
         // Literal quotes around it are taken off, with a warning.
@@ -163,6 +166,10 @@ impl Type {
             Self::Boolean => json!({ "anyOf": [
                 { "type": "boolean" },
                 { "enum": [0, 1] },
+                { "type": "string", "pattern": pattern },
+            ] }),
+            Self::Number => json!({ "anyOf": [
+                { "type": "integer", "minimum": 1 },
                 { "type": "string", "pattern": pattern },
             ] }),
             Self::Choice(words) => json!({ "anyOf": [

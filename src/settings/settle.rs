@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::model::{
-    diagnostic::{Diagnostic, did_you_mean},
-    job::{JobSpec, Overlap, Work},
+    diagnostic::Diagnostic,
+    job::{JobSpec, MissedPolicy, Overlap, Work},
     name::{JobId, JobKind},
     origin::Origin,
     schedule::{Schedule, Zone},
@@ -18,13 +18,16 @@ use super::{
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
-    params,
+    params::{self, MISSED_MAX_LIMIT},
     resolve::{Home, Sources, View},
     value,
 };
 
 /// How long a run has between being asked to stop and being killed, unless someone says otherwise.
 pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(10);
+
+/// How many missed occurrences run at most with `missed=all`, unless someone says otherwise.
+pub const DEFAULT_MISSED_MAX: u16 = 10;
 
 /// One job on its way to its spec.
 pub(super) struct Settle<'a> {
@@ -204,9 +207,14 @@ impl Settle<'_> {
 
     fn spec(&mut self, layer: &JobLayer) -> Option<JobSpec> {
         let enabled = self.read(layer, "enabled", |text| value::boolean(&value::single(text)?));
-        let overlap = self.read(layer, "overlap", |text| overlap(&value::single(text)?));
+        let overlap = self.read(layer, "overlap", |text| choice(&value::single(text)?, Overlap::NAMES));
         let timeout = self.read(layer, "timeout", |text| value::optional_duration(&value::single(text)?));
         let grace = self.read(layer, "grace-period", |text| value::duration(&value::single(text)?));
+        let jitter = self.read(layer, "jitter", |text| value::duration(&value::single(text)?));
+        let missed = self.read(layer, "missed", |text| choice(&value::single(text)?, MissedPolicy::NAMES));
+        let most =
+            self.read(layer, "missed-max", |text| value::number(&value::single(text)?, MISSED_MAX_LIMIT));
+        let deadline = self.read(layer, "start-deadline", |text| value::deadline(&value::single(text)?));
         let schedule = self.schedule(layer);
         let work = self.work(layer);
         let (schedule, origin) = schedule?;
@@ -218,6 +226,11 @@ impl Settle<'_> {
             overlap: overlap.map_or(Overlap::Skip, |(value, _)| value),
             timeout: timeout.and_then(|(value, _)| value),
             grace_period: grace.map_or(DEFAULT_GRACE_PERIOD, |(value, _)| value),
+            jitter: jitter.map_or(Duration::ZERO, |(value, _)| value),
+            missed: missed.map_or(MissedPolicy::Skip, |(value, _)| value),
+            missed_max: most.map_or(DEFAULT_MISSED_MAX, |(value, _)| value),
+            start_deadline: deadline.and_then(|(value, _)| value),
+            run_on_startup: self.flag(layer, "run-on-startup"),
             origin,
         })
     }
@@ -291,11 +304,9 @@ fn is_foreign(layer: &JobLayer) -> bool {
     layer.iter().any(|(_, it)| matches!(&it.origin, Origin::Label { label, .. } if !ours(label)))
 }
 
-pub(super) fn overlap(text: &str) -> Result<Overlap, String> {
-    let word = text.trim().to_ascii_lowercase();
-    let names = Overlap::NAMES.map(|(name, _)| name);
-    Overlap::NAMES.into_iter().find(|(name, _)| *name == word).map(|(_, policy)| policy).ok_or_else(|| {
-        let hint = did_you_mean(&word, names).map(|hint| format!("; {hint}")).unwrap_or_default();
-        format!("\"{text}\" is none of {}{hint}", names.join(", "))
-    })
+/// What one of the words that a parameter knows stands for.
+fn choice<T: Copy, const N: usize>(text: &str, names: [(&'static str, T); N]) -> Result<T, String> {
+    let word = value::choice(text, &names.map(|(name, _)| name))?;
+    let meant = names.into_iter().find(|(name, _)| *name == word);
+    meant.map(|(_, meant)| meant).ok_or_else(|| format!("\"{text}\" has no meaning"))
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::model::{duration, variable};
+use crate::model::{diagnostic::did_you_mean, duration, variable};
 
 use super::layer::Text;
 
@@ -31,6 +31,26 @@ pub fn optional_duration(text: &str) -> Result<Option<Duration>, String> {
         Duration::ZERO => Err("a length of 0 ends every run at once: write none for no limit".to_owned()),
         length => Ok(Some(length)),
     }
+}
+
+/// Reads how late something may be: `none` is however late.
+pub fn deadline(text: &str) -> Result<Option<Duration>, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    match duration(text)? {
+        Duration::ZERO => Err("nothing begins within 0 of its moment: write none for no deadline".to_owned()),
+        length => Ok(Some(length)),
+    }
+}
+
+/// Reads a number from 1 to `most`.
+pub fn number(text: &str, most: u16) -> Result<u16, String> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .filter(|it| (1..=most).contains(it))
+        .ok_or_else(|| format!("\"{text}\" is no number from 1 to {most}: write for example 10"))
 }
 
 /// Takes off literal quotes around a whole value, as some files and shells leave them there; `true` if there were any.
@@ -184,6 +204,16 @@ pub fn shell(text: &str) -> Result<Option<String>, String> {
         Ok(false) => Ok(None),
         Err(_) => Err(format!("\"{text}\" is neither true, false nor the path of a shell such as /bin/bash")),
     }
+}
+
+/// One of the words that a parameter knows.
+pub fn choice<'a>(text: &str, words: &[&'a str]) -> Result<&'a str, String> {
+    let word = text.trim().to_ascii_lowercase();
+    words.iter().copied().find(|known| *known == word).ok_or_else(|| {
+        let hint = did_you_mean(&word, words.iter().copied());
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("\"{text}\" is none of {}{hint}", words.join(", "))
+    })
 }
 
 /// A text that is not empty and has no characters that nobody could mean.

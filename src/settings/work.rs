@@ -84,7 +84,7 @@ impl Settle<'_> {
         Some(command.argv)
     }
 
-    fn flag(&mut self, layer: &JobLayer, name: &'static str) -> bool {
+    pub(super) fn flag(&mut self, layer: &JobLayer, name: &'static str) -> bool {
         self.read(layer, name, |text| value::boolean(&value::single(text)?)).is_some_and(|(value, _)| value)
     }
 }

@@ -8,7 +8,14 @@
 mod record;
 mod signals;
 
-use std::{cell::RefCell, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
@@ -24,6 +31,7 @@ use watchbell::{
         handle::{self, Handle},
     },
     docker::{client::Engine, inventory::OwnIds},
+    history::{self, keeper::Keeper},
     run::{reap::Children, unit::Context},
     settings::{
         env,
@@ -34,6 +42,7 @@ use watchbell::{
     shutdown::{self, Stage},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
+        report,
         sink::{LogSink, MemoryLog},
     },
     time::Clock,
@@ -87,6 +96,8 @@ pub struct Setup {
     pub own_ids: Vec<String>,
     /// Whether the agent panics when it is about to write this event.
     pub panic_at: Option<&'static str>,
+    /// Where it keeps what outlives it; without it nothing is kept.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Setup {
@@ -175,7 +186,14 @@ impl TestAgent {
             connection,
         };
         let context = Context { engine: client, clock: clock.clone(), sink, children: Children::default() };
-        let actor = Actor::new(sources, context, observed, (staged, grace), ends);
+        let opened = setup.state_dir.map(|it| history::open(&it, clock.now()));
+        let (store, memory) = opened.map_or((None, HashMap::new()), |it| {
+            it.diagnostics.iter().for_each(report::problem);
+            (it.store, it.memory)
+        });
+        let keeper = if store.is_some() { Keeper::new() } else { Keeper::none() };
+        let writer = store.map(|store| tokio::spawn(keeper.clone().write(store)));
+        let actor = Actor::new(sources, context, observed, (staged, grace), ends, (memory, keeper.clone()));
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {
@@ -194,6 +212,10 @@ impl TestAgent {
             watcher: tokio::spawn(watcher.watch()),
             actor: tokio::spawn(async move {
                 tokio::join!(actor.run(), drive);
+                keeper.close();
+                if let Some(writer) = writer {
+                    writer.await.expect("it writes until the end");
+                }
             }),
             _subscriber: subscriber,
         }
@@ -202,6 +224,11 @@ impl TestAgent {
     /// The wall clock of agent and Engine.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Sets the clock of agent and Engine.
+    pub fn step(&self, by: SignedDuration) {
+        self.clock.step(by);
     }
 
     /// Sleeps until this moment of the day on which the test began, such as `01:30`.

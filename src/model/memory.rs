@@ -1,0 +1,23 @@
+//! What is remembered of a job while the agent does not run.
+
+use jiff::Timestamp;
+
+use super::{schedule::Schedule, spread};
+
+/// What is remembered of one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// When the job was first seen: `@every` counts from there.
+    pub anchor: Timestamp,
+    /// The [`fingerprint`] of the schedule that it had.
+    pub schedule: u64,
+    /// Everything up to here was dealt with.
+    pub seen: Timestamp,
+    /// Since then the job was disabled or nobody defined it: nothing was due.
+    pub idle: bool,
+}
+
+/// A number that stands for a schedule and its zone: two that differ have different ones.
+pub fn fingerprint(schedule: &Schedule) -> u64 {
+    spread::hash(&[schedule.text().as_bytes(), schedule.zone().name().as_bytes()])
+}
