@@ -25,7 +25,7 @@ pub fn exactly(text: impl Display) {
     write(&text.to_string());
 }
 
-/// One line for people on standard error, as safe as [`line`].
+/// One line for people on standard error, as safe as [`line()`].
 pub fn complain(text: impl Display) {
     // There is nowhere left to say that this failed.
     let _ = writeln!(io::stderr(), "{}", visible(&text.to_string()));
