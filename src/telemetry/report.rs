@@ -30,7 +30,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("run.output", "A line that a run printed."),
     ("run.finished", "A run ended; with outcome, exit code and duration."),
     ("run.skipped", "An occurrence did not run, because a policy or a missing container said so."),
-    ("run.missed", "The moment of an occurrence passed while the agent could not act, or its start deadline did."),
+    (
+        "run.missed",
+        "The moment of an occurrence passed while the agent could not act, or its start deadline did.",
+    ),
     ("run.leftover", "A container that a run made could not be removed."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
