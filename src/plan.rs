@@ -159,7 +159,7 @@ mod tests {
         Arc::new(JobSpec {
             id: JobId::plain(id),
             schedule: Schedule::parse(schedule, &Zone::utc()).unwrap(),
-            work: Work::Exec(ExecSpec {
+            work: Work::Exec(Box::new(ExecSpec {
                 container: None,
                 argv: vec![command.to_owned()],
                 user: None,
@@ -167,7 +167,7 @@ mod tests {
                 environment: Environment::default(),
                 env_files: Vec::new(),
                 privileged: false,
-            }),
+            })),
             enabled: true,
             overlap: Overlap::Skip,
             timeout: None,

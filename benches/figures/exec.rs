@@ -118,7 +118,7 @@ impl Unit {
             spec: Arc::new(JobSpec {
                 id: JobId::plain("bench"),
                 schedule: Schedule::parse("@hourly", &Zone::utc()).expect("a schedule"),
-                work: Work::Exec(exec),
+                work: Work::Exec(Box::new(exec)),
                 enabled: true,
                 overlap: Overlap::Skip,
                 timeout: None,

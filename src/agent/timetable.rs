@@ -38,9 +38,7 @@ pub(super) struct Row {
     pub spec: Arc<JobSpec>,
     /// When the job was first seen: `@every` counts from there.
     pub anchor: Timestamp,
-    /// Occurrences up to here were dealt with.
-    pub seen: Timestamp,
-    /// The first occurrence after it.
+    /// The first occurrence that was not dealt with.
     pub next: Option<Timestamp>,
 }
 
@@ -65,7 +63,7 @@ pub struct Taken {
 impl Row {
     fn new(spec: &Arc<JobSpec>, anchor: Timestamp, seen: Timestamp) -> Self {
         let next = spec.schedule.next_after(seen, anchor);
-        Self { spec: spec.clone(), anchor, seen, next }
+        Self { spec: spec.clone(), anchor, next }
     }
 
     /// The occurrence after another.
@@ -93,13 +91,9 @@ impl Row {
         self.next.map(|occurrence| Moment { occurrence, fires: self.fires(occurrence) })
     }
 
-    fn memory(&self) -> Memory {
-        Memory {
-            anchor: self.anchor,
-            schedule: fingerprint(&self.spec.schedule),
-            seen: self.seen,
-            idle: false,
-        }
+    /// What is to be remembered when all up to `seen` was dealt with.
+    fn memory(&self, seen: Timestamp) -> Memory {
+        Memory { anchor: self.anchor, schedule: fingerprint(&self.spec.schedule), seen, idle: false }
     }
 }
 
@@ -113,23 +107,22 @@ impl Timetable {
         let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
         let latest = now.saturating_add(TRUST_LIMIT).unwrap_or(now);
         let mut distrusted = false;
-        let row = match (self.take(&spec.id), memory) {
+        let (anchor, seen) = match (self.take(&spec.id), memory) {
             (Some(row), _) if row.spec.schedule == spec.schedule => {
                 self.insert(Row { spec: spec.clone(), ..row });
                 return Taken { memory: None, distrusted };
             }
-            (Some(row), _) => Row::new(spec, row.anchor, now),
+            (Some(row), _) => (row.anchor, now),
             (None, Some(it)) if it.anchor > latest || (it.seen > latest && !it.idle) => {
                 distrusted = true;
-                Row::new(spec, second, now)
+                (second, now)
             }
-            (None, Some(it)) if it.idle || it.schedule != fingerprint(&spec.schedule) => {
-                Row::new(spec, it.anchor, now)
-            }
-            (None, Some(it)) => Row::new(spec, it.anchor, it.seen),
-            (None, None) => Row::new(spec, second, now),
+            (None, Some(it)) if it.idle || it.schedule != fingerprint(&spec.schedule) => (it.anchor, now),
+            (None, Some(it)) => (it.anchor, it.seen),
+            (None, None) => (second, now),
         };
-        let news = row.memory();
+        let row = Row::new(spec, anchor, seen);
+        let news = row.memory(seen);
         self.insert(row);
         Taken { memory: (memory != Some(news)).then_some(news), distrusted }
     }
@@ -137,7 +130,7 @@ impl Timetable {
     /// Takes a job out; what there is to remember of it.
     pub fn remove(&mut self, job: &JobId, now: Timestamp) -> Option<Memory> {
         let row = self.take(job)?;
-        Some(Memory { seen: row.seen.max(now), idle: true, ..row.memory() })
+        Some(Memory { idle: true, ..row.memory(now) })
     }
 
     fn insert(&mut self, row: Row) {
@@ -170,7 +163,7 @@ impl Timetable {
     pub fn upcoming(&self, job: &JobId, count: usize, now: Timestamp) -> Vec<Timestamp> {
         let Some(row) = self.rows.get(job) else { return Vec::new() };
         let first = row.next.filter(|next| *next > now || row.fires(*next) > now);
-        let first = first.or_else(|| row.after(now.max(row.seen)));
+        let first = first.or_else(|| row.after(now));
         std::iter::successors(first, |at| row.after(*at)).take(count).collect()
     }
 
@@ -194,13 +187,13 @@ impl Timetable {
         let (_, job) = self.order.pop_first()?;
         let row = self.rows.get_mut(&job)?;
         let passed = gap::passed(row, now)?;
-        row.seen = passed.newest;
         row.next = passed.next;
+        let memory = row.memory(passed.newest);
         let due = gap::judge(row, passed, now);
         if let Some(next) = row.moment() {
             self.order.insert((next.fires, job));
         }
-        Some((due, row.memory()))
+        Some((due, memory))
     }
 }
 

@@ -39,13 +39,13 @@ pub struct JobSpec {
     pub origin: Origin,
 }
 
-/// What a job does, by kind.
+/// What a job does, by kind. The large ones are apart, so that none takes more room than it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// A command in a running container.
-    Exec(ExecSpec),
+    Exec(Box<ExecSpec>),
     /// A new container.
-    Run(RunSpec),
+    Run(Box<RunSpec>),
     /// A process beside the agent.
     Local(LocalSpec),
 }

@@ -115,7 +115,7 @@ impl List {
     fn work(&mut self, work: &Work) {
         match work {
             Work::Exec(it) => {
-                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged } = it;
+                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged } = &**it;
                 self.list("command", argv);
                 self.optional("container", container.as_ref());
                 self.optional("user", user.as_ref());

@@ -28,7 +28,7 @@ impl Settle<'_> {
                     self.required::<()>(layer, "container", None);
                 }
                 let argv = self.required(layer, "command", argv)?;
-                Some(Work::Exec(ExecSpec {
+                Some(Work::Exec(Box::new(ExecSpec {
                     container,
                     argv,
                     user,
@@ -36,7 +36,7 @@ impl Settle<'_> {
                     environment,
                     env_files,
                     privileged,
-                }))
+                })))
             }
             JobKind::Run => {
                 let image = self.text(layer, "image");
@@ -45,7 +45,7 @@ impl Settle<'_> {
                     self.read(layer, "entrypoint", |text| value::command(&value::single(text)?, None));
                 let volumes = self.read(layer, "volume", volumes).map(|(list, _)| list);
                 let hostname = self.text(layer, "hostname");
-                Some(Work::Run(RunSpec {
+                Some(Work::Run(Box::new(RunSpec {
                     image: self.required(layer, "image", image)?,
                     argv,
                     user,
@@ -57,7 +57,7 @@ impl Settle<'_> {
                     hostname,
                     volumes: volumes.unwrap_or_default(),
                     privileged,
-                }))
+                })))
             }
             JobKind::Local => {
                 let argv = self.required(layer, "command", argv)?;
