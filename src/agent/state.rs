@@ -354,7 +354,7 @@ impl State {
 
 /// Whether the job runs when the agent starts.
 fn at_startup(spec: &JobSpec) -> bool {
-    spec.run_on_startup
+    spec.run_on_startup || spec.schedule.at_startup()
 }
 
 fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {

@@ -23,7 +23,9 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::Zone => Zone::parse(&single()?).map(drop).map_err(|error| error.to_string()),
         Shape::Boolean => value::boolean(&single()?).map(drop),
         Shape::Duration if param.name == "timeout" => value::optional_duration(&single()?).map(drop),
+        Shape::Duration if param.name == "start-deadline" => value::deadline(&single()?).map(drop),
         Shape::Duration => value::duration(&single()?).map(drop),
+        Shape::Number(limit) => value::number(&single()?, limit).map(drop),
         Shape::Choice(words) => value::choice(&single()?, words).map(drop),
         Shape::Shell => value::shell(&single()?).map(drop),
         // Whether a shell reads it is said elsewhere.
