@@ -26,5 +26,6 @@ pub mod print;
 pub mod resolve;
 pub mod schema;
 pub mod settle;
+mod sources;
 pub mod value;
 mod work;

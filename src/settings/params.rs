@@ -3,7 +3,6 @@
 use crate::model::{diagnostic, name::JobKind};
 
 use super::grants::Grant;
-
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
 
 /// One parameter of a job.
@@ -25,7 +24,7 @@ pub struct Param {
     pub support: Support,
     /// The grant that a label on an ordinary container needs for some or all of its values.
     pub grant: Option<Grant>,
-    /// Whether its value may be a secret: it is never shown, and a section of the file can read it from another file.
+    /// Whether its value may be a secret: it is never shown, and the INI file can read it from another file.
     pub secret: bool,
 }
 

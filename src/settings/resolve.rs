@@ -16,81 +16,17 @@ use crate::model::{
     origin::Origin,
 };
 
+pub use super::sources::Sources;
+
 use super::{
     check::check_defaults,
     dialect::table::firsts,
-    env::{self, Override},
-    global::{
-        Settings,
-        layers::{self, Upper},
-    },
-    ini::{Ini, RawSetting},
+    env,
+    global::Settings,
     label::LabelJob,
     memo::{Basis, Memo, Read},
     settle::Settle,
 };
-
-/// Everything that people wrote, but for the labels.
-#[derive(Debug, Clone)]
-pub struct Sources {
-    /// The agent's settings, before any label was seen.
-    pub settings: Settings,
-    /// The layers over the files' `[global]`.
-    pub upper: Upper,
-    /// The files.
-    pub file: Ini,
-    /// Flags, then environment: the later wins.
-    pub overrides: Vec<Override>,
-    /// What is wrong with flags and files as such.
-    pub diagnostics: Vec<Diagnostic>,
-    /// Why a later reading of the files is not in force.
-    pub refused: Vec<Diagnostic>,
-    /// The settings with which the agent was started, once it was: some of them it cannot change.
-    pub started: Option<Arc<Settings>>,
-    /// Whether the settings are as they are, whatever is written.
-    given: bool,
-}
-
-impl Sources {
-    /// Takes them in.
-    pub fn new(file: Ini, upper: Upper, overrides: Vec<Override>) -> Self {
-        let settings = layers::settle(&file.global, &[], &upper).0;
-        Self {
-            settings,
-            upper,
-            file,
-            overrides,
-            diagnostics: Vec::new(),
-            refused: Vec::new(),
-            started: None,
-            given: false,
-        }
-    }
-
-    /// The same with settings that are given, and that nobody wrote.
-    pub fn given(settings: Settings, file: Ini) -> Self {
-        Self { settings, given: true, ..Self::new(file, Upper::default(), Vec::new()) }
-    }
-
-    /// The settings with those that the agent's own container says, and what is wrong with them.
-    pub fn settle(&self, labels: &[RawSetting]) -> (Settings, Vec<Diagnostic>) {
-        if self.given {
-            return (self.settings.clone(), Vec::new());
-        }
-        let (settings, mut diagnostics) = layers::settle(&self.file.global, labels, &self.upper);
-        if let Some(started) = &self.started {
-            let placed = layers::place(&self.file.global, labels, &self.upper).0;
-            diagnostics.extend(layers::not_taken(started, &settings, &placed));
-        }
-        (settings, diagnostics)
-    }
-
-    /// Everything that is wrong with the sources themselves, without any single job's.
-    pub fn mistakes(&self) -> Vec<Diagnostic> {
-        let broken = self.diagnostics.iter().chain(&self.file.broken).cloned();
-        broken.chain(self.settle(&[]).1).collect()
-    }
-}
 
 /// What there should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
