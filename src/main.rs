@@ -2,13 +2,12 @@
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use clap::Parser;
 use tracing_subscriber::layer::SubscriberExt;
 use watchbell::{
     app,
     cli::{
         Environment, Output,
-        args::{Cli, Command, HealthcheckArgs, SettingFlags},
+        args::{Command, HealthcheckArgs, SettingFlags, typed},
         completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, simulate,
         validate,
     },
@@ -31,7 +30,7 @@ fn main() -> ExitCode {
             Some((name, value.into_string().ok().or(ours)?))
         })
         .collect();
-    print::end(match Cli::parse().command {
+    print::end(match typed().command {
         Command::Daemon(flags) => return daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),
         Command::Explain(args) => runtime(1, explain::run(args, environment, Clock::System)),

@@ -2,7 +2,10 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{model::origin::Origin, settings::ini::RawSetting};
+use crate::{
+    model::origin::Origin,
+    settings::{global::SETTINGS, ini::RawSetting},
+};
 
 use super::Output;
 
@@ -13,6 +16,31 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The command line with the help of each setting's flag as the table of settings has it.
+pub fn command() -> clap::Command {
+    let command = <Cli as clap::CommandFactory>::command();
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_help))
+}
+
+fn with_help(command: clap::Command) -> clap::Command {
+    SETTINGS.iter().fold(command, |command, setting| {
+        let id = setting.name.replace('-', "_");
+        let there = command.get_arguments().any(|argument| argument.get_id() == id.as_str());
+        let help = format!("{} [default: {}]", setting.doc, setting.default);
+        if there { command.mut_arg(id, |argument| argument.help(help)) } else { command }
+    })
+}
+
+/// What was typed. Help, the version and wrong usage end the process here.
+pub fn typed() -> Cli {
+    let mut matches = command().get_matches();
+    match <Cli as clap::FromArgMatches>::from_arg_matches_mut(&mut matches) {
+        Ok(cli) => cli,
+        Err(error) => error.format(&mut command()).exit(),
+    }
 }
 
 /// One command.
@@ -243,7 +271,6 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::settings::global::SETTINGS;
 
     #[test]
     fn every_setting_has_its_flag_and_every_flag_its_setting() {
@@ -270,6 +297,11 @@ mod tests {
             label_dialects: Some("x".into()),
             ..SettingFlags::default()
         };
+        let help = command().find_subcommand_mut("daemon").unwrap().render_long_help().to_string();
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for setting in SETTINGS {
+            assert!(words(&help).contains(&words(setting.doc)), "{}: {help}", setting.name);
+        }
         let mut named: Vec<String> =
             all.settings().into_iter().map(|it| it.key).chain(["config".to_owned()]).collect();
         named.sort();
