@@ -12,7 +12,7 @@ const FROM: i64 = 1_774_656_000;
 fuzz_target!(|input: (u8, u32, &str)| {
     let (zone, offset, text) = input;
     let zone = Zone::parse(ZONES[usize::from(zone) % ZONES.len()]).expect("a zone that there is");
-    let schedule = match Schedule::parse(text, &zone) {
+    let schedule = match Schedule::of_job(text, &zone, "shop.web.sync") {
         Ok(schedule) => schedule,
         Err(error) => {
             let reason = error.to_string();
@@ -22,9 +22,16 @@ fuzz_target!(|input: (u8, u32, &str)| {
     };
     assert!(!schedule.words().is_empty());
     assert!(schedule.warnings().iter().all(|it| !it.is_empty()));
-    let again = Schedule::parse(schedule.text(), &zone).expect("what was read is read again");
+    let again =
+        Schedule::of_job(schedule.text(), &zone, "shop.web.sync").expect("what was read is read again");
     assert_eq!(again, schedule);
     let from = Timestamp::from_second(FROM + i64::from(offset % 100_000_000)).expect("a moment");
+    if schedule.at_startup() || schedule.only_triggered() {
+        // It comes, and no clock says when.
+        assert_eq!(schedule.next_after(from, from), None);
+        assert!(!schedule.never_fires(from));
+        return;
+    }
     let mut last = from;
     for _ in 0..3 {
         let Some(next) = schedule.next_after(last, from) else {
