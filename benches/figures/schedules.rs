@@ -17,7 +17,8 @@ const USUAL: [&str; 5] = ["*/5 * * * *", "0 3 * * 1-5", "0 0 L-3 * *", "0 0 29 2
 
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
     let zone = Zone::parse("Europe/Berlin")?;
-    let now = Timestamp::from_second(1_795_000_000)?;
+    // The moment at which the lists were written: what had passed by then never comes.
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse()?;
     let (mut worst, mut text) = (0.0_f64, "");
     let lines = REFUSED.iter().flat_map(|list| list.lines()).filter(|line| !line.starts_with("##"));
     for expression in lines.filter_map(|line| line.split(" | ").next()) {
