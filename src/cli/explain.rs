@@ -148,10 +148,7 @@ fn containers_of(explained: &Explained) -> Vec<String> {
 
 fn print_text(job: &str, explained: &Explained, clock: &Clock) {
     match &explained.job {
-        Some(it) if it.spec.enabled => {
-            print::line(format_args!("job {job} ({}) runs {}", explained.kind, it.spec.schedule.words()));
-        }
-        Some(_) => print::line(format_args!("job {job} ({}) is not enabled and never runs", explained.kind)),
+        Some(it) => print::line(format_args!("job {job} ({}) {}", explained.kind, it.spec.when())),
         None => print::line(format_args!("job {job} ({}) is not on the schedule", explained.kind)),
     }
     if let Some(next) = next(explained, clock) {

@@ -128,12 +128,7 @@ fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
     }
     for job in desired.jobs.values().filter(|job| report.added.iter().any(|it| *it == *job.spec.id.as_str()))
     {
-        print::line(format_args!(
-            "+ {} ({}) runs {}",
-            job.spec.id,
-            job.spec.kind(),
-            job.spec.schedule.words()
-        ));
+        print::line(format_args!("+ {} ({}) {}", job.spec.id, job.spec.kind(), job.spec.when()));
     }
     print::line(format_args!(
         "{} to add, {} to change, {} to remove, {} unchanged",

@@ -57,12 +57,7 @@ fn print_text(desired: &Desired, diagnostics: &[Diagnostic], files: &Files, colo
         print::exactly(files.text(it, colours));
     }
     for job in desired.jobs.values() {
-        print::line(format_args!(
-            "job {} ({}) runs {}",
-            job.spec.id,
-            job.spec.kind(),
-            job.spec.schedule.words()
-        ));
+        print::line(format_args!("job {} ({}) {}", job.spec.id, job.spec.kind(), job.spec.when()));
     }
     let count = |severity| diagnostics.iter().filter(|it| it.severity == severity).count();
     print::line(format_args!(

@@ -181,6 +181,15 @@ impl Overlap {
 }
 
 impl JobSpec {
+    /// When it runs, behind its name: `runs every 30 seconds`.
+    pub fn when(&self) -> String {
+        if self.enabled {
+            format!("runs {}", self.schedule.words())
+        } else {
+            "is not enabled and never runs".to_owned()
+        }
+    }
+
     /// The job's kind.
     pub fn kind(&self) -> JobKind {
         match self.work {

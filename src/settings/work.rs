@@ -110,7 +110,7 @@ pub(super) fn paths(text: &Text) -> Result<Vec<String>, String> {
     }
 }
 
-pub(super) fn volumes(text: &Text) -> Result<Vec<Volume>, String> {
+pub(in crate::settings) fn volumes(text: &Text) -> Result<Vec<Volume>, String> {
     value::list(text)?.iter().map(|item| volume(item)).collect()
 }
 

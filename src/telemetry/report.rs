@@ -149,7 +149,7 @@ pub fn job_added(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timestamp
         next_json = it.next,
         container = it.container,
         origin = %it.spec.origin,
-        "{} runs {}", it.spec.id, when(it.spec)
+        "{} {}", it.spec.id, it.spec.when()
     );
 }
 
@@ -170,10 +170,6 @@ pub fn job_updated(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timesta
         reason,
         "{}: {reason}", it.spec.id
     );
-}
-
-fn when(spec: &JobSpec) -> String {
-    if spec.enabled { spec.schedule.words() } else { "never, because it is not enabled".to_owned() }
 }
 
 /// A job went.

@@ -12,7 +12,10 @@ use crate::model::{
 
 use JobKind::{Compose, Exec, Local, Run, ServiceRun};
 
-use super::super::{layer::Text, params};
+use super::super::{
+    layer::{Text, Written},
+    params, work,
+};
 use super::{
     go,
     names::Names,
@@ -215,7 +218,7 @@ fn start_existing(tool: &Tool, id: &JobId, name: &str, origin: Origin, out: &mut
         && let Some(draft) = out.jobs.get_mut(id)
     {
         let text = Text::One(name.into());
-        draft.layer.set(param, super::super::layer::Written { text, origin });
+        draft.layer.set(param, Written { text, origin });
         return;
     }
     let reason = format!("{} would start an existing container, which is not yet supported", tool.name);
@@ -269,7 +272,32 @@ pub(super) fn take(
     if key.name == "command" && text.contains("{{") && tool.prefix == "chadburn" {
         out.without_effect(Some(id), origin.clone(), "command: what stands in {{ }} is not replaced here");
     }
+    if key.name == "volume"
+        && let Some(Err(reason)) = table::list(text).text.ok().flatten().map(|text| work::volumes(&text))
+    {
+        return cannot_start(tool, id, &reason, origin, out);
+    }
     out.take(id, key, text, origin);
+}
+
+/// A volume that the Engine refuses, such as a relative path: these tools keep such a job, and none of its runs starts.
+/// Without the volume it would run and lose what it writes, so it is kept and never due.
+fn cannot_start(tool: &Tool, id: &JobId, reason: &str, origin: Origin, out: &mut Foreign) {
+    out.without_effect(
+        Some(id),
+        origin.clone(),
+        format!(
+            "volume: {reason}; the Engine refuses it, so that no run of this job ever started with {}: it is listed \
+             here with enabled=false",
+            tool.name
+        ),
+    );
+    if let Some(draft) = out.jobs.get_mut(id)
+        && let Ok(param) = params::look_up("enabled", draft.kind)
+    {
+        draft.given.insert("volume");
+        draft.layer.set(param, Written { text: Text::One("false".into()), origin });
+    }
 }
 
 /// What holds in these tools where nobody says otherwise, and is otherwise with us.

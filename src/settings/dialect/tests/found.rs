@@ -247,3 +247,16 @@ fn chadburn_takes_exec_for_the_labelled_container_only() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told.iter().any(|it| it.contains("the one with chadburn.service=true")), "{told:?}");
 }
+
+#[test]
+fn a_job_whose_volume_the_engine_refuses_is_kept_and_never_due() {
+    let file = "[job-run \"a\"]\nschedule=@daily\nimage=i\nuser=u\nvolume=./data:/tmp\nvolume=x:/y\n";
+    let (jobs, told) = specs_of_file(Dialect::Ofelia, file);
+    assert_eq!(lines(&jobs), ["run a | @daily |  | i | u | allow"]);
+    assert!(!jobs[&JobId::plain("a")].enabled, "without its volume it would write into nowhere");
+    let told: Vec<&String> = told.iter().filter(|it| it.starts_with("ofelia.ini:5 volume: ")).collect();
+    assert!(
+        matches!(told[..], [it] if it.contains("\"./data\"") && it.contains("enabled=false")),
+        "{told:?}"
+    );
+}
