@@ -14,5 +14,6 @@ mod new_container;
 mod plan;
 mod reload;
 mod replicas;
+mod restart;
 mod secrets;
 mod shutdown;
