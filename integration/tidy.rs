@@ -36,7 +36,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "time::Alarm",
         ],
     ),
-    ("http", &["agent::handle", "telemetry", "watch::engine"]),
+    ("http", &["agent::handle", "model::connection", "telemetry"]),
     ("cli", &["docker", "http", "model", "settings", "telemetry", "time", "watch::file", "watch::identity"]),
     (
         "app",
@@ -64,6 +64,7 @@ const PURE: &[&str] = &[
     "src/settings/",
     "src/plan.rs",
     "src/agent/state.rs",
+    "src/agent/state/",
     "src/agent/timetable.rs",
     "src/agent/event.rs",
     "src/agent/gap.rs",

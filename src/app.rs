@@ -19,13 +19,13 @@ use crate::{
         plan,
         socket::{self, SocketError},
     },
-    model::{diagnostic::Diagnostic, origin::Origin},
+    model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{reap::Children, unit::Context},
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
     watch::{
-        engine::{Connection, Watcher},
+        engine::Watcher,
         file::{FileWatcher, Reader, Reading},
         identity,
     },
@@ -106,7 +106,7 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
     );
     if let Some(listener) = listener {
         let routes = plan::routes(handle.clone())
-            .merge(health::routes(Health { agent: handle, connection: connected }));
+            .merge(health::routes(Health { agent: handle, connection: connected.clone() }));
         tasks.spawn(socket::serve(listener, routes));
     }
     let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
@@ -115,7 +115,8 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
     if let Some(store) = store {
         writer.spawn(keeper.clone().write(store));
     }
-    let actor = Actor::new(written, context, observed, (staged, grace), ends, (memory, keeper.clone()));
+    let actor =
+        Actor::new(written, context, (observed, connected), (staged, grace), ends, (memory, keeper.clone()));
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {

@@ -16,7 +16,9 @@
 //!                              own (the agent's) and oneoff
 //! set NAME KEY=VALUE…          changes one: state, health, name
 //! remove NAME                  removes one
+//! reload                       reads the sources again while the agent runs
 //! observe                      the agent sees all containers that there are
+//! engine lost                  the Engine does not answer any more; also: engine back
 //! tick [+LENGTH]               the clock goes forward at one stroke, as after a sleep, and the agent looks at it
 //! wait LENGTH                  time passes as it does: the agent wakes at each occurrence
 //! end RUN exit CODE            a run ends; also: end RUN stopped
@@ -120,6 +122,13 @@ impl Scenario {
             }
             ("at", rest) => self.now = Some(rest.parse().map_err(|_| "no time")?),
             ("start", "") => return self.start(),
+            ("reload", "") => {
+                let (sources, found) = self.sources()?;
+                self.agent()?.sources = sources;
+                return Ok(found.into_iter().chain(self.observe()?).collect());
+            }
+            ("engine", "lost") => return self.feed(Event::Engine { answers: false }),
+            ("engine", "back") => return self.feed(Event::Engine { answers: true }),
             ("container", rest) => self.container(rest, block)?,
             ("set", rest) => self.set(rest)?,
             ("remove", name) => drop(self.containers.remove(name).ok_or("no such container")?),
@@ -153,9 +162,24 @@ impl Scenario {
         Ok(())
     }
 
-    /// Through the same reader as the daemon's, so that what a file, a flag and a variable may say is tried as well.
     fn start(&mut self) -> Result<Vec<String>, String> {
         let now = self.now()?;
+        let (sources, found) = self.sources()?;
+        let state = State::new(sources.settings.max_concurrent_runs, self.memory.clone());
+        self.agent = Some(Agent {
+            sources,
+            state,
+            runs: self.agent.as_ref().map_or(0, |it| it.runs),
+            running: BTreeMap::new(),
+            recorded: BTreeSet::new(),
+        });
+        let desired = resolve(&self.agent()?.sources, View::Unknown, now);
+        let effects = self.feed(Event::Desired(desired))?;
+        Ok(found.into_iter().chain(effects).collect())
+    }
+
+    /// Through the same reader as the daemon's, so that what a file, a flag and a variable may say is tried as well.
+    fn sources(&mut self) -> Result<(Sources, Vec<String>), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let path = folder.path().join("config.ini");
         std::fs::write(&path, &self.ini).map_err(|error| error.to_string())?;
@@ -166,18 +190,7 @@ impl Scenario {
         self.folder = format!("{}/", folder.path().display());
         let flags = SettingFlags { config: vec![path.display().to_string()], ..flags };
         let loaded = load::load(&flags, &self.environment);
-        let found: Vec<String> = loaded.diagnostics.iter().map(problem).collect();
-        let state = State::new(loaded.sources.settings.max_concurrent_runs, self.memory.clone());
-        self.agent = Some(Agent {
-            sources: loaded.sources,
-            state,
-            runs: self.agent.as_ref().map_or(0, |it| it.runs),
-            running: BTreeMap::new(),
-            recorded: BTreeSet::new(),
-        });
-        let desired = resolve(&self.agent()?.sources, View::Unknown, now);
-        let effects = self.feed(Event::Desired(desired))?;
-        Ok(found.into_iter().chain(effects).collect())
+        Ok((loaded.sources, loaded.diagnostics.iter().map(problem).collect()))
     }
 
     fn container(&mut self, line: &str, block: &[&str]) -> Result<(), String> {

@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     history::keeper::Keeper,
     model::{
+        connection::Connection,
         container::Inventory,
         memory::Memory,
         name::JobId,
@@ -48,6 +49,7 @@ pub struct Actor {
     settings: Option<Arc<Settings>>,
     context: Context,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    connection: watch::Receiver<Connection>,
     stage: watch::Receiver<Stage>,
     ends: Ends,
     keeper: Keeper,
@@ -71,7 +73,7 @@ impl Actor {
     pub fn new(
         sources: watch::Receiver<Arc<Sources>>,
         context: Context,
-        inventory: watch::Receiver<Option<Arc<Inventory>>>,
+        (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
         (memory, keeper): (HashMap<JobId, Memory>, Keeper),
@@ -86,6 +88,7 @@ impl Actor {
             alarm: Alarm::new(context.clock.clone()),
             context,
             inventory,
+            connection,
             stage,
             ends,
             keeper,
@@ -130,6 +133,11 @@ impl Actor {
                 },
                 () = self.alarm.until(next) => self.feed(Event::Tick),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
+                // After that: what was found when it came back is known before anything runs in it.
+                Ok(()) = self.connection.changed() => {
+                    let answers = !self.connection.borrow_and_update().is_lost();
+                    self.feed(Event::Engine { answers });
+                }
                 Ok(()) = self.sources.changed() => {
                     // What was read follows from the sources as they were.
                     self.memo.renew();

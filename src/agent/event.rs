@@ -24,6 +24,11 @@ pub enum Event {
     Desired(Desired),
     /// Time has passed.
     Tick,
+    /// Whether the Engine answers. While it does not, what needs it waits.
+    Engine {
+        /// It does.
+        answers: bool,
+    },
     /// A run has ended.
     RunEnded {
         /// Its record.

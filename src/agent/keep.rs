@@ -18,6 +18,11 @@ pub type Note = (JobId, Option<Memory>);
 pub struct Keep {
     /// Jobs that are not on the timetable: not seen yet, disabled or gone.
     absent: HashMap<JobId, Memory>,
+    /// What was not believed of jobs because the clock showed an earlier time. It may be right after all, and the clock
+    /// wrong.
+    doubted: HashMap<JobId, Memory>,
+    /// The earliest moment at which some of it would turn out to be right.
+    doubted_until: Option<Timestamp>,
     /// What is to be kept, in the order in which it happened.
     notes: Vec<Note>,
 }
@@ -25,12 +30,38 @@ pub struct Keep {
 impl Keep {
     /// With what was kept of the last agent's jobs.
     pub fn new(memory: HashMap<JobId, Memory>) -> Self {
-        Self { absent: memory, notes: Vec::new() }
+        Self { absent: memory, ..Self::default() }
     }
 
     /// What is remembered of a job that comes.
     pub fn take(&mut self, job: &JobId) -> Option<Memory> {
         self.absent.remove(job)
+    }
+
+    /// What is remembered of this job is not believed for now.
+    pub fn doubt(&mut self, job: &JobId, memory: Memory) {
+        self.doubted_until = Some(self.doubted_until.map_or(memory.seen, |at| at.min(memory.seen)));
+        self.doubted.insert(job.clone(), memory);
+    }
+
+    /// What was doubted and is past again: the clock was wrong, and what was remembered is right.
+    pub fn right_after_all(&mut self, now: Timestamp) -> Vec<(JobId, Memory)> {
+        if self.doubted_until.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let right = self.doubted.extract_if(|_, it| it.seen <= now).collect();
+        self.doubted_until = self.doubted.values().map(|it| it.seen).min();
+        right
+    }
+
+    /// What was remembered of a job and not believed.
+    pub fn doubted(&mut self, job: &JobId) -> Option<Memory> {
+        self.doubted.remove(job)
+    }
+
+    /// Nothing is to be kept of what happened since it was asked last.
+    pub fn forget_notes(&mut self) {
+        self.notes.clear();
     }
 
     /// This is to be kept of a job.

@@ -34,6 +34,11 @@ use super::{
     timetable::{Moment, Timetable},
 };
 
+mod clock;
+mod startup;
+
+use startup::Startup;
+
 /// How many occurrences to come are told when a job is registered.
 const UPCOMING: usize = 3;
 
@@ -46,9 +51,12 @@ pub struct State {
     admission: Admission,
     keep: Keep,
     problems: BTreeSet<Diagnostic>,
-    /// Whether all jobs were known once.
-    complete: bool,
+    startup: Startup,
     draining: bool,
+    /// The Engine answered, and does not now.
+    engine_lost: bool,
+    /// The latest moment that the clock has shown, as far as it is believed.
+    latest: Option<Timestamp>,
 }
 
 impl State {
@@ -60,8 +68,10 @@ impl State {
             admission: Admission::new(max_concurrent_runs),
             keep: Keep::new(memory),
             problems: BTreeSet::new(),
-            complete: false,
+            startup: Startup::Waiting,
             draining: false,
+            engine_lost: false,
+            latest: None,
         }
     }
 
@@ -69,9 +79,17 @@ impl State {
     /// runs.
     pub fn handle(&mut self, event: Event, now: Timestamp, ids: &mut dyn FnMut() -> RunId) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.look_at_the_clock(now, &mut effects);
         match event {
             Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
+            Event::Engine { answers } => {
+                self.engine_lost = !answers;
+                if answers {
+                    self.timetable.release();
+                    self.tick(now, ids, &mut effects);
+                }
+            }
             Event::RunEnded { record, goes_on } => {
                 if !goes_on {
                     self.admission.end(&record.job, &record.run);
@@ -94,6 +112,9 @@ impl State {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
                 effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
             }
+        }
+        if clock::was_never_set(now) {
+            self.keep.forget_notes();
         }
         let notes = self.keep.notes();
         if !notes.is_empty() {
@@ -121,15 +142,14 @@ impl State {
             Arc::make_mut(&mut self.catalog).apply(&change);
             effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
         }
-        effects.extend(records::distrusted(&distrusted, now).map(|it| Effect::Tell(Told::Problem(it))));
+        effects.extend(records::distrusted(&distrusted, now).map(problem));
         let complete = desired.complete;
         let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
         let new = problems.difference(&self.problems).cloned();
-        effects.extend(new.map(|problem| Effect::Tell(Told::Problem(problem))));
+        effects.extend(new.map(problem));
         self.problems = problems;
-        if complete && !self.complete && !self.draining {
-            self.complete = true;
-            self.first_complete(now, ids, effects);
+        if !self.draining {
+            self.go_on_with_startup(complete, now, ids, effects);
         }
         // The cap may have been raised.
         self.begin_next(now, effects);
@@ -182,9 +202,13 @@ impl State {
         if !spec.enabled {
             return self.unschedule(&spec.id, now);
         }
-        let taken = self.timetable.set(spec, self.keep.take(&spec.id), now);
+        let memory = self.keep.take(&spec.id);
+        let taken = self.timetable.set(spec, memory, now);
         if taken.distrusted {
             distrusted.push(spec.id.clone());
+            if let Some(memory) = memory {
+                self.keep.doubt(&spec.id, memory);
+            }
         }
         if let Some(memory) = taken.memory {
             self.keep.note(&spec.id, memory);
@@ -198,24 +222,17 @@ impl State {
         }
     }
 
-    /// The first time that all jobs are known: those that run when the agent starts do, and whoever is not there now
-    /// has missed nothing when it comes later.
-    fn first_complete(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
-        self.keep.all_idle(now);
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let moment = Moment { occurrence: second, fires: now };
-        let catalog = self.catalog.clone();
-        for (_, entry) in catalog.iter().filter(|(_, entry)| entry.spec.enabled && at_startup(&entry.spec)) {
-            let ticket = ticket(&entry.spec, Trigger::Startup, moment, ids);
-            self.offer(ticket, entry.spec.overlap, now, effects);
-        }
-    }
-
     fn tick(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
         if self.draining {
             return;
         }
-        while let Some((due, memory)) = self.timetable.pop(now) {
+        self.go_on_with_startup(false, now, ids, effects);
+        while let Some(spec) = self.timetable.first_due(now) {
+            if self.engine_lost && needs_engine(spec) {
+                self.timetable.hold_first();
+                continue;
+            }
+            let Some((due, memory)) = self.timetable.pop(now) else { break };
             self.keep.note(&due.job, memory);
             let Some(entry) = self.catalog.get(&due.job) else { continue };
             self.act(&entry.spec.clone(), due, now, ids, effects);
@@ -323,7 +340,8 @@ impl State {
 
     /// The earliest moment at which [`Event::Tick`] has something to do.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.draining { None } else { self.timetable.next() }
+        let moments = self.timetable.next().into_iter().chain(self.startup.next());
+        if self.draining { None } else { moments.min() }
     }
 
     /// The jobs.
@@ -352,9 +370,16 @@ impl State {
     }
 }
 
-/// Whether the job runs when the agent starts.
-fn at_startup(spec: &JobSpec) -> bool {
-    spec.run_on_startup || spec.schedule.at_startup()
+/// Whether a run of the job asks the Engine for something.
+fn needs_engine(spec: &JobSpec) -> bool {
+    match spec.work {
+        Work::Exec(_) | Work::Run(_) => true,
+        Work::Local(_) => false,
+    }
+}
+
+fn problem(it: Diagnostic) -> Effect {
+    Effect::Tell(Told::Problem(it))
 }
 
 fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {

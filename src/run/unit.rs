@@ -78,7 +78,8 @@ impl From<Outcome> for KindEnd {
 
 /// Carries out one order. The run is registered already; `stop` is how it is asked to end.
 pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option<StopRequest>>) -> UnitEnd {
-    let delay = context.clock.now().duration_since(order.fires);
+    // Before its moment it is only where the clock was set back since.
+    let delay = context.clock.now().duration_since(order.fires).max(jiff::SignedDuration::ZERO);
     let tags = RunTags {
         run: order.run.clone(),
         job: order.job().clone(),

@@ -32,6 +32,7 @@ use watchbell::{
     },
     docker::{client::Engine, inventory::OwnIds},
     history::{self, keeper::Keeper},
+    model::connection::Connection,
     run::{reap::Children, unit::Context},
     settings::{
         env,
@@ -46,7 +47,7 @@ use watchbell::{
         sink::{LogSink, MemoryLog},
     },
     time::Clock,
-    watch::engine::{Connection, Watcher},
+    watch::engine::Watcher,
 };
 
 pub use self::{
@@ -193,7 +194,14 @@ impl TestAgent {
         });
         let keeper = if store.is_some() { Keeper::new() } else { Keeper::none() };
         let writer = store.map(|store| tokio::spawn(keeper.clone().write(store)));
-        let actor = Actor::new(sources, context, observed, (staged, grace), ends, (memory, keeper.clone()));
+        let actor = Actor::new(
+            sources,
+            context,
+            (observed, connected.clone()),
+            (staged, grace),
+            ends,
+            (memory, keeper.clone()),
+        );
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {
