@@ -201,11 +201,6 @@ impl Field {
         self.values.count_ones() as usize
     }
 
-    /// Whether days are counted from the end of the month.
-    pub(super) fn counts_from_end(&self) -> bool {
-        self.specials.iter().any(|it| matches!(it, Special::FromEnd { .. }))
-    }
-
     fn part(
         &mut self,
         kind: Kind,

@@ -12,6 +12,7 @@ mod hash;
 mod month_end;
 mod never;
 mod part;
+mod shapes;
 mod words;
 mod year;
 mod zone;
