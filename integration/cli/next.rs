@@ -1,0 +1,86 @@
+//! `next`: what it answers, what it says beside that, and where it has no answer.
+
+use super::Desk;
+
+const FILE: &str = "[global]
+timezone = Nope/X
+[job-local \"u\"]
+schedule = 0 3 * * *
+command = u
+";
+
+const FROM: &str = "--from=2026-01-01T00:00:00Z";
+
+/// In UTC it would be a wrong answer, and silently so.
+#[test]
+fn a_zone_that_is_not_known_is_told_and_no_time_is_shown() {
+    let file = Desk::new().file("config.ini", FILE);
+    let variable = Desk::new().variable("TZ", "Nope/X");
+    for (desk, arguments, told) in [
+        (&file, &["next", "u", "--config=config.ini"][..], "config.ini:2: unknown time zone `Nope/X`"),
+        (&file, &["next", "0 3 * * *", "--config=config.ini"], "config.ini:2: unknown time zone `Nope/X`"),
+        (
+            &file,
+            &["next", "0 3 * * *", "--config=config.ini", "--dialect=watchbell"],
+            "config.ini:2: unknown time zone `Nope/X`",
+        ),
+        (&variable, &["next", "0 3 * * *"], "environment TZ: unknown time zone `Nope/X`"),
+        (&variable, &["next", "0 3 * * *", "--dialect=watchbell"], "environment TZ: unknown time zone"),
+    ] {
+        let answer = desk.run(&[arguments, &[FROM]].concat());
+        assert_eq!((answer.code, &*answer.out), (1, ""), "{arguments:?}: {answer:?}");
+        assert!(answer.err.contains(told), "{arguments:?}: {answer:?}");
+    }
+    let simulated = variable.run(&["simulate", FROM]);
+    assert!(simulated.code == 1 && simulated.err.contains("environment TZ: unknown"), "{simulated:?}");
+}
+
+#[test]
+fn a_zone_that_is_not_known_does_no_harm_where_another_counts() {
+    let desk = Desk::new().file("config.ini", FILE).variable("TZ", "Nope/X");
+    for arguments in [
+        &["next", "TZ=Asia/Tokyo 0 3 * * *"][..],
+        &["next", "0 3 * * *", "--timezone=Asia/Tokyo"],
+        &["next", "u", "--config=config.ini", "--timezone=Asia/Tokyo"],
+    ] {
+        let answer = desk.run(&[arguments, &["--count=1", FROM]].concat());
+        assert_eq!(
+            (answer.code, &*answer.out),
+            (0, "2026-01-02T03:00:00+09:00\n"),
+            "{arguments:?}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_of() {
+    let desk = Desk::new();
+    for what in ["u", "0 3 * * *", "@daily"] {
+        let answer = desk.run(&["next", what, "--config=nofile.ini"]);
+        assert_eq!((answer.code, &*answer.out), (1, ""), "{answer:?}");
+        assert!(answer.err.contains("nofile.ini cannot be read: No such file"), "{answer:?}");
+    }
+    let answer = desk.variable("WATCHBELL_CONFIG", "nofile.ini").run(&["next", "u"]);
+    assert!(
+        answer.code == 1 && answer.err.contains("environment WATCHBELL_CONFIG: nofile.ini"),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn what_is_wrong_elsewhere_keeps_no_schedule_from_its_times() {
+    let desk = Desk::new().variable("DOCKER_HOST", "ssh://host").variable("WATCHBELL_LOG_LEVEL", "loud");
+    let answer = desk.run(&["next", "0 3 * * *", "--count=1", FROM]);
+    assert_eq!((answer.code, &*answer.out), (0, "2026-01-01T03:00:00+00:00\n"), "{answer:?}");
+}
+
+#[test]
+fn a_job_that_is_rejected_says_why() {
+    let file = "[job-local \"u\"]\nschedule = 0 0 30 2 *\ncommand = u\n[job-local \"v\"]\nschedule = @daily\ncommand = v\n";
+    let desk = Desk::new().file("config.ini", file);
+    let answer = desk.run(&["next", "u", "--config=config.ini"]);
+    assert_eq!((answer.code, &*answer.out), (1, ""), "{answer:?}");
+    assert!(answer.err.contains("config.ini:2: ") && answer.err.contains("never comes"), "{answer:?}");
+    let other = desk.run(&["next", "v", "--config=config.ini"]);
+    assert_eq!((other.code, &*other.err), (0, ""), "{other:?}");
+}
