@@ -84,3 +84,27 @@ fn a_job_that_is_rejected_says_why() {
     let other = desk.run(&["next", "v", "--config=config.ini"]);
     assert_eq!((other.code, &*other.err), (0, ""), "{other:?}");
 }
+
+#[test]
+fn a_moment_with_a_zone_in_brackets_is_one_of_that_zone_and_a_doubtful_one_is_told_of() {
+    let desk = Desk::new();
+    let from = |from: &str| {
+        desk.run(&["next", "0 * * * *", "--count=1", "--timezone=Europe/Berlin", "--from", from])
+    };
+    let there = from("2026-03-29T00:00:00[America/New_York]");
+    assert_eq!((&*there.out, &*there.err), ("2026-03-29T07:00:00+02:00\n", ""));
+    let gap = from("2026-03-29T02:30:00");
+    assert_eq!(gap.out, "2026-03-29T04:00:00+02:00\n");
+    assert!(
+        gap.err.contains("--from: 2026-03-29T02:30:00 is left out by the clock of Europe/Berlin"),
+        "{gap:?}"
+    );
+    let unknown = from("2026-03-29T00:00:00[Nope/X]");
+    assert!(unknown.code == 2 && unknown.err.contains("--from: unknown time zone `Nope/X`"), "{unknown:?}");
+    let far = from("9999-12-31T23:59:59Z");
+    assert!(far.code == 2 && far.err.contains("to 9999-12-30T22:00:00Z"), "{far:?}");
+    let fold =
+        ["simulate", "--from=2026-10-25T02:30:00", "--timezone=Europe/Berlin", "--to=2026-10-25T12:00:00"];
+    let twice = desk.run(&fold);
+    assert!(twice.code == 0 && twice.err.contains("--from: 2026-10-25T02:30:00 comes twice"), "{twice:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use jiff::{Timestamp, civil};
+use jiff::Timestamp;
 
 use crate::{
     model::{
@@ -21,7 +21,9 @@ use crate::{
 use super::{
     Environment, Output, USAGE,
     args::{NextArgs, SettingFlags},
-    load, print,
+    load,
+    moment::moment,
+    print,
 };
 
 /// Prints the occurrences.
@@ -83,7 +85,11 @@ fn occurrences(args: &NextArgs, environment: &Environment, now: Timestamp) -> Re
         None => ours(args, environment, now)?,
     };
     let from = match &args.from {
-        Some(text) => moment(text, schedule.zone()).map_err(|reason| usage(format!("--from: {reason}")))?,
+        Some(text) => {
+            let read = moment(text, schedule.zone()).map_err(|reason| usage(format!("--from: {reason}")))?;
+            notes.extend(read.note.map(|note| format!("--from: {note}")));
+            read.at
+        }
         None => now,
     };
     let times: Vec<Timestamp> =
@@ -193,16 +199,4 @@ fn no_schedule(what: &str, error: &str) -> String {
         Ok(job) => format!("there is no job {job} in the file, and as a schedule: {error}"),
         Err(_) => error.to_owned(),
     }
-}
-
-/// RFC 3339 with offset, or a local time of the schedule's zone.
-pub(super) fn moment(text: &str, zone: &Zone) -> Result<Timestamp, String> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    let local: civil::DateTime = text.parse().map_err(|_| {
-        format!("\"{text}\" is no time: write 2026-03-29T00:00:00 or 2026-03-29T00:00:00+01:00")
-    })?;
-    let zoned = local.to_zoned(zone.time_zone().clone()).map_err(|error| error.to_string())?;
-    Ok(zoned.timestamp())
 }
