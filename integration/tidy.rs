@@ -80,7 +80,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("axum", &["src/http/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("clap_complete", &["src/cli/completions.rs"]),
-    ("croner", &["src/model/schedule/"]),
+    ("croner", &["src/model/schedule/shapes.rs"]),
     ("rusqlite", &["src/history/store.rs"]),
     ("serde_ini", &["src/settings/ini/lines.rs"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),

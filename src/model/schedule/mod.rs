@@ -12,6 +12,7 @@ mod hash;
 mod month_end;
 mod never;
 mod part;
+mod shapes;
 mod words;
 mod year;
 mod zone;
@@ -185,8 +186,9 @@ impl Schedule {
     /// Why no occurrence lies after `from`, with the field that is to blame and the mend; `None` if one does.
     pub fn why_never(&self, from: Timestamp) -> Option<String> {
         self.never_fires(from).then(|| match &self.0.rule {
-            Rule::Cron(rule) => never::why(rule, self.expression()),
-            _ => "the next occurrence is later than can be written; write a shorter time".to_owned(),
+            Rule::Cron(rule) => never::why(rule, self.expression(), from, &self.0.zone),
+            Rule::Every(every) => every.why_never(from),
+            Rule::Startup | Rule::Triggered => String::new(),
         })
     }
 

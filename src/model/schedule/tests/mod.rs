@@ -351,6 +351,49 @@ fn a_year_field_is_the_last_of_seven_and_lets_a_schedule_end() {
 }
 
 #[test]
+fn what_the_clock_leaves_out_is_not_said_to_be_past() {
+    for (text, zone, from, why) in [
+        (
+            "0 */30 2 28 3 * 2027",
+            "Europe/Berlin",
+            "2026-11-22T12:00:00Z",
+            "hour field: `2` is left out by the clock of Europe/Berlin, as on 2027-03-28",
+        ),
+        (
+            "*/20 2 * 3 SUNL",
+            "Europe/Berlin",
+            "2026-11-22T12:00:00Z",
+            "hour field: `2` is left out by the clock of Europe/Berlin, as on 2027-03-28",
+        ),
+        (
+            "0 * * 30 12 * 2011",
+            "Pacific/Apia",
+            "2011-01-01T00:00:00Z",
+            "day-of-month field: `30` is left out by the clock of Pacific/Apia, as on 2011-12-30",
+        ),
+        // The second pass of a repeated hour: for a fixed time the first one was it.
+        ("0 30 2 25 10 * 2026", "Europe/Berlin", "2026-10-25T01:10:00Z", "year field: `2026` is past"),
+        ("0 */30 2 28 3 * 2026", "Europe/Berlin", "2026-11-22T12:00:00Z", "year field: `2026` is past"),
+    ] {
+        let reason = schedule(text, zone).why_never(at(from)).unwrap_or_else(|| panic!("{text} comes"));
+        assert!(reason.starts_with(why), "{text}: {reason}");
+    }
+}
+
+#[test]
+fn what_reaches_past_the_last_moment_blames_the_length_or_the_moment() {
+    let last = at("9999-12-30T22:00:00Z");
+    let why = |text: &str, from| utc(text).why_never(from).unwrap();
+    for (why, mend) in [
+        (why("@every 1s", last), "ask from an earlier moment"),
+        (why("@every 999999w", at("2026-11-22T12:00:00Z")), "write a shorter time"),
+        (why("@every 999999w", last), "write a shorter time"),
+    ] {
+        assert!(why.contains("9999-12-30T22:00:00Z") && why.ends_with(mend), "{why}");
+    }
+}
+
+#[test]
 fn unknown_words_suggest_the_closest() {
     for (text, meant) in
         [("@dayly", "@daily"), ("@hourl", "@hourly"), ("@every5m", "@every 5m"), ("@anually", "@annually")]
