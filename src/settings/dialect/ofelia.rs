@@ -276,7 +276,7 @@ pub(super) fn take(
 pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
     other_defaults(id, out);
     let Some(draft) = out.jobs.get(id) else { return };
-    if matches!(draft.kind, Exec | Run) && draft.layer.get("user").is_none() {
+    if matches!(draft.kind, Exec | Run | ServiceRun) && draft.layer.get("user").is_none() {
         let origin = draft.origin.clone();
         if let Some(warning) = tool.default_user {
             out.once(id, origin, warning);
