@@ -15,4 +15,5 @@ mod plan;
 mod reload;
 mod replicas;
 mod secrets;
+mod service;
 mod shutdown;

@@ -82,16 +82,10 @@ fn service_networks(text: &Text) -> Result<Vec<String>, String> {
     }
 }
 
-/// What a node can be asked for.
-const NODE_FACTS: [&str; 7] = [
-    "node.id",
-    "node.hostname",
-    "node.ip",
-    "node.role",
-    "node.platform.os",
-    "node.platform.arch",
-    "node.labels.",
-];
+/// What a node can be asked for, besides its labels and those of its Engine.
+const NODE_FACTS: [&str; 6] =
+    ["node.id", "node.hostname", "node.ip", "node.role", "node.platform.os", "node.platform.arch"];
+const LABELS: [&str; 2] = ["node.labels.", "engine.labels."];
 
 /// `<fact>==<value>` or `<fact>!=<value>`, as `docker service create --constraint` reads it.
 pub(super) fn constraints(text: &Text) -> Result<Vec<String>, String> {
@@ -103,14 +97,15 @@ pub(super) fn constraints(text: &Text) -> Result<Vec<String>, String> {
             let Some((fact, wanted)) = operator.map(|at| (item[..at].trim(), item[at + 2..].trim())) else {
                 return Err(format!("\"{item}\" is no constraint: {form}"));
             };
-            let known = fact.starts_with("engine.labels.")
-                || NODE_FACTS.iter().any(|it| match it.strip_suffix('.') {
-                    Some(_) => fact.strip_prefix(it).is_some_and(|label| !label.is_empty()),
-                    None => fact.eq_ignore_ascii_case(it),
-                });
+            let label = |it: &str| {
+                let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                fact.strip_prefix(it).is_some_and(|label| !label.is_empty() && label.chars().all(is_part))
+            };
+            let known = label(LABELS[0])
+                || label(LABELS[1])
+                || NODE_FACTS.iter().any(|it| fact.eq_ignore_ascii_case(it));
             if !known {
-                let names = NODE_FACTS.map(|it| it.trim_end_matches('.'));
-                let hint = did_you_mean(fact, names).unwrap_or_else(|| form.to_owned());
+                let hint = did_you_mean(fact, NODE_FACTS).unwrap_or_else(|| form.to_owned());
                 return Err(format!("\"{fact}\" is nothing that a node can be asked for: {hint}"));
             }
             if wanted.is_empty() {

@@ -17,7 +17,6 @@ use crate::support::fake_engine::{
     process::{Extent, Listen},
     query::{self, Filters},
     swarm::{NODE, SwarmTask},
-    world::World,
 };
 
 /// What an Engine says that is in no Swarm.
@@ -154,7 +153,7 @@ pub async fn logs(
         return not_found(&reference);
     };
     let tasks = world.swarm.tasks.iter().filter(|it| it.service == service);
-    let all: Vec<_> = tasks.map(|task| printed(&world, task, Extent::Follow, 0).boxed()).collect();
+    let all: Vec<_> = tasks.map(|task| printed(task, Extent::Follow, 0).boxed()).collect();
     assert!(query::flag(&parameters, "follow") && query::flag(&parameters, "details"), "{parameters:?}");
     let cut = world.outputs.clone();
     // It goes on for as long as the connection does.
@@ -171,19 +170,14 @@ pub async fn task_logs(
     let since = parameters.get("since").and_then(|it| it.parse().ok()).unwrap_or_default();
     let world = engine.world();
     match world.swarm.tasks.iter().find(|it| it.id == id) {
-        Some(task) => flow(RAW_STREAM, printed(&world, task, Extent::Present, since)),
+        Some(task) => flow(RAW_STREAM, printed(task, Extent::Present, since)),
         None => refuse(404, &format!("task {id} not found")),
     }
 }
 
 /// Each chunk as a message with its time, which is always the same, and its details.
-fn printed(
-    world: &World,
-    task: &SwarmTask,
-    extent: Extent,
-    since: i64,
-) -> impl Stream<Item = Bytes> + Send + use<> {
-    let begun = task.container.as_ref().and_then(|id| world.find(id)?.started).unwrap_or(task.created);
+fn printed(task: &SwarmTask, extent: Extent, since: i64) -> impl Stream<Item = Bytes> + Send + use<> {
+    let begun = task.created;
     let details = format!(
         "com.docker.swarm.node.id={NODE},com.docker.swarm.service.id={},com.docker.swarm.task.id={}",
         task.service, task.id
