@@ -34,6 +34,10 @@ fn key(text: impl Into<String>) -> (String, String) {
     (text.into(), "/x=1".to_owned())
 }
 
+fn service(parameter: &str, value: impl Into<String>) -> (String, String) {
+    (format!("watchbell.job-service-run.s.{parameter}"), value.into())
+}
+
 fn length(unit: &str) -> (String, String) {
     of("timeout", format!("5{unit}"))
 }
@@ -96,13 +100,17 @@ const SAMPLES: &[Samples] = &[
             (
                 format!(
                     "watchbell.job-{it}.{}.workdir",
-                    if it.eq_ignore_ascii_case("run") { "r" } else { "a" }
+                    match it.to_ascii_lowercase().as_str() {
+                        "run" => "r",
+                        "exec" => "a",
+                        _ => "s",
+                    }
                 ),
                 "/x".into(),
             )
         },
-        &["exec", "RUN"],
-        &["exce", "service-run", "compose", ""],
+        &["exec", "RUN", "service-run", "Service_Run"],
+        &["exce", "service.run", "compose", ""],
         &["local"],
     ),
     row(
@@ -216,6 +224,42 @@ const SAMPLES: &[Samples] = &[
         |it| run("volume", format!("v:/x:{it}")),
         &["cached", "delegated", "consistent"],
         &["", "Cached"],
+        &[],
+    ),
+    row(
+        "memory",
+        |it| service("memory", it),
+        &["512m", "1.5 GiB", "67108864", "64000kb", "7340032B"],
+        &["", "m", "-1m", "64x", "64mm", "1i", "64,5m", "1e9"],
+        &["512", "6143k", "99999999p"],
+    ),
+    row(
+        "unit-of-memory",
+        |it| service("memory", format!("10000000000{it}")),
+        &["b", "K", "kb", "KiB", "m"],
+        &["x", "ki", "mm", "byte"],
+        &["p"],
+    ),
+    row(
+        "cpus",
+        |it| service("cpus", it),
+        &["2", "0.5", ".25", "1."],
+        &["", ".", "1.0000000001", "-1", "two"],
+        &["0", "0.0001", "99999999999"],
+    ),
+    row("decimal", |it| service("cpus", it), &["1", "1.000000001", ".5"], &["", "1.2.3", "1,5"], &["0.0"]),
+    row(
+        "constraint",
+        |it| service("constraint", it),
+        &["node.role==worker", "node.labels.disk != slow"],
+        &["", "node.role", "node.role=worker", "==worker", "node.role=="],
+        &[],
+    ),
+    row(
+        "fact",
+        |it| service("constraint", format!("{it}==x")),
+        &["node.id", "Node.Hostname", "node.platform.os", "node.labels.a-b", "engine.labels.x.y"],
+        &["", "node", "role", "node.labels.", "node.labels.a b", "node.rolle"],
         &[],
     ),
     row(
@@ -370,7 +414,7 @@ const SAMPLES: &[Samples] = &[
     row("number", |it| schedule(format!("{it} 0 * * *")), &["0", "007", "59"], &["", "-1", "x"], &["60"]),
 ];
 
-/// Whether the parser takes the label, beside the complete jobs `a` and `r` of the agent's own container.
+/// Whether the parser takes the label, beside the complete jobs `a`, `r` and `s` of the agent's own container.
 fn takes((key, value): (String, String)) -> bool {
     let base = [
         ("watchbell.job-exec.a.schedule", "@daily"),
@@ -378,6 +422,8 @@ fn takes((key, value): (String, String)) -> bool {
         ("watchbell.job-exec.a.container", "web"),
         ("watchbell.job-run.r.schedule", "@daily"),
         ("watchbell.job-run.r.image", "work:1"),
+        ("watchbell.job-service-run.s.schedule", "@daily"),
+        ("watchbell.job-service-run.s.image", "work:1"),
     ];
     let mut labels: BTreeMap<String, String> =
         base.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -1,6 +1,6 @@
 //! Puts the agent together, lets it run and takes it apart. The only place that starts long-lived tasks.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -41,8 +41,14 @@ const KEEP_LIMIT: Duration = Duration::from_millis(100);
 const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
-/// like before.
-pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> ExitCode {
+/// like before. `registries` is the file with credentials for registries of images.
+pub async fn run(
+    reading: Reading,
+    reader: Reader,
+    seen: u64,
+    sink: LogSink,
+    registries: Option<PathBuf>,
+) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
     sources.started = Some(settings.clone());
@@ -109,7 +115,7 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
             .merge(health::routes(Health { agent: handle, connection: connected.clone() }));
         tasks.spawn(socket::serve(listener, routes));
     }
-    let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
+    let context = Context { engine, clock: Clock::System, sink: sink.clone(), children, registries };
     // It ends after all others: until then there may be something to keep.
     let mut writer = JoinSet::new();
     if let Some(store) = store {

@@ -1,6 +1,6 @@
 //! The command line's way in: read it, start the runtime, choose the exit code.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use tracing_subscriber::layer::SubscriberExt;
 use watchbell::{
@@ -71,7 +71,14 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, sink))
+    runtime(2, app::run(loaded, reader, seen, sink, registries(environment)))
+}
+
+/// Where `docker login` keeps what it knows.
+fn registries(environment: &Environment) -> Option<PathBuf> {
+    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
+    folder.map(|folder| folder.join("config.json"))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {

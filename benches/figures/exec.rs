@@ -114,6 +114,7 @@ impl Unit {
                 clock: Clock::System,
                 sink,
                 children: Children::default(),
+                registries: None,
             },
             spec: Arc::new(JobSpec {
                 id: JobId::plain("bench"),

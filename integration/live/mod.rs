@@ -16,4 +16,5 @@ mod reload;
 mod replicas;
 mod restart;
 mod secrets;
+mod service;
 mod shutdown;

@@ -61,7 +61,7 @@ pub struct Actor {
     /// By task, so that even a run that panicked is known by name.
     orders: HashMap<Id, RunOrder>,
     stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
-    /// Containers that are being removed, and whose they are.
+    /// Containers and services that are being removed, and whose they are.
     removals: JoinSet<()>,
     leftovers: HashMap<Id, RunTags>,
     /// Commands that could not be ended.
@@ -250,9 +250,9 @@ impl Actor {
                 (job, run)
             });
         }
-        if let Some(container) = leftover {
+        if let Some(leftover) = leftover {
             let task =
-                self.removals.spawn(unit::clear_away(self.context.engine.clone(), container, tags(&order)));
+                self.removals.spawn(unit::clear_away(self.context.engine.clone(), leftover, tags(&order)));
             self.leftovers.insert(task.id(), tags(&order));
         }
     }
@@ -285,6 +285,7 @@ fn tags(order: &RunOrder) -> RunTags {
         kind: order.kind(),
         trigger: order.trigger,
         container: order.container_name(),
+        task: None,
     }
 }
 

@@ -315,7 +315,7 @@ impl State {
                         };
                         Err((name, reason))
                     }
-                    (Work::Run(_) | Work::Local(_), _) => Ok((entry, None)),
+                    (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
                 },
             };
             match refused {

@@ -5,8 +5,12 @@
 
 pub mod client;
 pub mod containers;
+pub mod credentials;
 pub mod error;
 pub mod events;
 pub mod execs;
 pub mod inventory;
 pub mod output;
+pub mod services;
+pub mod task_output;
+pub mod tasks;

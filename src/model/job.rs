@@ -6,6 +6,7 @@ use super::{
     name::{JobId, JobKind},
     origin::Origin,
     schedule::Schedule,
+    service::ServiceRunSpec,
 };
 
 /// One job, complete.
@@ -48,6 +49,8 @@ pub enum Work {
     Run(Box<RunSpec>),
     /// A process beside the agent.
     Local(LocalSpec),
+    /// A one-shot service of a Swarm.
+    ServiceRun(Box<ServiceRunSpec>),
 }
 
 /// A command in a running container.
@@ -196,6 +199,7 @@ impl JobSpec {
             Work::Exec(_) => JobKind::Exec,
             Work::Run(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
+            Work::ServiceRun(_) => JobKind::ServiceRun,
         }
     }
 }

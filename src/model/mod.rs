@@ -13,5 +13,6 @@ pub mod origin;
 pub mod parameters;
 pub mod run;
 pub mod schedule;
+pub mod service;
 pub mod spread;
 pub mod variable;

@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, time::Duration};
 
-use super::job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work};
+use super::{
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
+    service::{ServiceRunSpec, Tasks},
+};
 
 /// The value of one parameter in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +133,7 @@ impl List {
                 self.optional("workdir", workdir.as_ref());
                 self.environment(environment);
             }
+            Work::ServiceRun(it) => self.service_run(it),
         }
     }
 
@@ -157,8 +161,50 @@ impl List {
         self.list("network", networks);
         self.list("entrypoint", entrypoint.as_deref().unwrap_or_default());
         self.optional("hostname", hostname.as_ref());
-        self.list("volume", &volumes.iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.list("volume", &texts(volumes));
     }
+
+    fn service_run(&mut self, it: &ServiceRunSpec) {
+        let ServiceRunSpec {
+            image,
+            argv,
+            user,
+            workdir,
+            environment,
+            env_files,
+            networks,
+            mounts,
+            secrets,
+            configs,
+            constraints,
+            tasks,
+            memory,
+            cpus,
+            with_registry_auth,
+        } = it;
+        self.list("command", argv.as_deref().unwrap_or_default());
+        self.optional("user", user.as_ref());
+        self.optional("workdir", workdir.as_ref());
+        self.environment(environment);
+        self.list("env-file", env_files);
+        self.text("image", image);
+        self.list("network", networks);
+        self.list("mount", &texts(mounts));
+        self.optional("memory", memory.map(|it| it.to_string()).as_ref());
+        self.optional("cpus", cpus.map(|it| it.to_string()).as_ref());
+        self.list("secret", &texts(secrets));
+        self.list("config", &texts(configs));
+        self.list("constraint", constraints);
+        match tasks {
+            Tasks::Replicas(count) => self.text("replicas", count),
+            Tasks::EachNode => self.flag("global", true),
+        }
+        self.flag("with-registry-auth", *with_registry_auth);
+    }
+}
+
+fn texts(items: &[impl Display]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
 }
 
 /// What stands in place of a secret.

@@ -54,6 +54,8 @@ pub enum Outcome {
     TimedOut {
         /// The command could not be ended and goes on.
         still_running: bool,
+        /// What it waited for, where that is known and it never began.
+        waited_for: Option<String>,
     },
     /// Someone asked for it to end.
     Stopped {
@@ -114,7 +116,11 @@ impl Outcome {
         match self {
             Self::Succeeded => None,
             Self::Failed { reason, .. } => reason.clone(),
-            Self::TimedOut { still_running } => still_running.then(|| STILL.to_owned()),
+            Self::TimedOut { still_running, waited_for } => {
+                let still = still_running.then(|| STILL.to_owned());
+                let parts: Vec<String> = waited_for.iter().cloned().chain(still).collect();
+                (!parts.is_empty()).then(|| parts.join("; "))
+            }
             Self::Stopped { by, still_running: false } => Some(by.as_str().to_owned()),
             Self::Stopped { by, still_running: true } => Some(format!("{}; {STILL}", by.as_str())),
             Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => {

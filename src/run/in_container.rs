@@ -82,7 +82,7 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     let outcome = exec.follow(output, life).await;
     let still = matches!(
         outcome,
-        Outcome::TimedOut { still_running: true } | Outcome::Stopped { still_running: true, .. }
+        Outcome::TimedOut { still_running: true, .. } | Outcome::Stopped { still_running: true, .. }
     );
     KindEnd { goes_on: still.then_some(id), ..outcome.into() }
 }

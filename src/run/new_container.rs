@@ -23,14 +23,14 @@ use crate::{
 use super::{
     environment::environment,
     order::RunOrder,
-    unit::{Context, KindEnd, Life, Outage, Step, ended},
+    unit::{Context, KindEnd, Leftover, Life, Outage, Step, ended},
 };
 
 /// How long what the command printed before its end may take to arrive.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
-const LAST_QUESTION: Duration = Duration::from_secs(4);
+pub(super) const LAST_QUESTION: Duration = Duration::from_secs(4);
 
 /// A wait that held this long was answered in between, whatever ended it.
 const HELD: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     let id = match engine.create_container(request).await {
         Ok(id) => id,
         Err(error) => {
-            let leftover = half_made(order, &error, context).await;
+            let leftover = half_made(order, &error, context).await.map(Leftover::Container);
             return KindEnd { leftover, ..not_started("making", &error, spec).into() };
         }
     };
@@ -83,7 +83,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
             outcome.into()
         }
-        _ => KindEnd { leftover: Some(id), ..outcome.into() },
+        _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
     }
 }
 
@@ -118,7 +118,8 @@ async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> 
     None
 }
 
-fn labels(order: &RunOrder) -> HashMap<String, String> {
+/// What says whose it is, on everything that a run makes.
+pub(super) fn labels(order: &RunOrder) -> HashMap<String, String> {
     let values = [
         env!("CARGO_PKG_VERSION").to_owned(),
         order.job().to_string(),

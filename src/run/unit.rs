@@ -1,6 +1,6 @@
 //! One run from its order to its record.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use futures::StreamExt;
 use tokio::{
@@ -13,6 +13,7 @@ use crate::{
     model::{
         job::Work,
         run::{Outcome, RunRecord, StopCause, StopForce, StopRequest},
+        service::Tasks,
     },
     telemetry::{
         report::{self, RunTags},
@@ -27,6 +28,7 @@ use super::{
     order::RunOrder,
     process,
     reap::Children,
+    service,
 };
 
 /// The variable that marks everything a run starts, with the run's ID.
@@ -46,6 +48,8 @@ pub struct Context {
     pub sink: LogSink,
     /// The agent's own child processes.
     pub children: Children,
+    /// The file beside the agent with credentials for registries of images.
+    pub registries: Option<PathBuf>,
 }
 
 /// How a run ended, and what is still to be cleared away.
@@ -53,8 +57,8 @@ pub struct Context {
 pub struct UnitEnd {
     /// The record.
     pub record: RunRecord,
-    /// A container to remove, once the record is kept.
-    pub leftover: Option<String>,
+    /// What is to be removed, once the record is kept.
+    pub leftover: Option<Leftover>,
     /// A command in a container that could not be ended: the Engine's ID of it.
     pub goes_on: Option<String>,
 }
@@ -64,10 +68,19 @@ pub struct UnitEnd {
 pub struct KindEnd {
     /// The outcome.
     pub outcome: Outcome,
-    /// A container to remove.
-    pub leftover: Option<String>,
+    /// What is to be removed.
+    pub leftover: Option<Leftover>,
     /// A command in a container that could not be ended.
     pub goes_on: Option<String>,
+}
+
+/// What a run made and leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftover {
+    /// A container, by its ID.
+    Container(String),
+    /// A service of a Swarm, by its ID, with as many tasks.
+    Service(String, Tasks),
 }
 
 impl From<Outcome> for KindEnd {
@@ -86,6 +99,7 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         kind: order.kind(),
         trigger: order.trigger,
         container: order.container_name(),
+        task: None,
     };
     let mut life = Life {
         capture: Capture::new(tags, context.sink.clone()),
@@ -98,6 +112,7 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         Work::Exec(spec) => in_container::run(&order, spec, &context, &mut life).await,
         Work::Run(spec) => new_container::run(&order, spec, &context, &mut life).await,
         Work::Local(spec) => process::run(&order, spec, &context, &mut life).await.into(),
+        Work::ServiceRun(spec) => service::run(&order, spec, &context, &mut life).await,
     };
     let duration = life.started.map(|started| started.elapsed());
     life.capture.finish().await;
@@ -111,8 +126,11 @@ pub async fn until_gone(engine: Engine, exec: String) {
 }
 
 /// Clears away what a run left, now that its record is kept.
-pub async fn clear_away(engine: Engine, container: String, tags: RunTags) {
-    new_container::remove(engine, container, tags).await;
+pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
+    match leftover {
+        Leftover::Container(container) => new_container::remove(engine, container, tags).await,
+        Leftover::Service(service, tasks) => service::remove(engine, service, tasks, tags).await,
+    }
 }
 
 /// What goes along with a run through its kind's part.
@@ -198,7 +216,7 @@ impl Ending {
     /// The outcome of a run that was ended for this.
     pub fn outcome(self, still_running: bool) -> Outcome {
         match self {
-            Self::TimedOut => Outcome::TimedOut { still_running },
+            Self::TimedOut => Outcome::TimedOut { still_running, waited_for: None },
             Self::Stopped(by) => Outcome::Stopped { by, still_running },
         }
     }

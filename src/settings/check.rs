@@ -9,7 +9,7 @@ use super::{
     ini::Ini,
     layer::{JobLayer, Text},
     params::{self, Param, Shape},
-    value, work,
+    service, size, value, work,
 };
 
 /// What is wrong with a value, in the words with which a job is rejected that takes it.
@@ -35,8 +35,14 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
             "network" => work::networks(&text).map(drop),
             "volume" => work::volumes(&text).map(drop),
             "env-file" => work::paths(&text).map(drop),
+            "mount" => service::mounts(&text).map(drop),
+            "secret" => service::secrets(&text).map(drop),
+            "config" => service::configs(&text).map(drop),
+            "constraint" => service::constraints(&text).map(drop),
             _ => value::list(&text).map(drop),
         },
+        Shape::Memory => size::memory(&single()?).map(drop),
+        Shape::Cpus => size::cpus(&single()?).map(drop),
         Shape::Text => value::text(&single()?).map(drop),
     }
 }

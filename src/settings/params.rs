@@ -1,6 +1,11 @@
 //! The one table of job parameters: parser, suggestions, `labels-spec.md` and help all come from it.
 
-use crate::model::{diagnostic, name::JobKind};
+use crate::model::name::JobKind;
+
+pub use super::{
+    look_up::{file_key, find, look_up, near_file_key, spelling},
+    shape::Shape,
+};
 
 use super::grants::Grant;
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
@@ -37,58 +42,8 @@ pub enum Support {
     Planned,
 }
 
-/// What can be written as a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// Any text.
-    Text,
-    /// `true`, `false` and their kin.
-    Boolean,
-    /// A length of time with its unit.
-    Duration,
-    /// A number from 1 to this.
-    Number(u16),
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A JSON array, indexed keys or lines.
-    List,
-    /// A list of `NAME=VALUE`.
-    Map,
-    /// Shell words or a JSON array.
-    Command,
-    /// A boolean or the path of a shell.
-    Shell,
-    /// A schedule.
-    Schedule,
-    /// The IANA name of a time zone.
-    Zone,
-}
-
-impl Shape {
-    /// The shape in the words of the documentation.
-    pub fn words(self) -> String {
-        match self {
-            Self::Text => "text".into(),
-            Self::Boolean => "boolean".into(),
-            Self::Duration => "duration".into(),
-            Self::Number(most) => format!("number from 1 to {most}"),
-            Self::Choice(words) => {
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-            }
-            Self::List => "list".into(),
-            Self::Map => "list of `NAME=VALUE`".into(),
-            Self::Command => "command".into(),
-            Self::Shell => "boolean or path".into(),
-            Self::Schedule => "schedule".into(),
-            Self::Zone => "time zone".into(),
-        }
-    }
-
-    /// Whether several items can be written, by indexed keys or repeated keys.
-    pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::Map)
-    }
-}
+/// The most tasks that one service can be asked for: each of them is followed.
+pub const REPLICAS_LIMIT: u16 = 1000;
 
 /// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
 pub const MISSED_MAX_LIMIT: u16 = 1000;
@@ -125,10 +80,10 @@ impl Param {
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
     row("schedule", ALL, Shape::Schedule, "required", NOW, "When the job is due."),
-    row("command", ALL, Shape::Command, "required; for `run` the image's own", NOW, "What is run."),
+    row("command", ALL, Shape::Command, "required; for `run` and `service-run` the image's own", NOW, "What is run."),
     row(
         "shell",
-        &[Exec, Run, Local],
+        &[Exec, Run, Local, ServiceRun],
         Shape::Shell,
         "false",
         NOW,
@@ -145,7 +100,7 @@ pub static PARAMS: &[Param] = &[
     .grant(Grant::ExecOther),
     row(
         "user",
-        &[Exec, Run, Local],
+        &[Exec, Run, Local, ServiceRun],
         Shape::Text,
         "the container's",
         NOW,
@@ -153,7 +108,7 @@ pub static PARAMS: &[Param] = &[
     ),
     row(
         "workdir",
-        &[Exec, Run, Local],
+        &[Exec, Run, Local, ServiceRun],
         Shape::Text,
         "the container's",
         NOW,
@@ -172,7 +127,7 @@ pub static PARAMS: &[Param] = &[
     .secret(),
     row(
         "env-file",
-        &[Exec, Run],
+        &[Exec, Run, ServiceRun],
         Shape::List,
         "none",
         NOW,
@@ -188,14 +143,14 @@ pub static PARAMS: &[Param] = &[
         "Give the command all rights that root has on the machine.",
     )
     .grant(Grant::Privileged),
-    row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container."),
+    row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container, or of the service's tasks."),
     row(
         "network",
         &[Run, ServiceRun],
         Shape::List,
         "the Engine's default",
         NOW,
-        "Networks of the new container, by exact name; or one of `none`, `host`, `container:<name>`.",
+        "Networks of the new container, by exact name; or one of `none`, `host`, `container:<name>`. Of a service those of the Swarm, or `host`.",
     )
     .or(&["networks"]),
     row(
@@ -288,14 +243,36 @@ pub static PARAMS: &[Param] = &[
     row("tty", &[Exec], Shape::Boolean, "false", LATER, ""),
     row("replica", &[Exec], Shape::Text, "one", LATER, ""),
     row("pull", &[Run], Shape::Text, "missing", LATER, ""),
-    row("mount", &[Run, ServiceRun], Shape::List, "none", LATER, ""),
+    row(
+        "mount",
+        &[Run, ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as `docker service create --mount` reads it.",
+    )
+    .grant(Grant::HostMounts),
     row("tmpfs", &[Run], Shape::List, "none", LATER, ""),
     row("volumes-from", &[Run], Shape::List, "none", LATER, ""),
     row("network-alias", &[Run], Shape::List, "none", LATER, ""),
     row("dns", &[Run], Shape::List, "none", LATER, ""),
     row("extra-hosts", &[Run], Shape::List, "none", LATER, ""),
-    row("memory", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
-    row("cpus", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row(
+        "memory",
+        &[Run, ServiceRun],
+        Shape::Memory,
+        "none",
+        NOW,
+        "The most memory that the container, or each task, may have, such as `512m`.",
+    ),
+    row(
+        "cpus",
+        &[Run, ServiceRun],
+        Shape::Cpus,
+        "none",
+        NOW,
+        "How many processors the container, or each task, may use, such as `1.5`.",
+    ),
     row("pids-limit", &[Run], Shape::Text, "none", LATER, ""),
     row("shm-size", &[Run], Shape::Text, "none", LATER, ""),
     row("ulimit", &[Run], Shape::List, "none", LATER, ""),
@@ -315,12 +292,54 @@ pub static PARAMS: &[Param] = &[
     row("delete", &[Run], Shape::Text, "always", LATER, ""),
     row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
     row("stop-during", &[Exec, Run], Shape::List, "none", LATER, ""),
-    row("secret", &[ServiceRun], Shape::List, "none", LATER, ""),
-    row("config", &[ServiceRun], Shape::List, "none", LATER, ""),
-    row("constraint", &[ServiceRun], Shape::List, "none", LATER, ""),
-    row("replicas", &[ServiceRun], Shape::Text, "1", LATER, ""),
-    row("global", &[ServiceRun], Shape::Boolean, "false", LATER, ""),
-    row("with-registry-auth", &[ServiceRun], Shape::Boolean, "false", LATER, ""),
+    row(
+        "secret",
+        &[ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`.",
+    ),
+    row(
+        "config",
+        &[ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "Configs of the Swarm that each task sees below `/`, written as `secret`.",
+    ),
+    row(
+        "constraint",
+        &[ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "What a node must be for a task to run there, such as `node.role==worker`.",
+    ),
+    row(
+        "replicas",
+        &[ServiceRun],
+        Shape::Number(REPLICAS_LIMIT),
+        "1",
+        NOW,
+        "How many tasks the service has, all at once.",
+    ),
+    row(
+        "global",
+        &[ServiceRun],
+        Shape::Boolean,
+        "false",
+        NOW,
+        "One task on each node that meets the constraints, in place of `replicas`.",
+    ),
+    row(
+        "with-registry-auth",
+        &[ServiceRun],
+        Shape::Boolean,
+        "false",
+        NOW,
+        "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it.",
+    ),
     row("file", &[Compose], Shape::List, "none", LATER, ""),
     row("project", &[Compose], Shape::Text, "none", LATER, ""),
     row("service", &[Compose], Shape::Text, "none", LATER, ""),
@@ -329,7 +348,8 @@ pub static PARAMS: &[Param] = &[
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
+const PLANNED_FOR: &[(&str, JobKind)] =
+    &[("container", Run), ("user", Local), ("mount", Run), ("memory", Run), ("cpus", Run)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.
@@ -338,64 +358,6 @@ impl Param {
             && self.kinds.contains(&kind)
             && !PLANNED_FOR.contains(&(self.name, kind))
     }
-}
-
-/// The table's spelling of a key: lower case, `_` as `-`.
-pub fn spelling(key: &str) -> String {
-    key.to_ascii_lowercase().replace('_', "-")
-}
-
-/// The parameter with this name or alias, in any letter case and with `-` or `_`.
-pub fn find(key: &str) -> Option<&'static Param> {
-    let key = spelling(key);
-    PARAMS.iter().find(|param| param.name == key || param.aliases.contains(&&*key))
-}
-
-/// What `<parameter>-file` asks to read from a file: a parameter whose value may be a secret.
-pub fn file_key(key: &str) -> Option<&'static Param> {
-    let key = spelling(key);
-    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?).filter(|param| param.secret) }
-}
-
-/// The `<parameter>-file` that an unknown key is a slip in.
-pub fn near_file_key(key: &str) -> Option<String> {
-    let secrets = PARAMS.iter().filter(|param| param.secret && param.support != Support::Planned);
-    let names = secrets.flat_map(|param| param.aliases.iter().chain([&param.name]));
-    let keys: Vec<String> =
-        names.map(|name| format!("{name}-file")).filter(|it| find(it).is_none()).collect();
-    diagnostic::nearest(&spelling(key), keys.iter().map(String::as_str)).map(str::to_owned)
-}
-
-/// Why `key` cannot be written for a job of this kind, or the parameter that it names.
-pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
-    let Some(param) = find(key) else {
-        if let Some(param) = file_key(key) {
-            return Err(format!(
-                "\"{}\" is read from a file only where the operator says so: {key} belongs in a section of the INI file",
-                param.name
-            ));
-        }
-        let known = PARAMS.iter().filter(|param| param.works_for(kind));
-        let known = known.flat_map(|param| param.aliases.iter().copied().chain([param.name]));
-        let hint = diagnostic::did_you_mean(&spelling(key), known)
-            .unwrap_or_else(|| "labels-spec.md lists all parameters".to_owned());
-        return Err(format!("unknown parameter \"{key}\": {hint}"));
-    };
-    if !param.kinds.contains(&kind) {
-        let kinds: Vec<_> = param.kinds.iter().map(|kind| kind.as_str()).collect();
-        return Err(format!(
-            "a job of kind {kind} has no parameter \"{}\": it belongs to {}",
-            param.name,
-            kinds.join(", ")
-        ));
-    }
-    if !param.works_for(kind) {
-        return Err(format!(
-            "the parameter \"{}\" is not yet supported for a job of kind {kind}: remove it",
-            param.name
-        ));
-    }
-    Ok(param)
 }
 
 #[cfg(test)]
@@ -412,19 +374,5 @@ mod tests {
             }
             assert!(param.support == Support::Planned || !param.doc.is_empty(), "{}", param.name);
         }
-    }
-
-    #[test]
-    fn letter_case_and_underscores_do_not_matter() {
-        assert_eq!(look_up("Grace_Period", Exec).map(|param| param.name), Ok("grace-period"));
-    }
-
-    #[test]
-    fn a_key_that_cannot_be_taken_says_why() {
-        assert!(look_up("shedule", Exec).unwrap_err().contains("did you mean \"schedule\"?"));
-        assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
-        assert!(look_up("retries", Exec).unwrap_err().contains("not yet supported"));
-        assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
-        assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }
 }

@@ -129,6 +129,7 @@ impl Type {
     fn of(shape: Shape) -> Self {
         match shape {
             Shape::Text | Shape::List => Self::Text,
+            Shape::Memory | Shape::Cpus => Self::Some,
             Shape::Boolean => Self::Boolean,
             Shape::Duration => Self::Duration,
             Shape::Number(_) => Self::Number,

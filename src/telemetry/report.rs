@@ -34,7 +34,8 @@ pub const EVENTS: &[(&str, &str)] = &[
         "run.missed",
         "The moment of an occurrence passed while the agent could not act, or its start deadline did.",
     ),
-    ("run.leftover", "A container that a run made could not be removed."),
+    ("run.output_missing", "Some of what a run printed could not be read; with the reason."),
+    ("run.leftover", "A container or service that a run made could not be removed."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
     ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
@@ -201,8 +202,10 @@ pub struct RunTags {
     pub kind: JobKind,
     /// Why it began.
     pub trigger: Trigger,
-    /// The container in which, or as which, it runs.
+    /// The container in which, or as which, it runs; or the service.
     pub container: Option<String>,
+    /// Which of a service's tasks it is: its number, or its node.
+    pub task: Option<String>,
 }
 
 /// A run's command was started; `delay` is from the due moment to the first request.
@@ -230,10 +233,24 @@ pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Optio
         run = %tags.run,
         attempt = 1,
         container = tags.container.as_deref(),
+        task = tags.task.as_deref(),
         stream,
         line,
         line_base64 = exact,
         "output"
+    );
+}
+
+/// Some of what a run printed could not be read.
+pub fn run_output_missing(tags: &RunTags, reason: &str) {
+    warn!(
+        event = "run.output_missing",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        container = tags.container.as_deref(),
+        reason,
+        "some of the run's output could not be read"
     );
 }
 
@@ -246,7 +263,7 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
         run = %tags.run,
         container = tags.container.as_deref(),
         reason,
-        "the run's container could not be removed"
+        "what the run made could not be removed"
     );
 }
 

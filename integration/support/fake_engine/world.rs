@@ -16,6 +16,7 @@ use super::{
     faults::Faults,
     process::{Listen, Process},
     spec::{ContainerSpec, CreateRecord, ExecRecord, ExecRequest, Health},
+    swarm::Swarm,
 };
 
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -121,6 +122,7 @@ pub struct World {
     pub unknown: Vec<String>,
     pub refused: usize,
     pub created: Vec<CreateRecord>,
+    pub swarm: Swarm,
 }
 
 impl World {
@@ -145,6 +147,7 @@ impl World {
             unknown: Vec::new(),
             refused: 0,
             created: Vec::new(),
+            swarm: Swarm::default(),
         }
     }
 

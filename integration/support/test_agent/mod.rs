@@ -99,6 +99,8 @@ pub struct Setup {
     pub panic_at: Option<&'static str>,
     /// Where it keeps what outlives it; without it nothing is kept.
     pub state_dir: Option<PathBuf>,
+    /// The file with credentials for registries.
+    pub registries: Option<PathBuf>,
 }
 
 impl Setup {
@@ -186,7 +188,13 @@ impl TestAgent {
             inventory,
             connection,
         };
-        let context = Context { engine: client, clock: clock.clone(), sink, children: Children::default() };
+        let context = Context {
+            engine: client,
+            clock: clock.clone(),
+            sink,
+            children: Children::default(),
+            registries: setup.registries,
+        };
         let opened = setup.state_dir.map(|it| history::open(&it, clock.now()));
         let (store, memory) = opened.map_or((None, HashMap::new()), |it| {
             it.diagnostics.iter().for_each(report::problem);

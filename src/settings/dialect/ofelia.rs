@@ -304,7 +304,7 @@ fn cannot_start(tool: &Tool, id: &JobId, reason: &str, origin: Origin, out: &mut
 pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
     other_defaults(id, out);
     let Some(draft) = out.jobs.get(id) else { return };
-    if matches!(draft.kind, Exec | Run) && draft.layer.get("user").is_none() {
+    if matches!(draft.kind, Exec | Run | ServiceRun) && draft.layer.get("user").is_none() {
         let origin = draft.origin.clone();
         if let Some(warning) = tool.default_user {
             out.once(id, origin, warning);

@@ -70,6 +70,9 @@ fn line(spec: &JobSpec) -> String {
         Work::Exec(it) => (it.argv.clone(), it.container.clone(), it.user.clone()),
         Work::Run(it) => (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone()),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
+        Work::ServiceRun(it) => {
+            (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
+        }
     };
     let overlap = Overlap::NAMES.iter().find(|(_, it)| *it == spec.overlap).map_or("", |it| it.0);
     let text = spec.schedule.text();

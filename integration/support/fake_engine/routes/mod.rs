@@ -2,6 +2,7 @@
 
 mod containers;
 mod execs;
+mod services;
 mod system;
 
 use std::{convert::Infallible, time::Duration};
@@ -48,6 +49,14 @@ pub fn router(engine: FakeEngine, verdict: Verdict) -> Router {
         .route("/containers/{id}/attach", post(containers::attach))
         .route("/containers/{id}/logs", get(containers::logs))
         .route("/containers/{id}/exec", post(execs::create))
+        .route("/services/create", post(services::create))
+        .route("/services/{id}", get(services::inspect).delete(services::remove))
+        .route("/services/{id}/update", post(services::update))
+        .route("/services/{id}/logs", get(services::logs))
+        .route("/tasks", get(services::tasks))
+        .route("/tasks/{id}/logs", get(services::task_logs))
+        .route("/secrets", get(services::secrets))
+        .route("/configs", get(services::configs))
         .route("/exec/{id}/start", post(execs::start))
         .route("/exec/{id}/json", get(execs::inspect))
         .fallback(unknown)
