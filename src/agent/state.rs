@@ -373,7 +373,7 @@ impl State {
 /// Whether a run of the job asks the Engine for something.
 fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) => true,
+        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) => true,
         Work::Local(_) => false,
     }
 }
