@@ -20,7 +20,7 @@ use crate::{
         socket::{self, SocketError},
     },
     model::{diagnostic::Diagnostic, origin::Origin},
-    run::{reap::Children, unit::Context},
+    run::{ending::Program, reap::Children, unit::Context},
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
@@ -109,7 +109,8 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
             .merge(health::routes(Health { agent: handle, connection: connected }));
         tasks.spawn(socket::serve(listener, routes));
     }
-    let context = Context { engine, clock: Clock::System, sink: sink.clone(), children };
+    let context =
+        Context { engine, clock: Clock::System, sink: sink.clone(), children, program: Program::own() };
     // It ends after all others: until then there may be something to keep.
     let mut writer = JoinSet::new();
     if let Some(store) = store {

@@ -20,6 +20,7 @@ use watchbell::{
         schedule::{Schedule, Zone},
     },
     run::{
+        ending::Program,
         order::RunOrder,
         reap::Children,
         unit::{self, Context},
@@ -114,6 +115,7 @@ impl Unit {
                 clock: Clock::System,
                 sink,
                 children: Children::default(),
+                program: Program::own(),
             },
             spec: Arc::new(JobSpec {
                 id: JobId::plain("bench"),

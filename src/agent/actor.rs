@@ -233,7 +233,7 @@ impl Actor {
             let reason = format!("a mistake of ours ended it: {error}");
             UnitEnd { record: order.record(None, Outcome::Lost { reason }), leftover: None, goes_on: None }
         });
-        // The record first: until it is kept, the container is what can still tell.
+        // The record first: until it is kept, the container of a run is what can still tell.
         self.feed(Event::RunEnded { record, goes_on: goes_on.is_some() });
         if let Some(exec) = goes_on {
             let (engine, job, run) = (self.context.engine.clone(), order.job().clone(), order.run.clone());
@@ -242,9 +242,9 @@ impl Actor {
                 (job, run)
             });
         }
-        if let Some(container) = leftover {
+        if let Some(leftover) = leftover {
             let task =
-                self.removals.spawn(unit::clear_away(self.context.engine.clone(), container, tags(&order)));
+                self.removals.spawn(unit::clear_away(self.context.engine.clone(), leftover, tags(&order)));
             self.leftovers.insert(task.id(), tags(&order));
         }
     }
@@ -257,7 +257,8 @@ impl Actor {
                 && let Some(order) = self.orders.remove(&error.id())
             {
                 let by = crate::model::run::StopCause::Shutdown;
-                let outcome = Outcome::Stopped { by, still_running: true };
+                let why = "the agent ended before it did".to_owned();
+                let outcome = Outcome::Stopped { by, still_running: Some(why) };
                 self.feed(Event::RunEnded { record: order.record(None, outcome), goes_on: false });
             } else {
                 self.run_ended(end);

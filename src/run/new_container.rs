@@ -23,7 +23,7 @@ use crate::{
 use super::{
     environment::environment,
     order::RunOrder,
-    unit::{Context, KindEnd, Life, Outage, Step, ended},
+    unit::{Context, KindEnd, Leftover, Life, Outage, Step, ended},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -60,6 +60,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Ok(id) => id,
         Err(error) => {
             let leftover = half_made(order, &error, context).await;
+            let leftover = leftover.map(Leftover::Container);
             return KindEnd { leftover, ..not_started("making", &error, spec).into() };
         }
     };
@@ -83,7 +84,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
             outcome.into()
         }
-        _ => KindEnd { leftover: Some(id), ..outcome.into() },
+        _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
     }
 }
 
@@ -150,7 +151,9 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
                 asking = match step {
                     Step::Stop => context.engine.stop_container(id, grace).map(drop).boxed().fuse(),
                     Step::Kill => context.engine.kill_container(id).map(drop).boxed().fuse(),
-                    Step::GiveUp => return interrupts.given_up(true),
+                    Step::GiveUp => {
+                        return interrupts.given_up(Some("the Engine did not end its container".to_owned()));
+                    }
                 };
             }
             () = &mut asking => {}

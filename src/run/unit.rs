@@ -23,6 +23,7 @@ use crate::{
 
 use super::{
     capture::{Capture, FINISH_LIMIT},
+    ending::{self, Program},
     in_container, new_container,
     order::RunOrder,
     process,
@@ -46,6 +47,8 @@ pub struct Context {
     pub sink: LogSink,
     /// The agent's own child processes.
     pub children: Children,
+    /// What can be copied into a container as a helper.
+    pub program: Program,
 }
 
 /// How a run ended, and what is still to be cleared away.
@@ -53,10 +56,19 @@ pub struct Context {
 pub struct UnitEnd {
     /// The record.
     pub record: RunRecord,
-    /// A container to remove, once the record is kept.
-    pub leftover: Option<String>,
+    /// What is to be removed, once the record is kept.
+    pub leftover: Option<Leftover>,
     /// A command in a container that could not be ended: the Engine's ID of it.
     pub goes_on: Option<String>,
+}
+
+/// What a run leaves on the Engine.
+#[derive(Debug)]
+pub enum Leftover {
+    /// The container that was made for it.
+    Container(String),
+    /// What was to end it.
+    Helper(ending::Leftover),
 }
 
 /// How the kind's own part ended.
@@ -64,8 +76,8 @@ pub struct UnitEnd {
 pub struct KindEnd {
     /// The outcome.
     pub outcome: Outcome,
-    /// A container to remove.
-    pub leftover: Option<String>,
+    /// What is to be removed.
+    pub leftover: Option<Leftover>,
     /// A command in a container that could not be ended.
     pub goes_on: Option<String>,
 }
@@ -110,8 +122,15 @@ pub async fn until_gone(engine: Engine, exec: String) {
 }
 
 /// Clears away what a run left, now that its record is kept.
-pub async fn clear_away(engine: Engine, container: String, tags: RunTags) {
-    new_container::remove(engine, container, tags).await;
+pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
+    match leftover {
+        Leftover::Container(container) => new_container::remove(engine, container, tags).await,
+        Leftover::Helper(helper) => {
+            if let Err(reason) = helper.remove(&engine).await {
+                report::run_leftover(&tags, &reason);
+            }
+        }
+    }
 }
 
 /// What goes along with a run through its kind's part.
@@ -195,7 +214,7 @@ pub enum Ending {
 
 impl Ending {
     /// The outcome of a run that was ended for this.
-    pub fn outcome(self, still_running: bool) -> Outcome {
+    pub fn outcome(self, still_running: Option<String>) -> Outcome {
         match self {
             Self::TimedOut => Outcome::TimedOut { still_running },
             Self::Stopped(by) => Outcome::Stopped { by, still_running },
@@ -239,13 +258,8 @@ impl Interrupts {
         self.ending
     }
 
-    /// Whether it was asked to stop, and not yet killed.
-    pub fn was_only_asked(&self) -> bool {
-        self.next == Step::Kill
-    }
-
     /// The outcome of a run that would not end.
-    pub fn given_up(&self, still_running: bool) -> Outcome {
+    pub fn given_up(&self, still_running: Option<String>) -> Outcome {
         match self.ending {
             Some(ending) => ending.outcome(still_running),
             None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
@@ -307,7 +321,7 @@ impl Interrupts {
 /// The outcome of a command that ended with this code.
 pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
     match ending {
-        Some(ending) => ending.outcome(false),
+        Some(ending) => ending.outcome(None),
         None if exit_code == 0 => Outcome::Succeeded,
         None => Outcome::Failed { exit_code, reason },
     }

@@ -32,7 +32,7 @@ use watchbell::{
     },
     docker::{client::Engine, inventory::OwnIds},
     history::{self, keeper::Keeper},
-    run::{reap::Children, unit::Context},
+    run::{ending::Program, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -51,7 +51,7 @@ use watchbell::{
 
 pub use self::{
     record::Record,
-    signals::{signalled, signals},
+    signals::{Signalling, program, signalled, signals, without_shell},
 };
 use super::fake_engine::{ContainerSpec, FakeEngine};
 
@@ -96,6 +96,8 @@ pub struct Setup {
     pub own_ids: Vec<String>,
     /// Whether the agent panics when it is about to write this event.
     pub panic_at: Option<&'static str>,
+    /// What it copies into containers without a shell; by default itself.
+    pub program: Option<PathBuf>,
     /// Where it keeps what outlives it; without it nothing is kept.
     pub state_dir: Option<PathBuf>,
 }
@@ -185,7 +187,9 @@ impl TestAgent {
             inventory,
             connection,
         };
-        let context = Context { engine: client, clock: clock.clone(), sink, children: Children::default() };
+        let program = setup.program.map_or_else(Program::own, Program::at);
+        let children = Children::default();
+        let context = Context { engine: client, clock: clock.clone(), sink, children, program };
         let opened = setup.state_dir.map(|it| history::open(&it, clock.now()));
         let (store, memory) = opened.map_or((None, HashMap::new()), |it| {
             it.diagnostics.iter().for_each(report::problem);
