@@ -16,3 +16,4 @@ mod reload;
 mod replicas;
 mod secrets;
 mod shutdown;
+mod timeouts;

@@ -79,7 +79,7 @@ async fn under_a_read_only_root_the_helper_goes_to_a_volume() {
     let read_only = |it: ContainerSpec| it.read_only().volume("/data");
     let agent = agent(folder.path(), read_only, |agent| without_shell(&agent.engine, |_| forever())).await;
     assert_eq!(timed_out(&agent, 30.0).await.text("reason"), "");
-    assert_eq!(means(&agent)[2..], ["helper in /data TERM as 0", "helper in /data KILL as 0"]);
+    assert_eq!(means(&agent)[2..], ["helper in /data TERM as usual", "helper in /data KILL as usual"]);
     assert_eq!(agent.engine.files("web"), [""; 0]);
 }
 

@@ -34,7 +34,10 @@ pub const EVENTS: &[(&str, &str)] = &[
         "run.missed",
         "The moment of an occurrence passed while the agent could not act, or its start deadline did.",
     ),
-    ("run.leftover", "A container that a run made could not be removed."),
+    (
+        "run.leftover",
+        "What a run made could not be removed: its container, or a helper in the container of its command.",
+    ),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
     ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
@@ -237,7 +240,7 @@ pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Optio
     );
 }
 
-/// A container that a run made could not be removed.
+/// What a run made could not be removed.
 pub fn run_leftover(tags: &RunTags, reason: &str) {
     warn!(
         event = "run.leftover",
@@ -246,7 +249,7 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
         run = %tags.run,
         container = tags.container.as_deref(),
         reason,
-        "the run's container could not be removed"
+        "what the run made could not be removed"
     );
 }
 

@@ -69,7 +69,8 @@ impl Signalling {
 
     /// It finds a process and signals it; the command ends by signals that it `obeys`.
     pub fn answered(self, obeys: &'static [&'static str]) -> ExecBehaviour {
-        let removed: String = self.files.iter().map(|file| format!("removed {file}\n")).collect();
+        let files = self.files.iter();
+        let removed = files.fold(String::new(), |said, file| said + "removed " + file + "\n");
         ExecBehaviour::exit(0).stdout(format!("{removed}signalled 7:700\nlooked\n")).on_start(move |engine| {
             for file in &self.files {
                 engine.remove_file(&self.container, file);

@@ -5,6 +5,7 @@ use futures::StreamExt;
 use super::{
     ROOT,
     helper::{self, Program},
+    is_root,
 };
 use crate::docker::{client::Engine, error::EngineError, execs::ExecRequest};
 
@@ -53,7 +54,7 @@ impl Leftover {
                 let put = engine.put_archive(&self.container, &copy.directory, archive).await;
                 put.map_err(|error| error.to_string())?;
             }
-            for user in [Some(ROOT), self.user.as_deref()] {
+            for user in users(&copy.directory, self.user.as_deref()) {
                 let argv = vec![copy.path(), helper::REMOVE.to_owned(), copy.path()];
                 match said_by(engine, &self.container, user, argv).await {
                     Ok(said) if is_removed(copy, &said) => return Ok(()),
@@ -65,6 +66,12 @@ impl Leftover {
         }
         Err(why)
     }
+}
+
+/// As whom the helper is run, in turn: as root where nobody else can put another program in its place.
+pub(super) fn users<'a>(directory: &str, own: Option<&'a str>) -> [Option<&'a str>; 2] {
+    let own = if own.is_some_and(is_root) { Some(ROOT) } else { own };
+    if directory == "/" { [Some(ROOT), own] } else { [own, Some(ROOT)] }
 }
 
 pub(super) fn is_removed(copy: &Copy, said: &str) -> bool {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Ending, ROOT, helper, is_root,
-    leftover::{Copy, is_removed, said_by},
+    Command, Ending, helper,
+    leftover::{Copy, is_removed, said_by, users},
     processes::{self, Among, Looker},
     wanted::{Answer, Ender, Target, Wanted},
 };
@@ -60,15 +60,20 @@ impl Ending<'_> {
         let places = engine.writable_places(container).await.map_err(|error| error.to_string())?;
         let mut why = "its root is read-only, and no volume is writable".to_owned();
         for place in places.iter().take(PLACES) {
-            match self.by_helper_in(place, ROOT, signal, running).await {
-                Ok(answer) if answer.denied.is_empty() => return Ok(answer),
-                // Root without capabilities may not signal others; they themselves may.
-                Ok(answer) => match user.filter(|it| !is_root(it)) {
-                    Some(user) => return self.by_helper_in(place, user, signal, running).await,
-                    None => return Ok(answer),
-                },
-                Err(error) => why = format!("in {place}: {error}"),
-            }
+            let [first, second] = users(place, user);
+            let answer = match self.by_helper_in(place, first, signal, running).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    why = format!("in {place}: {error}");
+                    continue;
+                }
+            };
+            // Root without capabilities may not signal others, who themselves may.
+            return if answer.denied.is_empty() || first == second {
+                Ok(answer)
+            } else {
+                self.by_helper_in(place, second, signal, running).await
+            };
         }
         Err(why)
     }
@@ -76,7 +81,7 @@ impl Ending<'_> {
     async fn by_helper_in(
         &self,
         place: &str,
-        user: &str,
+        user: Option<&str>,
         signal: Ender,
         running: bool,
     ) -> Result<Answer, String> {
@@ -100,7 +105,7 @@ impl Ending<'_> {
         let words = self.wanted(signal, running).await.words();
         let files = self.state().copies.iter().map(Copy::path).collect::<Vec<_>>();
         let argv = [copy.path(), helper::END.to_owned()].into_iter().chain(words).chain(files);
-        let said = said_by(engine, container, Some(user), argv.collect()).await;
+        let said = said_by(engine, container, user, argv.collect()).await;
         let said = said.map_err(|error| error.to_string())?;
         self.state().copies.retain(|it| !is_removed(it, &said));
         Answer::read(&said)

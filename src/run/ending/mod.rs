@@ -108,6 +108,8 @@ struct State {
     failed: Vec<(Means, String)>,
     /// The one that did what it should. It is tried first.
     worked: Option<Means>,
+    /// Those that did not do what they should.
+    useless: Vec<Means>,
     /// Those that took too long; nobody waits for them again.
     slow: Vec<Means>,
     /// Everything that could be found was killed.
@@ -190,10 +192,13 @@ impl<'a> Ending<'a> {
     }
 
     fn order(&self) -> Vec<Means> {
-        let worked = self.state().worked;
         let user_is_root = self.command.user.is_some_and(is_root);
-        let others = ORDER.into_iter().filter(|it| Some(*it) != worked);
-        worked.into_iter().chain(others).filter(|it| *it != Means::ShellAsRoot || !user_is_root).collect()
+        let mut order: Vec<Means> =
+            ORDER.into_iter().filter(|it| *it != Means::ShellAsRoot || !user_is_root).collect();
+        let state = self.state();
+        // What did nothing for one signal will hardly do more for the next.
+        order.sort_by_key(|it| (Some(*it) != state.worked, state.useless.contains(it)));
+        order
     }
 
     /// Whether this means did what it should; if not, the reason is kept.
@@ -216,12 +221,14 @@ impl<'a> Ending<'a> {
             Ok(()) => {
                 let mut state = self.state();
                 state.failed.retain(|it| it.0 != means);
+                state.useless.retain(|it| *it != means);
                 state.worked = Some(means);
                 state.clean = signal == Ender::Kill;
                 true
             }
             Err(why) => {
                 self.failed(means, why);
+                self.state().useless.push(means);
                 false
             }
         }
