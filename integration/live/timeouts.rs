@@ -70,12 +70,13 @@ fn assert_gone(stage: &Stage, ended: &Record, container: &str, words: &str) {
 }
 
 /// An image that holds nothing but one static program, which can only sleep.
-struct Shellless {
+struct Shellless<'a> {
+    stage: &'a Stage,
     image: String,
 }
 
-impl Shellless {
-    fn new(stage: &Stage) -> Self {
+impl<'a> Shellless<'a> {
+    fn new(stage: &'a Stage) -> Self {
         let image = format!("{}:local", stage.name("shellless"));
         let folder = stage.dir().join("shellless");
         std::fs::create_dir(&folder).expect("a directory");
@@ -87,11 +88,12 @@ impl Shellless {
         run(std::process::Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(&tar).arg("sleep"))
             .expect("tar");
         stage.docker(["import", tar.to_str().expect("text"), &image]);
-        Self { image }
+        Self { stage, image }
     }
 
     /// Starts a container of it.
-    fn start(&self, stage: &Stage, part: &str, arguments: &[&str]) -> String {
+    fn start(&self, part: &str, arguments: &[&str]) -> String {
+        let stage = self.stage;
         let name = stage.name(part);
         let label = stage.label();
         let usual = ["run", "-d", "--network", "none", "--label", &label, "--name", &name];
@@ -102,12 +104,15 @@ impl Shellless {
         ]));
         name
     }
+}
 
+impl Drop for Shellless<'_> {
     /// Removes it with its containers, which would keep it.
-    fn remove(self, stage: &Stage) {
-        let containers = stage.docker(["ps", "-aq", "--filter", &format!("ancestor={}", self.image)]);
-        stage.docker(["rm", "-fv"].into_iter().chain(containers.lines()));
-        stage.docker(["image", "rm", &self.image]);
+    fn drop(&mut self) {
+        let filter = format!("ancestor={}", self.image);
+        let containers = self.stage.try_docker(["ps", "-aq", "--filter", &filter]).unwrap_or_default();
+        let _ = self.stage.try_docker(["rm", "-fv"].into_iter().chain(containers.lines()));
+        let _ = self.stage.try_docker(["image", "rm", &self.image]);
     }
 }
 
@@ -220,9 +225,9 @@ fn without_a_shell_a_helper_ends_the_command_and_leaves_nothing() {
     let volume = stage.name("volume");
     stage.docker(["volume", "create", "--label", &stage.label(), &volume]);
     let mounted = format!("{volume}:/data");
-    let plain = image.start(&stage, "plain", &[]);
-    let read_only = image.start(&stage, "read-only", &["--read-only", "-v", &mounted]);
-    let user = image.start(&stage, "user", &["--user", "1000", "--cap-drop", "ALL"]);
+    let plain = image.start("plain", &[]);
+    let read_only = image.start("read-only", &["--read-only", "-v", &mounted]);
+    let user = image.start("user", &["--user", "1000", "--cap-drop", "ALL"]);
     let names = [&plain, &read_only, &user].map(|it| format!("{it}-job"));
     let jobs: Vec<String> = [&plain, &read_only, &user]
         .iter()
@@ -240,14 +245,13 @@ fn without_a_shell_a_helper_ends_the_command_and_leaves_nothing() {
         "",
         "nothing of ours is in the volume"
     );
-    image.remove(&stage);
 }
 
 #[test]
 fn what_truly_cannot_be_ended_is_told_as_still_running_with_what_was_tried() {
     let stage = Stage::new();
     let image = Shellless::new(&stage);
-    let container = image.start(&stage, "web", &["--read-only", "--tmpfs", "/tmp"]);
+    let container = image.start("web", &["--read-only", "--tmpfs", "/tmp"]);
     let name = stage.name("stuck");
     let agent = blind_agent(&stage, &[job("exec", &name, &[("container", &container), SLEEP[0]])]);
     let ended = end_of(&stage, &agent, &name);
@@ -277,7 +281,6 @@ fn what_truly_cannot_be_ended_is_told_as_still_running_with_what_was_tried() {
     let ended = agent.wait_for_end(&other);
     assert_gone(&stage, &ended, &container, "/sleep 1021");
     assert!(stage.has_process(&container, "/sleep 1020"), "and nothing else");
-    image.remove(&stage);
 }
 
 #[test]

@@ -56,7 +56,8 @@ impl Leftover {
             }
             for user in users(&copy.directory, self.user.as_deref()) {
                 let argv = vec![copy.path(), helper::REMOVE.to_owned(), copy.path()];
-                match said_by(engine, &self.container, user, argv).await {
+                let removed = format!("{}{}", helper::REMOVED, copy.path());
+                match said_by(engine, &self.container, user, argv, &removed).await {
                     Ok(said) if is_removed(copy, &said) => return Ok(()),
                     Ok(said) => said.trim().clone_into(&mut why),
                     Err(error) if error.is_not_found() => return Ok(()),
@@ -79,12 +80,14 @@ pub(super) fn is_removed(copy: &Copy, said: &str) -> bool {
     said.lines().any(|line| line.strip_prefix(helper::REMOVED) == Some(&*path))
 }
 
-/// What a command of ours in the container prints.
+/// What a command of ours in the container prints, up to this line, which is its last. An Engine may tell of its end up
+/// to seconds later: while a child of another command that has ended holds the output of that one open.
 pub(super) async fn said_by(
     engine: &Engine,
     container: &str,
     user: Option<&str>,
     argv: Vec<String>,
+    last_line: &str,
 ) -> Result<String, EngineError> {
     let request = ExecRequest {
         argv,
@@ -101,6 +104,10 @@ pub(super) async fn said_by(
         let (_, bytes) = chunk?;
         if said.len() < ANSWER_BYTES {
             said.extend_from_slice(&bytes);
+        }
+        let mut lines = said.strip_suffix(b"\n").unwrap_or_default().rsplit(|byte| *byte == b'\n');
+        if lines.next() == Some(last_line.as_bytes()) {
+            break;
         }
     }
     Ok(String::from_utf8_lossy(&said).into_owned())

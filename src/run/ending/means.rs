@@ -6,7 +6,7 @@ use super::{
     Command, Ending, helper,
     leftover::{Copy, is_removed, said_by, users},
     processes::{self, Among, Looker},
-    wanted::{Answer, Ender, Target, Wanted},
+    wanted::{Answer, Ender, LOOKED, Target, Wanted},
 };
 use crate::{
     docker::{error::EngineError, execs::ExecState},
@@ -51,7 +51,7 @@ impl Ending<'_> {
     ) -> Result<Answer, String> {
         let words = self.wanted(signal, running).await.words();
         let argv = ["/bin/sh", "-c", FIND, "watchbell"].map(str::to_owned).into_iter().chain(words);
-        let said = said_by(self.command.engine, self.command.container, user, argv.collect()).await;
+        let said = said_by(self.command.engine, self.command.container, user, argv.collect(), LOOKED).await;
         Answer::read(&said.map_err(|error| error.to_string())?)
     }
 
@@ -105,7 +105,7 @@ impl Ending<'_> {
         let words = self.wanted(signal, running).await.words();
         let files = self.state().copies.iter().map(Copy::path).collect::<Vec<_>>();
         let argv = [copy.path(), helper::END.to_owned()].into_iter().chain(words).chain(files);
-        let said = said_by(engine, container, user, argv.collect()).await;
+        let said = said_by(engine, container, user, argv.collect(), LOOKED).await;
         let said = said.map_err(|error| error.to_string())?;
         self.state().copies.retain(|it| !is_removed(it, &said));
         Answer::read(&said)

@@ -101,7 +101,7 @@ pub struct Answer {
 }
 
 /// The last word of an answer: without it whoever looked came to no end.
-const LOOKED: &str = "looked";
+pub const LOOKED: &str = "looked";
 
 impl Answer {
     /// Reads one; an error is the last thing that was said instead.
