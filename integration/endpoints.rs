@@ -11,7 +11,7 @@ use std::{
 use crate::support::{
     docs,
     fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
-    test_agent::{self, Setup, TestAgent, signalled, with_job},
+    test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
 /// What asks.
@@ -19,12 +19,14 @@ use crate::support::{
 enum By {
     Agent,
     Exec,
+    /// Commands in containers without a shell, when they are ended; a proxy may refuse it.
+    Helper,
     Run,
     Service,
 }
 
 /// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 26] = [
+const ENDPOINTS: [(By, &str, &str, &str); 28] = [
     (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
     (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     (By::Agent, "GET", "/containers/json", "the containers and their labels"),
@@ -32,6 +34,13 @@ const ENDPOINTS: [(By, &str, &str, &str); 26] = [
     (By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
     (By::Exec, "POST", "/containers/{id}/exec", "the command; a second one ends it at its timeout"),
     (By::Exec, "POST", "/exec/{id}/start", "its start and its output"),
+    (
+        By::Helper,
+        "GET",
+        "/containers/{id}/json",
+        "where a helper can be copied to that ends it at its timeout",
+    ),
+    (By::Helper, "PUT", "/containers/{id}/archive", "that helper"),
     (By::Run, "POST", "/containers/create", "the container"),
     (By::Run, "POST", "/networks/{id}/connect", "each network after the first"),
     (By::Run, "POST", "/containers/{id}/attach", "its output"),
@@ -60,10 +69,8 @@ const ENDPOINTS: [(By, &str, &str, &str); 26] = [
 
 /// Method and path of what an agent with jobs of kind `exec` needs.
 pub fn of_exec() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ENDPOINTS
-        .into_iter()
-        .filter(|(by, ..)| matches!(by, By::Agent | By::Exec))
-        .map(|(_, method, path, _)| (method, path))
+    let needed = |by: By| matches!(by, By::Agent | By::Exec);
+    ENDPOINTS.into_iter().filter(move |(by, ..)| needed(*by)).map(|(_, method, path, _)| (method, path))
 }
 
 /// The table of the documentation.
@@ -74,6 +81,7 @@ pub fn table() -> String {
             let by = match by {
                 By::Agent => "every agent",
                 By::Exec => "jobs of kind `exec`",
+                By::Helper => "jobs of kind `exec` without `/bin/sh`",
                 By::Run => "jobs of kind `run`",
                 By::Service => "jobs of kind `service-run`",
             };
@@ -132,6 +140,17 @@ async fn an_agent_with_exec_jobs_asks_the_endpoints_of_the_table_and_no_others()
     agent.wait_for("run.finished", 1).await;
     assert_eq!(agent.outcomes("web.sync"), ["timed-out"]);
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Exec]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_with_exec_jobs_in_a_container_without_a_shell_asks_two_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = behind_proxy(Setup { program: Some(program(folder.path())), ..Setup::default() }).await;
+    without_shell(&agent.engine, |_| ExecBehaviour::exit(0).hold_until_killed());
+    agent.start(with_job("web", "sync", "* * * * *").label("watchbell.job-exec.sync.timeout", "30s")).await;
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("web.sync"), ["timed-out"]);
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Exec, By::Helper]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,7 +54,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("main", &["app", "cli", "settings", "telemetry", "time", "watch::file"]),
+    ("main", &["app", "cli", "run::ending", "settings", "telemetry", "time", "watch::file"]),
     ("lib", &[]),
 ];
 

@@ -20,7 +20,7 @@ use crate::{
         socket::{self, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
-    run::{reap::Children, unit::Context},
+    run::{ending::Program, reap::Children, unit::Context},
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
@@ -115,7 +115,14 @@ pub async fn run(
             .merge(health::routes(Health { agent: handle, connection: connected.clone() }));
         tasks.spawn(socket::serve(listener, routes));
     }
-    let context = Context { engine, clock: Clock::System, sink: sink.clone(), children, registries };
+    let context = Context {
+        engine,
+        clock: Clock::System,
+        sink: sink.clone(),
+        children,
+        registries,
+        program: Program::own(),
+    };
     // It ends after all others: until then there may be something to keep.
     let mut writer = JoinSet::new();
     if let Some(store) = store {

@@ -11,6 +11,7 @@ use watchbell::{
         completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, simulate,
         validate,
     },
+    run::ending,
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
@@ -21,6 +22,13 @@ use watchbell::{
 };
 
 fn main() -> ExitCode {
+    // As a helper in a container without a shell it does one thing and knows of nothing else.
+    if let Some(answer) =
+        ending::answer_as_helper(std::env::args_os().map(|it| it.to_string_lossy().into_owned()))
+    {
+        print::exactly(format_args!("{answer}"));
+        return ExitCode::SUCCESS;
+    }
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
             // One of ours that is not UTF-8, in its name or its value, is told of, and not as if it were not set.

@@ -20,6 +20,7 @@ use watchbell::{
         schedule::{Schedule, Zone},
     },
     run::{
+        ending::Program,
         order::RunOrder,
         reap::Children,
         unit::{self, Context},
@@ -115,6 +116,7 @@ impl Unit {
                 sink,
                 children: Children::default(),
                 registries: None,
+                program: Program::own(),
             },
             spec: Arc::new(JobSpec {
                 id: JobId::plain("bench"),

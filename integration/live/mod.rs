@@ -18,3 +18,4 @@ mod restart;
 mod secrets;
 mod service;
 mod shutdown;
+mod timeouts;

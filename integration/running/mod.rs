@@ -3,6 +3,7 @@
 mod ending;
 mod in_container;
 mod local;
+mod means;
 mod missed;
 mod new_container;
 mod overlap;

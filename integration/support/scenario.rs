@@ -280,7 +280,7 @@ impl Scenario {
             }
             None if how == "stopped" => {
                 let by = request.ok_or("nobody asked it to stop")?.cause;
-                Outcome::Stopped { by, still_running: false }
+                Outcome::Stopped { by, still_running: None }
             }
             _ => return Err("write exit CODE or stopped".to_owned()),
         };

@@ -241,7 +241,7 @@ impl Actor {
             let reason = format!("a mistake of ours ended it: {error}");
             UnitEnd { record: order.record(None, Outcome::Lost { reason }), leftover: None, goes_on: None }
         });
-        // The record first: until it is kept, the container is what can still tell.
+        // The record first: until it is kept, the container of a run is what can still tell.
         self.feed(Event::RunEnded { record, goes_on: goes_on.is_some() });
         if let Some(exec) = goes_on {
             let (engine, job, run) = (self.context.engine.clone(), order.job().clone(), order.run.clone());
@@ -265,7 +265,8 @@ impl Actor {
                 && let Some(order) = self.orders.remove(&error.id())
             {
                 let by = crate::model::run::StopCause::Shutdown;
-                let outcome = Outcome::Stopped { by, still_running: true };
+                let why = "the agent ended before it did".to_owned();
+                let outcome = Outcome::Stopped { by, still_running: Some(why) };
                 self.feed(Event::RunEnded { record: order.record(None, outcome), goes_on: false });
             } else {
                 self.run_ended(end);

@@ -52,8 +52,8 @@ pub enum Outcome {
     },
     /// It took longer than its timeout.
     TimedOut {
-        /// The command could not be ended and goes on.
-        still_running: bool,
+        /// Why the command, or a part of it, could not be ended and goes on; `None` where it has gone.
+        still_running: Option<String>,
         /// What it waited for, where that is known and it never began.
         waited_for: Option<String>,
     },
@@ -61,8 +61,8 @@ pub enum Outcome {
     Stopped {
         /// Who or what.
         by: StopCause,
-        /// The command could not be ended and goes on.
-        still_running: bool,
+        /// Why the command, or a part of it, could not be ended and goes on; `None` where it has gone.
+        still_running: Option<String>,
     },
     /// A policy decided that it does not run.
     Skipped {
@@ -112,17 +112,22 @@ impl Outcome {
 
     /// What there is to say beyond the outcome's name.
     pub fn reason(&self) -> Option<String> {
-        const STILL: &str = "the command could not be ended and is still running";
+        let still = |why: &str| {
+            let colon = if why.is_empty() { "" } else { ": " };
+            format!("the command could not be ended and is still running{colon}{why}")
+        };
         match self {
             Self::Succeeded => None,
             Self::Failed { reason, .. } => reason.clone(),
             Self::TimedOut { still_running, waited_for } => {
-                let still = still_running.then(|| STILL.to_owned());
+                let still = still_running.as_deref().map(still);
                 let parts: Vec<String> = waited_for.iter().cloned().chain(still).collect();
                 (!parts.is_empty()).then(|| parts.join("; "))
             }
-            Self::Stopped { by, still_running: false } => Some(by.as_str().to_owned()),
-            Self::Stopped { by, still_running: true } => Some(format!("{}; {STILL}", by.as_str())),
+            Self::Stopped { by, still_running: None } => Some(by.as_str().to_owned()),
+            Self::Stopped { by, still_running: Some(why) } => {
+                Some(format!("{}; {}", by.as_str(), still(why)))
+            }
             Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => {
                 Some(reason.clone())
             }

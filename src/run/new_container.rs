@@ -151,7 +151,9 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
                 asking = match step {
                     Step::Stop => context.engine.stop_container(id, grace).map(drop).boxed().fuse(),
                     Step::Kill => context.engine.kill_container(id).map(drop).boxed().fuse(),
-                    Step::GiveUp => return interrupts.given_up(true),
+                    Step::GiveUp => {
+                        return interrupts.given_up(Some("the Engine did not end its container".to_owned()));
+                    }
                 };
             }
             () = &mut asking => {}

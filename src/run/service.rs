@@ -211,7 +211,7 @@ impl Service<'_> {
                             // Whether it worked is seen in the tasks.
                             let _ = self.engine.kill_service_containers(self.id).await;
                         }.boxed().fuse(),
-                        Step::GiveUp => break Ok(life.interrupts.given_up(true)),
+                        Step::GiveUp => break Ok(life.interrupts.given_up(Some("the Swarm did not end its tasks".to_owned()))),
                     };
                 }
                 () = &mut asking => {}
@@ -233,8 +233,8 @@ impl Service<'_> {
         Ok(match (outcome?, ending) {
             (Outcome::TimedOut { still_running, .. }, _) => Outcome::TimedOut { still_running, waited_for },
             (outcome @ Outcome::Stopped { .. }, _) | (outcome, None) => outcome,
-            (_, Some(Ending::TimedOut)) => Outcome::TimedOut { still_running: false, waited_for },
-            (_, Some(ending)) => ending.outcome(false),
+            (_, Some(Ending::TimedOut)) => Outcome::TimedOut { still_running: None, waited_for },
+            (_, Some(ending)) => ending.outcome(None),
         })
     }
 

@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     capture::{Capture, FINISH_LIMIT},
+    ending::{self, Program},
     in_container, new_container,
     order::RunOrder,
     process,
@@ -50,6 +51,8 @@ pub struct Context {
     pub children: Children,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
+    /// What can be copied into a container as a helper.
+    pub program: Program,
 }
 
 /// How a run ended, and what is still to be cleared away.
@@ -75,12 +78,14 @@ pub struct KindEnd {
 }
 
 /// What a run made and leaves behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Leftover {
     /// A container, by its ID.
     Container(String),
     /// A service of a Swarm, by its ID, with as many tasks.
     Service(String, Tasks),
+    /// What was to end it.
+    Helper(ending::Leftover),
 }
 
 impl From<Outcome> for KindEnd {
@@ -130,6 +135,11 @@ pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
     match leftover {
         Leftover::Container(container) => new_container::remove(engine, container, tags).await,
         Leftover::Service(service, tasks) => service::remove(engine, service, tasks, tags).await,
+        Leftover::Helper(helper) => {
+            if let Err(reason) = helper.remove(&engine).await {
+                report::run_leftover(&tags, &reason);
+            }
+        }
     }
 }
 
@@ -214,7 +224,7 @@ pub enum Ending {
 
 impl Ending {
     /// The outcome of a run that was ended for this.
-    pub fn outcome(self, still_running: bool) -> Outcome {
+    pub fn outcome(self, still_running: Option<String>) -> Outcome {
         match self {
             Self::TimedOut => Outcome::TimedOut { still_running, waited_for: None },
             Self::Stopped(by) => Outcome::Stopped { by, still_running },
@@ -258,13 +268,8 @@ impl Interrupts {
         self.ending
     }
 
-    /// Whether it was asked to stop, and not yet killed.
-    pub fn was_only_asked(&self) -> bool {
-        self.next == Step::Kill
-    }
-
     /// The outcome of a run that would not end.
-    pub fn given_up(&self, still_running: bool) -> Outcome {
+    pub fn given_up(&self, still_running: Option<String>) -> Outcome {
         match self.ending {
             Some(ending) => ending.outcome(still_running),
             None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
@@ -326,7 +331,7 @@ impl Interrupts {
 /// The outcome of a command that ended with this code.
 pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
     match ending {
-        Some(ending) => ending.outcome(false),
+        Some(ending) => ending.outcome(None),
         None if exit_code == 0 => Outcome::Succeeded,
         None => Outcome::Failed { exit_code, reason },
     }

@@ -35,7 +35,10 @@ pub const EVENTS: &[(&str, &str)] = &[
         "The moment of an occurrence passed while the agent could not act, or its start deadline did.",
     ),
     ("run.output_missing", "Some of what a run printed could not be read; with the reason."),
-    ("run.leftover", "A container or service that a run made could not be removed."),
+    (
+        "run.leftover",
+        "What a run made could not be removed: its container or service, or a helper in the container of its command.",
+    ),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
     ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
@@ -254,7 +257,7 @@ pub fn run_output_missing(tags: &RunTags, reason: &str) {
     );
 }
 
-/// A container that a run made could not be removed.
+/// What a run made could not be removed.
 pub fn run_leftover(tags: &RunTags, reason: &str) {
     warn!(
         event = "run.leftover",

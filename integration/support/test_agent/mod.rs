@@ -33,7 +33,7 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, keeper::Keeper},
     model::connection::Connection,
-    run::{reap::Children, unit::Context},
+    run::{ending::Program, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -52,7 +52,7 @@ use watchbell::{
 
 pub use self::{
     record::Record,
-    signals::{signalled, signals},
+    signals::{Signalling, program, signalled, signals, without_shell},
 };
 use super::fake_engine::{ContainerSpec, FakeEngine};
 
@@ -97,6 +97,8 @@ pub struct Setup {
     pub own_ids: Vec<String>,
     /// Whether the agent panics when it is about to write this event.
     pub panic_at: Option<&'static str>,
+    /// What it copies into containers without a shell; by default itself.
+    pub program: Option<PathBuf>,
     /// Where it keeps what outlives it; without it nothing is kept.
     pub state_dir: Option<PathBuf>,
     /// The file with credentials for registries.
@@ -194,6 +196,7 @@ impl TestAgent {
             sink,
             children: Children::default(),
             registries: setup.registries,
+            program: setup.program.map_or_else(Program::own, Program::at),
         };
         let opened = setup.state_dir.map(|it| history::open(&it, clock.now()));
         let (store, memory) = opened.map_or((None, HashMap::new()), |it| {

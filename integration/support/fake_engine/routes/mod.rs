@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -48,6 +48,7 @@ pub fn router(engine: FakeEngine, verdict: Verdict) -> Router {
         .route("/containers/{id}/wait", post(containers::wait))
         .route("/containers/{id}/attach", post(containers::attach))
         .route("/containers/{id}/logs", get(containers::logs))
+        .route("/containers/{id}/archive", put(containers::put_archive))
         .route("/containers/{id}/exec", post(execs::create))
         .route("/services/create", post(services::create))
         .route("/services/{id}", get(services::inspect).delete(services::remove))
