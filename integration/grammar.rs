@@ -252,7 +252,7 @@ const SAMPLES: &[Samples] = &[
         "constraint",
         |it| service("constraint", it),
         &["node.role==worker", "node.labels.disk != slow"],
-        &["", "node.role", "node.role=worker", "==worker", "node.role=="],
+        &["x", "node.role", "node.role=worker", "==worker", "node.role=="],
         &[],
     ),
     row(
@@ -260,6 +260,13 @@ const SAMPLES: &[Samples] = &[
         |it| service("constraint", format!("{it}==x")),
         &["node.id", "Node.Hostname", "node.platform.os", "node.labels.a-b", "engine.labels.x.y"],
         &["", "node", "role", "node.labels.", "node.labels.a b", "node.rolle"],
+        &[],
+    ),
+    row(
+        "label-of",
+        |it| service("constraint", format!("{it}==x")),
+        &["node.labels.disk", "engine.labels.x_y"],
+        &["Node.labels.disk", "engine.labels.", "labels.x"],
         &[],
     ),
     row(

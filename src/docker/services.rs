@@ -254,9 +254,10 @@ fn body(
                 }),
                 ..ServiceSpecMode::default()
             },
-            Tasks::EachNode => {
-                ServiceSpecMode { global_job: Some(HashMap::new()), ..ServiceSpecMode::default() }
-            }
+            Tasks::EachNode => ServiceSpecMode {
+                global_job: Some(std::iter::empty().collect()),
+                ..ServiceSpecMode::default()
+            },
         }),
         ..ServiceSpec::default()
     }

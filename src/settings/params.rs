@@ -249,7 +249,7 @@ pub static PARAMS: &[Param] = &[
         Shape::List,
         "none",
         NOW,
-        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as `docker service create --mount` reads it.",
+        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as in `docker service create`.",
     )
     .grant(Grant::HostMounts),
     row("tmpfs", &[Run], Shape::List, "none", LATER, ""),

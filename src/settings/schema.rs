@@ -129,14 +129,13 @@ impl Type {
     fn of(shape: Shape) -> Self {
         match shape {
             Shape::Text | Shape::List => Self::Text,
-            Shape::Memory | Shape::Cpus => Self::Some,
             Shape::Boolean => Self::Boolean,
             Shape::Duration => Self::Duration,
             Shape::Number(_) => Self::Number,
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
-            Shape::Command | Shape::Schedule | Shape::Zone => Self::Some,
+            Shape::Command | Shape::Schedule | Shape::Zone | Shape::Memory | Shape::Cpus => Self::Some,
         }
     }
 

@@ -249,7 +249,7 @@ impl Fields {
             }
         }
         match key {
-            "type" => self.kind = value::choice(&value, &["volume", "bind", "tmpfs"])?.to_owned(),
+            "type" => value::choice(&value, &["volume", "bind", "tmpfs"])?.clone_into(&mut self.kind),
             "source" | "src" => self.source = Some(value).filter(|it| !it.is_empty()),
             "target" | "dst" | "destination" => self.target = Some(value),
             "readonly" | "ro" => self.read_only = on(&value)?,
