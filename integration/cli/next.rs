@@ -108,3 +108,47 @@ fn a_moment_with_a_zone_in_brackets_is_one_of_that_zone_and_a_doubtful_one_is_to
     let twice = desk.run(&fold);
     assert!(twice.code == 0 && twice.err.contains("--from: 2026-10-25T02:30:00 comes twice"), "{twice:?}");
 }
+
+/// A file of rules with one offset and nothing else.
+fn rules(name: &str, offset: i32) -> Vec<u8> {
+    let header = |version: u8| {
+        let counts = [0_u32, 0, 0, 0, 1, u32::try_from(name.len()).unwrap() + 1];
+        let mut bytes = [b"TZif".as_slice(), &[version], &[0; 15]].concat();
+        bytes.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
+        bytes
+    };
+    let data = [&offset.to_be_bytes()[..], &[0, 0], name.as_bytes(), &[0]].concat();
+    let footer = format!("\n{name}{}\n", -offset / 3600);
+    [header(b'2'), data.clone(), header(b'2'), data, footer.into_bytes()].concat()
+}
+
+#[test]
+fn rules_that_the_system_lacks_or_has_damaged_are_those_that_were_built_in() {
+    let desk = Desk::new().variable("TZDIR", "zones");
+    std::fs::create_dir_all(desk.path().join("zones/Asia")).unwrap();
+    std::fs::create_dir_all(desk.path().join("zones/Europe")).unwrap();
+    // The system's own count where they are whole.
+    let desk =
+        desk.file("zones/Asia/Tokyo", rules("JST", 5 * 3600)).file("zones/Europe/Berlin", "TZif2 damaged");
+    for (zone, expected) in [
+        ("Asia/Tokyo", "2026-01-02T03:00:00+05:00\n"),
+        ("America/New_York", "2026-01-01T03:00:00-05:00\n"),
+        ("Europe/Berlin", "2026-01-01T03:00:00+01:00\n"),
+    ] {
+        let answer = desk.run(&["next", "0 3 * * *", "--count=1", FROM, "--timezone", zone]);
+        assert_eq!((&*answer.out, &*answer.err), (expected, ""), "{zone}");
+    }
+    let unknown = desk.run(&["next", "0 3 * * *", "--timezone=Europe/Pari"]);
+    assert!(unknown.code == 2 && unknown.err.contains("did you mean `Europe/Paris`?"), "{unknown:?}");
+    let doctor = |zone: &str| {
+        let answer = desk.run(&["doctor", "--docker-host=unix:///no/engine.sock", "--timezone", zone]);
+        answer.out.lines().filter(|line| line.contains(zone)).collect::<String>()
+    };
+    assert!(doctor("Asia/Tokyo").contains("its rules are the system's, in zones"));
+    assert!(doctor("America/New_York").contains("its rules are those that were built in"));
+    let damaged = doctor("Europe/Berlin");
+    assert!(
+        damaged.contains("those that were built in: zones/Europe/Berlin cannot be read as rules"),
+        "{damaged}"
+    );
+}

@@ -78,9 +78,9 @@ impl Sources {
     pub fn mistakes_of(&self, setting: &str, variable: &str) -> Vec<Diagnostic> {
         let placed = layers::place(&self.file.global, &[], &self.upper).0;
         let written = placed.iter().filter(|it| it.setting.name == setting).flat_map(|it| &it.written);
-        let mut places: Vec<&Origin> = written.map(|raw| &raw.origin).collect();
+        let mut named: Vec<&Origin> = written.map(|raw| &raw.origin).collect();
         let variable = Origin::Environment(variable.into());
-        places.push(&variable);
-        self.settle(&[]).1.into_iter().filter(|it| places.contains(&&it.origin)).collect()
+        named.push(&variable);
+        self.settle(&[]).1.into_iter().filter(|it| named.contains(&&it.origin)).collect()
     }
 }
