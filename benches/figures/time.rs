@@ -46,7 +46,7 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
     let began = Instant::now();
     let lived = year::live(1_000);
     let took = began.elapsed().as_secs_f64();
-    let what = format!("a year of {} jobs, {} occurrences", lived.schedules.len(), lived.count());
+    let what = format!("a year of {} jobs, {} records", lived.jobs.len(), lived.count());
     table.figure("year_s", what, took, "s", 10.0);
     Ok(())
 }

@@ -14,14 +14,14 @@ use super::error::{ScheduleError, closest, shown};
 #[derive(Debug, Clone)]
 pub struct Zone {
     name: String,
-    time_zone: TimeZone,
+    rules: TimeZone,
     built_in: bool,
 }
 
 impl Zone {
     /// Coordinated universal time, named `UTC`.
     pub fn utc() -> Self {
-        Self { name: "UTC".to_owned(), time_zone: TimeZone::UTC, built_in: true }
+        Self { name: "UTC".to_owned(), rules: TimeZone::UTC, built_in: true }
     }
 
     /// The zone with this IANA name. Case does not count, and [`Zone::name`] gives the database's spelling.
@@ -37,9 +37,9 @@ impl Zone {
         };
         match found {
             // `Etc/Unknown` is found, and behaves as UTC: exactly the silence that must not be.
-            Some((time_zone, built_in)) if !time_zone.is_unknown() => {
-                let name = time_zone.iana_name().unwrap_or(name).to_owned();
-                Ok(Self { name, time_zone, built_in })
+            Some((rules, built_in)) if !rules.is_unknown() => {
+                let name = rules.iana_name().unwrap_or(name).to_owned();
+                Ok(Self { name, rules, built_in })
             }
             _ => Err(ScheduleError::UnknownZone { name: shown(name), suggestion: suggest(name) }),
         }
@@ -57,7 +57,7 @@ impl Zone {
 
     /// The rules of the zone.
     pub fn time_zone(&self) -> &TimeZone {
-        &self.time_zone
+        &self.rules
     }
 }
 
