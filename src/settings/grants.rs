@@ -43,7 +43,7 @@ impl Grant {
         (
             Self::ServiceRun,
             "service-run",
-            "a one-shot service of the Swarm, with any of its secrets and configs",
+            "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
         ),
         (Self::Container, "container", "an action on a container; this version has no such jobs yet"),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
