@@ -128,6 +128,11 @@ impl Schedule {
         matches!(self.0.rule, Rule::Startup)
     }
 
+    /// Whether it counts from the moment at which the job was first seen: `@every`.
+    pub fn is_anchored(&self) -> bool {
+        matches!(self.0.rule, Rule::Every(_))
+    }
+
     /// Whether it never comes by itself, so that only a trigger starts the job.
     pub fn only_triggered(&self) -> bool {
         matches!(self.0.rule, Rule::Triggered)
