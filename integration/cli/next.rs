@@ -152,3 +152,23 @@ fn rules_that_the_system_lacks_or_has_damaged_are_those_that_were_built_in() {
         "{damaged}"
     );
 }
+
+#[test]
+fn what_the_answer_does_not_know_is_told_beside_it() {
+    let file = "[job-local \"u\"]\nschedule = @every 1h\ncommand = u\n";
+    let desk = Desk::new().file("config.ini", file);
+    for what in ["u", "@every 1h"] {
+        let every = desk.run(&["next", what, "--config=config.ini", "--count=1", FROM]);
+        assert!(every.code == 0 && every.err.contains("@every counts from --from here"), "{every:?}");
+    }
+    let zones = |prefix: &str, flag: &str| {
+        let schedule = format!("TZ={prefix} 0 3 * * *");
+        desk.run(&["next", &schedule, "--count=1", FROM, "--timezone", flag])
+    };
+    let two = zones("Europe/Berlin", "Asia/Tokyo");
+    assert_eq!(two.out, "2026-01-01T03:00:00+01:00\n");
+    let told =
+        "its prefix says Europe/Berlin, which counts, and --timezone says Asia/Tokyo: remove one of them";
+    assert!(two.err.contains(told), "{two:?}");
+    assert_eq!(zones("US/Eastern", "America/New_York").err, "");
+}

@@ -99,10 +99,29 @@ fn occurrences(args: &NextArgs, environment: &Environment, now: Timestamp) -> Re
     if let Some(reason) = schedule.why_never(from) {
         return Err(failed(format!("\"{}\" never comes after {from}: {reason}", schedule.text())));
     }
+    notes.extend(doubts(args, &schedule));
     if times.is_empty() {
         notes.push(format!("\"{}\" comes at no moment of its own: {}", schedule.text(), schedule.words()));
     }
     Ok(Found { schedule, times, notes })
+}
+
+/// Why the answer may not be what was asked for.
+fn doubts(args: &NextArgs, schedule: &Schedule) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if schedule.is_anchored() {
+        doubts.push(
+            "@every counts from --from here, and in the agent from when it first saw the job".to_owned(),
+        );
+    }
+    let named = args.timezone.as_ref().and_then(|name| Zone::parse(name).ok());
+    if let Some(named) = named.filter(|named| schedule.names_zone() && !schedule.zone().agrees_with(named)) {
+        let (there, here) = (schedule.zone().name(), named.name());
+        doubts.push(format!(
+            "its prefix says {there}, which counts, and --timezone says {here}: remove one of them"
+        ));
+    }
+    doubts
 }
 
 /// A job of the file, or a schedule as we write it.

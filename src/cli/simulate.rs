@@ -158,7 +158,7 @@ impl<'a> Table<'a> {
         notes.push(
             "jitter is not counted: each occurrence stands at the moment that the schedule names".to_owned(),
         );
-        if due.iter().any(|(_, schedule)| schedule.text().to_ascii_lowercase().contains("@every")) {
+        if due.iter().any(|(_, schedule)| schedule.is_anchored()) {
             notes.push(
                 "@every counts from --from here, and in the agent from when it first saw the job".to_owned(),
             );

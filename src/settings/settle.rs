@@ -255,7 +255,7 @@ impl Settle<'_> {
         });
         if let (Some((schedule, origin)), Some(written)) = (&found, written)
             && schedule.names_zone()
-            && *schedule.zone() != zone
+            && !schedule.zone().agrees_with(&zone)
         {
             let (there, here) = (schedule.zone().name(), zone.name());
             let reason = format!(

@@ -28,7 +28,7 @@ use self::cron::CronRule;
 pub use self::error::ScheduleError;
 use self::error::{closest, shown};
 use self::every::Every;
-use self::field::Kind;
+use self::field::{Field, Kind};
 pub use self::zone::Zone;
 
 /// A schedule that was read. Cloning it copies a pointer; two are equal when their text and their zone's name are, and
@@ -128,6 +128,11 @@ impl Schedule {
         matches!(self.0.rule, Rule::Startup)
     }
 
+    /// Whether it counts from the moment at which the job was first seen: `@every`.
+    pub fn is_anchored(&self) -> bool {
+        matches!(self.0.rule, Rule::Every(_))
+    }
+
     /// Whether it never comes by itself, so that only a trigger starts the job.
     pub fn only_triggered(&self) -> bool {
         matches!(self.0.rule, Rule::Triggered)
@@ -159,8 +164,10 @@ impl Schedule {
                     7 => ("seven", ""),
                     _ => ("six", ", or drop the first field"),
                 };
+                let minute = [&rule.minute, &rule.hour].map(Field::len);
+                let when = if minute == [60, 24] { "" } else { " of each minute that is named" };
                 vec![format!(
-                    "runs every second, because the first of {count} fields is the second; write `0 {rest}` to run on \
+                    "runs every second{when}, because the first of {count} fields is the second; write `0 {rest}` to run on \
                      the full minute only{drop}"
                 )]
             }

@@ -6,9 +6,11 @@
 
 use std::sync::OnceLock;
 
+use jiff::civil::Date;
 use jiff::tz::{self, TimeZone, TimeZoneDatabase};
 
 use super::error::{ScheduleError, closest, shown};
+use super::year::YEARS;
 
 /// A time zone with the name it was found under. Two zones are equal when their names are.
 #[derive(Debug, Clone)]
@@ -53,6 +55,22 @@ impl Zone {
     /// Whether the rules are those that were built in, because the system has none that can be read.
     pub fn is_built_in(&self) -> bool {
         self.built_in
+    }
+
+    /// Whether both clocks show the same in every year in which a schedule can come, as those of `US/Eastern` and
+    /// `America/New_York` do.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let (from, to) = YEARS;
+        let ends =
+            [from, to + 1].map(|year| Date::constant(year, 1, 1).at(0, 0, 0, 0).to_zoned(TimeZone::UTC));
+        let [Ok(from), Ok(to)] = ends else { return self == other };
+        let offsets = |zone: &Self| -> Vec<_> {
+            let changes =
+                zone.rules.following(from.timestamp()).take_while(|it| it.timestamp() < to.timestamp());
+            changes.map(|it| (it.timestamp(), it.offset())).collect()
+        };
+        let first = |zone: &Self| zone.rules.to_offset(from.timestamp());
+        self == other || (first(self) == first(other) && offsets(self) == offsets(other))
     }
 
     /// The rules of the zone.
@@ -110,6 +128,15 @@ mod tests {
         assert_eq!(Zone::parse(" europe/BERLIN ").unwrap().name(), "Europe/Berlin");
         assert_eq!(Zone::parse("utc").unwrap(), Zone::utc());
         assert_ne!(Zone::parse("Europe/Berlin").unwrap(), Zone::utc());
+    }
+
+    #[test]
+    fn two_names_of_one_clock_agree() {
+        let agree = |one, other| Zone::parse(one).unwrap().agrees_with(&Zone::parse(other).unwrap());
+        assert!(agree("US/Eastern", "America/New_York") && agree("UTC", "Etc/UTC"));
+        assert!(!agree("Europe/Berlin", "Asia/Tokyo") && !agree("Europe/Berlin", "Europe/London"));
+        // The same since 1970 but for some years.
+        assert!(!agree("America/Phoenix", "America/Denver"));
     }
 
     #[test]

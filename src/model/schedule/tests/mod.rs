@@ -195,9 +195,11 @@ fn a_star_in_the_second_field_warns_and_tells_the_mend() {
     for text in ["* 0 3 * * *", "TZ=Europe/Berlin */1 0 3 * * *"] {
         let warnings = utc(text).warnings();
         assert_eq!(warnings.len(), 1, "{text}");
-        assert!(warnings[0].starts_with("runs every second"), "{warnings:?}");
+        assert!(warnings[0].starts_with("runs every second of each minute that is named, "), "{warnings:?}");
         assert!(warnings[0].contains("write `0 0 3 * * *`"), "{warnings:?}");
     }
+    let always = utc("* * * * * 1").warnings();
+    assert!(always[0].starts_with("runs every second, because"), "{always:?}");
     let seven = utc("* 0 3 * * * 2030").warnings();
     assert!(seven[0].ends_with("write `0 0 3 * * * 2030` to run on the full minute only"), "{seven:?}");
     for text in ["* * * * *", "0 * * * * *", "*/2 * * * * *", "@every 1s"] {
