@@ -6,6 +6,7 @@ mod local;
 mod missed;
 mod new_container;
 mod overlap;
+mod retries;
 
 use std::time::Duration;
 

@@ -261,7 +261,7 @@ impl Scenario {
         let (run, how) = line.split_once(' ').ok_or("write end RUN exit CODE")?;
         let (order, request) = self.agent()?.running.remove(&RunId(run.into())).ok_or("it does not run")?;
         let outcome = match how.split_once(' ') {
-            Some(("exit", "0")) => Outcome::Succeeded,
+            Some(("exit", "0")) => Outcome::Succeeded { exit_code: 0 },
             Some(("exit", code)) => {
                 Outcome::Failed { exit_code: code.parse().map_err(|_| "no exit code")?, reason: None }
             }
@@ -340,10 +340,16 @@ impl Agent {
                 Ok(text)
             }
             Effect::Stop(run, request) => {
-                let word = if request.force == StopForce::Stop { "stop" } else { "kill" };
+                let word = match request.force {
+                    StopForce::Finish => "no further attempt of",
+                    StopForce::Stop => "stop",
+                    StopForce::Kill => "kill",
+                };
                 let text = format!("{word} {run}: {}", StopCause::as_str(request.cause));
                 let (_, asked) = self.running.get_mut(&run).ok_or(format!("it does not run: {text}"))?;
-                asked.get_or_insert(request);
+                if request.force > StopForce::Finish {
+                    asked.get_or_insert(request);
+                }
                 Ok(text)
             }
             Effect::Tell(Told::Record(record)) => {

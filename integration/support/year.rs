@@ -112,7 +112,8 @@ pub fn live(jobs: usize) -> Year {
                 for effect in state.handle(event, now, &mut ids) {
                     match effect {
                         Effect::Start(order) => {
-                            let record = order.record(Some(Duration::ZERO), Outcome::Succeeded);
+                            let record =
+                                order.record(Some(Duration::ZERO), Outcome::Succeeded { exit_code: 0 });
                             events.push(Event::RunEnded { record, goes_on: false });
                         }
                         Effect::Tell(Told::Record(it)) => {

@@ -277,6 +277,7 @@ fn tags(order: &RunOrder) -> RunTags {
         kind: order.kind(),
         trigger: order.trigger,
         container: order.container_name(),
+        attempt: 1,
     }
 }
 
@@ -284,6 +285,11 @@ fn tags(order: &RunOrder) -> RunTags {
 fn ask_to_stop(stop: &watch::Sender<Option<StopRequest>>, request: StopRequest) {
     stop.send_if_modified(|last| match last {
         Some(last) if last.force >= request.force => false,
+        // That it makes no further attempt is not yet a cause of its end.
+        Some(last) if last.force == StopForce::Finish => {
+            *last = request;
+            true
+        }
         Some(last) => {
             last.force = request.force;
             true

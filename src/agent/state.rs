@@ -49,6 +49,8 @@ pub struct State {
     /// Whether all jobs were known once.
     complete: bool,
     draining: bool,
+    /// What runs, as it was when it was admitted.
+    admitted: HashMap<RunId, Arc<JobSpec>>,
 }
 
 impl State {
@@ -62,6 +64,7 @@ impl State {
             problems: BTreeSet::new(),
             complete: false,
             draining: false,
+            admitted: HashMap::new(),
         }
     }
 
@@ -73,6 +76,7 @@ impl State {
             Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
             Event::RunEnded { record, goes_on } => {
+                self.admitted.remove(&record.run);
                 if !goes_on {
                     self.admission.end(&record.job, &record.run);
                 }
@@ -89,6 +93,15 @@ impl State {
                     let reason = "the agent is shutting down and its turn had not come";
                     effects.push(told(records::skipped(&ticket, reason)));
                 }
+                let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
+                let mut tries: Vec<&RunId> = self
+                    .admitted
+                    .iter()
+                    .filter(|(_, spec)| spec.policies.retry.retries > 0)
+                    .map(|(run, _)| run)
+                    .collect();
+                tries.sort_unstable();
+                effects.extend(tries.into_iter().map(|run| Effect::Stop(run.clone(), request)));
             }
             Event::StopAll(force) => {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
@@ -304,6 +317,7 @@ impl State {
             match refused {
                 Ok((entry, container)) => {
                     self.admission.begin(&ticket, now);
+                    self.admitted.insert(ticket.run.clone(), entry.spec.clone());
                     effects.push(Effect::Start(RunOrder {
                         run: ticket.run,
                         spec: entry.spec.clone(),

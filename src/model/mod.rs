@@ -10,6 +10,7 @@ pub mod memory;
 pub mod name;
 pub mod origin;
 pub mod parameters;
+pub mod policy;
 pub mod run;
 pub mod schedule;
 pub mod spread;

@@ -2,7 +2,7 @@
 //!
 //! A run order leaves no choices: container, command and limits were settled when it was admitted. [`mod@unit`] carries
 //! one out; [`in_container`], [`new_container`] and [`process`] are the kinds; [`capture`] makes lines of what they
-//! print; [`reap`] is what PID 1 owes to orphans.
+//! print; `retry` is what comes after an attempt that failed; [`reap`] is what PID 1 owes to orphans.
 
 pub mod capture;
 mod environment;
@@ -11,4 +11,5 @@ pub mod new_container;
 pub mod order;
 pub mod process;
 pub mod reap;
+mod retry;
 pub mod unit;

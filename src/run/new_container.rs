@@ -60,7 +60,9 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Ok(id) => id,
         Err(error) => {
             let leftover = half_made(order, &error, context).await;
-            return KindEnd { leftover, ..not_started("making", &error, spec).into() };
+            // Whose it is cannot be told here, so it is neither removed nor tried again.
+            let guarded = matches!(error, EngineError::Refused { status: 409, .. });
+            return KindEnd { leftover, guarded, ..not_started("making", &error, spec).into() };
         }
     };
     let began = Instant::now();
@@ -194,13 +196,18 @@ const REMOVE_ATTEMPTS: u32 = 3;
 
 /// Removes a run's container, now that its record is kept.
 pub async fn remove(engine: Engine, container: String, tags: RunTags) {
+    if let Err(error) = try_to_remove(&engine, &container).await {
+        report::run_leftover(&tags, &error.to_string());
+    }
+}
+
+/// Removes a container, over a short absence of the Engine.
+pub async fn try_to_remove(engine: &Engine, container: &str) -> Result<(), EngineError> {
     let mut attempt = 1;
     loop {
-        match engine.remove_container(&container).await {
-            Ok(()) => return,
-            Err(error) if attempt == REMOVE_ATTEMPTS => {
-                return report::run_leftover(&tags, &error.to_string());
-            }
+        match engine.remove_container(container).await {
+            Ok(()) => return Ok(()),
+            Err(error) if attempt == REMOVE_ATTEMPTS => return Err(error),
             Err(_) => sleep(Duration::from_secs(attempt.into())).await,
         }
         attempt += 1;

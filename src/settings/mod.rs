@@ -22,6 +22,7 @@ pub mod label;
 pub mod layer;
 pub mod memo;
 pub mod params;
+mod policies;
 pub mod print;
 pub mod resolve;
 pub mod schema;

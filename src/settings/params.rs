@@ -1,9 +1,13 @@
 //! The one table of job parameters: parser, suggestions, `labels-spec.md` and help all come from it.
 
-use crate::model::{diagnostic, name::JobKind};
+mod lookup;
+
+use crate::model::name::JobKind;
 
 use super::grants::Grant;
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
+
+pub use lookup::{file_key, find, look_up, near_file_key, spelling};
 
 /// One parameter of a job.
 #[derive(Debug)]
@@ -48,10 +52,16 @@ pub enum Shape {
     Duration,
     /// A number from 1 to this.
     Number(u16),
+    /// A number from 0 to this.
+    Count(u16),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A JSON array, indexed keys or lines.
     List,
+    /// Names of jobs: a list, of which commas part items as well.
+    Names,
+    /// Exit codes: a list, of which commas part items as well.
+    Codes,
     /// A list of `NAME=VALUE`.
     Map,
     /// Shell words or a JSON array.
@@ -72,10 +82,13 @@ impl Shape {
             Self::Boolean => "boolean".into(),
             Self::Duration => "duration".into(),
             Self::Number(most) => format!("number from 1 to {most}"),
+            Self::Count(most) => format!("number from 0 to {most}"),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }
             Self::List => "list".into(),
+            Self::Names => "list of jobs, also by comma".into(),
+            Self::Codes => "list of exit codes, also by comma".into(),
             Self::Map => "list of `NAME=VALUE`".into(),
             Self::Command => "command".into(),
             Self::Shell => "boolean or path".into(),
@@ -86,12 +99,15 @@ impl Shape {
 
     /// Whether several items can be written, by indexed keys or repeated keys.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::Map)
+        matches!(self, Self::List | Self::Names | Self::Codes | Self::Map)
     }
 }
 
 /// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
 pub const MISSED_MAX_LIMIT: u16 = 1000;
+
+/// The most further attempts that a run can be given.
+pub const RETRIES_LIMIT: u16 = 100;
 
 const ALL: &[JobKind] = &JobKind::ALL;
 const NOW: Support = Support::Since("0.1.0");
@@ -244,13 +260,27 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How long a run has between being asked to stop and being killed.",
     ),
-    row("group", ALL, Shape::Text, "none", LATER, ""),
-    row("group-wait", ALL, Shape::Duration, "1h", LATER, ""),
-    row("retries", ALL, Shape::Text, "0", LATER, ""),
-    row("retry-delay", ALL, Shape::Duration, "10s", LATER, ""),
-    row("retry-backoff", ALL, Shape::Text, "exponential", LATER, ""),
-    row("retry-max-delay", ALL, Shape::Duration, "5m", LATER, ""),
-    row("success-codes", ALL, Shape::List, "0", LATER, ""),
+    row("group", ALL, Shape::Text, "none", NOW, "Runs of jobs with the same group never go on at the same time."),
+    row(
+        "group-wait",
+        ALL,
+        Shape::Duration,
+        "1h",
+        NOW,
+        "How long an occurrence waits for its turn in the group before it is skipped; `none` for as long as it takes.",
+    ),
+    row("retries", ALL, Shape::Count(RETRIES_LIMIT), "0", NOW, "How often a run tries again after it has failed."),
+    row("retry-delay", ALL, Shape::Duration, "10s", NOW, "How long it waits before its second attempt."),
+    row(
+        "retry-backoff",
+        ALL,
+        Shape::Choice(&["exponential", "fixed"]),
+        "exponential",
+        NOW,
+        "How the wait grows: it doubles with each attempt, or stays the same.",
+    ),
+    row("retry-max-delay", ALL, Shape::Duration, "5m", NOW, "How long a wait that grows becomes at most."),
+    row("success-codes", ALL, Shape::Codes, "0", NOW, "Exit codes that count as success."),
     row("jitter", ALL, Shape::Duration, "0s", NOW, "Begin each occurrence at random within this after its moment."),
     row(
         "missed",
@@ -276,9 +306,16 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How late an occurrence may begin: later it is recorded as missed and never runs.",
     ),
-    row("depends-on", ALL, Shape::List, "none", LATER, ""),
-    row("on-success", ALL, Shape::List, "none", LATER, ""),
-    row("on-failure", ALL, Shape::List, "none", LATER, ""),
+    row(
+        "depends-on",
+        ALL,
+        Shape::Names,
+        "none",
+        NOW,
+        "Jobs that must have succeeded since this job's last run, before it runs again.",
+    ),
+    row("on-success", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has succeeded."),
+    row("on-failure", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has failed."),
     row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
     row("max-output", ALL, Shape::Text, "1MiB", LATER, ""),
     row("history", ALL, Shape::Text, "100 runs, 30 days", LATER, ""),
@@ -340,64 +377,6 @@ impl Param {
     }
 }
 
-/// The table's spelling of a key: lower case, `_` as `-`.
-pub fn spelling(key: &str) -> String {
-    key.to_ascii_lowercase().replace('_', "-")
-}
-
-/// The parameter with this name or alias, in any letter case and with `-` or `_`.
-pub fn find(key: &str) -> Option<&'static Param> {
-    let key = spelling(key);
-    PARAMS.iter().find(|param| param.name == key || param.aliases.contains(&&*key))
-}
-
-/// What `<parameter>-file` asks to read from a file: a parameter whose value may be a secret.
-pub fn file_key(key: &str) -> Option<&'static Param> {
-    let key = spelling(key);
-    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?).filter(|param| param.secret) }
-}
-
-/// The `<parameter>-file` that an unknown key is a slip in.
-pub fn near_file_key(key: &str) -> Option<String> {
-    let secrets = PARAMS.iter().filter(|param| param.secret && param.support != Support::Planned);
-    let names = secrets.flat_map(|param| param.aliases.iter().chain([&param.name]));
-    let keys: Vec<String> =
-        names.map(|name| format!("{name}-file")).filter(|it| find(it).is_none()).collect();
-    diagnostic::nearest(&spelling(key), keys.iter().map(String::as_str)).map(str::to_owned)
-}
-
-/// Why `key` cannot be written for a job of this kind, or the parameter that it names.
-pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
-    let Some(param) = find(key) else {
-        if let Some(param) = file_key(key) {
-            return Err(format!(
-                "\"{}\" is read from a file only where the operator says so: {key} belongs in a section of the INI file",
-                param.name
-            ));
-        }
-        let known = PARAMS.iter().filter(|param| param.works_for(kind));
-        let known = known.flat_map(|param| param.aliases.iter().copied().chain([param.name]));
-        let hint = diagnostic::did_you_mean(&spelling(key), known)
-            .unwrap_or_else(|| "labels-spec.md lists all parameters".to_owned());
-        return Err(format!("unknown parameter \"{key}\": {hint}"));
-    };
-    if !param.kinds.contains(&kind) {
-        let kinds: Vec<_> = param.kinds.iter().map(|kind| kind.as_str()).collect();
-        return Err(format!(
-            "a job of kind {kind} has no parameter \"{}\": it belongs to {}",
-            param.name,
-            kinds.join(", ")
-        ));
-    }
-    if !param.works_for(kind) {
-        return Err(format!(
-            "the parameter \"{}\" is not yet supported for a job of kind {kind}: remove it",
-            param.name
-        ));
-    }
-    Ok(param)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,7 +402,7 @@ mod tests {
     fn a_key_that_cannot_be_taken_says_why() {
         assert!(look_up("shedule", Exec).unwrap_err().contains("did you mean \"schedule\"?"));
         assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
-        assert!(look_up("retries", Exec).unwrap_err().contains("not yet supported"));
+        assert!(look_up("notify", Exec).unwrap_err().contains("not yet supported"));
         assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
         assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }

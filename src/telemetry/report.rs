@@ -26,8 +26,9 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job.updated", "A job changed, or its runs go to another container."),
     ("job.removed", "A job went."),
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
-    ("run.started", "A run's command was started."),
+    ("run.started", "A run's command was started; once for each attempt."),
     ("run.output", "A line that a run printed."),
+    ("run.attempt_failed", "An attempt of a run failed, and another one follows; with when that comes."),
     ("run.finished", "A run ended; with outcome, exit code and duration."),
     ("run.skipped", "An occurrence did not run, because a policy or a missing container said so."),
     (
@@ -203,19 +204,21 @@ pub struct RunTags {
     pub trigger: Trigger,
     /// The container in which, or as which, it runs.
     pub container: Option<String>,
+    /// Which of its attempts this is, counted from 1.
+    pub attempt: u32,
 }
 
-/// A run's command was started; `delay` is from the due moment to the first request.
-pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: SignedDuration) {
+/// A run's command was started; `delay` is from the due moment to the first request of the first attempt.
+pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: Option<SignedDuration>) {
     info!(
         event = "run.started",
         job = %tags.job,
         kind = %tags.kind,
         run = %tags.run,
-        attempt = 1,
+        attempt = tags.attempt,
         trigger = tags.trigger.as_str(),
         occurrence = %occurrence,
-        start_delay_seconds = delay.as_secs_f64(),
+        start_delay_seconds = delay.map(|it| it.as_secs_f64()),
         container = tags.container.as_deref(),
         "{} started", tags.job
     );
@@ -228,12 +231,32 @@ pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Optio
         job = %tags.job,
         kind = %tags.kind,
         run = %tags.run,
-        attempt = 1,
+        attempt = tags.attempt,
         container = tags.container.as_deref(),
         stream,
         line,
         line_base64 = exact,
         "output"
+    );
+}
+
+/// An attempt failed, and another one comes at `next` unless the run is asked to end before.
+pub fn run_attempt_failed(tags: &RunTags, outcome: &Outcome, took: Option<Duration>, next: Timestamp) {
+    let (reason, name) = (outcome.reason(), outcome.as_str());
+    warn!(
+        event = "run.attempt_failed",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        attempt = tags.attempt,
+        trigger = tags.trigger.as_str(),
+        outcome = name,
+        exit_code = outcome.exit_code(),
+        duration_seconds = took.map(|it| it.as_secs_f64()),
+        next_attempt = %next,
+        container = tags.container.as_deref(),
+        reason = reason.as_deref(),
+        "{}: attempt {} {name}, the next comes at {next}", tags.job, tags.attempt
     );
 }
 
@@ -252,7 +275,7 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
 
 /// The one record of an occurrence.
 pub fn record(it: &RunRecord) {
-    let reason = it.outcome.reason();
+    let reason = it.reason();
     let outcome = it.outcome.as_str();
     macro_rules! tell {
         ($level:ident, $event:literal, $($message:tt)+) => {
@@ -261,7 +284,7 @@ pub fn record(it: &RunRecord) {
                 job = %it.job,
                 kind = %it.kind,
                 run = %it.run,
-                attempt = it.duration.map(|_| 1),
+                attempt = (it.attempts > 0).then_some(it.attempts),
                 trigger = it.trigger.as_str(),
                 occurrence = %it.occurrence,
                 outcome,
@@ -277,7 +300,7 @@ pub fn record(it: &RunRecord) {
     match &it.outcome {
         Outcome::Skipped { reason } => tell!(warn, "run.skipped", "{} skipped: {reason}", it.job),
         Outcome::Missed { reason } => tell!(warn, "run.missed", "{} missed: {reason}", it.job),
-        Outcome::Succeeded => tell!(info, "run.finished", "{} succeeded", it.job),
+        Outcome::Succeeded { .. } => tell!(info, "run.finished", "{} succeeded", it.job),
         Outcome::Failed { exit_code, .. } => {
             tell!(error, "run.finished", "{} failed with exit code {exit_code}", it.job);
         }

@@ -8,6 +8,7 @@ use crate::{
     model::{
         job::{Environment, LocalSpec, MissedPolicy, Overlap, Work},
         origin::Origin,
+        policy::Policies,
         schedule::{Schedule, Zone},
     },
 };
@@ -38,6 +39,7 @@ fn job(name: &str, schedule: &str) -> JobSpec {
         missed_max: 10,
         start_deadline: None,
         run_on_startup: false,
+        policies: Policies::default(),
         origin: Origin::Default,
     }
 }
