@@ -68,6 +68,7 @@ const PURE: &[&str] = &[
     "src/agent/event.rs",
     "src/agent/gap.rs",
     "src/agent/keep.rs",
+    "src/agent/line.rs",
     "src/agent/records.rs",
     "src/agent/admission.rs",
 ];

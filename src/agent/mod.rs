@@ -1,6 +1,6 @@
 //! What decides: which job is due, which run may begin, which must end.
 //!
-//! [`state`], [`timetable`], [`gap`], [`keep`] and [`admission`] are pure: they are told what happened and what time it
+//! [`state`], [`timetable`], [`gap`], [`keep`], [`line`] and [`admission`] are pure: they are told what happened and what time it
 //! is, and answer with effects ([`event`]). [`actor`] alone owns the state, feeds it and carries the effects out. [`handle`] is how everyone
 //! else asks.
 
@@ -10,6 +10,7 @@ pub mod event;
 pub mod gap;
 pub mod handle;
 pub mod keep;
+pub mod line;
 mod records;
 pub mod state;
 pub mod timetable;

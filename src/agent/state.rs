@@ -78,18 +78,18 @@ impl State {
             Event::RunEnded { record, goes_on } => {
                 self.admitted.remove(&record.run);
                 if !goes_on {
-                    self.admission.end(&record.job, &record.run);
+                    self.admission.end(&record.job, &record.run, now);
                 }
                 effects.push(Effect::Tell(Told::Record(record)));
                 self.begin_next(now, &mut effects);
             }
             Event::CommandGone { job, run } => {
-                self.admission.end(&job, &run);
+                self.admission.end(&job, &run, now);
                 self.begin_next(now, &mut effects);
             }
             Event::Drain => {
                 self.draining = true;
-                for ticket in self.admission.give_up_waiting() {
+                for ticket in self.admission.give_up_waiting(now) {
                     let reason = "the agent is shutting down and its turn had not come";
                     effects.push(told(records::skipped(&ticket, reason)));
                 }
@@ -255,13 +255,13 @@ impl State {
         let ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
         // What comes with older ones of the same gap is not held back by them.
         if after.is_empty() || spec.overlap == Overlap::Allow {
-            self.admission.line_up(after, spec.overlap);
+            self.admission.line_up(after, spec.overlap, now);
             if let Some(ticket) = ticket {
                 self.offer(ticket, spec.overlap, now, effects);
             }
         } else {
             after.extend(ticket);
-            self.admission.line_up(after, spec.overlap);
+            self.admission.line_up(after, spec.overlap, now);
         }
     }
 
@@ -284,14 +284,22 @@ impl State {
         if self.draining {
             return;
         }
+        for (ticket, reason) in self.admission.expired(now) {
+            effects.push(told(records::skipped(&ticket, reason)));
+        }
         while let Some(ticket) = self.admission.next_in_line() {
             let refused = match self.catalog.get(&ticket.job) {
                 None => Err((None, "the job was removed before its turn came".to_owned())),
                 Some(entry) if !entry.spec.enabled => {
                     Err((None, "the job was disabled before its turn came".to_owned()))
                 }
+                Some(entry) if entry.spec.policies.group != ticket.group => {
+                    let group = entry.spec.policies.group.clone();
+                    self.admission.change_group(ticket, group, now);
+                    continue;
+                }
                 Some(entry) if records::is_too_late(&entry.spec, ticket.fires, now) => {
-                    self.admission.end(&ticket.job, &ticket.run);
+                    self.admission.end(&ticket.job, &ticket.run, now);
                     let reason = records::too_late(&entry.spec);
                     effects.push(told(records::of(&ticket, None, Outcome::Missed { reason })));
                     continue;
@@ -328,7 +336,7 @@ impl State {
                     }));
                 }
                 Err((container, reason)) => {
-                    self.admission.end(&ticket.job, &ticket.run);
+                    self.admission.end(&ticket.job, &ticket.run, now);
                     effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason })));
                 }
             }
@@ -337,7 +345,10 @@ impl State {
 
     /// The earliest moment at which [`Event::Tick`] has something to do.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.draining { None } else { self.timetable.next() }
+        if self.draining {
+            return None;
+        }
+        [self.timetable.next(), self.admission.deadline()].into_iter().flatten().min()
     }
 
     /// The jobs.
@@ -373,7 +384,8 @@ fn at_startup(spec: &JobSpec) -> bool {
 
 fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {
     let Moment { occurrence, fires } = moment;
-    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires }
+    let group = spec.policies.group.clone();
+    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires, group }
 }
 
 fn told(record: RunRecord) -> Effect {
