@@ -20,6 +20,7 @@
 //! tick [+LENGTH]               the clock goes forward at one stroke, as after a sleep, and the agent looks at it
 //! wait LENGTH                  time passes as it does: the agent wakes at each occurrence
 //! end RUN exit CODE            a run ends; also: end RUN stopped
+//! pause JOB [until TIME]       an operator pauses a job; also: resume JOB, run JOB, stop RUN
 //! drain, stop, kill            the stages of the end
 //! ```
 
@@ -134,6 +135,17 @@ impl Scenario {
             ("end", rest) => return self.end(rest),
             ("drain", "") => return self.feed(Event::Drain),
             ("stop", "") => return self.feed(Event::StopAll(StopForce::Stop)),
+            ("pause", rest) => {
+                let (job, until) =
+                    rest.split_once(" until ").map_or((rest, None), |(job, at)| (job, Some(at)));
+                let until = until.map(str::parse).transpose().map_err(|_| "no time")?;
+                return self.feed(Event::Pause { job: JobId::plain(job), until });
+            }
+            ("resume", job) => return self.feed(Event::Resume { job: JobId::plain(job) }),
+            ("run", job) => return self.feed(Event::RunNow { job: JobId::plain(job) }),
+            ("stop", run) if !run.is_empty() => {
+                return self.feed(Event::StopRun { run: RunId(run.into()), by: StopCause::Operator });
+            }
             ("kill", "") => return self.feed(Event::StopAll(StopForce::Kill)),
             _ => return Err("no such step".to_owned()),
         }
@@ -359,6 +371,9 @@ impl Agent {
                 Ok(told_record(&record))
             }
             Effect::Tell(told) => Ok(tell(&told)),
+            Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
+            Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
+            Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
             Effect::Remember(_) => Err("it is kept by the scenario".to_owned()),
         }
     }
@@ -395,6 +410,13 @@ fn tell(told: &Told) -> String {
             format!("updated {}{}, {reason}: {}", spec.id, place(container), upcoming(next))
         }
         Told::JobRemoved { job, reason, .. } => format!("removed {job}: {reason}"),
+        Told::JobPaused { job, until, .. } => {
+            let until = until.map_or(String::new(), |until| format!(" until {until}"));
+            format!("paused {job}{until}")
+        }
+        Told::JobResumed { job, next, reason, .. } => {
+            format!("resumed {job}, {reason}: {}", upcoming(&next.iter().copied().collect::<Vec<_>>()))
+        }
         Told::Problem(it) => problem(it),
         Told::Record(it) => told_record(it),
     }

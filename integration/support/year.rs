@@ -124,7 +124,7 @@ pub fn live(jobs: usize) -> Year {
                         Effect::Remember(notes) => {
                             memory.extend(notes.into_iter().filter_map(|(job, it)| Some((job, it?))));
                         }
-                        Effect::Stop(..) | Effect::Tell(_) => {}
+                        Effect::Answer(_) | Effect::Stop(..) | Effect::Tell(_) => {}
                     }
                 }
             }

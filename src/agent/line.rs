@@ -361,7 +361,9 @@ mod tests {
                             Decision::InLine | Decision::Waits => {}
                             Decision::Skipped { ticket, .. } => world.record(&ticket),
                             Decision::Replaces { instead_of, .. } => {
-                                instead_of.iter().for_each(|it| world.record(it));
+                                for it in &instead_of {
+                                    world.record(it);
+                                }
                             }
                         }
                     }

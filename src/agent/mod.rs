@@ -1,6 +1,6 @@
 //! What decides: which job is due, which run may begin, which must end.
 //!
-//! [`state`], [`timetable`], [`gap`], [`keep`], [`line`] and [`admission`] are pure: they are told what happened and what time it
+//! [`state`], [`timetable`], [`gap`], [`keep`], [`line`], [`admission`], `operator` and `reconcile` are pure: they are told what happened and what time it
 //! is, and answer with effects ([`event`]). [`actor`] alone owns the state, feeds it and carries the effects out. [`handle`] is how everyone
 //! else asks.
 
@@ -11,6 +11,8 @@ pub mod gap;
 pub mod handle;
 pub mod keep;
 pub mod line;
+mod operator;
+mod reconcile;
 mod records;
 pub mod state;
 pub mod timetable;

@@ -4,7 +4,7 @@
 //! done goes out as effects.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroUsize,
     sync::Arc,
 };
@@ -13,19 +13,17 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
-        name::{JobId, JobKind},
+        name::JobId,
         run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
-    plan::{self, Catalog, Change},
+    plan::Catalog,
     run::order::RunOrder,
-    settings::resolve::Desired,
 };
 
-pub use super::event::{Effect, Event, Told};
+pub use super::event::{Answer, Effect, Event, Refused, Told};
 use super::{
     admission::{Admission, Decision, Ticket},
     gap::Due,
@@ -34,37 +32,39 @@ use super::{
     timetable::{Moment, Timetable},
 };
 
-/// How many occurrences to come are told when a job is registered.
-const UPCOMING: usize = 3;
-
 /// The agent's state.
 #[derive(Debug)]
 pub struct State {
     /// Shared with those who only look: whoever changes it while one of them does changes a copy.
-    catalog: Arc<Catalog>,
-    timetable: Timetable,
-    admission: Admission,
-    keep: Keep,
-    problems: BTreeSet<Diagnostic>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) timetable: Timetable,
+    pub(super) admission: Admission,
+    pub(super) keep: Keep,
+    pub(super) problems: BTreeSet<Diagnostic>,
     /// Whether all jobs were known once.
-    complete: bool,
-    draining: bool,
+    pub(super) complete: bool,
+    pub(super) draining: bool,
     /// What runs, as it was when it was admitted.
-    admitted: HashMap<RunId, Arc<JobSpec>>,
+    pub(super) admitted: HashMap<RunId, Arc<JobSpec>>,
+    /// Jobs of which nothing is due, and until when.
+    pub(super) paused: Arc<BTreeMap<JobId, Option<Timestamp>>>,
 }
 
 impl State {
     /// No jobs and no runs; `memory` is what was kept of the last agent's jobs.
     pub fn new(max_concurrent_runs: NonZeroUsize, memory: HashMap<JobId, Memory>) -> Self {
+        let keep = Keep::new(memory);
+        let paused = keep.pauses().map(|(job, pause)| (job.clone(), pause.until)).collect();
         Self {
             catalog: Arc::default(),
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
-            keep: Keep::new(memory),
+            keep,
             problems: BTreeSet::new(),
             complete: false,
             draining: false,
             admitted: HashMap::new(),
+            paused: Arc::new(paused),
         }
     }
 
@@ -107,6 +107,24 @@ impl State {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
                 effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
             }
+            Event::Pause { job, until } => {
+                // What is due now was due before.
+                self.tick(now, ids, &mut effects);
+                let answer = self.pause(&job, until, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| None)));
+            }
+            Event::Resume { job } => {
+                let answer = self.resume(&job, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| None)));
+            }
+            Event::RunNow { job } => {
+                let answer = self.run_now(&job, now, ids, &mut effects);
+                effects.push(Effect::Answer(answer.map(Some)));
+            }
+            Event::StopRun { run, by } => {
+                let answer = self.stop_run(&run, by, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| Some(run))));
+            }
         }
         let notes = self.keep.notes();
         if !notes.is_empty() {
@@ -115,119 +133,11 @@ impl State {
         effects
     }
 
-    fn reconcile(
-        &mut self,
-        desired: Desired,
-        now: Timestamp,
-        ids: &mut dyn FnMut() -> RunId,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut distrusted = Vec::new();
-        if let Some(settings) = &desired.settings {
-            self.admission.set_cap(settings.max_concurrent_runs);
-        }
-        for change in plan::plan(&self.catalog, &desired) {
-            let removed = match &change {
-                Change::Remove(id) => self.catalog.get(id).map(|entry| entry.spec.kind()),
-                _ => None,
-            };
-            Arc::make_mut(&mut self.catalog).apply(&change);
-            effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
-        }
-        effects.extend(records::distrusted(&distrusted, now).map(|it| Effect::Tell(Told::Problem(it))));
-        let complete = desired.complete;
-        let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
-        let new = problems.difference(&self.problems).cloned();
-        effects.extend(new.map(|problem| Effect::Tell(Told::Problem(problem))));
-        self.problems = problems;
-        if complete && !self.complete && !self.draining {
-            self.complete = true;
-            self.first_complete(now, ids, effects);
-        }
-        // The cap may have been raised.
-        self.begin_next(now, effects);
-    }
-
-    /// What a change of the catalog means for the timetable, and what there is to tell.
-    fn follow(
-        &mut self,
-        change: Change,
-        removed: Option<JobKind>,
-        desired: &Desired,
-        now: Timestamp,
-        distrusted: &mut Vec<JobId>,
-    ) -> Option<Told> {
-        let name = |holder: &Option<Holder>| holder.as_ref().map(|it| it.name.clone());
-        match change {
-            Change::Remove(job) => {
-                self.unschedule(&job, now);
-                let rejected =
-                    desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
-                let reason = if rejected {
-                    "its definition is no longer right: see job.rejected"
-                } else {
-                    "nothing defines it any more"
-                };
-                Some(Told::JobRemoved { job, kind: removed?, reason })
-            }
-            Change::Update { spec, holder, changed } => {
-                self.schedule(&spec, now, distrusted);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
-                let reason = format!("changed: {}", changed.join(", "));
-                Some(Told::JobUpdated { spec, container: name(&holder), next, reason })
-            }
-            Change::Place { job, holder: Some(holder), moved: true } => {
-                let spec = self.catalog.get(&job)?.spec.clone();
-                let next = self.timetable.upcoming(&job, UPCOMING, now);
-                let reason = format!("its runs go to container {} now", holder.name);
-                Some(Told::JobUpdated { spec, container: Some(holder.name), next, reason })
-            }
-            Change::Place { .. } => None,
-            Change::Add { spec, holder } => {
-                self.schedule(&spec, now, distrusted);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
-                Some(Told::JobAdded { spec, container: name(&holder), next })
-            }
-        }
-    }
-
-    fn schedule(&mut self, spec: &Arc<JobSpec>, now: Timestamp, distrusted: &mut Vec<JobId>) {
-        if !spec.enabled {
-            return self.unschedule(&spec.id, now);
-        }
-        let taken = self.timetable.set(spec, self.keep.take(&spec.id), now);
-        if taken.distrusted {
-            distrusted.push(spec.id.clone());
-        }
-        if let Some(memory) = taken.memory {
-            self.keep.note(&spec.id, memory);
-        }
-    }
-
-    fn unschedule(&mut self, job: &JobId, now: Timestamp) {
-        match self.timetable.remove(job, now) {
-            Some(memory) => self.keep.gone(job, memory),
-            None => self.keep.idle(job, now),
-        }
-    }
-
-    /// The first time that all jobs are known: those that run when the agent starts do, and whoever is not there now
-    /// has missed nothing when it comes later.
-    fn first_complete(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
-        self.keep.all_idle(now);
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let moment = Moment { occurrence: second, fires: now };
-        let catalog = self.catalog.clone();
-        for (_, entry) in catalog.iter().filter(|(_, entry)| entry.spec.enabled && at_startup(&entry.spec)) {
-            let ticket = ticket(&entry.spec, Trigger::Startup, moment, ids);
-            self.offer(ticket, entry.spec.overlap, now, effects);
-        }
-    }
-
     fn tick(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
         if self.draining {
             return;
         }
+        self.end_pauses(now, effects);
         while let Some((due, memory)) = self.timetable.pop(now) {
             self.keep.note(&due.job, memory);
             let Some(entry) = self.catalog.get(&due.job) else { continue };
@@ -265,7 +175,13 @@ impl State {
         }
     }
 
-    fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn offer(
+        &mut self,
+        ticket: Ticket,
+        overlap: Overlap,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         match self.admission.offer(ticket, overlap, now) {
             Decision::InLine | Decision::Waits => {}
             Decision::Skipped { ticket, reason } => effects.push(told(records::skipped(&ticket, reason))),
@@ -280,7 +196,7 @@ impl State {
 
     /// Begins what is in line, as far as the cap allows. Everything about a run is settled here: the job as it is
     /// now, and the container that holds it now.
-    fn begin_next(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn begin_next(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.draining {
             return;
         }
@@ -292,6 +208,9 @@ impl State {
                 None => Err((None, "the job was removed before its turn came".to_owned())),
                 Some(entry) if !entry.spec.enabled => {
                     Err((None, "the job was disabled before its turn came".to_owned()))
+                }
+                Some(_) if ticket.trigger != Trigger::Manual && self.paused.contains_key(&ticket.job) => {
+                    Err((None, "the job is paused".to_owned()))
                 }
                 Some(entry) if entry.spec.policies.group != ticket.group => {
                     let group = entry.spec.policies.group.clone();
@@ -348,7 +267,7 @@ impl State {
         if self.draining {
             return None;
         }
-        [self.timetable.next(), self.admission.deadline()].into_iter().flatten().min()
+        [self.timetable.next(), self.admission.deadline(), self.next_pause_end()].into_iter().flatten().min()
     }
 
     /// The jobs.
@@ -359,6 +278,11 @@ impl State {
     /// The jobs, for someone to look at later.
     pub fn shared_catalog(&self) -> Arc<Catalog> {
         self.catalog.clone()
+    }
+
+    /// The jobs that are paused, and until when.
+    pub fn paused(&self) -> Arc<BTreeMap<JobId, Option<Timestamp>>> {
+        self.paused.clone()
     }
 
     /// How many things are wrong with what was written.
@@ -377,17 +301,17 @@ impl State {
     }
 }
 
-/// Whether the job runs when the agent starts.
-fn at_startup(spec: &JobSpec) -> bool {
-    spec.run_on_startup || spec.schedule.at_startup()
-}
-
-fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {
+pub(super) fn ticket(
+    spec: &JobSpec,
+    trigger: Trigger,
+    moment: Moment,
+    ids: &mut dyn FnMut() -> RunId,
+) -> Ticket {
     let Moment { occurrence, fires } = moment;
     let group = spec.policies.group.clone();
     Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires, group }
 }
 
-fn told(record: RunRecord) -> Effect {
+pub(super) fn told(record: RunRecord) -> Effect {
     Effect::Tell(Told::Record(record))
 }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     job::JobSpec,
-    memory::{Memory, fingerprint},
+    memory::{Marks, Memory, Pause, fingerprint},
     name::JobId,
     spread,
 };
@@ -40,6 +40,10 @@ pub(super) struct Row {
     pub anchor: Timestamp,
     /// The first occurrence that was not dealt with.
     pub next: Option<Timestamp>,
+    /// Everything up to here was dealt with.
+    seen: Timestamp,
+    /// Nothing of it is due.
+    held: Option<Pause>,
 }
 
 /// An occurrence, and when it is acted on.
@@ -49,6 +53,13 @@ pub struct Moment {
     pub occurrence: Timestamp,
     /// That and its jitter.
     pub fires: Timestamp,
+}
+
+impl Moment {
+    /// What no schedule named: an occurrence now, which is named by its second.
+    pub fn now(now: Timestamp) -> Self {
+        Self { occurrence: Timestamp::from_second(now.as_second()).unwrap_or(now), fires: now }
+    }
 }
 
 /// What became of a job that was taken in.
@@ -63,7 +74,7 @@ pub struct Taken {
 impl Row {
     fn new(spec: &Arc<JobSpec>, anchor: Timestamp, seen: Timestamp) -> Self {
         let next = spec.schedule.next_after(seen, anchor);
-        Self { spec: spec.clone(), anchor, next }
+        Self { spec: spec.clone(), anchor, next, seen, held: None }
     }
 
     /// The occurrence after another.
@@ -88,12 +99,15 @@ impl Row {
     }
 
     fn moment(&self) -> Option<Moment> {
-        self.next.map(|occurrence| Moment { occurrence, fires: self.fires(occurrence) })
+        self.next
+            .filter(|_| self.held.is_none())
+            .map(|occurrence| Moment { occurrence, fires: self.fires(occurrence) })
     }
 
     /// What is to be remembered when all up to `seen` was dealt with.
     fn memory(&self, seen: Timestamp) -> Memory {
-        Memory { anchor: self.anchor, schedule: fingerprint(&self.spec.schedule), seen, idle: false }
+        let schedule = fingerprint(&self.spec.schedule);
+        Memory { anchor: self.anchor, schedule, seen, idle: false, marks: Marks::default() }
     }
 }
 
@@ -133,6 +147,26 @@ impl Timetable {
         Some(Memory { idle: true, ..row.memory(now) })
     }
 
+    /// What there is to remember of a job now.
+    pub fn memory(&self, job: &JobId) -> Option<Memory> {
+        self.rows.get(job).map(|row| row.memory(row.seen))
+    }
+
+    /// Nothing of a job is due until it is [let go](Self::let_go).
+    pub fn hold(&mut self, job: &JobId, pause: Pause) {
+        if let Some(row) = self.take(job) {
+            self.insert(Row { held: Some(pause), ..row });
+        }
+    }
+
+    /// A job that was held goes on with what comes after `from`. Nothing before that was missed.
+    pub fn let_go(&mut self, job: &JobId, from: Timestamp) {
+        if let Some(row) = self.take(job) {
+            let seen = row.seen.max(from);
+            self.insert(Row { next: row.after(seen), seen, held: None, ..row });
+        }
+    }
+
     fn insert(&mut self, row: Row) {
         let job = row.spec.id.clone();
         if let Some(next) = row.moment() {
@@ -162,8 +196,10 @@ impl Timetable {
     /// The next `count` occurrences of one job that are still to come.
     pub fn upcoming(&self, job: &JobId, count: usize, now: Timestamp) -> Vec<Timestamp> {
         let Some(row) = self.rows.get(job) else { return Vec::new() };
-        let first = row.next.filter(|next| *next > now || row.fires(*next) > now);
-        let first = first.or_else(|| row.after(now));
+        let first = match row.held {
+            None => row.next.filter(|next| *next > now || row.fires(*next) > now).or_else(|| row.after(now)),
+            Some(Pause { until }) => until.and_then(|until| row.after(just_before(until).max(now))),
+        };
         std::iter::successors(first, |at| row.after(*at)).take(count).collect()
     }
 
@@ -188,13 +224,19 @@ impl Timetable {
         let row = self.rows.get_mut(&job)?;
         let passed = gap::passed(row, now)?;
         row.next = passed.next;
-        let memory = row.memory(passed.newest);
+        row.seen = passed.newest;
+        let memory = row.memory(row.seen);
         let due = gap::judge(row, passed, now);
         if let Some(next) = row.moment() {
             self.order.insert((next.fires, job));
         }
         Some((due, memory))
     }
+}
+
+/// What is paused until a moment goes on with that moment.
+pub(super) fn just_before(moment: Timestamp) -> Timestamp {
+    moment.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(moment)
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job.added", "A job came; with its schedule in words and its next occurrences."),
     ("job.updated", "A job changed, or its runs go to another container."),
     ("job.removed", "A job went."),
+    (
+        "job.paused",
+        "An operator paused a job: nothing of it is due, until this moment or until it is resumed.",
+    ),
+    ("job.resumed", "A job that was paused goes on; with its next occurrence."),
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
     ("run.started", "A run's command was started; once for each attempt."),
     ("run.output", "A line that a run printed."),
@@ -176,6 +181,20 @@ pub fn job_updated(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timesta
 /// A job went.
 pub fn job_removed(job: &JobId, kind: JobKind, reason: &str) {
     info!(event = "job.removed", job = %job, kind = %kind, reason, "{job} removed: {reason}");
+}
+
+/// Nothing of a job is due from now on.
+pub fn job_paused(job: &JobId, kind: JobKind, until: Option<Timestamp>) {
+    let until = until.map(|until| until.to_string());
+    let end = until.as_ref().map_or_else(|| "it is resumed".to_owned(), Clone::clone);
+    info!(event = "job.paused", job = %job, kind = %kind, until = until.as_deref(), "{job} paused until {end}");
+}
+
+/// A job that was paused goes on.
+pub fn job_resumed(job: &JobId, kind: JobKind, next: Option<Timestamp>, reason: &str) {
+    let next = serde_json::to_string(&next.iter().map(Timestamp::to_string).collect::<Vec<_>>());
+    let next = next.unwrap_or_default();
+    info!(event = "job.resumed", job = %job, kind = %kind, next_json = next, reason, "{job} resumed: {reason}");
 }
 
 /// Something is wrong with what was written.

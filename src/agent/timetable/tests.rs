@@ -240,6 +240,7 @@ fn an_idle_job_and_one_with_another_schedule_keep_their_anchor_and_have_missed_n
 fn nothing_is_caught_up_while_the_clock_is_earlier_than_what_is_remembered() {
     let schedule = job("a", "0 * * * *").schedule;
     let memory = |seen| Memory {
+        marks: Marks::default(),
         anchor: at("2026-01-01T00:00:00Z"),
         schedule: fingerprint(&schedule),
         seen: at(seen),
