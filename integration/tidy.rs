@@ -69,6 +69,7 @@ const PURE: &[&str] = &[
     "src/agent/gap.rs",
     "src/agent/keep.rs",
     "src/agent/line.rs",
+    "src/agent/dependencies.rs",
     "src/agent/operator.rs",
     "src/agent/reconcile.rs",
     "src/agent/records.rs",

@@ -417,6 +417,9 @@ fn tell(told: &Told) -> String {
         Told::JobResumed { job, next, reason, .. } => {
             format!("resumed {job}, {reason}: {}", upcoming(&next.iter().copied().collect::<Vec<_>>()))
         }
+        Told::RunHeld { run, job, occurrence, reason, .. } => {
+            format!("held {run} of {job}, due {occurrence}: {reason}")
+        }
         Told::Problem(it) => problem(it),
         Told::Record(it) => told_record(it),
     }

@@ -330,6 +330,9 @@ fn tell(told: &Told) {
         Told::JobRemoved { job, kind, reason } => report::job_removed(job, *kind, reason),
         Told::JobPaused { job, kind, until } => report::job_paused(job, *kind, *until),
         Told::JobResumed { job, kind, next, reason } => report::job_resumed(job, *kind, *next, reason),
+        Told::RunHeld { run, job, kind, trigger, occurrence, reason } => {
+            report::run_held(run, (job, *kind), *trigger, *occurrence, reason);
+        }
         Told::Problem(problem) => report::problem(problem),
         Told::Record(record) => report::record(record),
     }

@@ -9,7 +9,7 @@ use crate::{
         diagnostic::Diagnostic,
         job::JobSpec,
         name::{JobId, JobKind},
-        run::{RunId, RunRecord, StopCause, StopForce, StopRequest},
+        run::{RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
     run::order::RunOrder,
     settings::resolve::Desired,
@@ -165,6 +165,21 @@ pub enum Told {
         next: Option<Timestamp>,
         /// Why.
         reason: &'static str,
+    },
+    /// An occurrence came due and waits for other jobs.
+    RunHeld {
+        /// The run that it will be.
+        run: RunId,
+        /// Its job.
+        job: JobId,
+        /// The job's kind.
+        kind: JobKind,
+        /// Why it came.
+        trigger: Trigger,
+        /// The moment that the schedule named.
+        occurrence: Timestamp,
+        /// What it waits for.
+        reason: String,
     },
     /// Something new is wrong with what was written.
     Problem(Diagnostic),

@@ -134,7 +134,8 @@ impl State {
             effects.push(Effect::Stop(run.clone(), StopRequest { force: StopForce::Stop, cause: by }));
             return Ok(());
         }
-        let Some(ticket) = self.admission.give_up(run, now) else { return Err(Refused::NoRun(run.clone())) };
+        let ticket = self.dependencies.give_up(run).or_else(|| self.admission.give_up(run, now));
+        let Some(ticket) = ticket else { return Err(Refused::NoRun(run.clone())) };
         let reason = format!("{} before its turn came", by.as_str());
         effects.push(told(records::skipped(&ticket, reason)));
         self.begin_next(now, effects);

@@ -57,6 +57,7 @@ impl State {
             self.complete = true;
             self.first_complete(now, ids, effects);
         }
+        self.open_gates(now, effects);
         // The cap may have been raised.
         self.begin_next(now, effects);
     }
@@ -74,6 +75,7 @@ impl State {
         match change {
             Change::Remove(job) => {
                 self.unschedule(&job, now);
+                self.dependencies.went(&job, removed?, now);
                 let rejected =
                     desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
                 let reason = if rejected {
@@ -97,6 +99,7 @@ impl State {
             }
             Change::Place { .. } => None,
             Change::Add { spec, holder } => {
+                self.dependencies.came(&spec.id);
                 self.schedule(&spec, now, distrusted);
                 let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
                 Some(Told::JobAdded { spec, container: name(&holder), next })
@@ -135,7 +138,9 @@ impl State {
         let catalog = self.catalog.clone();
         for (_, entry) in catalog.iter().filter(|(_, entry)| entry.spec.enabled && at_startup(&entry.spec)) {
             let ticket = ticket(&entry.spec, Trigger::Startup, moment, ids);
-            self.offer(ticket, entry.spec.overlap, now, effects);
+            for ticket in self.past_gate(&entry.spec, vec![ticket], effects) {
+                self.offer(ticket, entry.spec.overlap, now, effects);
+            }
         }
     }
 }

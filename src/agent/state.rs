@@ -26,6 +26,7 @@ use crate::{
 pub use super::event::{Answer, Effect, Event, Refused, Told};
 use super::{
     admission::{Admission, Decision, Ticket},
+    dependencies::Dependencies,
     gap::Due,
     keep::Keep,
     records,
@@ -39,6 +40,7 @@ pub struct State {
     pub(super) catalog: Arc<Catalog>,
     pub(super) timetable: Timetable,
     pub(super) admission: Admission,
+    pub(super) dependencies: Dependencies,
     pub(super) keep: Keep,
     pub(super) problems: BTreeSet<Diagnostic>,
     /// Whether all jobs were known once.
@@ -59,6 +61,7 @@ impl State {
             catalog: Arc::default(),
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
+            dependencies: Dependencies::default(),
             keep,
             problems: BTreeSet::new(),
             complete: false,
@@ -76,11 +79,11 @@ impl State {
             Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
             Event::RunEnded { record, goes_on } => {
-                self.admitted.remove(&record.run);
                 if !goes_on {
                     self.admission.end(&record.job, &record.run, now);
                 }
-                effects.push(Effect::Tell(Told::Record(record)));
+                effects.push(Effect::Tell(Told::Record(record.clone())));
+                self.run_ended(&record, now, ids, &mut effects);
                 self.begin_next(now, &mut effects);
             }
             Event::CommandGone { job, run } => {
@@ -91,6 +94,11 @@ impl State {
                 self.draining = true;
                 for ticket in self.admission.give_up_waiting(now) {
                     let reason = "the agent is shutting down and its turn had not come";
+                    effects.push(told(records::skipped(&ticket, reason)));
+                }
+                for ticket in self.dependencies.drain() {
+                    let reason =
+                        "the agent is shutting down, and the jobs that it depends on had not succeeded";
                     effects.push(told(records::skipped(&ticket, reason)));
                 }
                 let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
@@ -143,6 +151,7 @@ impl State {
             let Some(entry) = self.catalog.get(&due.job) else { continue };
             self.act(&entry.spec.clone(), due, now, ids, effects);
         }
+        self.give_up_abandoned(now, effects);
         self.begin_next(now, effects);
     }
 
@@ -162,7 +171,12 @@ impl State {
         }
         let mut after: Vec<Ticket> =
             due.catch_up.into_iter().map(|moment| ticket(spec, Trigger::CatchUp, moment, ids)).collect();
-        let ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+        let mut ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+        if !spec.policies.edges.is_empty() {
+            after.extend(ticket.take());
+            after = self.past_gate(spec, after, effects);
+            ticket = after.pop_if(|it| it.trigger == Trigger::Schedule);
+        }
         // What comes with older ones of the same gap is not held back by them.
         if after.is_empty() || spec.overlap == Overlap::Allow {
             self.admission.line_up(after, spec.overlap, now);
@@ -243,11 +257,13 @@ impl State {
             };
             match refused {
                 Ok((entry, container)) => {
+                    let spec = entry.spec.clone();
                     self.admission.begin(&ticket, now);
-                    self.admitted.insert(ticket.run.clone(), entry.spec.clone());
+                    self.close_gate(&spec, now);
+                    self.admitted.insert(ticket.run.clone(), spec.clone());
                     effects.push(Effect::Start(RunOrder {
                         run: ticket.run,
-                        spec: entry.spec.clone(),
+                        spec,
                         container,
                         trigger: ticket.trigger,
                         occurrence: ticket.occurrence,
@@ -267,7 +283,8 @@ impl State {
         if self.draining {
             return None;
         }
-        [self.timetable.next(), self.admission.deadline(), self.next_pause_end()].into_iter().flatten().min()
+        let theirs = [self.admission.deadline(), self.dependencies.deadline(), self.next_pause_end()];
+        theirs.into_iter().chain([self.timetable.next()]).flatten().min()
     }
 
     /// The jobs.
@@ -297,7 +314,7 @@ impl State {
 
     /// How many occurrences wait their turn.
     pub fn waiting_count(&self) -> usize {
-        self.admission.waiting_count()
+        self.admission.waiting_count() + self.dependencies.held_count()
     }
 }
 

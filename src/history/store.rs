@@ -141,9 +141,10 @@ impl Store {
                     marks: Marks {
                         ran: row.get::<_, Option<i64>>(5)?.map(time),
                         succeeded: row.get::<_, Option<i64>>(6)?.map(time),
-                        paused: match row.get(7)? {
-                            true => Some(Pause { until: row.get::<_, Option<i64>>(8)?.map(time) }),
-                            false => None,
+                        paused: if row.get(7)? {
+                            Some(Pause { until: row.get::<_, Option<i64>>(8)?.map(time) })
+                        } else {
+                            None
                         },
                     },
                 };

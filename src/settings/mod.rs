@@ -13,6 +13,7 @@
 mod check;
 pub mod compose;
 pub mod dialect;
+mod edges;
 pub mod env;
 pub mod explain;
 pub mod global;

@@ -31,6 +31,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ),
     ("job.resumed", "A job that was paused goes on; with its next occurrence."),
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
+    ("run.held", "An occurrence came due and waits for jobs that it depends on; with their names."),
     ("run.started", "A run's command was started; once for each attempt."),
     ("run.output", "A line that a run printed."),
     ("run.attempt_failed", "An attempt of a run failed, and another one follows; with when that comes."),
@@ -225,6 +226,26 @@ pub struct RunTags {
     pub container: Option<String>,
     /// Which of its attempts this is, counted from 1.
     pub attempt: u32,
+}
+
+/// An occurrence came due and waits for other jobs.
+pub fn run_held(
+    run: &RunId,
+    (job, kind): (&JobId, JobKind),
+    trigger: Trigger,
+    occurrence: Timestamp,
+    reason: &str,
+) {
+    info!(
+        event = "run.held",
+        job = %job,
+        kind = %kind,
+        run = %run,
+        trigger = trigger.as_str(),
+        occurrence = %occurrence,
+        reason,
+        "{job} waits: {reason}"
+    );
 }
 
 /// A run's command was started; `delay` is from the due moment to the first request of the first attempt.
