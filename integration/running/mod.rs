@@ -5,6 +5,7 @@ mod in_container;
 mod local;
 mod missed;
 mod new_container;
+mod operator;
 mod overlap;
 mod retries;
 

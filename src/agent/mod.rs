@@ -1,7 +1,7 @@
 //! What decides: which job is due, which run may begin, which must end.
 //!
-//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], [`line`], [`dependencies`], `operator` and `reconcile` are
-//! pure: they are told what happened and what time it is, and answer with effects ([`event`]). [`actor`] alone owns the
+//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], [`mod@line`], [`dependencies`], `operator` and `reconcile`
+//! are pure: they are told what happened and what time it is, and answer with effects ([`event`]). [`actor`] alone owns the
 //! state, feeds it and carries the effects out. [`handle`] is how everyone else asks.
 
 pub mod actor;

@@ -76,32 +76,34 @@ impl Backoff {
     }
 }
 
-/// Exit codes that count as success; sorted, at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Exit codes that count as success; sorted. Nearly all jobs have 0 alone, which is kept as none: that takes no room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SuccessCodes(Vec<u8>);
-
-impl Default for SuccessCodes {
-    fn default() -> Self {
-        Self(vec![0])
-    }
-}
 
 impl SuccessCodes {
     /// These, in any order; `None` if there are none.
     pub fn new(mut codes: Vec<u8>) -> Option<Self> {
         codes.sort_unstable();
         codes.dedup();
-        (!codes.is_empty()).then_some(Self(codes))
+        match &codes[..] {
+            [] => None,
+            [0] => Some(Self::default()),
+            _ => Some(Self(codes)),
+        }
     }
 
     /// They as they would be written.
     pub fn texts(&self) -> Vec<String> {
-        self.0.iter().map(u8::to_string).collect()
+        self.codes().iter().map(u8::to_string).collect()
+    }
+
+    fn codes(&self) -> &[u8] {
+        if self.0.is_empty() { &[0] } else { &self.0 }
     }
 
     /// What a command's end means for the job: its exit code decides, and nothing else about it changes.
     pub fn judge(&self, outcome: Outcome) -> Outcome {
-        let good = |code: i64| u8::try_from(code).is_ok_and(|code| self.0.binary_search(&code).is_ok());
+        let good = |code: i64| u8::try_from(code).is_ok_and(|code| self.codes().binary_search(&code).is_ok());
         match outcome {
             Outcome::Failed { exit_code, .. } if good(exit_code) => Outcome::Succeeded { exit_code },
             Outcome::Succeeded { exit_code } if !good(exit_code) => {
@@ -208,6 +210,9 @@ mod tests {
         let timed_out = Outcome::TimedOut { still_running: false };
         assert_eq!(codes.judge(timed_out.clone()), timed_out);
         assert_eq!(codes.texts(), ["1", "24"]);
+        assert_eq!(SuccessCodes::new(vec![0]).unwrap(), SuccessCodes::default());
+        assert_eq!(SuccessCodes::default().texts(), ["0"]);
+        assert_eq!(SuccessCodes::new(vec![]), None);
     }
 
     #[test]
