@@ -8,6 +8,7 @@ mod grammar;
 mod killed;
 mod laws;
 mod live;
+mod policies;
 mod running;
 mod scenarios;
 mod schedules;

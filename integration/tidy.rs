@@ -69,6 +69,10 @@ const PURE: &[&str] = &[
     "src/agent/event.rs",
     "src/agent/gap.rs",
     "src/agent/keep.rs",
+    "src/agent/line.rs",
+    "src/agent/dependencies.rs",
+    "src/agent/operator.rs",
+    "src/agent/reconcile.rs",
     "src/agent/records.rs",
     "src/agent/admission.rs",
 ];

@@ -152,6 +152,7 @@ mod tests {
         container::ContainerId,
         job::{Environment, ExecSpec, MissedPolicy, Overlap, Work},
         origin::Origin,
+        policy::Policies,
         schedule::{Schedule, Zone},
     };
 
@@ -177,6 +178,7 @@ mod tests {
             missed_max: 10,
             start_deadline: None,
             run_on_startup: false,
+            policies: Policies::default(),
             origin: Origin::Default,
         })
     }

@@ -16,6 +16,7 @@ use watchbell::{
         job::{Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Work},
         name::JobId,
         origin::Origin,
+        policy::Policies,
         run::{Outcome, RunId, Trigger},
         schedule::{Schedule, Zone},
     },
@@ -131,6 +132,7 @@ impl Unit {
                 missed_max: 10,
                 start_deadline: None,
                 run_on_startup: false,
+                policies: Policies::default(),
                 origin: Origin::Default,
             }),
             holder: Holder {
@@ -155,7 +157,7 @@ impl Unit {
         let end = unit::run(order, self.context.clone(), stopped).await;
         let took = began.elapsed();
         match end.record.outcome {
-            Outcome::Succeeded => Ok(took),
+            Outcome::Succeeded { .. } => Ok(took),
             other => Err(format!("the run went wrong: {other:?}").into()),
         }
     }

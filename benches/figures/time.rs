@@ -13,6 +13,7 @@ use watchbell::{
         job::{Environment, JobSpec, LocalSpec, MissedPolicy, Overlap, Work},
         name::JobId,
         origin::Origin,
+        policy::Policies,
         schedule::{Schedule, Zone},
     },
 };
@@ -67,6 +68,7 @@ fn job(number: u32) -> Result<Arc<JobSpec>, Failure> {
         missed_max: 10,
         start_deadline: None,
         run_on_startup: false,
+        policies: Policies::default(),
         origin: Origin::Default,
     }))
 }

@@ -12,6 +12,7 @@ mod labels;
 mod local;
 mod new_container;
 mod plan;
+mod policies;
 mod reload;
 mod replicas;
 mod restart;

@@ -6,7 +6,9 @@ mod local;
 mod means;
 mod missed;
 mod new_container;
+mod operator;
 mod overlap;
+mod retries;
 mod service;
 
 use std::time::Duration;

@@ -22,6 +22,7 @@
 //! tick [+LENGTH]               the clock goes forward at one stroke, as after a sleep, and the agent looks at it
 //! wait LENGTH                  time passes as it does: the agent wakes at each occurrence
 //! end RUN exit CODE            a run ends; also: end RUN stopped
+//! pause JOB [until TIME]       an operator pauses a job; also: resume JOB, run JOB, stop RUN
 //! drain, stop, kill            the stages of the end
 //! ```
 
@@ -143,6 +144,17 @@ impl Scenario {
             ("end", rest) => return self.end(rest),
             ("drain", "") => return self.feed(Event::Drain),
             ("stop", "") => return self.feed(Event::StopAll(StopForce::Stop)),
+            ("pause", rest) => {
+                let (job, until) =
+                    rest.split_once(" until ").map_or((rest, None), |(job, at)| (job, Some(at)));
+                let until = until.map(str::parse).transpose().map_err(|_| "no time")?;
+                return self.feed(Event::Pause { job: JobId::plain(job), until });
+            }
+            ("resume", job) => return self.feed(Event::Resume { job: JobId::plain(job) }),
+            ("run", job) => return self.feed(Event::RunNow { job: JobId::plain(job) }),
+            ("stop", run) if !run.is_empty() => {
+                return self.feed(Event::StopRun { run: RunId(run.into()), by: StopCause::Operator });
+            }
             ("kill", "") => return self.feed(Event::StopAll(StopForce::Kill)),
             _ => return Err("no such step".to_owned()),
         }
@@ -274,7 +286,7 @@ impl Scenario {
         let (run, how) = line.split_once(' ').ok_or("write end RUN exit CODE")?;
         let (order, request) = self.agent()?.running.remove(&RunId(run.into())).ok_or("it does not run")?;
         let outcome = match how.split_once(' ') {
-            Some(("exit", "0")) => Outcome::Succeeded,
+            Some(("exit", "0")) => Outcome::Succeeded { exit_code: 0 },
             Some(("exit", code)) => {
                 Outcome::Failed { exit_code: code.parse().map_err(|_| "no exit code")?, reason: None }
             }
@@ -353,10 +365,16 @@ impl Agent {
                 Ok(text)
             }
             Effect::Stop(run, request) => {
-                let word = if request.force == StopForce::Stop { "stop" } else { "kill" };
+                let word = match request.force {
+                    StopForce::Finish => "no further attempt of",
+                    StopForce::Stop => "stop",
+                    StopForce::Kill => "kill",
+                };
                 let text = format!("{word} {run}: {}", StopCause::as_str(request.cause));
                 let (_, asked) = self.running.get_mut(&run).ok_or(format!("it does not run: {text}"))?;
-                asked.get_or_insert(request);
+                if request.force > StopForce::Finish {
+                    asked.get_or_insert(request);
+                }
                 Ok(text)
             }
             Effect::Tell(Told::Record(record)) => {
@@ -366,6 +384,9 @@ impl Agent {
                 Ok(told_record(&record))
             }
             Effect::Tell(told) => Ok(tell(&told)),
+            Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
+            Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
+            Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
             Effect::Remember(_) => Err("it is kept by the scenario".to_owned()),
         }
     }
@@ -402,6 +423,16 @@ fn tell(told: &Told) -> String {
             format!("updated {}{}, {reason}: {}", spec.id, place(container), upcoming(next))
         }
         Told::JobRemoved { job, reason, .. } => format!("removed {job}: {reason}"),
+        Told::JobPaused { job, until, .. } => {
+            let until = until.map_or(String::new(), |until| format!(" until {until}"));
+            format!("paused {job}{until}")
+        }
+        Told::JobResumed { job, next, reason, .. } => {
+            format!("resumed {job}, {reason}: {}", upcoming(&next.iter().copied().collect::<Vec<_>>()))
+        }
+        Told::RunHeld { run, job, occurrence, reason, .. } => {
+            format!("held {run} of {job}, due {occurrence}: {reason}")
+        }
         Told::Problem(it) => problem(it),
         Told::Record(it) => told_record(it),
     }

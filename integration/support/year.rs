@@ -112,8 +112,8 @@ impl Year {
 
 fn what(record: &RunRecord) -> What {
     match (&record.outcome, record.trigger) {
-        (Outcome::Succeeded, Trigger::Schedule) => What::Ran,
-        (Outcome::Succeeded, Trigger::CatchUp) => What::CaughtUp,
+        (Outcome::Succeeded { .. }, Trigger::Schedule) => What::Ran,
+        (Outcome::Succeeded { .. }, Trigger::CatchUp) => What::CaughtUp,
         (Outcome::Missed { .. }, _) => What::Missed(record.and_more),
         _ => What::Other,
     }
@@ -179,7 +179,7 @@ fn agent(
             for effect in state.handle(event, now, &mut ids) {
                 match effect {
                     Effect::Start(order) => {
-                        let record = order.record(Some(Duration::ZERO), Outcome::Succeeded);
+                        let record = order.record(Some(Duration::ZERO), Outcome::Succeeded { exit_code: 0 });
                         events.push(Event::RunEnded { record, goes_on: false });
                     }
                     Effect::Tell(Told::Record(it)) => {
@@ -187,7 +187,7 @@ fn agent(
                         year.records.entry(it.job).or_default().push(entry);
                     }
                     Effect::Remember(more) => notes.extend(more),
-                    Effect::Stop(..) | Effect::Tell(_) => {}
+                    Effect::Answer(_) | Effect::Stop(..) | Effect::Tell(_) => {}
                 }
             }
         }

@@ -33,7 +33,7 @@ use crate::{
 
 use super::{
     handle::{Ends, Request, Snapshot},
-    state::{Effect, Event, State, Told},
+    state::{Answer, Effect, Event, State, Told},
 };
 
 /// What the agent is made of.
@@ -130,6 +130,7 @@ impl Actor {
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
+                    Request::Operator(event, answer) => drop(self.ask(event).map(|it| answer.send(it))),
                 },
                 () = self.alarm.until(next) => self.feed(Event::Tick),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
@@ -157,6 +158,7 @@ impl Actor {
             waiting: self.state.waiting_count(),
             problems: self.state.problem_count(),
             catalog: self.state.shared_catalog(),
+            paused: self.state.paused(),
             settings: self.settings.clone(),
         };
         self.ends.snapshot.send_if_modified(|last| {
@@ -206,6 +208,12 @@ impl Actor {
 
     /// Feeds the state and carries out what follows.
     fn feed(&mut self, event: Event) {
+        self.ask(event);
+    }
+
+    /// The same, with what is to be answered.
+    fn ask(&mut self, event: Event) -> Option<Answer> {
+        let mut answered = None;
         let now = self.context.clock.now();
         let ids = &mut self.ids;
         let effects = self.state.handle(event, now, &mut || run_id(ids, now));
@@ -219,8 +227,10 @@ impl Actor {
                         ask_to_stop(stop, request);
                     }
                 }
+                Effect::Answer(answer) => answered = Some(answer),
             }
         }
+        answered
     }
 
     fn start(&mut self, order: RunOrder) {
@@ -287,6 +297,7 @@ fn tags(order: &RunOrder) -> RunTags {
         trigger: order.trigger,
         container: order.container_name(),
         task: None,
+        attempt: 1,
     }
 }
 
@@ -294,6 +305,11 @@ fn tags(order: &RunOrder) -> RunTags {
 fn ask_to_stop(stop: &watch::Sender<Option<StopRequest>>, request: StopRequest) {
     stop.send_if_modified(|last| match last {
         Some(last) if last.force >= request.force => false,
+        // That it makes no further attempt is not yet a cause of its end.
+        Some(last) if last.force == StopForce::Finish => {
+            *last = request;
+            true
+        }
         Some(last) => {
             last.force = request.force;
             true
@@ -322,6 +338,11 @@ fn tell(told: &Told) {
             report::job_updated(spec, container.as_ref(), next, reason);
         }
         Told::JobRemoved { job, kind, reason } => report::job_removed(job, *kind, reason),
+        Told::JobPaused { job, kind, until } => report::job_paused(job, *kind, *until),
+        Told::JobResumed { job, kind, next, reason } => report::job_resumed(job, *kind, *next, reason),
+        Told::RunHeld { run, job, kind, trigger, occurrence, reason } => {
+            report::run_held(run, (job, *kind), *trigger, *occurrence, reason);
+        }
         Told::Problem(problem) => report::problem(problem),
         Told::Record(record) => report::record(record),
     }

@@ -31,6 +31,8 @@ pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome) -> RunRe
         container,
         duration: None,
         outcome,
+        attempts: 0,
+        no_more: None,
         and_more: 0,
     }
 }

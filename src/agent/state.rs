@@ -4,7 +4,7 @@
 //! done goes out as effects.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroUsize,
     sync::Arc,
 };
@@ -13,21 +13,20 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
-        name::{JobId, JobKind},
+        name::JobId,
         run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
-    plan::{self, Catalog, Change},
+    plan::Catalog,
     run::order::RunOrder,
-    settings::resolve::Desired,
 };
 
-pub use super::event::{Effect, Event, Told};
+pub use super::event::{Answer, Effect, Event, Refused, Told};
 use super::{
     admission::{Admission, Decision, Ticket},
+    dependencies::Dependencies,
     gap::Due,
     keep::Keep,
     records,
@@ -39,20 +38,22 @@ mod startup;
 
 use startup::Startup;
 
-/// How many occurrences to come are told when a job is registered.
-const UPCOMING: usize = 3;
-
 /// The agent's state.
 #[derive(Debug)]
 pub struct State {
     /// Shared with those who only look: whoever changes it while one of them does changes a copy.
-    catalog: Arc<Catalog>,
-    timetable: Timetable,
-    admission: Admission,
-    keep: Keep,
-    problems: BTreeSet<Diagnostic>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) timetable: Timetable,
+    pub(super) admission: Admission,
+    pub(super) dependencies: Dependencies,
+    pub(super) keep: Keep,
+    pub(super) problems: BTreeSet<Diagnostic>,
     startup: Startup,
-    draining: bool,
+    pub(super) draining: bool,
+    /// What runs, as it was when it was admitted.
+    pub(super) admitted: HashMap<RunId, Arc<JobSpec>>,
+    /// Jobs of which nothing is due, and until when.
+    pub(super) paused: Arc<BTreeMap<JobId, Option<Timestamp>>>,
     /// The Engine answered, and does not now.
     engine_lost: bool,
     /// The latest moment that the clock has shown, as far as it is believed.
@@ -62,16 +63,21 @@ pub struct State {
 impl State {
     /// No jobs and no runs; `memory` is what was kept of the last agent's jobs.
     pub fn new(max_concurrent_runs: NonZeroUsize, memory: HashMap<JobId, Memory>) -> Self {
+        let keep = Keep::new(memory);
+        let paused = keep.pauses().map(|(job, pause)| (job.clone(), pause.until)).collect();
         Self {
             catalog: Arc::default(),
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
-            keep: Keep::new(memory),
+            dependencies: Dependencies::default(),
+            keep,
             problems: BTreeSet::new(),
             startup: Startup::Waiting,
             draining: false,
             engine_lost: false,
             latest: None,
+            admitted: HashMap::new(),
+            paused: Arc::new(paused),
         }
     }
 
@@ -92,25 +98,58 @@ impl State {
             }
             Event::RunEnded { record, goes_on } => {
                 if !goes_on {
-                    self.admission.end(&record.job, &record.run);
+                    self.admission.end(&record.job, &record.run, now);
                 }
-                effects.push(Effect::Tell(Told::Record(record)));
+                effects.push(Effect::Tell(Told::Record(record.clone())));
+                self.run_ended(&record, now, ids, &mut effects);
                 self.begin_next(now, &mut effects);
             }
             Event::CommandGone { job, run } => {
-                self.admission.end(&job, &run);
+                self.admission.end(&job, &run, now);
                 self.begin_next(now, &mut effects);
             }
             Event::Drain => {
                 self.draining = true;
-                for ticket in self.admission.give_up_waiting() {
+                for ticket in self.admission.give_up_waiting(now) {
                     let reason = "the agent is shutting down and its turn had not come";
                     effects.push(told(records::skipped(&ticket, reason)));
                 }
+                for ticket in self.dependencies.drain() {
+                    let reason =
+                        "the agent is shutting down, and the jobs that it depends on had not succeeded";
+                    effects.push(told(records::skipped(&ticket, reason)));
+                }
+                let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
+                let mut tries: Vec<&RunId> = self
+                    .admitted
+                    .iter()
+                    .filter(|(_, spec)| spec.policies.retry.retries > 0)
+                    .map(|(run, _)| run)
+                    .collect();
+                tries.sort_unstable();
+                effects.extend(tries.into_iter().map(|run| Effect::Stop(run.clone(), request)));
             }
             Event::StopAll(force) => {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
                 effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
+            }
+            Event::Pause { job, until } => {
+                // What is due now was due before.
+                self.tick(now, ids, &mut effects);
+                let answer = self.pause(&job, until, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| None)));
+            }
+            Event::Resume { job } => {
+                let answer = self.resume(&job, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| None)));
+            }
+            Event::RunNow { job } => {
+                let answer = self.run_now(&job, now, ids, &mut effects);
+                effects.push(Effect::Answer(answer.map(Some)));
+            }
+            Event::StopRun { run, by } => {
+                let answer = self.stop_run(&run, by, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| Some(run))));
             }
         }
         if clock::was_never_set(now) {
@@ -123,109 +162,11 @@ impl State {
         effects
     }
 
-    fn reconcile(
-        &mut self,
-        desired: Desired,
-        now: Timestamp,
-        ids: &mut dyn FnMut() -> RunId,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut distrusted = Vec::new();
-        if let Some(settings) = &desired.settings {
-            self.admission.set_cap(settings.max_concurrent_runs);
-        }
-        for change in plan::plan(&self.catalog, &desired) {
-            let removed = match &change {
-                Change::Remove(id) => self.catalog.get(id).map(|entry| entry.spec.kind()),
-                _ => None,
-            };
-            Arc::make_mut(&mut self.catalog).apply(&change);
-            effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
-        }
-        effects.extend(records::distrusted(&distrusted, now).map(problem));
-        let complete = desired.complete;
-        let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
-        let new = problems.difference(&self.problems).cloned();
-        effects.extend(new.map(problem));
-        self.problems = problems;
-        if !self.draining {
-            self.go_on_with_startup(complete, now, ids, effects);
-        }
-        // The cap may have been raised.
-        self.begin_next(now, effects);
-    }
-
-    /// What a change of the catalog means for the timetable, and what there is to tell.
-    fn follow(
-        &mut self,
-        change: Change,
-        removed: Option<JobKind>,
-        desired: &Desired,
-        now: Timestamp,
-        distrusted: &mut Vec<JobId>,
-    ) -> Option<Told> {
-        let name = |holder: &Option<Holder>| holder.as_ref().map(|it| it.name.clone());
-        match change {
-            Change::Remove(job) => {
-                self.unschedule(&job, now);
-                let rejected =
-                    desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
-                let reason = if rejected {
-                    "its definition is no longer right: see job.rejected"
-                } else {
-                    "nothing defines it any more"
-                };
-                Some(Told::JobRemoved { job, kind: removed?, reason })
-            }
-            Change::Update { spec, holder, changed } => {
-                self.schedule(&spec, now, distrusted);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
-                let reason = format!("changed: {}", changed.join(", "));
-                Some(Told::JobUpdated { spec, container: name(&holder), next, reason })
-            }
-            Change::Place { job, holder: Some(holder), moved: true } => {
-                let spec = self.catalog.get(&job)?.spec.clone();
-                let next = self.timetable.upcoming(&job, UPCOMING, now);
-                let reason = format!("its runs go to container {} now", holder.name);
-                Some(Told::JobUpdated { spec, container: Some(holder.name), next, reason })
-            }
-            Change::Place { .. } => None,
-            Change::Add { spec, holder } => {
-                self.schedule(&spec, now, distrusted);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
-                Some(Told::JobAdded { spec, container: name(&holder), next })
-            }
-        }
-    }
-
-    fn schedule(&mut self, spec: &Arc<JobSpec>, now: Timestamp, distrusted: &mut Vec<JobId>) {
-        if !spec.enabled {
-            return self.unschedule(&spec.id, now);
-        }
-        let memory = self.keep.take(&spec.id);
-        let taken = self.timetable.set(spec, memory, now);
-        if taken.distrusted {
-            distrusted.push(spec.id.clone());
-            if let Some(memory) = memory {
-                self.keep.doubt(&spec.id, memory);
-            }
-        }
-        if let Some(memory) = taken.memory {
-            self.keep.note(&spec.id, memory);
-        }
-    }
-
-    fn unschedule(&mut self, job: &JobId, now: Timestamp) {
-        match self.timetable.remove(job, now) {
-            Some(memory) => self.keep.gone(job, memory),
-            None => self.keep.idle(job, now),
-        }
-    }
-
     fn tick(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
         if self.draining {
             return;
         }
+        self.end_pauses(now, effects);
         self.go_on_with_startup(false, now, ids, effects);
         while let Some(spec) = self.timetable.first_due(now) {
             if self.engine_lost && needs_engine(spec) {
@@ -237,6 +178,7 @@ impl State {
             let Some(entry) = self.catalog.get(&due.job) else { continue };
             self.act(&entry.spec.clone(), due, now, ids, effects);
         }
+        self.give_up_abandoned(now, effects);
         self.begin_next(now, effects);
     }
 
@@ -256,20 +198,31 @@ impl State {
         }
         let mut after: Vec<Ticket> =
             due.catch_up.into_iter().map(|moment| ticket(spec, Trigger::CatchUp, moment, ids)).collect();
-        let ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+        let mut ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+        if !spec.policies.edges.is_empty() {
+            after.extend(ticket.take());
+            after = self.past_gate(spec, after, effects);
+            ticket = after.pop_if(|it| it.trigger == Trigger::Schedule);
+        }
         // What comes with older ones of the same gap is not held back by them.
         if after.is_empty() || spec.overlap == Overlap::Allow {
-            self.admission.line_up(after, spec.overlap);
+            self.admission.line_up(after, spec.overlap, now);
             if let Some(ticket) = ticket {
                 self.offer(ticket, spec.overlap, now, effects);
             }
         } else {
             after.extend(ticket);
-            self.admission.line_up(after, spec.overlap);
+            self.admission.line_up(after, spec.overlap, now);
         }
     }
 
-    fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn offer(
+        &mut self,
+        ticket: Ticket,
+        overlap: Overlap,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         match self.admission.offer(ticket, overlap, now) {
             Decision::InLine | Decision::Waits => {}
             Decision::Skipped { ticket, reason } => effects.push(told(records::skipped(&ticket, reason))),
@@ -284,9 +237,12 @@ impl State {
 
     /// Begins what is in line, as far as the cap allows. Everything about a run is settled here: the job as it is
     /// now, and the container that holds it now.
-    fn begin_next(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn begin_next(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.draining {
             return;
+        }
+        for (ticket, reason) in self.admission.expired(now) {
+            effects.push(told(records::skipped(&ticket, reason)));
         }
         while let Some(ticket) = self.admission.next_in_line() {
             let refused = match self.catalog.get(&ticket.job) {
@@ -294,8 +250,16 @@ impl State {
                 Some(entry) if !entry.spec.enabled => {
                     Err((None, "the job was disabled before its turn came".to_owned()))
                 }
+                Some(_) if ticket.trigger != Trigger::Manual && self.paused.contains_key(&ticket.job) => {
+                    Err((None, "the job is paused".to_owned()))
+                }
+                Some(entry) if entry.spec.policies.group != ticket.group => {
+                    let group = entry.spec.policies.group.clone();
+                    self.admission.change_group(ticket, group, now);
+                    continue;
+                }
                 Some(entry) if records::is_too_late(&entry.spec, ticket.fires, now) => {
-                    self.admission.end(&ticket.job, &ticket.run);
+                    self.admission.end(&ticket.job, &ticket.run, now);
                     let reason = records::too_late(&entry.spec);
                     effects.push(told(records::of(&ticket, None, Outcome::Missed { reason })));
                     continue;
@@ -320,10 +284,13 @@ impl State {
             };
             match refused {
                 Ok((entry, container)) => {
+                    let spec = entry.spec.clone();
                     self.admission.begin(&ticket, now);
+                    self.close_gate(&spec, now);
+                    self.admitted.insert(ticket.run.clone(), spec.clone());
                     effects.push(Effect::Start(RunOrder {
                         run: ticket.run,
-                        spec: entry.spec.clone(),
+                        spec,
                         container,
                         trigger: ticket.trigger,
                         occurrence: ticket.occurrence,
@@ -331,7 +298,7 @@ impl State {
                     }));
                 }
                 Err((container, reason)) => {
-                    self.admission.end(&ticket.job, &ticket.run);
+                    self.admission.end(&ticket.job, &ticket.run, now);
                     effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason })));
                 }
             }
@@ -340,8 +307,17 @@ impl State {
 
     /// The earliest moment at which [`Event::Tick`] has something to do.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let moments = self.timetable.next().into_iter().chain(self.startup.next());
-        if self.draining { None } else { moments.min() }
+        if self.draining {
+            return None;
+        }
+        let theirs = [
+            self.timetable.next(),
+            self.startup.next(),
+            self.admission.deadline(),
+            self.dependencies.deadline(),
+            self.next_pause_end(),
+        ];
+        theirs.into_iter().flatten().min()
     }
 
     /// The jobs.
@@ -352,6 +328,11 @@ impl State {
     /// The jobs, for someone to look at later.
     pub fn shared_catalog(&self) -> Arc<Catalog> {
         self.catalog.clone()
+    }
+
+    /// The jobs that are paused, and until when.
+    pub fn paused(&self) -> Arc<BTreeMap<JobId, Option<Timestamp>>> {
+        self.paused.clone()
     }
 
     /// How many things are wrong with what was written.
@@ -366,7 +347,7 @@ impl State {
 
     /// How many occurrences wait their turn.
     pub fn waiting_count(&self) -> usize {
-        self.admission.waiting_count()
+        self.admission.waiting_count() + self.dependencies.held_count()
     }
 }
 
@@ -378,15 +359,21 @@ fn needs_engine(spec: &JobSpec) -> bool {
     }
 }
 
-fn problem(it: Diagnostic) -> Effect {
+pub(super) fn problem(it: Diagnostic) -> Effect {
     Effect::Tell(Told::Problem(it))
 }
 
-fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {
+pub(super) fn ticket(
+    spec: &JobSpec,
+    trigger: Trigger,
+    moment: Moment,
+    ids: &mut dyn FnMut() -> RunId,
+) -> Ticket {
     let Moment { occurrence, fires } = moment;
-    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires }
+    let group = spec.policies.group.clone();
+    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires, group }
 }
 
-fn told(record: RunRecord) -> Effect {
+pub(super) fn told(record: RunRecord) -> Effect {
     Effect::Tell(Told::Record(record))
 }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     job::JobSpec,
-    memory::{Memory, fingerprint},
+    memory::{Marks, Memory, Pause, fingerprint},
     name::JobId,
     spread,
 };
@@ -46,6 +46,8 @@ pub(super) struct Row {
     seen: Timestamp,
     /// What fired before this by the job's present parameters was not to fire then by those it had.
     pub since: Timestamp,
+    /// Nothing of it is due.
+    held: Option<Pause>,
 }
 
 /// An occurrence, and when it is acted on.
@@ -55,6 +57,13 @@ pub struct Moment {
     pub occurrence: Timestamp,
     /// That and its jitter.
     pub fires: Timestamp,
+}
+
+impl Moment {
+    /// What no schedule named: an occurrence now, which is named by its second.
+    pub fn now(now: Timestamp) -> Self {
+        Self { occurrence: Timestamp::from_second(now.as_second()).unwrap_or(now), fires: now }
+    }
 }
 
 /// What became of a job that was taken in.
@@ -69,7 +78,7 @@ pub struct Taken {
 impl Row {
     fn new(spec: &Arc<JobSpec>, anchor: Timestamp, seen: Timestamp) -> Self {
         let next = spec.schedule.next_after(seen, anchor);
-        Self { spec: spec.clone(), anchor, next, seen, since: Timestamp::MIN }
+        Self { spec: spec.clone(), anchor, next, seen, since: Timestamp::MIN, held: None }
     }
 
     /// The occurrence after another.
@@ -94,17 +103,15 @@ impl Row {
     }
 
     fn moment(&self) -> Option<Moment> {
-        self.next.map(|occurrence| Moment { occurrence, fires: self.fires(occurrence) })
+        self.next
+            .filter(|_| self.held.is_none())
+            .map(|occurrence| Moment { occurrence, fires: self.fires(occurrence) })
     }
 
     /// What is to be remembered of it.
     fn memory(&self) -> Memory {
-        Memory {
-            anchor: self.anchor,
-            schedule: fingerprint(&self.spec.schedule),
-            seen: self.seen,
-            idle: false,
-        }
+        let schedule = fingerprint(&self.spec.schedule);
+        Memory { anchor: self.anchor, schedule, seen: self.seen, idle: false, marks: Marks::default() }
     }
 }
 
@@ -173,7 +180,7 @@ impl Timetable {
         for (job, _) in &doubted {
             let Some(row) = self.take(job) else { continue };
             let anchor = if row.anchor > latest { second(now) } else { row.anchor };
-            self.insert(Row::new(&row.spec, anchor, now));
+            self.insert(Row { held: row.held, ..Row::new(&row.spec, anchor, now) });
         }
         doubted
     }
@@ -183,7 +190,7 @@ impl Timetable {
         if self.rows.get(job).is_some_and(|row| row.seen < seen)
             && let Some(row) = self.take(job)
         {
-            self.insert(Row { since: row.since, ..Row::new(&row.spec, row.anchor, seen) });
+            self.insert(Row { since: row.since, held: row.held, ..Row::new(&row.spec, row.anchor, seen) });
         }
     }
 
@@ -193,20 +200,38 @@ impl Timetable {
         now: Timestamp,
         mut memory: impl FnMut(&JobId) -> Option<Memory>,
     ) -> Vec<(JobId, Memory)> {
-        let specs: Vec<Arc<JobSpec>> = self.rows.values().map(|row| row.spec.clone()).collect();
+        let specs: Vec<_> = self.rows.values().map(|row| (row.spec.clone(), row.held)).collect();
         let mut news = Vec::new();
-        for spec in specs {
+        for (spec, held) in specs {
             self.take(&spec.id);
             if let Some(it) = self.set(&spec, memory(&spec.id), now).memory {
                 news.push((spec.id.clone(), it));
+            }
+            if let Some(pause) = held {
+                self.hold(&spec.id, pause);
             }
         }
         news
     }
 
-    /// What is to be remembered of a job, as things stand.
-    pub fn memory_of(&self, job: &JobId) -> Option<Memory> {
+    /// What there is to remember of a job now.
+    pub fn memory(&self, job: &JobId) -> Option<Memory> {
         self.rows.get(job).map(Row::memory)
+    }
+
+    /// Nothing of a job is due until it is [let go](Self::let_go).
+    pub fn hold(&mut self, job: &JobId, pause: Pause) {
+        if let Some(row) = self.take(job) {
+            self.insert(Row { held: Some(pause), ..row });
+        }
+    }
+
+    /// A job that was held goes on with what comes after `from`. Nothing before that was missed.
+    pub fn let_go(&mut self, job: &JobId, from: Timestamp) {
+        if let Some(row) = self.take(job) {
+            let seen = row.seen.max(from);
+            self.insert(Row { next: row.after(seen), seen, held: None, ..row });
+        }
     }
 
     fn insert(&mut self, row: Row) {
@@ -259,8 +284,10 @@ impl Timetable {
     /// The next `count` occurrences of one job that are still to come.
     pub fn upcoming(&self, job: &JobId, count: usize, now: Timestamp) -> Vec<Timestamp> {
         let Some(row) = self.rows.get(job) else { return Vec::new() };
-        let first = row.next.filter(|next| *next > now || row.fires(*next) > now);
-        let first = first.or_else(|| row.after(now));
+        let first = match row.held {
+            None => row.next.filter(|next| *next > now || row.fires(*next) > now).or_else(|| row.after(now)),
+            Some(Pause { until }) => until.and_then(|until| row.after(just_before(until).max(now))),
+        };
         std::iter::successors(first, |at| row.after(*at)).take(count).collect()
     }
 
@@ -293,6 +320,11 @@ impl Timetable {
         }
         Some((due, memory))
     }
+}
+
+/// What is paused until a moment goes on with that moment.
+pub(super) fn just_before(moment: Timestamp) -> Timestamp {
+    moment.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(moment)
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
-use crate::model::{memory::Memory, name::JobId};
+use crate::model::{
+    memory::{Marks, Memory, Pause},
+    name::JobId,
+};
 
 /// The file in the state directory.
 const FILE: &str = "watchbell.db";
@@ -22,13 +25,19 @@ const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
 
 /// The steps from an empty file to the present schema; the file says how many of them it has seen. A step that was
 /// released is never changed.
-const MIGRATIONS: [&str; 1] = ["CREATE TABLE job_memory (
+const MIGRATIONS: [&str; 2] = [
+    "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
         schedule INTEGER NOT NULL,
         seen INTEGER NOT NULL,
         idle INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID"];
+    ) STRICT, WITHOUT ROWID",
+    "ALTER TABLE job_memory ADD COLUMN ran INTEGER;
+     ALTER TABLE job_memory ADD COLUMN succeeded INTEGER;
+     ALTER TABLE job_memory ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE job_memory ADD COLUMN paused_until INTEGER",
+];
 
 /// The present schema.
 #[expect(clippy::cast_possible_truncation, reason = "they are a handful")]
@@ -119,8 +128,9 @@ impl Store {
     /// What was kept of every job.
     pub fn memory(&self) -> Result<HashMap<JobId, Memory>, StoreError> {
         let read = || -> rusqlite::Result<HashMap<JobId, Memory>> {
-            let mut rows =
-                self.connection.prepare("SELECT job, anchor, schedule, seen, idle FROM job_memory")?;
+            let mut rows = self.connection.prepare(
+                "SELECT job, anchor, schedule, seen, idle, ran, succeeded, paused, paused_until FROM job_memory",
+            )?;
             let rows = rows.query_map([], |row| {
                 let job: String = row.get(0)?;
                 let memory = Memory {
@@ -128,6 +138,15 @@ impl Store {
                     schedule: row.get::<_, i64>(2)?.cast_unsigned(),
                     seen: time(row.get(3)?),
                     idle: row.get(4)?,
+                    marks: Marks {
+                        ran: row.get::<_, Option<i64>>(5)?.map(time),
+                        succeeded: row.get::<_, Option<i64>>(6)?.map(time),
+                        paused: if row.get(7)? {
+                            Some(Pause { until: row.get::<_, Option<i64>>(8)?.map(time) })
+                        } else {
+                            None
+                        },
+                    },
                 };
                 Ok((JobId::plain(&job), memory))
             })?;
@@ -169,7 +188,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<u32> {
 fn write(connection: &mut Connection, notes: &HashMap<JobId, Option<Memory>>) -> rusqlite::Result<()> {
     let work: Transaction<'_> = connection.transaction()?;
     {
-        let mut put = work.prepare("INSERT OR REPLACE INTO job_memory VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        let mut put = work.prepare(
+            "INSERT OR REPLACE INTO job_memory \
+             (job, anchor, schedule, seen, idle, ran, succeeded, paused, paused_until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
         let mut forget = work.prepare("DELETE FROM job_memory WHERE job = ?1")?;
         for (job, memory) in notes {
             match memory {
@@ -178,7 +201,11 @@ fn write(connection: &mut Connection, notes: &HashMap<JobId, Option<Memory>>) ->
                     nanos(it.anchor),
                     it.schedule.cast_signed(),
                     nanos(it.seen),
-                    it.idle
+                    it.idle,
+                    it.marks.ran.map(nanos),
+                    it.marks.succeeded.map(nanos),
+                    it.marks.paused.is_some(),
+                    it.marks.paused.and_then(|pause| pause.until).map(nanos),
                 ])?,
                 None => forget.execute([job.as_str()])?,
             };

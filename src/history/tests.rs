@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::*;
+use crate::model::memory::{Marks, Pause};
 
 fn memory(n: i64) -> Memory {
     let at = |nanos: i64| Timestamp::from_nanosecond(nanos.into()).unwrap();
@@ -13,6 +14,11 @@ fn memory(n: i64) -> Memory {
         schedule: u64::MAX - n.unsigned_abs(),
         seen: at(n),
         idle: n % 2 == 0,
+        marks: Marks {
+            ran: (n % 3 == 0).then(|| at(n + 1)),
+            succeeded: (n % 5 == 0).then(|| at(n + 2)),
+            paused: (n % 7 == 0).then(|| Pause { until: (n % 2 == 0).then(|| at(n + 3)) }),
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use super::{
     name::{JobId, JobKind},
     origin::Origin,
+    policy::Policies,
     schedule::Schedule,
     service::ServiceRunSpec,
 };
@@ -36,6 +37,8 @@ pub struct JobSpec {
     pub start_deadline: Option<Duration>,
     /// Whether it also runs once when the agent starts.
     pub run_on_startup: bool,
+    /// Further attempts, turns with others, and what comes before and after.
+    pub policies: Policies,
     /// Where it was defined: the place of its schedule.
     pub origin: Origin,
 }

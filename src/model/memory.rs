@@ -15,6 +15,27 @@ pub struct Memory {
     pub seen: Timestamp,
     /// Since then the job was disabled or nobody defined it: nothing was due.
     pub idle: bool,
+    /// What happened to it, and what an operator wants of it.
+    pub marks: Marks,
+}
+
+/// What is remembered of a job whatever becomes of its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// When its last run began. These moments and those of the other jobs are in the order in which things happened,
+    /// whatever was done to the clock meanwhile.
+    pub ran: Option<Timestamp>,
+    /// When its last success was seen.
+    pub succeeded: Option<Timestamp>,
+    /// Whether an operator paused it.
+    pub paused: Option<Pause>,
+}
+
+/// A pause of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Its end; `None` is when an operator says so.
+    pub until: Option<Timestamp>,
 }
 
 /// A number that stands for a schedule and its zone: two that differ have different ones.

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod name;
 pub mod origin;
 pub mod parameters;
+pub mod policy;
 pub mod run;
 pub mod schedule;
 pub mod service;

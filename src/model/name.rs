@@ -73,6 +73,11 @@ impl JobId {
         Ok(Self(text.into()))
     }
 
+    /// What the identities of jobs that are defined together begin with: the part before the last dot.
+    pub fn home(&self) -> Option<&str> {
+        self.0.rsplit_once('.').map(|(home, _)| home)
+    }
+
     /// The identity as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -4,6 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
+    policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{ServiceRunSpec, Tasks},
 };
 
@@ -40,6 +41,7 @@ impl JobSpec {
             missed_max,
             start_deadline,
             run_on_startup,
+            policies,
             origin: _,
         } = self;
         let mut list = List::default();
@@ -50,10 +52,12 @@ impl JobSpec {
         list.text("overlap", overlap.as_str());
         list.text("timeout", timeout.map_or_else(|| "none".to_owned(), written));
         list.text("grace-period", written(*grace_period));
+        list.turns(policies);
         list.text("jitter", written(*jitter));
         list.text("missed", missed.as_str());
         list.text("missed-max", missed_max);
         list.text("start-deadline", start_deadline.map_or_else(|| "none".to_owned(), written));
+        list.edges(policies);
         list.text("run-on-startup", run_on_startup);
         list.0
     }
@@ -113,6 +117,29 @@ impl List {
         };
         let value = Value { text: all(|value| value), shown: Some(all(|_| HIDDEN)) };
         self.0.push(("environment", value));
+    }
+
+    /// Turns and attempts.
+    fn turns(&mut self, policies: &Policies) {
+        let Policies { retry, success_codes, group, edges: _ } = policies;
+        let Retry { retries, delay, backoff, max_delay } = retry;
+        if let Some(Group { name, wait: _ }) = group {
+            self.text("group", name);
+        }
+        let wait = group.as_ref().map_or(Some(DEFAULT_GROUP_WAIT), |group| group.wait);
+        self.text("group-wait", wait.map_or_else(|| "none".to_owned(), written));
+        self.text("retries", retries);
+        self.text("retry-delay", written(*delay));
+        self.text("retry-backoff", backoff.as_str());
+        self.text("retry-max-delay", written(*max_delay));
+        self.list("success-codes", &success_codes.texts());
+    }
+
+    fn edges(&mut self, policies: &Policies) {
+        for kind in EdgeKind::ALL {
+            let names: Vec<String> = policies.named(kind).map(|edge| edge.name.to_string()).collect();
+            self.list(kind.as_str(), &names);
+        }
     }
 
     fn work(&mut self, work: &Work) {

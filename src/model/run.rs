@@ -25,6 +25,10 @@ pub enum Trigger {
     Startup,
     /// Its moment was missed, and the job's policy lets it run after all.
     CatchUp,
+    /// Someone asked for it.
+    Manual,
+    /// A run of another job ended as it was to end for this one to start.
+    Dependency,
 }
 
 impl Trigger {
@@ -34,6 +38,8 @@ impl Trigger {
             Self::Schedule => "schedule",
             Self::Startup => "startup",
             Self::CatchUp => "catch-up",
+            Self::Manual => "manual",
+            Self::Dependency => "dependency",
         }
     }
 }
@@ -41,9 +47,12 @@ impl Trigger {
 /// How an occurrence ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The command ended with exit code 0.
-    Succeeded,
-    /// The command ended with another exit code.
+    /// The command ended with an exit code that counts as success.
+    Succeeded {
+        /// The code: 0, unless the job says otherwise.
+        exit_code: i64,
+    },
+    /// The command ended with any other exit code.
     Failed {
         /// The code; 128 + n where signal n ended the command.
         exit_code: i64,
@@ -90,7 +99,7 @@ impl Outcome {
     /// The outcome as it stands in logs.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Succeeded => "succeeded",
+            Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
             Self::TimedOut { .. } => "timed-out",
             Self::Stopped { .. } => "stopped",
@@ -104,8 +113,7 @@ impl Outcome {
     /// The command's exit code, where it is known.
     pub fn exit_code(&self) -> Option<i64> {
         match self {
-            Self::Succeeded => Some(0),
-            Self::Failed { exit_code, .. } => Some(*exit_code),
+            Self::Succeeded { exit_code } | Self::Failed { exit_code, .. } => Some(*exit_code),
             _ => None,
         }
     }
@@ -117,7 +125,7 @@ impl Outcome {
             format!("the command could not be ended and is still running{colon}{why}")
         };
         match self {
-            Self::Succeeded => None,
+            Self::Succeeded { .. } => None,
             Self::Failed { reason, .. } => reason.clone(),
             Self::TimedOut { still_running, waited_for } => {
                 let still = still_running.as_deref().map(still);
@@ -143,6 +151,8 @@ pub enum StopCause {
     Shutdown,
     /// The job's next occurrence replaces it (`overlap=replace`).
     Replaced,
+    /// Someone asked for this run to end.
+    Operator,
 }
 
 impl StopCause {
@@ -151,6 +161,7 @@ impl StopCause {
         match self {
             Self::Shutdown => "the agent is shutting down",
             Self::Replaced => "the next occurrence replaces it",
+            Self::Operator => "an operator stopped it",
         }
     }
 }
@@ -167,6 +178,8 @@ pub struct StopRequest {
 /// How hard a run is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopForce {
+    /// Let it go on, but make no further attempt.
+    Finish,
     /// Ask it to stop, and kill it after its grace period.
     Stop,
     /// Kill it now.
@@ -192,6 +205,21 @@ pub struct RunRecord {
     pub duration: Option<Duration>,
     /// How it ended.
     pub outcome: Outcome,
+    /// How many attempts were made; 0 where it never came to one.
+    pub attempts: u32,
+    /// Why a further attempt that was left was not made.
+    pub no_more: Option<String>,
     /// How many further occurrences this record speaks for: those that passed in one gap are told together.
     pub and_more: u32,
+}
+
+impl RunRecord {
+    /// What there is to say beyond the outcome's name.
+    pub fn reason(&self) -> Option<String> {
+        let no_more = self.no_more.as_ref().map(|why| format!("no further attempt was made: {why}"));
+        match (self.outcome.reason(), no_more) {
+            (Some(reason), Some(no_more)) => Some(format!("{reason}; {no_more}")),
+            (reason, no_more) => reason.or(no_more),
+        }
+    }
 }

@@ -87,7 +87,7 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         outcome,
         Outcome::TimedOut { still_running: Some(_), .. } | Outcome::Stopped { still_running: Some(_), .. }
     );
-    KindEnd { outcome, leftover, goes_on: still.then_some(id) }
+    KindEnd { leftover, goes_on: still.then_some(id), ..outcome.into() }
 }
 
 /// Signals on their way.

@@ -17,7 +17,7 @@ use crate::{
         job::RunSpec,
         run::Outcome,
     },
-    telemetry::report::{self, RunTags},
+    telemetry::report,
 };
 
 use super::{
@@ -60,7 +60,9 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Ok(id) => id,
         Err(error) => {
             let leftover = half_made(order, &error, context).await.map(Leftover::Container);
-            return KindEnd { leftover, ..not_started("making", &error, spec).into() };
+            // Whose it is cannot be told here, so it is neither removed nor tried again.
+            let guarded = matches!(error, EngineError::Refused { status: 409, .. });
+            return KindEnd { leftover, guarded, ..not_started("making", &error, spec).into() };
         }
     };
     let began = Instant::now();
@@ -195,15 +197,13 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
 /// How often removing a run's container is tried.
 const REMOVE_ATTEMPTS: u32 = 3;
 
-/// Removes a run's container, now that its record is kept.
-pub async fn remove(engine: Engine, container: String, tags: RunTags) {
+/// Removes a container, over a short absence of the Engine.
+pub async fn remove(engine: &Engine, container: &str) -> Result<(), EngineError> {
     let mut attempt = 1;
     loop {
-        match engine.remove_container(&container).await {
-            Ok(()) => return,
-            Err(error) if attempt == REMOVE_ATTEMPTS => {
-                return report::run_leftover(&tags, &error.to_string());
-            }
+        match engine.remove_container(container).await {
+            Ok(()) => return Ok(()),
+            Err(error) if attempt == REMOVE_ATTEMPTS => return Err(error),
             Err(_) => sleep(Duration::from_secs(attempt.into())).await,
         }
         attempt += 1;

@@ -54,6 +54,8 @@ impl RunOrder {
             container: self.container_name(),
             duration,
             outcome,
+            attempts: 1,
+            no_more: None,
             and_more: 0,
         }
     }
@@ -79,9 +81,18 @@ impl RunOrder {
     }
 
     /// The name of a container that is made for this occurrence. A second create of the same occurrence is refused
-    /// by the Engine, which guards against running it twice.
+    /// by the Engine, which guards against running it twice. What no schedule named has no occurrence that could come
+    /// twice, and may come several times in a second: the end of its run's ID tells these apart.
     pub fn created_name(&self) -> String {
-        format!("watchbell-{}-{}", self.job(), self.occurrence.as_second())
+        let name = format!("watchbell-{}-{}", self.job(), self.occurrence.as_second());
+        match self.trigger {
+            Trigger::Schedule | Trigger::Startup | Trigger::CatchUp => name,
+            Trigger::Manual | Trigger::Dependency => {
+                let run = &self.run.0;
+                let end = run.get(run.len().saturating_sub(8)..).unwrap_or(run).to_ascii_lowercase();
+                format!("{name}-{end}")
+            }
+        }
     }
 
     /// The same for a service, whose name a Swarm takes for one of DNS: it has no dots and not more than 63 characters.

@@ -28,6 +28,7 @@ use crate::{
     },
     model::{
         container::RUN_LABEL,
+        policy::SuccessCodes,
         run::Outcome,
         service::{ServiceRunSpec, Tasks},
     },
@@ -63,7 +64,8 @@ pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, lif
         Err(error) => {
             let made = half_made(order, &error, engine).await;
             let leftover = made.map(|id| Leftover::Service(id, spec.tasks));
-            return KindEnd { leftover, ..not_started(&error, spec).into() };
+            let guarded = matches!(error, EngineError::Refused { status: 409, .. });
+            return KindEnd { leftover, guarded, ..not_started(&error, spec).into() };
         }
     };
     life.started(began);
@@ -72,6 +74,7 @@ pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, lif
         id: &id,
         label: run_label(order),
         tasks: spec.tasks,
+        good: &order.spec.policies.success_codes,
         asked: AtomicBool::new(false),
         poke: Notify::new(),
     };
@@ -173,6 +176,8 @@ struct Service<'a> {
     /// What its tasks' containers have among their labels.
     label: String,
     tasks: Tasks,
+    /// The exit codes with which a task has succeeded.
+    good: &'a SuccessCodes,
     /// Whether the Swarm has taken the request to end it.
     asked: AtomicBool,
     /// Something was heard.
@@ -286,7 +291,7 @@ impl Service<'_> {
                     outage.over();
                     let none = list.is_empty();
                     seen.send_modify(|seen| seen.take(list));
-                    let meaning = seen.borrow().meaning(self.tasks);
+                    let meaning = seen.borrow().meaning(self.tasks, self.good);
                     if let Meaning::Over(outcome) = meaning {
                         return Ok(outcome);
                     }
@@ -338,7 +343,7 @@ fn gone(reason: &str) -> Outcome {
 }
 
 fn waits_for(seen: &Seen, tasks: Tasks) -> Option<String> {
-    match seen.meaning(tasks) {
+    match seen.meaning(tasks, &SuccessCodes::default()) {
         Meaning::Going { waits_for } => waits_for,
         Meaning::Over(_) => None,
     }
@@ -350,15 +355,13 @@ const REMOVE_ATTEMPTS: u32 = 3;
 /// How long what it left in line, and what would not end, may take to be gone.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Removes a run's service, now that its record is kept.
-pub async fn remove(engine: Engine, service: String, tasks: Tasks, tags: RunTags) {
+/// Removes a run's service, over a short absence of the Engine.
+pub async fn remove(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> Result<(), EngineError> {
     let mut attempt = 1;
     loop {
-        match clear(&engine, &service, tasks, &tags).await {
-            Ok(()) => return,
-            Err(error) if attempt == REMOVE_ATTEMPTS => {
-                return report::run_leftover(&tags, &error.to_string());
-            }
+        match clear(engine, service, tasks, tags).await {
+            Ok(()) => return Ok(()),
+            Err(error) if attempt == REMOVE_ATTEMPTS => return Err(error),
             Err(_) => sleep(Duration::from_secs(attempt.into())).await,
         }
         attempt += 1;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     docker::tasks::{Place, Task, TaskState},
-    model::{run::Outcome, service::Tasks},
+    model::{policy::SuccessCodes, run::Outcome, service::Tasks},
 };
 
 /// The tasks of a run so far, as the lists told of them. A task that was told of is never forgotten: a Swarm that keeps
@@ -53,8 +53,8 @@ impl Seen {
         self.firsts().iter().all(|task| task.state.is_over())
     }
 
-    /// What they mean for a run that wants so many of them.
-    pub fn meaning(&self, wanted: Tasks) -> Meaning {
+    /// What they mean for a run that wants so many of them, each to end with one of these codes.
+    pub fn meaning(&self, wanted: Tasks, good: &SuccessCodes) -> Meaning {
         let firsts = self.firsts();
         let complete = match wanted {
             Tasks::Replicas(count) => firsts.len() >= usize::from(count),
@@ -71,7 +71,7 @@ impl Seen {
             };
             return Meaning::Going { waits_for };
         }
-        Meaning::Over(outcome(&firsts, wanted))
+        Meaning::Over(outcome(&firsts, wanted, good))
     }
 }
 
@@ -87,11 +87,17 @@ pub enum Meaning {
     Over(Outcome),
 }
 
-fn outcome(firsts: &[&Task], wanted: Tasks) -> Outcome {
-    let mut failed: Vec<&Task> =
-        firsts.iter().copied().filter(|task| task.state != TaskState::Complete).collect();
+fn outcome(firsts: &[&Task], wanted: Tasks, good: &SuccessCodes) -> Outcome {
+    let succeeded = |task: &Task| {
+        task.state == TaskState::Complete
+            || task.exit_code.is_some_and(|code| code != 0 && good.contains(code))
+    };
+    let mut failed: Vec<&Task> = firsts.iter().copied().filter(|task| !succeeded(task)).collect();
     failed.sort_by_key(|task| task.since);
-    let Some(first) = failed.first() else { return Outcome::Succeeded };
+    let Some(first) = failed.first() else {
+        let codes = firsts.iter().filter_map(|task| task.exit_code);
+        return Outcome::Succeeded { exit_code: codes.max().unwrap_or(0) };
+    };
     // The first that ran: what never began has no code.
     let code = failed.iter().find_map(|task| Some((*task, task.exit_code.filter(|code| *code != 0)?)));
     let why = |task: &Task| {
@@ -162,7 +168,7 @@ mod tests {
     fn meaning(tasks: &[Task], wanted: Tasks) -> Meaning {
         let mut seen = Seen::default();
         seen.take(tasks.to_vec());
-        seen.meaning(wanted)
+        seen.meaning(wanted, &SuccessCodes::default())
     }
 
     fn going(waits_for: Option<&str>) -> Meaning {
@@ -176,9 +182,12 @@ mod tests {
         assert_eq!(meaning(&[task(0, Complete, 0), task(1, Complete, 0)], THREE), going(None));
         let mixed = [task(0, Complete, 0), task(1, Going, 0), task(2, Pending, 0)];
         assert_eq!(meaning(&mixed, THREE), going(None));
-        assert_eq!(meaning(&[task(0, Complete, 0)], Tasks::Replicas(1)), Meaning::Over(Outcome::Succeeded));
+        assert_eq!(
+            meaning(&[task(0, Complete, 0)], Tasks::Replicas(1)),
+            Meaning::Over(Outcome::Succeeded { exit_code: 0 })
+        );
         let all = [0, 1, 2].map(|slot| task(slot, Complete, 0));
-        assert_eq!(meaning(&all, THREE), Meaning::Over(Outcome::Succeeded));
+        assert_eq!(meaning(&all, THREE), Meaning::Over(Outcome::Succeeded { exit_code: 0 }));
     }
 
     #[test]
@@ -243,7 +252,7 @@ mod tests {
         let tasks = [on("a", TaskState::Complete), on("b", TaskState::Going)];
         assert_eq!(meaning(&tasks, Tasks::EachNode), going(None));
         let tasks = [on("a", TaskState::Complete), on("b", TaskState::Complete)];
-        assert_eq!(meaning(&tasks, Tasks::EachNode), Meaning::Over(Outcome::Succeeded));
+        assert_eq!(meaning(&tasks, Tasks::EachNode), Meaning::Over(Outcome::Succeeded { exit_code: 0 }));
     }
 
     #[test]
@@ -253,7 +262,11 @@ mod tests {
         assert!(!seen.is_over());
         seen.take(Vec::new());
         assert!(seen.is_over());
-        let Meaning::Over(Outcome::Lost { reason }) = seen.meaning(Tasks::Replicas(2)) else { panic!() };
+        let Meaning::Over(Outcome::Lost { reason }) =
+            seen.meaning(Tasks::Replicas(2), &SuccessCodes::default())
+        else {
+            panic!()
+        };
         assert_eq!(reason, "1 of 2 tasks failed; task 1: the task was removed");
         let ended = Task { exit_code: Some(137), ..task(0, TaskState::Ended, 0) };
         let Meaning::Over(outcome) = meaning(&[ended], Tasks::Replicas(1)) else { panic!() };

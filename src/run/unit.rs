@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    docker::{client::Engine, output::Output},
+    docker::{client::Engine, error::EngineError, output::Output},
     model::{
         job::Work,
         run::{Outcome, RunRecord, StopCause, StopForce, StopRequest},
@@ -29,6 +29,7 @@ use super::{
     order::RunOrder,
     process,
     reap::Children,
+    retry::{self, Next},
     service,
 };
 
@@ -75,6 +76,8 @@ pub struct KindEnd {
     pub leftover: Option<Leftover>,
     /// A command in a container that could not be ended.
     pub goes_on: Option<String>,
+    /// Whether the guard against running an occurrence twice stopped it.
+    pub guarded: bool,
 }
 
 /// What a run made and leaves behind.
@@ -90,14 +93,50 @@ pub enum Leftover {
 
 impl From<Outcome> for KindEnd {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, leftover: None, goes_on: None }
+        Self { outcome, leftover: None, goes_on: None, guarded: false }
     }
 }
 
 /// Carries out one order. The run is registered already; `stop` is how it is asked to end.
-pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option<StopRequest>>) -> UnitEnd {
+pub async fn run(
+    order: RunOrder,
+    context: Context,
+    mut stop: watch::Receiver<Option<StopRequest>>,
+) -> UnitEnd {
+    let mut began = None;
+    let mut number = 1;
+    let (last, no_more) = loop {
+        let mut attempt = attempt(&order, &context, number, stop.clone()).await;
+        began = began.or(attempt.started);
+        match retry::next(&order, &context, &mut attempt, &mut stop).await {
+            Next::Attempt => number += 1,
+            Next::End { no_more } => break (attempt, no_more),
+        }
+    };
+    let duration = began.map(|began| last.ended.duration_since(began));
+    let KindEnd { outcome, leftover, goes_on, .. } = last.end;
+    let record = RunRecord { attempts: number, no_more, ..order.record(duration, outcome) };
+    UnitEnd { record, leftover, goes_on }
+}
+
+/// One attempt of a run, from its first request to its end.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub tags: RunTags,
+    pub started: Option<Instant>,
+    pub ended: Instant,
+    pub end: KindEnd,
+}
+
+async fn attempt(
+    order: &RunOrder,
+    context: &Context,
+    number: u32,
+    stop: watch::Receiver<Option<StopRequest>>,
+) -> Attempt {
     // Before its moment it is only where the clock was set back since.
-    let delay = context.clock.now().duration_since(order.fires).max(jiff::SignedDuration::ZERO);
+    let delay = || context.clock.now().duration_since(order.fires).max(jiff::SignedDuration::ZERO);
+    let delay = (number == 1).then(delay);
     let tags = RunTags {
         run: order.run.clone(),
         job: order.job().clone(),
@@ -105,24 +144,25 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         trigger: order.trigger,
         container: order.container_name(),
         task: None,
+        attempt: number,
     };
     let mut life = Life {
-        capture: Capture::new(tags, context.sink.clone()),
-        interrupts: Interrupts::new(&order, stop),
+        capture: Capture::new(tags.clone(), context.sink.clone()),
+        interrupts: Interrupts::new(order, stop),
         occurrence: order.occurrence,
         delay,
         started: None,
     };
     let end = match &order.spec.work {
-        Work::Exec(spec) => in_container::run(&order, spec, &context, &mut life).await,
-        Work::Run(spec) => new_container::run(&order, spec, &context, &mut life).await,
-        Work::Local(spec) => process::run(&order, spec, &context, &mut life).await.into(),
-        Work::ServiceRun(spec) => service::run(&order, spec, &context, &mut life).await,
+        Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
+        Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
+        Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
+        Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
     };
-    let duration = life.started.map(|started| started.elapsed());
+    let ended = Instant::now();
     life.capture.finish().await;
-    let record = order.record(duration, end.outcome);
-    UnitEnd { record, leftover: end.leftover, goes_on: end.goes_on }
+    let outcome = order.spec.policies.success_codes.judge(end.outcome);
+    Attempt { tags, started: life.started, ended, end: KindEnd { outcome, ..end } }
 }
 
 /// Waits until a command that could not be ended has ended by itself. Until then its job counts as running.
@@ -132,14 +172,24 @@ pub async fn until_gone(engine: Engine, exec: String) {
 
 /// Clears away what a run left, now that its record is kept.
 pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
+    if let Err(reason) = try_to_clear_away(&engine, &leftover, &tags).await {
+        report::run_leftover(&tags, &reason);
+    }
+}
+
+/// Clears away what an attempt left; an error says what stays, and why.
+pub(super) async fn try_to_clear_away(
+    engine: &Engine,
+    leftover: &Leftover,
+    tags: &RunTags,
+) -> Result<(), String> {
+    let error = |error: EngineError| error.to_string();
     match leftover {
-        Leftover::Container(container) => new_container::remove(engine, container, tags).await,
-        Leftover::Service(service, tasks) => service::remove(engine, service, tasks, tags).await,
-        Leftover::Helper(helper) => {
-            if let Err(reason) = helper.remove(&engine).await {
-                report::run_leftover(&tags, &reason);
-            }
+        Leftover::Container(container) => new_container::remove(engine, container).await.map_err(error),
+        Leftover::Service(service, tasks) => {
+            service::remove(engine, service, *tasks, tags).await.map_err(error)
         }
+        Leftover::Helper(helper) => helper.remove(engine).await,
     }
 }
 
@@ -151,7 +201,8 @@ pub struct Life {
     /// What may end it.
     pub interrupts: Interrupts,
     occurrence: jiff::Timestamp,
-    delay: jiff::SignedDuration,
+    /// Of the first attempt: how late it began.
+    delay: Option<jiff::SignedDuration>,
     started: Option<Instant>,
 }
 
@@ -286,7 +337,7 @@ impl Interrupts {
         loop {
             let request = *self.stop.borrow_and_update();
             let forced = match (self.next, request) {
-                (Step::Stop, Some(_)) => true,
+                (Step::Stop, Some(request)) => request.force >= StopForce::Stop,
                 (Step::Kill, Some(request)) => request.force == StopForce::Kill,
                 _ => false,
             };
@@ -332,7 +383,7 @@ impl Interrupts {
 pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
     match ending {
         Some(ending) => ending.outcome(None),
-        None if exit_code == 0 => Outcome::Succeeded,
+        None if exit_code == 0 => Outcome::Succeeded { exit_code },
         None => Outcome::Failed { exit_code, reason },
     }
 }

@@ -13,6 +13,7 @@
 mod check;
 pub mod compose;
 pub mod dialect;
+mod edges;
 pub mod env;
 pub mod explain;
 pub mod global;
@@ -23,6 +24,7 @@ pub mod layer;
 mod look_up;
 pub mod memo;
 pub mod params;
+mod policies;
 pub mod print;
 pub mod resolve;
 pub mod schema;

@@ -48,6 +48,9 @@ pub const REPLICAS_LIMIT: u16 = 1000;
 /// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
 pub const MISSED_MAX_LIMIT: u16 = 1000;
 
+/// The most further attempts that a run can be given.
+pub const RETRIES_LIMIT: u16 = 100;
+
 const ALL: &[JobKind] = &JobKind::ALL;
 const NOW: Support = Support::Since("0.1.0");
 const LATER: Support = Support::Planned;
@@ -199,13 +202,27 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How long a run has between being asked to stop and being killed.",
     ),
-    row("group", ALL, Shape::Text, "none", LATER, ""),
-    row("group-wait", ALL, Shape::Duration, "1h", LATER, ""),
-    row("retries", ALL, Shape::Text, "0", LATER, ""),
-    row("retry-delay", ALL, Shape::Duration, "10s", LATER, ""),
-    row("retry-backoff", ALL, Shape::Text, "exponential", LATER, ""),
-    row("retry-max-delay", ALL, Shape::Duration, "5m", LATER, ""),
-    row("success-codes", ALL, Shape::List, "0", LATER, ""),
+    row("group", ALL, Shape::Text, "none", NOW, "Runs of jobs with the same group never go on at the same time."),
+    row(
+        "group-wait",
+        ALL,
+        Shape::Duration,
+        "1h",
+        NOW,
+        "How long an occurrence waits for its turn in the group before it is skipped; `none` for as long as it takes.",
+    ),
+    row("retries", ALL, Shape::Count(RETRIES_LIMIT), "0", NOW, "How often a run tries again after it has failed."),
+    row("retry-delay", ALL, Shape::Duration, "10s", NOW, "How long it waits before its second attempt."),
+    row(
+        "retry-backoff",
+        ALL,
+        Shape::Choice(&["exponential", "fixed"]),
+        "exponential",
+        NOW,
+        "How the wait grows: it doubles with each attempt, or stays the same.",
+    ),
+    row("retry-max-delay", ALL, Shape::Duration, "5m", NOW, "How long a wait that grows becomes at most."),
+    row("success-codes", ALL, Shape::Codes, "0", NOW, "Exit codes that count as success."),
     row("jitter", ALL, Shape::Duration, "0s", NOW, "Begin each occurrence at random within this after its moment."),
     row(
         "missed",
@@ -231,9 +248,16 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How late an occurrence may begin: later it is recorded as missed and never runs.",
     ),
-    row("depends-on", ALL, Shape::List, "none", LATER, ""),
-    row("on-success", ALL, Shape::List, "none", LATER, ""),
-    row("on-failure", ALL, Shape::List, "none", LATER, ""),
+    row(
+        "depends-on",
+        ALL,
+        Shape::Names,
+        "none",
+        NOW,
+        "Jobs that must have succeeded since this job's last run, before it runs again.",
+    ),
+    row("on-success", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has succeeded."),
+    row("on-failure", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has failed."),
     row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
     row("max-output", ALL, Shape::Text, "1MiB", LATER, ""),
     row("history", ALL, Shape::Text, "100 runs, 30 days", LATER, ""),

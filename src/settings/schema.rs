@@ -116,7 +116,8 @@ enum Type {
     Text,
     Boolean,
     Duration,
-    Number,
+    /// From this one.
+    Number(u8),
     Choice(&'static [&'static str]),
     Shell,
     /// Text that cannot be empty.
@@ -128,10 +129,11 @@ enum Type {
 impl Type {
     fn of(shape: Shape) -> Self {
         match shape {
-            Shape::Text | Shape::List => Self::Text,
+            Shape::Text | Shape::List | Shape::Names | Shape::Codes => Self::Text,
             Shape::Boolean => Self::Boolean,
             Shape::Duration => Self::Duration,
-            Shape::Number(_) => Self::Number,
+            Shape::Number(_) => Self::Number(1),
+            Shape::Count(_) => Self::Number(0),
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
@@ -152,7 +154,7 @@ impl Type {
             Self::Boolean => words(&BOOLEANS),
             Self::Choice(choices) => words(choices),
             Self::Duration => format!(r"{}|([0-9]+\s*[a-zA-Z]+\s*)+", any_case("none")),
-            Self::Number => "[0-9]+".to_owned(),
+            Self::Number(_) => "[0-9]+".to_owned(),
             Self::Shell => format!("/{ANY}|{}", words(&BOOLEANS)),
         };
         // Literal quotes around it are taken off, with a warning.
@@ -168,8 +170,8 @@ impl Type {
                 { "enum": [0, 1] },
                 { "type": "string", "pattern": pattern },
             ] }),
-            Self::Number => json!({ "anyOf": [
-                { "type": "integer", "minimum": 1 },
+            Self::Number(least) => json!({ "anyOf": [
+                { "type": "integer", "minimum": least },
                 { "type": "string", "pattern": pattern },
             ] }),
             Self::Choice(words) => json!({ "anyOf": [

@@ -216,6 +216,7 @@ impl Settle<'_> {
             self.read(layer, "missed-max", |text| value::number(&value::single(text)?, MISSED_MAX_LIMIT));
         let deadline = self.read(layer, "start-deadline", |text| value::deadline(&value::single(text)?));
         let schedule = self.schedule(layer);
+        let policies = self.policies(layer);
         let work = self.work(layer);
         let (schedule, origin) = schedule?;
         Some(JobSpec {
@@ -231,6 +232,7 @@ impl Settle<'_> {
             missed_max: most.map_or(DEFAULT_MISSED_MAX, |(value, _)| value),
             start_deadline: deadline.and_then(|(value, _)| value),
             run_on_startup: self.flag(layer, "run-on-startup"),
+            policies,
             origin,
         })
     }
@@ -305,7 +307,10 @@ fn is_foreign(layer: &JobLayer) -> bool {
 }
 
 /// What one of the words that a parameter knows stands for.
-fn choice<T: Copy, const N: usize>(text: &str, names: [(&'static str, T); N]) -> Result<T, String> {
+pub(super) fn choice<T: Copy, const N: usize>(
+    text: &str,
+    names: [(&'static str, T); N],
+) -> Result<T, String> {
     let word = value::choice(text, &names.map(|(name, _)| name))?;
     let meant = names.into_iter().find(|(name, _)| *name == word);
     meant.map(|(_, meant)| meant).ok_or_else(|| format!("\"{text}\" has no meaning"))

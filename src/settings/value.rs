@@ -44,6 +44,20 @@ pub fn deadline(text: &str) -> Result<Option<Duration>, String> {
     }
 }
 
+/// Reads how long to wait for a turn: `none` is as long as it takes, and 0 not at all.
+pub fn wait(text: &str) -> Result<Option<Duration>, String> {
+    if text.trim().eq_ignore_ascii_case("none") { Ok(None) } else { duration(text).map(Some) }
+}
+
+/// Reads a number from 0 to `most`.
+pub fn count(text: &str, most: u16) -> Result<u16, String> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .filter(|it| *it <= most)
+        .ok_or_else(|| format!("\"{text}\" is no number from 0 to {most}: write for example 3"))
+}
+
 /// Reads a number from 1 to `most`.
 pub fn number(text: &str, most: u16) -> Result<u16, String> {
     let text = text.trim();

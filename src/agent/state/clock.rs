@@ -51,7 +51,7 @@ impl State {
 
     /// What is known of this job is to be kept.
     fn note_of(&mut self, job: &JobId) {
-        if let Some(memory) = self.timetable.memory_of(job) {
+        if let Some(memory) = self.timetable.memory(job) {
             self.keep.note(job, memory);
         }
     }

@@ -45,7 +45,7 @@ impl State {
     /// The jobs that run when the agent starts. Once all jobs are known they all do, and whoever is not there then has
     /// missed nothing when it comes later. Where the Engine keeps the agent waiting, those that need none do not wait
     /// for it.
-    pub(super) fn go_on_with_startup(
+    pub(in crate::agent) fn go_on_with_startup(
         &mut self,
         complete: bool,
         now: Timestamp,
@@ -77,11 +77,11 @@ impl State {
         } else {
             self.startup = Startup::Begun(due.iter().map(|spec| spec.id.clone()).collect());
         }
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let moment = Moment { occurrence: second, fires: now };
         for spec in due {
-            let ticket = ticket(spec, Trigger::Startup, moment, ids);
-            self.offer(ticket, spec.overlap, now, effects);
+            let ticket = ticket(spec, Trigger::Startup, Moment::now(now), ids);
+            for ticket in self.past_gate(spec, vec![ticket], effects) {
+                self.offer(ticket, spec.overlap, now, effects);
+            }
         }
     }
 }

@@ -317,6 +317,10 @@ pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
 pub(super) fn other_defaults(id: &JobId, out: &mut Foreign) {
     let Some(draft) = out.jobs.get(id) else { return };
     let (origin, pull) = (draft.origin.clone(), draft.kind == Run && !draft.given.contains("pull"));
+    if draft.given.contains("max-retries") {
+        out.unless_given(id, "retry-delay", "1s");
+        out.unless_given(id, "retry-max-delay", "60s");
+    }
     out.unless_given(id, "overlap", "allow");
     if pull {
         match params::look_up("pull", Run) {
