@@ -38,7 +38,22 @@ pub struct Pause {
     pub until: Option<Timestamp>,
 }
 
-/// A number that stands for a schedule and its zone: two that differ have different ones.
+/// A number that stands for a schedule and its zone: two that differ have different ones. White space is no difference.
 pub fn fingerprint(schedule: &Schedule) -> u64 {
-    spread::hash(&[schedule.text().as_bytes(), schedule.zone().name().as_bytes()])
+    let text = schedule.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    spread::hash(&[text.as_bytes(), schedule.zone().name().as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schedule::Zone;
+
+    #[test]
+    fn a_schedule_that_differs_in_white_space_only_is_the_same() {
+        let [one, spaced, other] = ["TZ=UTC 0 3 * * *", " TZ=UTC\t0  3 * * * ", "TZ=UTC 0 3 * * 1"]
+            .map(|text| Schedule::parse(text, &Zone::utc()).unwrap());
+        assert_eq!((&one, fingerprint(&one)), (&spaced, fingerprint(&spaced)));
+        assert!(one != other && fingerprint(&one) != fingerprint(&other));
+    }
 }

@@ -219,6 +219,7 @@ impl Settle<'_> {
         let policies = self.policies(layer);
         let work = self.work(layer);
         let (schedule, origin) = schedule?;
+        self.check_effect(layer, &schedule, missed.as_ref().map(|(value, _)| *value));
         Some(JobSpec {
             id: self.id.clone(),
             schedule,
@@ -235,6 +236,27 @@ impl Settle<'_> {
             policies,
             origin,
         })
+    }
+
+    /// Warns of what is written for this job and can do nothing with such a schedule. `start-deadline` is not of these: a
+    /// run that waits in line may come to its turn too late, whatever it began with.
+    fn check_effect(&mut self, layer: &JobLayer, schedule: &Schedule, missed: Option<MissedPolicy>) {
+        let no_clock = schedule.at_startup() || schedule.only_triggered();
+        let reason = format!("it has no effect: no clock names the moments of `{}`", schedule.text());
+        let all = missed == Some(MissedPolicy::All);
+        let most = "it has no effect without missed=all";
+        for (name, idle, reason) in [
+            ("jitter", no_clock, &*reason),
+            ("missed", no_clock, &reason),
+            ("missed-max", no_clock, &reason),
+            ("missed-max", !no_clock && !all, most),
+        ] {
+            let Some(written) = layer.get(name).filter(|_| idle) else { continue };
+            // A default is for the jobs with which it can do something.
+            if !self.is_default(name, &written.origin) {
+                self.warn(written.origin.clone(), name, &format!("{reason}: remove it"));
+            }
+        }
     }
 
     fn schedule(&mut self, layer: &JobLayer) -> Option<(Schedule, Origin)> {

@@ -31,8 +31,8 @@ use self::every::Every;
 use self::field::{Field, Kind};
 pub use self::zone::Zone;
 
-/// A schedule that was read. Cloning it copies a pointer; two are equal when their text and their zone's name are, and
-/// if they have an `H` the identity that it follows from.
+/// A schedule that was read. Cloning it copies a pointer; two are equal when their text, but for white space, and their
+/// zone's name are, and if they have an `H` the identity that it follows from.
 #[derive(Debug, Clone)]
 pub struct Schedule(Arc<Inner>);
 
@@ -206,7 +206,8 @@ impl Schedule {
 
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text && self.0.zone == other.0.zone && self.0.identity == other.0.identity
+        let words = |it: &Self| it.0.text.split_whitespace().eq(other.0.text.split_whitespace());
+        words(self) && self.0.zone == other.0.zone && self.0.identity == other.0.identity
     }
 }
 
