@@ -6,10 +6,13 @@ use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
     name::JobId,
     origin::Origin,
-    policy::{EdgeKind, meant},
+    policy::{Edge, EdgeKind, meant},
 };
 
-use super::resolve::{DesiredJob, View};
+use super::{
+    grants::Grants,
+    resolve::{DesiredJob, View},
+};
 
 /// For no more names than this the nearest right one is looked for.
 const HINTS: usize = 20;
@@ -17,14 +20,22 @@ const HINTS: usize = 20;
 /// Who comes directly after whom, by whose word and where that was written.
 type Arrows = BTreeMap<JobId, BTreeMap<JobId, (JobId, Origin)>>;
 
-/// Takes out the jobs that come after themselves, and tells of names that nobody has.
+/// Takes out the jobs that start what they may not and those that come after themselves, and tells of names that nobody
+/// has.
 pub(super) fn check(
     jobs: &mut BTreeMap<JobId, DesiredJob>,
+    grants: &Grants,
     view: View<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     if jobs.values().all(|job| job.spec.policies.edges.is_empty()) {
         return;
+    }
+    for found in not_granted(jobs, grants) {
+        if let Some(job) = &found.job {
+            jobs.remove(job);
+        }
+        diagnostics.push(found);
     }
     while let Some(circle) = circle(&arrows(jobs)) {
         for found in refusals(&circle) {
@@ -35,6 +46,21 @@ pub(super) fn check(
         }
     }
     unknown(jobs, view, diagnostics);
+}
+
+/// What a label on an ordinary container starts elsewhere, it asks for as if it were its own.
+fn not_granted(jobs: &BTreeMap<JobId, DesiredJob>, grants: &Grants) -> Vec<Diagnostic> {
+    let refusal = |id: &JobId, edge: &Edge| {
+        if edge.kind == EdgeKind::DependsOn || !edge.origin.is_label() || id.home().is_none() {
+            return None;
+        }
+        let other = meant(id, &edge.name, |it| jobs.contains_key(it)).filter(|it| it.home() != id.home())?;
+        let reason = grants.refuses_to_start(&other, &jobs.get(&other)?.spec.work)?;
+        Some(Diagnostic::rejects(id, edge.origin.clone(), format!("{}: {reason}", edge.kind.as_str())))
+    };
+    jobs.iter()
+        .filter_map(|(id, job)| job.spec.policies.edges.iter().find_map(|edge| refusal(id, edge)))
+        .collect()
 }
 
 fn arrows(jobs: &BTreeMap<JobId, DesiredJob>) -> Arrows {

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt};
 use crate::model::{
     diagnostic::did_you_mean,
     job::{JobSpec, Volume, Work},
-    name::JobKind,
+    name::{JobId, JobKind},
     service::Mount,
 };
 
@@ -96,6 +96,19 @@ impl Grants {
     /// The names of the grants in force.
     pub fn names(&self) -> Vec<&'static str> {
         self.0.iter().map(|grant| grant.row().1).collect()
+    }
+
+    /// Why a label on an ordinary container may not start a job of someone else, which does this; `None` if it may.
+    pub fn refuses_to_start(&self, job: &JobId, work: &Work) -> Option<String> {
+        let grant = match work {
+            Work::Exec(_) => Grant::ExecOther,
+            Work::Run(_) => Grant::Run,
+            Work::Local(_) => Grant::Local,
+            Work::ServiceRun(_) => Grant::ServiceRun,
+        };
+        (!self.0.contains(&grant)).then(|| {
+            format!("a label may not start {job}: the operator can allow it with allow-from-labels={grant}")
+        })
     }
 
     /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.

@@ -143,7 +143,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     }
     memo.end();
     let mut jobs: BTreeMap<JobId, DesiredJob> = jobs.into_iter().collect();
-    edges::check(&mut jobs, view, &mut diagnostics);
+    edges::check(&mut jobs, &settings.grants, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
     Desired { jobs, settings: Some(settings), complete: inventory.is_some(), diagnostics }
