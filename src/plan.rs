@@ -178,7 +178,7 @@ mod tests {
             missed_max: 10,
             start_deadline: None,
             run_on_startup: false,
-            policies: Policies::default(),
+            policies: Policies::default().shared(),
             origin: Origin::Default,
         })
     }

@@ -132,7 +132,7 @@ impl Unit {
                 missed_max: 10,
                 start_deadline: None,
                 run_on_startup: false,
-                policies: Policies::default(),
+                policies: Policies::default().shared(),
                 origin: Origin::Default,
             }),
             holder: Holder {

@@ -68,7 +68,7 @@ fn job(number: u32) -> Result<Arc<JobSpec>, Failure> {
         missed_max: 10,
         start_deadline: None,
         run_on_startup: false,
-        policies: Policies::default(),
+        policies: Policies::default().shared(),
         origin: Origin::Default,
     }))
 }

@@ -1,6 +1,6 @@
 //! A job as it is meant: every value settled, nothing left to look up but the container of the moment.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     name::{JobId, JobKind},
@@ -38,7 +38,7 @@ pub struct JobSpec {
     /// Whether it also runs once when the agent starts.
     pub run_on_startup: bool,
     /// Further attempts, turns with others, and what comes before and after.
-    pub policies: Policies,
+    pub policies: Arc<Policies>,
     /// Where it was defined: the place of its schedule.
     pub origin: Origin,
 }

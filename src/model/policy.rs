@@ -1,7 +1,10 @@
 //! What a job does beyond its work: how often it tries, what counts as a success, with whom it takes turns, and which
 //! jobs come before and after it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use super::{name::JobId, origin::Origin, run::Outcome};
 
@@ -168,6 +171,12 @@ impl EdgeKind {
 }
 
 impl Policies {
+    /// Most jobs have none of their own: those share one.
+    pub fn shared(self) -> Arc<Self> {
+        static NONE: LazyLock<Arc<Policies>> = LazyLock::new(Arc::default);
+        if self == **NONE { NONE.clone() } else { Arc::new(self) }
+    }
+
     /// The names of one kind.
     pub fn named(&self, kind: EdgeKind) -> impl Iterator<Item = &Edge> {
         self.edges.iter().filter(move |edge| edge.kind == kind)

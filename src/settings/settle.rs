@@ -216,7 +216,7 @@ impl Settle<'_> {
             self.read(layer, "missed-max", |text| value::number(&value::single(text)?, MISSED_MAX_LIMIT));
         let deadline = self.read(layer, "start-deadline", |text| value::deadline(&value::single(text)?));
         let schedule = self.schedule(layer);
-        let policies = self.policies(layer);
+        let policies = self.policies(layer).shared();
         let work = self.work(layer);
         let (schedule, origin) = schedule?;
         self.check_effect(layer, &schedule, missed.as_ref().map(|(value, _)| *value));

@@ -39,7 +39,7 @@ fn job(name: &str, schedule: &str) -> JobSpec {
         missed_max: 10,
         start_deadline: None,
         run_on_startup: false,
-        policies: Policies::default(),
+        policies: Policies::default().shared(),
         origin: Origin::Default,
     }
 }

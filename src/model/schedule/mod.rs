@@ -13,6 +13,7 @@ mod month_end;
 mod never;
 mod part;
 mod shapes;
+mod shared;
 mod words;
 mod year;
 mod zone;
@@ -38,7 +39,7 @@ pub struct Schedule(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    text: String,
+    text: Box<str>,
     zone: Zone,
     /// Whether `TZ=` or `CRON_TZ=` names the zone.
     prefixed: bool,
@@ -105,7 +106,7 @@ impl Schedule {
         };
         let hashed = matches!(&rule, Rule::Cron(rule) if rule.hashed);
         let identity = identity.filter(|_| hashed).map(Into::into);
-        Ok(Self(Arc::new(Inner { text: text.to_owned(), zone, prefixed, identity, rule })))
+        Ok(Self(shared::one_of_them(Inner { text: text.into(), zone, prefixed, identity, rule })))
     }
 
     /// The schedule as it was written, with its prefix, without white space around it.
@@ -201,6 +202,16 @@ impl Schedule {
 
     fn expression(&self) -> &str {
         split_zone(&self.0.text).map_or(&*self.0.text, |(_, rest)| rest)
+    }
+}
+
+impl Inner {
+    /// Whether it is the other one to the letter.
+    fn is_same(&self, other: &Self) -> bool {
+        self.text == other.text
+            && self.zone == other.zone
+            && self.prefixed == other.prefixed
+            && self.identity == other.identity
     }
 }
 
