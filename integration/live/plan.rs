@@ -43,7 +43,7 @@ fn a_plan_says_what_another_file_would_change_and_changes_nothing() {
     for line in [
         format!("- {gone}\n"),
         format!("~ {edited}\n    environment: [\"A=…\"] (its secret changes)\n    timeout: none -> 5m\n"),
-        format!("+ {new} (local) runs "),
+        format!("+ {new} (local) is not enabled and never runs\n"),
     ] {
         assert!(text.contains(&line), "it does not say\n{line}but\n{text}");
     }
