@@ -1,6 +1,9 @@
 //! Which job comes before which: circles, and names that nobody has.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::Arc,
+};
 
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
@@ -31,12 +34,7 @@ pub(super) fn check(
     if jobs.values().all(|job| job.spec.policies.edges.is_empty()) {
         return;
     }
-    for found in not_granted(jobs, grants) {
-        if let Some(job) = &found.job {
-            jobs.remove(job);
-        }
-        diagnostics.push(found);
-    }
+    diagnostics.extend(take_out_what_is_not_granted(jobs, grants));
     while let Some(circle) = circle(&arrows(jobs)) {
         for found in refusals(&circle) {
             if let Some(job) = &found.job {
@@ -48,19 +46,42 @@ pub(super) fn check(
     unknown(jobs, view, diagnostics);
 }
 
-/// What a label on an ordinary container starts elsewhere, it asks for as if it were its own.
-fn not_granted(jobs: &BTreeMap<JobId, DesiredJob>, grants: &Grants) -> Vec<Diagnostic> {
+/// What a label on an ordinary container starts elsewhere, it asks for as if it were its own. It costs the job, unless
+/// that is the operator's: then it has no effect.
+fn take_out_what_is_not_granted(jobs: &mut BTreeMap<JobId, DesiredJob>, grants: &Grants) -> Vec<Diagnostic> {
+    let refused = not_granted(jobs, grants);
+    let mut told = Vec::new();
+    for (id, found) in refused {
+        let Some(job) = jobs.get_mut(&id) else { continue };
+        if job.spec.origin.is_label() {
+            jobs.remove(&id);
+            told.extend(found.into_iter().map(|(_, it)| it).take(1));
+            continue;
+        }
+        for (edge, it) in found {
+            let policies = &mut Arc::make_mut(&mut job.spec).policies;
+            Arc::make_mut(policies).edges.retain(|it| *it != edge);
+            told.push(Diagnostic { rejects: false, ..it });
+        }
+    }
+    told
+}
+
+fn not_granted(jobs: &BTreeMap<JobId, DesiredJob>, grants: &Grants) -> Vec<(JobId, Vec<(Edge, Diagnostic)>)> {
     let refusal = |id: &JobId, edge: &Edge| {
         if edge.kind == EdgeKind::DependsOn || !edge.origin.is_label() || id.home().is_none() {
             return None;
         }
         let other = meant(id, &edge.name, |it| jobs.contains_key(it)).filter(|it| it.home() != id.home())?;
         let reason = grants.refuses_to_start(&other, &jobs.get(&other)?.spec.work)?;
-        Some(Diagnostic::rejects(id, edge.origin.clone(), format!("{}: {reason}", edge.kind.as_str())))
+        let reason = format!("{}: {reason}", edge.kind.as_str());
+        Some((edge.clone(), Diagnostic::rejects(id, edge.origin.clone(), reason)))
     };
-    jobs.iter()
-        .filter_map(|(id, job)| job.spec.policies.edges.iter().find_map(|edge| refusal(id, edge)))
-        .collect()
+    let of_job = |(id, job): (&JobId, &DesiredJob)| {
+        let found: Vec<_> = job.spec.policies.edges.iter().filter_map(|edge| refusal(id, edge)).collect();
+        (!found.is_empty()).then(|| (id.clone(), found))
+    };
+    jobs.iter().filter_map(of_job).collect()
 }
 
 fn arrows(jobs: &BTreeMap<JobId, DesiredJob>) -> Arrows {

@@ -66,7 +66,7 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
     let known = known_jobs(sources, view, &read, &mut Vec::new());
     let (id, Known { kind, home }) = known.get_key_value(id)?;
     let kind = *kind;
-    let settle = Settle {
+    let settle = |home| Settle {
         sources,
         settings: &settings,
         view,
@@ -74,12 +74,17 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         before: None,
         id,
         kind,
-        home: home.as_ref(),
+        home,
         spoiled: false,
         spoiled_by_default: false,
         diagnostics: Vec::new(),
     };
-    let mut stack = { settle }.layers().unwrap_or_default();
+    let all = env::layers(&sources.overrides, &[(*id, kind)].into(), false).0.remove(id);
+    let home = home.as_ref();
+    let refused = settle(home).falls_back(all.as_ref());
+    // What labels say and may not is shown beside what is in force instead of it.
+    let labels = if refused { settle(home).layers().unwrap_or_default().pop() } else { None };
+    let mut stack = settle(home.filter(|_| !refused)).layers().unwrap_or_default();
     // One at a time: two of them may say the same parameter, and the later hides the earlier.
     for it in &sources.overrides {
         let (mut layers, _) = env::layers(std::slice::from_ref(it), &[(*id, kind)].into(), false);
@@ -90,7 +95,8 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         origin: Origin::Place("setting timezone".into()),
     };
     let parameters = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| {
-        let row = row(param, &stack);
+        let written = labels.as_ref().and_then(|layer| layer.get(param.name));
+        let row = Row { refused: written.map(|it| placed(param, it)), ..row(param, &stack) };
         let unset = row.name == "timezone" && row.is.origin == Origin::Default;
         if unset { Row { is: zone.clone(), ..row } } else { row }
     });

@@ -57,8 +57,7 @@ impl Settle<'_> {
         let spec = self.spec(&layer);
         if let Some(spec) = &spec {
             let refused = self.check_grants(spec, &layer);
-            let stands = !self.is_rejected() && self.sources.file.defines(self.id, self.kind);
-            if !refused.is_empty() && stands {
+            if !refused.is_empty() && self.stands_without_labels() {
                 // What a label may not ask for cannot cost the operator's own job either.
                 let mut without = Self { home: None, diagnostics: Vec::new(), ..self };
                 without.diagnostics.extend(refused.into_iter().map(|it| Diagnostic { rejects: false, ..it }));
@@ -68,6 +67,18 @@ impl Settle<'_> {
         }
         let spec = spec.filter(|_| !self.is_rejected());
         (spec.map(Arc::new), self.diagnostics)
+    }
+
+    /// Whether what labels say of the job is refused and the operator's own definition stands without it.
+    pub fn falls_back(mut self, upper: Option<&JobLayer>) -> bool {
+        let Some(layers) = self.layers() else { return false };
+        let layer = layers.iter().chain(upper).fold(JobLayer::default(), JobLayer::under);
+        let Some(spec) = self.spec(&layer) else { return false };
+        !self.check_grants(&spec, &layer).is_empty() && self.stands_without_labels()
+    }
+
+    fn stands_without_labels(&self) -> bool {
+        !self.is_rejected() && self.sources.file.defines(self.id, self.kind)
     }
 
     fn is_rejected(&self) -> bool {

@@ -183,8 +183,10 @@ impl FileWatcher {
         let refused_before = !self.sources.borrow().refused.is_empty();
         if reading.is_broken() {
             let wrong = reading.diagnostics.into_iter().filter(|it| it.severity == Severity::Error);
+            // Also the job that it is about stays as it was.
             let kept = |it: Diagnostic| Diagnostic {
                 reason: format!("{}; what was read before stays in force", it.reason),
+                rejects: false,
                 ..it
             };
             let refused: Vec<_> = wrong.map(kept).collect();
@@ -215,7 +217,11 @@ mod tests {
     use tokio::signal::unix::{SignalKind, signal};
 
     use super::*;
-    use crate::settings::{global::layers::Upper, ini};
+    use crate::settings::{
+        global::layers::Upper,
+        ini,
+        resolve::{View, resolve},
+    };
 
     /// A default file whose content the test sets; a file of the system stands for what it looks like.
     fn reader(content: &Arc<Mutex<Option<String>>>, place: &std::path::Path) -> Reader {
@@ -263,5 +269,17 @@ mod tests {
         sources.changed().await.unwrap();
         let now = sources.borrow_and_update().clone();
         assert_eq!((now.refused.len(), now.file.jobs.len()), (0, 1));
+
+        say(3, Some(&job.replace("command =", "command")));
+        sources.changed().await.unwrap();
+        let now = sources.borrow_and_update().clone();
+        let desired = resolve(&now, View::FilesOnly, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            desired.jobs.len(),
+            1,
+            "the job with the broken line stays too: {:?}",
+            desired.diagnostics
+        );
+        assert!(now.refused[0].reason.contains("there is no \"=\""), "{:?}", now.refused);
     }
 }

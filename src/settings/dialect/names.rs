@@ -42,6 +42,11 @@ impl Names {
         out
     }
 
+    /// The name that a job with this one, of whatever kind, has here.
+    pub fn of_any<'a>(&'a self, name: &'a str) -> &'a str {
+        self.0.iter().find(|((_, there), _)| there == name).map_or(name, |(_, here)| here.as_str())
+    }
+
     /// The name of a job; its own if nobody named it.
     pub fn of<'a>(&'a self, kind: JobKind, name: &'a str) -> &'a str {
         self.0.get(&(kind, name.to_owned())).map_or(name, String::as_str)

@@ -193,6 +193,7 @@ impl Labels<'_> {
     }
 
     fn finish(&self, out: &mut Foreign) {
+        follow_names(&self.names, out);
         let ids: Vec<JobId> = out.jobs.keys().cloned().collect();
         for id in &ids {
             let Some(draft) = out.jobs.get(id) else { continue };
@@ -297,6 +298,20 @@ fn cannot_start(tool: &Tool, id: &JobId, reason: &str, origin: Origin, out: &mut
     {
         draft.given.insert("volume");
         draft.layer.set(param, Written { text: Text::One("false".into()), origin });
+    }
+}
+
+/// Jobs that others name by the name that they have there.
+pub(super) fn follow_names(names: &Names, out: &mut Foreign) {
+    for draft in out.jobs.values_mut() {
+        for param in ["depends-on", "on-success", "on-failure"].into_iter().filter_map(params::find) {
+            let Some(Written { text: Text::Items(items), origin }) = draft.layer.get(param.name) else {
+                continue;
+            };
+            let items = items.iter().map(|name| names.of_any(name).into()).collect();
+            let origin = origin.clone();
+            draft.layer.set(param, Written { text: Text::Items(items), origin });
+        }
     }
 }
 

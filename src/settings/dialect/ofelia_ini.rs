@@ -342,6 +342,7 @@ impl Reader<'_> {
     }
 
     fn finish(mut self) -> Foreign {
+        ofelia::follow_names(&self.names, &mut self.out);
         let ids: Vec<JobId> = self.out.jobs.keys().cloned().collect();
         for id in &ids {
             let kind = self.out.jobs.get(id).map(|draft| draft.kind);

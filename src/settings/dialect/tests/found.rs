@@ -279,3 +279,13 @@ fn a_file_with_the_kinds_that_ofelias_own_example_has_loads_with_all_its_jobs() 
         ]
     );
 }
+
+#[test]
+fn a_job_that_has_another_name_here_is_found_by_those_that_name_it() {
+    let file = "[job-local \"x y\"]\nschedule=@daily\ncommand=a\n[job-local \"z\"]\nschedule=@daily\ncommand=b\n\
+                on-success = x y, z2\n[job-local \"z2\"]\nschedule=@daily\ncommand=c\n";
+    let (jobs, told) = specs_of_file(Dialect::Ofelia, file);
+    assert_eq!(jobs.len(), 3, "{told:?}");
+    let edges = &jobs[&JobId::plain("z")].policies.edges;
+    assert_eq!(edges.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["x-y", "z2"]);
+}
