@@ -15,7 +15,7 @@ use watchbell::{
         global::layers::Upper,
         ini,
         memo::Memo,
-        resolve::{Sources, View, resolve, resolve_again},
+        resolve::{Desired, Sources, View, resolve, resolve_again},
     },
 };
 
@@ -108,12 +108,12 @@ fn reconcile(containers: usize, each: usize) -> Result<f64, Failure> {
 /// All due at once. The median in seconds, and how many began in the worst round.
 #[expect(clippy::cast_precision_loss, reason = "they are a thousand")]
 fn tick() -> (f64, f64) {
-    let (mut sources, mut inventory) = (sources(), inventory(1_000, 1));
-    sources.settings.max_concurrent_runs = NonZeroUsize::MAX;
+    let (sources, mut inventory) = (sources(), inventory(1_000, 1));
     for container in &mut inventory.containers {
         container.labels.insert("watchbell.job-exec.job-0.schedule".to_owned(), "* * * * *".to_owned());
     }
-    let desired = resolve(&sources, View::Observed(&inventory), now());
+    // Without settings the cap stays that with which the state began: none.
+    let desired = Desired { settings: None, ..resolve(&sources, View::Observed(&inventory), now()) };
     let mut times = Samples::default();
     let mut admitted = usize::MAX;
     for _ in 0..ROUNDS {

@@ -112,6 +112,14 @@ fn a_wrong_value_of_the_file_is_told_once_with_its_line() {
             format!("environment = [\n  \"A={SECRET}\",\n\n  \"B=2\"\n]\n"),
             "must be a JSON array",
         ),
+        at(
+            "the last of several items",
+            "[job-local \"x\"]\nschedule = @daily\ncommand = x\nsuccess-codes = 0\nsuccess-codes = 1\nsuccess-codes = x",
+            6,
+            "\"x\" is no exit code",
+        )
+        .job("x")
+        .value(),
         in_job("an undefined variable", "workdir = /x/${WHERE}", "the variable WHERE is not set").value(),
         in_job("a brace that is open", format!("environment = A={SECRET}${{X"), "\"${\" is not closed"),
         in_job("a file that is not there", format!("environment-file = {SECRET}"), "the file cannot be read"),

@@ -55,8 +55,10 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
 pub(super) fn check_defaults(file: &Ini) -> impl Iterator<Item = Diagnostic> {
     let layers = [&file.defaults].into_iter().chain(file.kind_defaults.values());
     layers.flat_map(JobLayer::iter).filter_map(|(name, written)| {
-        let reason = check(params::find(name)?, &written.text).err()?;
+        let param = params::find(name)?;
+        let reason = check(param, &written.text).err()?;
         let reason = format!("{name}: {reason}; jobs that take this default are not on the schedule");
-        Some(Diagnostic::error(written.origin.clone(), reason))
+        let place = written.place_of(|item| check(param, item).is_err());
+        Some(Diagnostic::error(place.clone(), reason))
     })
 }

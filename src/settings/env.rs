@@ -151,7 +151,7 @@ pub fn layers(
             }
             match params::look_up(&parameter, kinds[job]) {
                 Ok(param) => {
-                    let written = Written { text: Text::One(it.value.clone()), origin: it.origin.clone() };
+                    let written = Written::new(Text::One(it.value.clone()), it.origin.clone());
                     let before = layers.entry(job.clone()).or_default().set(param, written);
                     // The environment goes over a flag; a flag goes over no other flag in silence.
                     if before.is_some_and(|before| same_layer(&before.origin, &it.origin)) {

@@ -325,7 +325,7 @@ impl Reader<'_> {
         };
         match index {
             None => {
-                if let Some(before) = job.layer.set(param, Written { text: Text::One(text.into()), origin }) {
+                if let Some(before) = job.layer.set(param, Written::new(Text::One(text.into()), origin)) {
                     self.rejects(
                         &id,
                         key,

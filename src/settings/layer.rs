@@ -13,6 +13,26 @@ pub struct Written {
     pub text: Text,
     /// The place; of several items, the first.
     pub origin: Origin,
+    /// The places of the further items, where each has its own.
+    pub further: Vec<Origin>,
+}
+
+impl Written {
+    /// One value, or several at one place.
+    pub fn new(text: Text, origin: Origin) -> Self {
+        Self { text, origin, further: Vec::new() }
+    }
+
+    /// The place of the first item that is wrong by itself; else of all.
+    pub fn place_of(&self, is_wrong: impl Fn(&Text) -> bool) -> &Origin {
+        let Text::Items(items) = &self.text else { return &self.origin };
+        if self.further.len() + 1 != items.len() {
+            return &self.origin;
+        }
+        let places = [&self.origin].into_iter().chain(&self.further);
+        let wrong = places.zip(items).find(|(_, item)| is_wrong(&Text::Items(vec![(*item).clone()])));
+        wrong.map_or(&self.origin, |(place, _)| place)
+    }
 }
 
 /// One text, or several where the source has a way to write items apart.
@@ -60,15 +80,19 @@ impl JobLayer {
     /// Adds an item to a list parameter.
     pub fn add_item(&mut self, param: &'static Param, item: Arc<str>, origin: Origin) {
         match self.find(param.name) {
-            Ok(at) => match &mut self.values[at].1.text {
-                Text::Items(items) => items.push(item),
-                Text::One(first) => {
-                    let first = first.clone();
-                    self.values[at].1.text = Text::Items(vec![first, item]);
+            Ok(at) => {
+                let written = &mut self.values[at].1;
+                written.further.push(origin);
+                match &mut written.text {
+                    Text::Items(items) => items.push(item),
+                    Text::One(first) => {
+                        let first = first.clone();
+                        written.text = Text::Items(vec![first, item]);
+                    }
                 }
-            },
+            }
             Err(_) => {
-                self.put(param.name, Written { text: Text::Items(vec![item]), origin });
+                self.put(param.name, Written::new(Text::Items(vec![item]), origin));
             }
         }
     }
@@ -104,7 +128,7 @@ mod tests {
         prop::collection::btree_map(0..PARAMS.len(), "[a-z]{0,3}", 0..6).prop_map(|values| {
             let mut layer = JobLayer::default();
             for (index, text) in values {
-                let written = Written { text: Text::One(text.into()), origin: Origin::Default };
+                let written = Written::new(Text::One(text.into()), Origin::Default);
                 layer.set(&PARAMS[index], written);
             }
             layer

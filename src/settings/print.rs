@@ -192,7 +192,7 @@ mod tests {
             for (param, (one, items, several)) in values {
                 let items = Text::Items(items.into_iter().map(Arc::from).collect());
                 let text = if several && param.shape.is_list() { items } else { Text::One(one.into()) };
-                layer.set(param, Written { text, origin: Origin::Default });
+                layer.set(param, Written::new(text, Origin::Default));
             }
             layer
         })

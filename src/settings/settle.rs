@@ -95,7 +95,8 @@ impl Settle<'_> {
             }
             if let Some(Err(reason)) = params::find(name).map(|param| check(param, &written.text)) {
                 let reason = format!("{reason}; it has no effect now, because {} is over it", over.origin);
-                self.warn(written.origin.clone(), name, &reason);
+                let place = params::find(name).map(|param| written.place_of(|it| check(param, it).is_err()));
+                self.warn(place.unwrap_or(&written.origin).clone(), name, &reason);
             }
         }
     }
@@ -163,9 +164,10 @@ impl Settle<'_> {
         &mut self,
         layer: &JobLayer,
         name: &'static str,
-        read: impl FnOnce(&Text) -> Result<T, String>,
+        read: impl Fn(&Text) -> Result<T, String>,
     ) -> Option<(T, Origin)> {
-        let Written { text, origin } = layer.get(name)?;
+        let written = layer.get(name)?;
+        let Written { text, origin, .. } = written;
         let (unquoted, quoted) = value::bare(text);
         if quoted {
             self.warn(origin.clone(), name, "the value is wrapped in literal quotes: they were taken off");
@@ -177,7 +179,8 @@ impl Settle<'_> {
                 if known && self.is_default(name, origin) {
                     self.spoiled_by_default = true;
                 } else {
-                    self.reject(origin.clone(), name, &reason);
+                    let place = written.place_of(|item| read(&value::bare(item).0).is_err());
+                    self.reject(place.clone(), name, &reason);
                 }
                 None
             }

@@ -228,7 +228,7 @@ impl Reader {
     fn put(&mut self, id: &JobId, name: &str, text: String, origin: &Origin) {
         match (params::look_up(name, JobKind::Local), self.out.jobs.get_mut(id)) {
             (Ok(param), Some(draft)) => {
-                let written = Written { text: Text::One(text.into()), origin: origin.clone() };
+                let written = Written::new(Text::One(text.into()), origin.clone());
                 draft.layer.set(param, written);
             }
             (Err(_), _) => {

@@ -281,7 +281,7 @@ impl Labels<'_> {
         let origin = self.place(label);
         for draft in out.jobs.values_mut().filter(|draft| draft.layer.get("user").is_none()) {
             let text = super::super::layer::Text::One(text.into());
-            draft.layer.set(param, super::super::layer::Written { text, origin: origin.clone() });
+            draft.layer.set(param, super::super::layer::Written::new(text, origin.clone()));
         }
     }
 

@@ -219,7 +219,7 @@ fn start_existing(tool: &Tool, id: &JobId, name: &str, origin: Origin, out: &mut
         && let Some(draft) = out.jobs.get_mut(id)
     {
         let text = Text::One(name.into());
-        draft.layer.set(param, Written { text, origin });
+        draft.layer.set(param, Written::new(text, origin));
         return;
     }
     let reason = format!("{} would start an existing container, which is not yet supported", tool.name);
@@ -297,7 +297,7 @@ fn cannot_start(tool: &Tool, id: &JobId, reason: &str, origin: Origin, out: &mut
         && let Ok(param) = params::look_up("enabled", draft.kind)
     {
         draft.given.insert("volume");
-        draft.layer.set(param, Written { text: Text::One("false".into()), origin });
+        draft.layer.set(param, Written::new(Text::One("false".into()), origin));
     }
 }
 
@@ -305,12 +305,13 @@ fn cannot_start(tool: &Tool, id: &JobId, reason: &str, origin: Origin, out: &mut
 pub(super) fn follow_names(names: &Names, out: &mut Foreign) {
     for draft in out.jobs.values_mut() {
         for param in ["depends-on", "on-success", "on-failure"].into_iter().filter_map(params::find) {
-            let Some(Written { text: Text::Items(items), origin }) = draft.layer.get(param.name) else {
+            let Some(Written { text: Text::Items(items), origin, further }) = draft.layer.get(param.name)
+            else {
                 continue;
             };
             let items = items.iter().map(|name| names.of_any(name).into()).collect();
-            let origin = origin.clone();
-            draft.layer.set(param, Written { text: Text::Items(items), origin });
+            let (origin, further) = (origin.clone(), further.clone());
+            draft.layer.set(param, Written { text: Text::Items(items), origin, further });
         }
     }
 }

@@ -327,7 +327,7 @@ impl Reader<'_> {
             ("max-runtime", _) => match (go::duration(text), params::find("timeout")) {
                 (Some(length), Some(param)) => {
                     let length = if length == "0s" { "none".to_owned() } else { length };
-                    self.out.defaults.set(param, Written { text: Text::One(length.into()), origin });
+                    self.out.defaults.set(param, Written::new(Text::One(length.into()), origin));
                 }
                 _ => self.out.without_effect(
                     None,

@@ -215,7 +215,7 @@ impl Foreign {
                 }
             }
             (Ok(Some(text)), Ok(param)) => {
-                let before = draft.layer.set(param, Written { text, origin: origin.clone() });
+                let before = draft.layer.set(param, Written::new(text, origin.clone()));
                 if let Some(before) = before.filter(|before| before.origin != origin) {
                     let reason =
                         format!("\"{}\" is in force instead of the value at {}", key.name, before.origin);
@@ -242,7 +242,7 @@ impl Foreign {
         if let Ok(param) = params::look_up(name, draft.kind)
             && draft.layer.get(name).is_none()
         {
-            let written = Written { text: Text::One(text.into()), origin: draft.origin.clone() };
+            let written = Written::new(Text::One(text.into()), draft.origin.clone());
             draft.layer.set(param, written);
         }
     }

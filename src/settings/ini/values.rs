@@ -114,7 +114,7 @@ impl Reader<'_> {
         } else if let Some(before) = before {
             return Err(format!("the parameter \"{}\" is also given at {before}", param.name));
         } else {
-            layer.set(param, Written { text: Text::One(value.into()), origin: origin.clone() });
+            layer.set(param, Written::new(Text::One(value.into()), origin.clone()));
         }
         Ok(())
     }
