@@ -10,10 +10,11 @@ use tokio::{
 use tracing_subscriber::layer::SubscriberExt;
 use watchbell::{
     docker::client::Engine,
+    history::keeper::{Keeper, Kept},
     model::{
         container::ContainerId,
         container::Holder,
-        job::{Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Work},
+        job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Retention, Work},
         name::JobId,
         origin::Origin,
         run::{Outcome, RunId, Trigger},
@@ -114,6 +115,7 @@ impl Unit {
                 clock: Clock::System,
                 sink,
                 children: Children::default(),
+                keeper: Keeper::none(),
             },
             spec: Arc::new(JobSpec {
                 id: JobId::plain("bench"),
@@ -128,6 +130,8 @@ impl Unit {
                 missed_max: 10,
                 start_deadline: None,
                 run_on_startup: false,
+                max_output: DEFAULT_MAX_OUTPUT,
+                history: Retention::default(),
                 origin: Origin::Default,
             }),
             holder: Holder {
@@ -146,10 +150,11 @@ impl Unit {
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
             fires: Timestamp::UNIX_EPOCH,
+            admitted: Timestamp::UNIX_EPOCH,
         };
         let (_stop, stopped) = watch::channel(None);
         let began = Instant::now();
-        let end = unit::run(order, self.context.clone(), stopped).await;
+        let end = unit::run(order, Kept::nothing(), self.context.clone(), stopped).await;
         let took = began.elapsed();
         match end.record.outcome {
             Outcome::Succeeded => Ok(took),

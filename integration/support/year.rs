@@ -15,7 +15,7 @@ use watchbell::{
     model::{
         memory::Memory,
         name::JobId,
-        run::{Outcome, RunId},
+        run::{Item, Outcome, RunId},
         schedule::Schedule,
     },
     settings::{
@@ -112,7 +112,8 @@ pub fn live(jobs: usize) -> Year {
                 for effect in state.handle(event, now, &mut ids) {
                     match effect {
                         Effect::Start(order) => {
-                            let record = order.record(Some(Duration::ZERO), Outcome::Succeeded);
+                            let record =
+                                order.record(Some(now), now, Some(Duration::ZERO), Outcome::Succeeded);
                             events.push(Event::RunEnded { record, goes_on: false });
                         }
                         Effect::Tell(Told::Record(it)) => {
@@ -120,8 +121,11 @@ pub fn live(jobs: usize) -> Year {
                             // One that speaks for several would be told apart by being too short.
                             of_job.push(it.occurrence);
                         }
-                        Effect::Remember(notes) => {
-                            memory.extend(notes.into_iter().filter_map(|(job, it)| Some((job, it?))));
+                        Effect::Keep(items) => {
+                            memory.extend(items.into_iter().filter_map(|item| match item {
+                                Item::Memory(job, it) => Some((job, it?)),
+                                _ => None,
+                            }));
                         }
                         Effect::Stop(..) | Effect::Tell(_) => {}
                     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::model::{
     job::Overlap,
     name::{JobId, JobKind},
-    run::{RunId, Trigger},
+    run::{Admitted, RunId, Trigger},
 };
 
 /// An occurrence on its way to a run.
@@ -30,6 +30,16 @@ pub struct Ticket {
     pub occurrence: Timestamp,
     /// The moment from which it was to begin: with jitter a little later.
     pub fires: Timestamp,
+    /// When it came due and was given its run's ID.
+    pub admitted: Timestamp,
+}
+
+impl Ticket {
+    /// What is kept of it while it waits.
+    pub fn as_admitted(&self) -> Admitted {
+        let Self { run, job, kind, trigger, occurrence, fires, admitted } = self.clone();
+        Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: None }
+    }
 }
 
 /// What becomes of an occurrence that came due.
@@ -251,6 +261,7 @@ mod tests {
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
             fires: Timestamp::UNIX_EPOCH,
+            admitted: Timestamp::UNIX_EPOCH,
         }
     }
 

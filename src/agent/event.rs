@@ -9,13 +9,11 @@ use crate::{
         diagnostic::Diagnostic,
         job::JobSpec,
         name::{JobId, JobKind},
-        run::{RunId, RunRecord, StopForce, StopRequest},
+        run::{Item, RunId, RunRecord, StopForce, StopRequest},
     },
     run::order::RunOrder,
     settings::resolve::Desired,
 };
-
-use super::keep::Note;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -53,8 +51,8 @@ pub enum Effect {
     Stop(RunId, StopRequest),
     /// Tell the operator.
     Tell(Told),
-    /// Keep this of these jobs for the next agent; of one job the last counts.
-    Remember(Vec<Note>),
+    /// Keep all of this together, before anything else is done: of what is not kept nothing may begin.
+    Keep(Vec<Item>),
 }
 
 /// Something worth telling.

@@ -45,6 +45,8 @@ pub struct State {
     timetable: Timetable,
     admission: Admission,
     keep: Keep,
+    /// What came due in this step.
+    came: Vec<Ticket>,
     problems: BTreeSet<Diagnostic>,
     /// Whether all jobs were known once.
     complete: bool,
@@ -59,6 +61,7 @@ impl State {
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
             keep: Keep::new(memory),
+            came: Vec::new(),
             problems: BTreeSet::new(),
             complete: false,
             draining: false,
@@ -87,7 +90,7 @@ impl State {
                 self.draining = true;
                 for ticket in self.admission.give_up_waiting() {
                     let reason = "the agent is shutting down and its turn had not come";
-                    effects.push(told(records::skipped(&ticket, reason)));
+                    effects.push(told(records::skipped(&ticket, reason, now)));
                 }
             }
             Event::StopAll(force) => {
@@ -95,9 +98,11 @@ impl State {
                 effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
             }
         }
-        let notes = self.keep.notes();
-        if !notes.is_empty() {
-            effects.push(Effect::Remember(notes));
+        let catalog = &self.catalog;
+        let retention = |job: &JobId| catalog.get(job).map(|entry| entry.spec.history);
+        let items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        if !items.is_empty() {
+            effects.insert(0, Effect::Keep(items));
         }
         effects
     }
@@ -206,9 +211,25 @@ impl State {
         let moment = Moment { occurrence: second, fires: now };
         let catalog = self.catalog.clone();
         for (_, entry) in catalog.iter().filter(|(_, entry)| entry.spec.enabled && at_startup(&entry.spec)) {
-            let ticket = ticket(&entry.spec, Trigger::Startup, moment, ids);
+            let ticket = self.ticket(&entry.spec, Trigger::Startup, moment, now, ids);
             self.offer(ticket, entry.spec.overlap, now, effects);
         }
+    }
+
+    /// An occurrence came due.
+    fn ticket(
+        &mut self,
+        spec: &JobSpec,
+        trigger: Trigger,
+        moment: Moment,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+    ) -> Ticket {
+        let Moment { occurrence, fires } = moment;
+        let (job, kind) = (spec.id.clone(), spec.kind());
+        let ticket = Ticket { run: ids(), job, kind, trigger, occurrence, fires, admitted: now };
+        self.came.push(ticket.clone());
+        ticket
     }
 
     fn tick(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
@@ -234,12 +255,13 @@ impl State {
     ) {
         if let Some(missed) = due.missed {
             let moment = Moment { occurrence: missed.newest, fires: missed.newest };
-            let ticket = ticket(spec, Trigger::Schedule, moment, ids);
-            effects.push(told(records::missed(&ticket, &missed, spec)));
+            let ticket = self.ticket(spec, Trigger::Schedule, moment, now, ids);
+            effects.push(told(records::missed(&ticket, &missed, spec, now)));
         }
+        let catch_up = due.catch_up.into_iter();
         let mut after: Vec<Ticket> =
-            due.catch_up.into_iter().map(|moment| ticket(spec, Trigger::CatchUp, moment, ids)).collect();
-        let ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+            catch_up.map(|moment| self.ticket(spec, Trigger::CatchUp, moment, now, ids)).collect();
+        let ticket = due.occurrence.map(|moment| self.ticket(spec, Trigger::Schedule, moment, now, ids));
         // What comes with older ones of the same gap is not held back by them.
         if after.is_empty() || spec.overlap == Overlap::Allow {
             self.admission.line_up(after, spec.overlap);
@@ -255,12 +277,14 @@ impl State {
     fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp, effects: &mut Vec<Effect>) {
         match self.admission.offer(ticket, overlap, now) {
             Decision::InLine | Decision::Waits => {}
-            Decision::Skipped { ticket, reason } => effects.push(told(records::skipped(&ticket, reason))),
+            Decision::Skipped { ticket, reason } => {
+                effects.push(told(records::skipped(&ticket, reason, now)));
+            }
             Decision::Replaces { stop, instead_of } => {
                 let request = StopRequest { force: StopForce::Stop, cause: StopCause::Replaced };
                 effects.extend(stop.into_iter().map(|run| Effect::Stop(run, request)));
                 let reason = "a newer occurrence took its place before its turn came";
-                effects.extend(instead_of.iter().map(|old| told(records::skipped(old, reason))));
+                effects.extend(instead_of.iter().map(|old| told(records::skipped(old, reason, now))));
             }
         }
     }
@@ -280,7 +304,7 @@ impl State {
                 Some(entry) if records::is_too_late(&entry.spec, ticket.fires, now) => {
                     self.admission.end(&ticket.job, &ticket.run);
                     let reason = records::too_late(&entry.spec);
-                    effects.push(told(records::of(&ticket, None, Outcome::Missed { reason })));
+                    effects.push(told(records::of(&ticket, None, Outcome::Missed { reason }, now)));
                     continue;
                 }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
@@ -311,11 +335,12 @@ impl State {
                         trigger: ticket.trigger,
                         occurrence: ticket.occurrence,
                         fires: ticket.fires,
+                        admitted: ticket.admitted,
                     }));
                 }
                 Err((container, reason)) => {
                     self.admission.end(&ticket.job, &ticket.run);
-                    effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason })));
+                    effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason }, now)));
                 }
             }
         }
@@ -355,11 +380,6 @@ impl State {
 /// Whether the job runs when the agent starts.
 fn at_startup(spec: &JobSpec) -> bool {
     spec.run_on_startup || spec.schedule.at_startup()
-}
-
-fn ticket(spec: &JobSpec, trigger: Trigger, moment: Moment, ids: &mut dyn FnMut() -> RunId) -> Ticket {
-    let Moment { occurrence, fires } = moment;
-    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires }
 }
 
 fn told(record: RunRecord) -> Effect {

@@ -12,5 +12,6 @@ pub mod origin;
 pub mod parameters;
 pub mod run;
 pub mod schedule;
+pub mod size;
 pub mod spread;
 pub mod variable;

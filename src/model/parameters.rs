@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, time::Duration};
 
-use super::job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work};
+use super::{
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
+    size,
+};
 
 /// The value of one parameter in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,8 @@ impl JobSpec {
             missed_max,
             start_deadline,
             run_on_startup,
+            max_output,
+            history,
             origin: _,
         } = self;
         let mut list = List::default();
@@ -52,6 +57,8 @@ impl JobSpec {
         list.text("missed-max", missed_max);
         list.text("start-deadline", start_deadline.map_or_else(|| "none".to_owned(), written));
         list.text("run-on-startup", run_on_startup);
+        list.text("max-output", size::written(*max_output));
+        list.text("history", history);
         list.0
     }
 

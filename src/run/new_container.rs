@@ -15,7 +15,7 @@ use crate::{
     model::{
         container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
-        run::Outcome,
+        run::{Outcome, WorkHandle},
     },
     telemetry::report::{self, RunTags},
 };
@@ -63,6 +63,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             return KindEnd { leftover, ..not_started("making", &error, spec).into() };
         }
     };
+    life.called(WorkHandle::Container { id: id.clone() }).await;
     let began = Instant::now();
     let started = async {
         let output =

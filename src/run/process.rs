@@ -12,11 +12,15 @@ use tokio_util::io::ReaderStream;
 
 use crate::{
     docker::output::{Channel, Output},
-    model::{job::LocalSpec, run::Outcome},
+    model::{
+        job::LocalSpec,
+        run::{Outcome, WorkHandle},
+    },
 };
 
 use super::{
     order::RunOrder,
+    reap,
     unit::{Context, Life, MARK, Step, ended},
 };
 
@@ -51,6 +55,9 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
         Err(error) => return Outcome::NotStarted { error: why(&error, program, spec.workdir.as_deref()) },
     };
     life.started(began);
+    if let Some(start) = reap::began(own.pid) {
+        life.is_called(WorkHandle::Process { pid: own.pid, start });
+    }
     let stdout = own.child.stdout.take().map(|pipe| chunks(pipe, Channel::Stdout));
     let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));
     let mut output: Output = stream::select_all([stdout, stderr].into_iter().flatten()).boxed();

@@ -10,9 +10,10 @@ use tokio::{
 
 use crate::{
     docker::{client::Engine, output::Output},
+    history::keeper::{Keeper, Kept, Recorder},
     model::{
         job::Work,
-        run::{Outcome, RunRecord, StopCause, StopForce, StopRequest},
+        run::{Outcome, RunRecord, StopCause, StopForce, StopRequest, WorkHandle},
     },
     telemetry::{
         report::{self, RunTags},
@@ -46,6 +47,8 @@ pub struct Context {
     pub sink: LogSink,
     /// The agent's own child processes.
     pub children: Children,
+    /// Where what becomes of it is kept.
+    pub keeper: Keeper,
 }
 
 /// How a run ended, and what is still to be cleared away.
@@ -76,8 +79,17 @@ impl From<Outcome> for KindEnd {
     }
 }
 
-/// Carries out one order. The run is registered already; `stop` is how it is asked to end.
-pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option<StopRequest>>) -> UnitEnd {
+/// Carries out one order. The run is registered already and `kept` is its row in the history; `stop` is how it is asked to
+/// end.
+pub async fn run(
+    order: RunOrder,
+    kept: Kept,
+    context: Context,
+    stop: watch::Receiver<Option<StopRequest>>,
+) -> UnitEnd {
+    let mut recorder = context.keeper.recorder(order.run.clone(), order.spec.max_output);
+    // Nothing begins that the next agent would not know of.
+    recorder.settle(kept).await;
     let delay = context.clock.now().duration_since(order.fires);
     let tags = RunTags {
         run: order.run.clone(),
@@ -87,8 +99,10 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         container: order.container_name(),
     };
     let mut life = Life {
-        capture: Capture::new(tags, context.sink.clone()),
+        capture: Capture::new(tags, context.sink.clone(), recorder.tap()),
         interrupts: Interrupts::new(&order, stop),
+        recorder,
+        clock: context.clock.clone(),
         occurrence: order.occurrence,
         delay,
         started: None,
@@ -98,9 +112,12 @@ pub async fn run(order: RunOrder, context: Context, stop: watch::Receiver<Option
         Work::Run(spec) => new_container::run(&order, spec, &context, &mut life).await,
         Work::Local(spec) => process::run(&order, spec, &context, &mut life).await.into(),
     };
-    let duration = life.started.map(|started| started.elapsed());
+    let duration = life.started.map(|(started, _)| started.elapsed());
+    let ended = context.clock.now();
+    life.recorder.attempt_ended(1, ended, end.outcome.clone());
     life.capture.finish().await;
-    let record = order.record(duration, end.outcome);
+    let record = order.record(life.started.map(|(_, at)| at), ended, duration, end.outcome);
+    let record = RunRecord { printed: life.recorder.printed(), ..record };
     UnitEnd { record, leftover: end.leftover, goes_on: end.goes_on }
 }
 
@@ -121,15 +138,29 @@ pub struct Life {
     pub capture: Capture,
     /// What may end it.
     pub interrupts: Interrupts,
+    recorder: Recorder,
+    clock: Clock,
     occurrence: jiff::Timestamp,
     delay: jiff::SignedDuration,
-    started: Option<Instant>,
+    started: Option<(Instant, jiff::Timestamp)>,
 }
 
 impl Life {
+    /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
+    /// until it is kept, so that the next agent finds it.
+    pub async fn called(&mut self, handle: WorkHandle) {
+        let kept = self.is_called(handle);
+        self.recorder.settle(kept).await;
+    }
+
+    /// The same for a command that goes on already.
+    pub fn is_called(&mut self, handle: WorkHandle) -> Kept {
+        self.recorder.attempt_started(1, self.clock.now(), handle)
+    }
+
     /// The command was started.
     pub fn started(&mut self, since: Instant) {
-        self.started = Some(since);
+        self.started = Some((since, self.clock.now()));
         self.interrupts.started(since);
         report::run_started(self.capture.tags(), self.occurrence, self.delay);
     }

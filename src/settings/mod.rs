@@ -26,6 +26,7 @@ pub mod print;
 pub mod resolve;
 pub mod schema;
 pub mod settle;
+pub mod shape;
 mod sources;
 pub mod value;
 mod work;

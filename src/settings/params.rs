@@ -3,6 +3,7 @@
 use crate::model::{diagnostic, name::JobKind};
 
 use super::grants::Grant;
+pub use super::shape::Shape;
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
 
 /// One parameter of a job.
@@ -35,59 +36,6 @@ pub enum Support {
     Since(&'static str),
     /// Known, and rejected as not yet supported.
     Planned,
-}
-
-/// What can be written as a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// Any text.
-    Text,
-    /// `true`, `false` and their kin.
-    Boolean,
-    /// A length of time with its unit.
-    Duration,
-    /// A number from 1 to this.
-    Number(u16),
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A JSON array, indexed keys or lines.
-    List,
-    /// A list of `NAME=VALUE`.
-    Map,
-    /// Shell words or a JSON array.
-    Command,
-    /// A boolean or the path of a shell.
-    Shell,
-    /// A schedule.
-    Schedule,
-    /// The IANA name of a time zone.
-    Zone,
-}
-
-impl Shape {
-    /// The shape in the words of the documentation.
-    pub fn words(self) -> String {
-        match self {
-            Self::Text => "text".into(),
-            Self::Boolean => "boolean".into(),
-            Self::Duration => "duration".into(),
-            Self::Number(most) => format!("number from 1 to {most}"),
-            Self::Choice(words) => {
-                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-            }
-            Self::List => "list".into(),
-            Self::Map => "list of `NAME=VALUE`".into(),
-            Self::Command => "command".into(),
-            Self::Shell => "boolean or path".into(),
-            Self::Schedule => "schedule".into(),
-            Self::Zone => "time zone".into(),
-        }
-    }
-
-    /// Whether several items can be written, by indexed keys or repeated keys.
-    pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::Map)
-    }
 }
 
 /// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
@@ -280,8 +228,22 @@ pub static PARAMS: &[Param] = &[
     row("on-success", ALL, Shape::List, "none", LATER, ""),
     row("on-failure", ALL, Shape::List, "none", LATER, ""),
     row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
-    row("max-output", ALL, Shape::Text, "1MiB", LATER, ""),
-    row("history", ALL, Shape::Text, "100 runs, 30 days", LATER, ""),
+    row(
+        "max-output",
+        ALL,
+        Shape::Size,
+        "1MiB",
+        NOW,
+        "How much of each stream of a run is kept: its beginning and its end, and how much was dropped between them.",
+    ),
+    row(
+        "history",
+        ALL,
+        Shape::Retention,
+        "100 runs, 30 days",
+        NOW,
+        "How many runs are kept and for how long; `none` keeps the newest only, which always is.",
+    ),
     row("notify", ALL, Shape::List, "the global default", LATER, ""),
     row("notify-on", ALL, Shape::List, "the global default", LATER, ""),
     row("expect-every", ALL, Shape::Duration, "none", LATER, ""),

@@ -31,7 +31,7 @@ use watchbell::{
         handle::{self, Handle},
     },
     docker::{client::Engine, inventory::OwnIds},
-    history::{self, keeper::Keeper},
+    history::{self, Opened, keeper::Keeper},
     run::{reap::Children, unit::Context},
     settings::{
         env,
@@ -185,15 +185,19 @@ impl TestAgent {
             inventory,
             connection,
         };
-        let context = Context { engine: client, clock: clock.clone(), sink, children: Children::default() };
-        let opened = setup.state_dir.map(|it| history::open(&it, clock.now()));
-        let (store, memory) = opened.map_or((None, HashMap::new()), |it| {
-            it.diagnostics.iter().for_each(report::problem);
-            (it.store, it.memory)
-        });
-        let keeper = if store.is_some() { Keeper::new() } else { Keeper::none() };
-        let writer = store.map(|store| tokio::spawn(keeper.clone().write(store)));
-        let actor = Actor::new(sources, context, observed, (staged, grace), ends, (memory, keeper.clone()));
+        let most = sources.borrow().settings.history_max_size;
+        let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
+        let (keeper, writer, memory) = match opened {
+            Some(Opened { keeper, writer, memory, diagnostics }) => {
+                diagnostics.iter().for_each(report::problem);
+                (keeper, Some(tokio::spawn(writer.run())), memory)
+            }
+            None => (Keeper::none(), None, HashMap::new()),
+        };
+        let (children, clock_of_runs) = (Children::default(), clock.clone());
+        let context =
+            Context { engine: client, clock: clock_of_runs, sink, children, keeper: keeper.clone() };
+        let actor = Actor::new(sources, context, observed, (staged, grace), ends, memory);
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {

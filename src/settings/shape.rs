@@ -1,0 +1,60 @@
+//! What a parameter takes, in the words of the documentation.
+
+/// What can be written as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Any text.
+    Text,
+    /// `true`, `false` and their kin.
+    Boolean,
+    /// A length of time with its unit.
+    Duration,
+    /// A number of bytes with its unit.
+    Size,
+    /// A number of runs, a length of time, or both.
+    Retention,
+    /// A number from 1 to this.
+    Number(u16),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A JSON array, indexed keys or lines.
+    List,
+    /// A list of `NAME=VALUE`.
+    Map,
+    /// Shell words or a JSON array.
+    Command,
+    /// A boolean or the path of a shell.
+    Shell,
+    /// A schedule.
+    Schedule,
+    /// The IANA name of a time zone.
+    Zone,
+}
+
+impl Shape {
+    /// The shape in the words of the documentation.
+    pub fn words(self) -> String {
+        match self {
+            Self::Text => "text".into(),
+            Self::Boolean => "boolean".into(),
+            Self::Duration => "duration".into(),
+            Self::Size => "size such as `64KiB`, or `0`".into(),
+            Self::Retention => "`N runs`, a duration, or both; `none`".into(),
+            Self::Number(most) => format!("number from 1 to {most}"),
+            Self::Choice(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+            }
+            Self::List => "list".into(),
+            Self::Map => "list of `NAME=VALUE`".into(),
+            Self::Command => "command".into(),
+            Self::Shell => "boolean or path".into(),
+            Self::Schedule => "schedule".into(),
+            Self::Zone => "time zone".into(),
+        }
+    }
+
+    /// Whether several items can be written, by indexed keys or repeated keys.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::Map)
+    }
+}
