@@ -21,9 +21,9 @@ const CHUNK: u64 = 16 * 1024;
 /// So many full chunks a stream has room for while the store is busy.
 const OWN: usize = 2;
 
-/// So many more of the common stock the end of a stream may take: its beginning may take what there is, because it is
-/// short, and an end can be endless.
-const LENT_TO_END: usize = 4;
+/// No more chunks of an end wait than these, once it replaces its own beginning: it can be endless. What comes before may
+/// take what there is of the common stock, for all of it is to be kept.
+const END: usize = 6;
 
 /// So many chunks there are in the common stock: 4 MiB.
 const STOCK: usize = 256;
@@ -231,6 +231,10 @@ impl Kept {
     fn skip(&mut self, length: u64, stock: &Stock) {
         self.printed += length;
         if !self.open.is_empty() || !self.full.is_empty() {
+            if self.taken > 0 && !self.is_head(self.place) {
+                self.end.push_back((self.sequence, self.taken as u64));
+                self.end_length += self.taken as u64;
+            }
             self.open = Vec::new();
             self.full.clear();
             self.sequence += 1;
@@ -282,14 +286,17 @@ impl Kept {
             self.end.push_back((sequence, length));
             self.end_length += length;
         }
-        if self.full.len() - self.lent.min(self.full.len()) >= OWN {
-            if (head || self.lent < LENT_TO_END) && stock.take() {
+        if self.full.len() >= OWN + self.lent {
+            let of_end = |(_, piece): &(u32, Piece)| piece.place >= self.head;
+            let many = self.gone.is_some() && self.full.iter().filter(|it| of_end(it)).count() >= END;
+            if (head || !many) && stock.take() {
                 self.lent += 1;
             } else if head {
                 return;
             } else {
                 // Of an end the newest counts.
-                self.full.pop_front();
+                let oldest = self.full.iter().position(of_end).unwrap_or(self.full.len() - 1);
+                self.full.remove(oldest);
             }
         }
         self.full.push_back((sequence, Piece { attempt, place, bytes }));
@@ -321,6 +328,163 @@ impl Kept {
             let piece = Piece { attempt, place: self.place, bytes: self.open.clone() };
             give(self.sequence, piece, instead_of.take());
             self.taken = self.open.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spool(most: u64) -> (Spool, Arc<Stock>) {
+        let stock = Arc::<Stock>::default();
+        (Spool::new(RunId("01".into()), most, stock.clone()), stock)
+    }
+
+    /// What the store would have after all these chunks.
+    fn stored(chunks: impl IntoIterator<Item = Chunk>) -> Vec<Chunk> {
+        let mut rows = std::collections::BTreeMap::new();
+        for it in chunks {
+            let gone = it.instead_of;
+            rows.insert(it.sequence, it);
+            if let Some((from, to)) = gone {
+                rows.retain(|sequence, _| !(from..to).contains(sequence));
+            }
+        }
+        rows.into_values().collect()
+    }
+
+    fn length(chunks: &[Chunk]) -> u64 {
+        chunks.iter().map(|it| it.bytes.len() as u64).sum()
+    }
+
+    /// Bytes that differ wherever they stand.
+    fn text(from: u64, length: u64) -> Vec<u8> {
+        (from..from + length).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
+    }
+
+    #[test]
+    fn of_a_long_stream_the_beginning_and_the_end_are_kept_and_nothing_of_a_short_one_is_lost() {
+        for (most, printed) in
+            [(1 << 20, 1 << 20), (1 << 20, 5 << 20), (4_096, 100_000), (10, 11), (1, 5), (100_000, 7)]
+        {
+            let (it, _) = spool(most);
+            let mut chunks = Vec::new();
+            let mut place = 0;
+            while place < printed {
+                let next = (printed - place).min(10_000);
+                it.put(Stream::Stdout, &text(place, next), true);
+                place += next;
+                chunks.extend(it.take());
+            }
+            let kept = stored(chunks);
+            let (total, dropped) = (length(&kept), printed - length(&kept));
+            assert_eq!(it.printed().stdout, printed);
+            assert!(total <= most, "{most} of {printed}: {total}");
+            assert_eq!(dropped > 0, printed > most, "{most} of {printed}: {dropped}");
+            assert!(kept.iter().all(|it| it.bytes == text(it.place, it.bytes.len() as u64)), "{most}");
+            if printed > most {
+                let last = kept.last().unwrap();
+                assert_eq!(last.place + last.bytes.len() as u64, printed, "up to the end");
+                let gaps = kept
+                    .windows(2)
+                    .filter(|it| it[0].place + it[0].bytes.len() as u64 != it[1].place)
+                    .count();
+                assert!(
+                    gaps <= 1 && total + most / 4 + 1 >= most,
+                    "{most} of {printed}: {gaps} gaps, {total}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_store_does_not_take_is_bounded_and_the_end_is_the_newest() {
+        let stock = Arc::<Stock>::default();
+        let runs: Vec<Spool> =
+            (0..20).map(|_| Spool::new(RunId("01".into()), 1 << 20, stock.clone())).collect();
+        for it in &runs {
+            for place in (0..10 << 20).step_by(32 << 10) {
+                it.put(Stream::Stdout, &text(place, 32 << 10), true);
+            }
+        }
+        let taken: Vec<Vec<Chunk>> = runs.iter().map(Spool::take).collect();
+        let held: u64 = taken.iter().map(|it| length(it)).sum();
+        let bound = CHUNK * (STOCK as u64 + 20 * (OWN as u64 + 1));
+        assert!(held <= bound, "{held} of {bound}");
+        for chunks in &taken {
+            let last = chunks.last().unwrap();
+            assert_eq!(last.place + last.bytes.len() as u64, 10 << 20);
+        }
+        let whole_heads = taken.iter().filter(|it| length(it) >= 1 << 19).count();
+        assert!(whole_heads >= 3, "bursts are kept as far as the stock goes: {whole_heads}");
+        drop(runs);
+        assert_eq!(stock.0.load(Ordering::Relaxed), 0, "what was lent came back");
+    }
+
+    #[test]
+    fn a_chunk_that_grows_is_given_again_with_its_number_and_one_that_does_not_is_not() {
+        let (it, _) = spool(1 << 20);
+        assert_eq!(it.put(Stream::Stderr, b"one", true), (Wanted::NotAtAll, Wanted::Sometime));
+        assert_eq!(it.put(Stream::Stderr, b" two", true), (Wanted::Sometime, Wanted::Sometime));
+        let first = it.take();
+        assert_eq!((first[0].sequence, &first[0].bytes[..], it.take().len()), (0, &b"one two"[..], 0));
+        it.put(Stream::Stderr, b" three", true);
+        let again = it.take();
+        assert_eq!((again[0].sequence, &again[0].bytes[..]), (0, &b"one two three"[..]));
+        it.attempt(2);
+        it.put(Stream::Stderr, b"four", true);
+        let chunks = it.take();
+        let of: Vec<_> = chunks.iter().map(|it| (it.sequence, it.attempt, it.place)).collect();
+        assert_eq!(of, [(0, 1, 0), (1, 2, 13)], "no chunk belongs to two attempts");
+        let full = it.put(Stream::Stderr, &[0; 20_000], true);
+        assert_eq!(full, (Wanted::NotAtAll, Wanted::Now));
+    }
+
+    #[test]
+    fn what_nobody_takes_is_counted_and_not_held() {
+        let (it, stock) = spool(1 << 20);
+        it.put(Stream::Stdout, &text(0, 100_000), true);
+        it.put(Stream::Stdout, &text(0, 1 << 20), false);
+        assert_eq!((it.take(), stock.0.load(Ordering::Relaxed)), (vec![], 0));
+        it.put(Stream::Stdout, b"again", true);
+        let chunks = it.take();
+        assert_eq!((chunks[0].place, &chunks[0].bytes[..]), ((1 << 20) + 100_000, &b"again"[..]));
+        let (none, _) = spool(0);
+        none.put(Stream::Stdout, b"nothing is kept", true);
+        assert_eq!((none.take(), none.printed().stdout), (vec![], 15));
+    }
+
+    proptest! {
+        #[test]
+        fn however_it_comes_and_is_taken_each_byte_is_where_it_was_printed(
+            most in 0_u64..200_000,
+            steps in prop::collection::vec((0_u64..60_000, 0..6_u8), 0..40),
+        ) {
+            let (it, _) = spool(most);
+            let (mut chunks, mut place) = (Vec::new(), 0);
+            for (next, what) in steps {
+                it.put(Stream::Stdout, &text(place, next), what != 5);
+                place += next;
+                match what {
+                    0 | 1 => chunks.extend(it.take()),
+                    2 => it.attempt(2),
+                    _ => {}
+                }
+            }
+            chunks.extend(it.take());
+            let kept = stored(chunks);
+            prop_assert_eq!(it.printed().stdout, place);
+            prop_assert!(length(&kept) <= most);
+            let mut end = 0;
+            for chunk in kept {
+                prop_assert!(chunk.place >= end, "in order and never twice");
+                end = chunk.place + chunk.bytes.len() as u64;
+                prop_assert_eq!(&chunk.bytes, &text(chunk.place, chunk.bytes.len() as u64));
+            }
+            prop_assert!(end <= place);
         }
     }
 }

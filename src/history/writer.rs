@@ -29,8 +29,13 @@ const IDLE: Duration = Duration::from_millis(200);
 /// So often runs are looked for that have grown too old.
 const AGE_EVERY: Duration = Duration::from_secs(60);
 
-/// So many transactions are worth being moved into the file itself.
+/// So many transactions are worth being moved into the file itself; so many, although there is no idle moment.
 const CHECKPOINT_AFTER: u32 = 64;
+const CHECKPOINT_AT_LAST: u32 = 512;
+
+/// After so many transactions, or so many bytes of output, the file may be too large, although there is no idle moment.
+const TIDY_AFTER: u32 = 64;
+const TIDY_AFTER_BYTES: usize = 1 << 20;
 
 /// A transaction that takes longer is not waited for by any run; one that takes much longer is told.
 const STALLED: Duration = Duration::from_millis(250);
@@ -38,6 +43,9 @@ const HUNG: Duration = Duration::from_secs(5);
 
 /// After a transaction that failed, the time until the next try: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// So many steps are taken towards the allowed size before someone else has a turn.
+const STEPS: u32 = 4;
 
 /// More damaged files than this are not put aside: it is the disk that is broken.
 const ASIDE_LIMIT: u32 = 3;
@@ -54,8 +62,9 @@ pub struct Writer {
     retry: Duration,
     /// Transactions since what was written went into the file itself.
     since_checkpoint: u32,
-    /// Whether the file may be too large.
+    /// Whether the file may be too large, and what went into it since that was looked at.
     grown: bool,
+    since_tidy: (u32, usize),
     aged: Option<Instant>,
 }
 
@@ -83,6 +92,7 @@ impl Writer {
             retry: RETRY.0,
             since_checkpoint: 0,
             grown: true,
+            since_tidy: (0, 0),
             aged: None,
         }
     }
@@ -126,13 +136,20 @@ impl Writer {
                 // What it waits for is not news.
                 let _ = timeout(self.retry, closed.wait_for(|closed| *closed)).await;
                 self.retry = (self.retry * 2).min(RETRY.1);
+            } else if self.since_tidy.0 >= TIDY_AFTER || self.since_tidy.1 >= TIDY_AFTER_BYTES {
+                let checkpoint = self.since_checkpoint >= CHECKPOINT_AT_LAST;
+                self.carry_out(Task::Tidy { checkpoint, age: self.is_age_due() }).await;
             }
         }
     }
 
+    fn is_age_due(&self) -> bool {
+        self.aged.is_none_or(|at| at.elapsed() >= AGE_EVERY)
+    }
+
     /// Nothing is to be written: tidies up, and waits for news.
     async fn rest(&mut self, shared: &Shared) {
-        let age = self.aged.is_none_or(|at| at.elapsed() >= AGE_EVERY);
+        let age = self.is_age_due();
         let checkpoint = self.since_checkpoint >= CHECKPOINT_AFTER;
         if self.store.is_none() || !(self.grown || checkpoint || age) {
             let next = self.aged.map_or(AGE_EVERY, |at| AGE_EVERY.saturating_sub(at.elapsed()));
@@ -174,16 +191,19 @@ impl Writer {
                 Task::Write(taken) => {
                     self.since_checkpoint += 1;
                     self.grown = true;
+                    self.since_tidy.0 += 1;
+                    self.since_tidy.1 += taken.batch.output.iter().map(|it| it.bytes.len()).sum::<usize>();
                     well(&shared, Some(taken.last));
                 }
                 Task::Tidy { checkpoint, age } => {
                     if *checkpoint {
                         self.since_checkpoint = 0;
                     }
-                    if *age {
+                    if *age && done.more == Left::Nothing {
                         self.aged = Some(Instant::now());
                     }
                     self.grown = done.more == Left::More;
+                    self.since_tidy = (0, 0);
                     well(&shared, None);
                 }
             }
@@ -248,9 +268,12 @@ impl Done {
                 if *age {
                     self.more = store.age(clock.now())?;
                 }
-                if store.shrink()? == Left::More {
-                    self.more = Left::More;
+                for _ in 0..STEPS {
+                    if store.shrink()? == Left::Nothing {
+                        return Ok(());
+                    }
                 }
+                self.more = Left::More;
                 Ok(())
             }
         }
