@@ -227,7 +227,7 @@ async fn a_full_disk_costs_no_run_and_what_happened_meanwhile_is_kept_when_there
     it.run(1, b"before").await;
     let filler = disk.fill();
     for n in 2..50 {
-        let held_up = it.run(n, &[b'x'; 20_000]).await;
+        let held_up = it.run(n, &vec![b'x'; 20_000]).await;
         assert!(held_up < HELD_UP, "run {n} was held up for {held_up:?}");
     }
     it.fails("make room on the state directory's disk").await;
@@ -262,6 +262,66 @@ async fn a_directory_that_is_read_only_at_first_is_opened_when_it_can_be() {
     assert_eq!(it.told(), (1, 1));
     it.close().await;
     assert_eq!(runs(disk.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_someone_else_has_locked_holds_no_run_up_and_is_written_when_it_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut it = Kept::open(folder.path(), 64 * MIB);
+    it.run(1, b"x").await;
+    it.keeper.keep([]).within(LIMIT).await;
+    let other = rusqlite::Connection::open(folder.path().join("watchbell.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let began = Instant::now();
+    for n in 2..6 {
+        let held_up = it.run(n, b"x").await;
+        assert!(held_up < HELD_UP, "run {n} was held up for {held_up:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "one waits for a while, and the next no more");
+    it.fails("end the program that keeps it locked").await;
+    other.execute_batch("ROLLBACK").unwrap();
+    it.well().await;
+    it.close().await;
+    assert_eq!(runs(folder.path()).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_runs_that_print_without_end_at_once_take_a_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let it = Kept::open(folder.path(), 64 * MIB);
+    it.run(0, b"warm").await;
+    it.keeper.keep([]).within(LIMIT).await;
+    let before = resident();
+    let mut most = before;
+    let recorders: Vec<Recorder> = (1..=20)
+        .map(|n| {
+            it.keeper.keep([Item::Begins(admitted(n))]);
+            it.keeper.recorder(id(n), MIB)
+        })
+        .collect();
+    let taps: Vec<_> = recorders.iter().map(Recorder::tap).collect();
+    let chunk: Vec<u8> = (0..32_768_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    for _ in 0..512 {
+        for tap in &taps {
+            tap.put(Stream::Stdout, &chunk);
+        }
+        most = most.max(resident());
+        tokio::task::yield_now().await;
+    }
+    for (n, recorder) in (1..).zip(&recorders) {
+        it.end(recorder, n);
+    }
+    assert!(most < before + 16 * MIB, "{before} became {most}");
+    it.close().await;
+    let reader = Reader::open(folder.path()).unwrap().unwrap();
+    for n in 1..=20 {
+        let (run, _) = reader.run(&id(n)).unwrap().unwrap();
+        let pieces = reader.output(&id(n), Stream::Stdout, 0, u64::MAX).unwrap();
+        let kept: u64 = pieces.iter().map(|it| it.bytes.len() as u64).sum();
+        assert!(kept <= MIB && run.printed.stdout == 16 * MIB, "{kept} of {}", run.printed.stdout);
+        let last = pieces.last().unwrap();
+        assert_eq!(last.place + last.bytes.len() as u64, 16 * MIB, "the end is the end");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! Without an Engine the file's local jobs are all that runs, and all that this needs.
 
 use std::{
+    fmt::Write as _,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -182,7 +183,8 @@ fn whenever_it_is_killed_each_occurrence_has_one_run_and_the_history_knows_of_ea
     let mut file = String::new();
     for n in 0..8 {
         let command = format!("sh -c 'echo $WATCHBELL_RUN >> {}; echo printed'", ran.display());
-        file += &format!(
+        let _ = write!(
+            file,
             "[job-local \"beat-{n}\"]\nschedule = * * * * * *\ncommand = {command}\nmissed = all\noverlap = allow\n\
              environment = SECRET={SECRET}\n"
         );

@@ -439,7 +439,7 @@ mod tests {
         let chunks = it.take();
         let of: Vec<_> = chunks.iter().map(|it| (it.sequence, it.attempt, it.place)).collect();
         assert_eq!(of, [(0, 1, 0), (1, 2, 13)], "no chunk belongs to two attempts");
-        let full = it.put(Stream::Stderr, &[0; 20_000], true);
+        let full = it.put(Stream::Stderr, &vec![0; 20_000], true);
         assert_eq!(full, (Wanted::NotAtAll, Wanted::Now));
     }
 
