@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -68,6 +69,45 @@ async fn a_command_in_a_container_is_in_the_history_with_its_id_before_it_is_sta
     assert_eq!((run.printed.stdout, run.printed.stderr), (8, 5));
     let out = reader(folder.path()).output(&run.run, Stream::Stdout, 0, u64::MAX).unwrap();
     assert_eq!((out.len(), &out[0].bytes[..]), (1, &b"one\ntwo\n"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_begins_before_its_row_is_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = agent(&folder, "").await;
+    agent.start(with_job("web", "sync", "1,2 0 * * *")).await;
+    sleep(seconds(30)).await;
+    let asked = while_locked(&folder, &agent, "POST /containers/*/exec");
+    sleep(MINUTE).await;
+    assert_eq!(asked.join().unwrap(), 0, "the Engine was asked before the run had its row");
+    let creation = agent.engine.hold("POST /containers/*/exec");
+    sleep(MINUTE).await;
+    let asked = while_locked(&folder, &agent, "POST /exec/*/start");
+    creation.release();
+    sleep(MOMENT).await;
+    assert_eq!(asked.join().unwrap(), 1, "the second command began before its ID was written");
+    sleep(MINUTE).await;
+    assert_eq!(agent.outcomes("web.sync"), ["succeeded", "succeeded"]);
+    assert_eq!(agent.all("history.failing").len(), 0);
+}
+
+/// Locks the file for a moment in which a row is to be written, and says how often the Engine was asked for this until
+/// then. The database waits for its lock in real time, and the agent's paused clock waits for the database.
+#[expect(clippy::disallowed_methods, reason = "nothing of the paused clock can see real time pass")]
+fn while_locked(
+    folder: &TempDir,
+    agent: &TestAgent,
+    request: &'static str,
+) -> std::thread::JoinHandle<usize> {
+    let other = rusqlite::Connection::open(folder.path().join("watchbell.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let engine = agent.engine.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(400));
+        let asked = engine.count(request);
+        other.execute_batch("COMMIT").unwrap();
+        asked
+    })
 }
 
 #[tokio::test(start_paused = true)]

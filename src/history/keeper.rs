@@ -3,7 +3,7 @@
 //! What belongs together is handed over together, and is in the file together or not at all. Who must not go on before
 //! that waits for it, a short time and only while the store is well.
 //!
-//! What waits is bounded: memory by the number of jobs, news of runs by [`ITEMS_LIMIT`], output by [`super::output`].
+//! What waits is bounded: memory by the number of jobs, news of runs by `ITEMS_LIMIT`, output by [`super::output`].
 
 use std::{
     collections::{HashMap, VecDeque},
