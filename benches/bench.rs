@@ -1,7 +1,8 @@
 //! What the agent costs, as far as it can be measured beside what the Engine alone costs.
 //!
 //! `make bench` finds an Engine and runs this; `cargo bench --locked -- exec pure` measures single groups. A figure
-//! that is missed is marked and ends nothing: a machine that others share is no judge, the person who reads it is.
+//! that is missed is marked, named in the last line, and ends nothing: a machine that others share is no judge, the
+//! person who reads it is.
 //! Each group has a limit, so that this always ends.
 
 mod figures;

@@ -10,8 +10,8 @@ use std::{
 
 use crate::support::{
     docs,
-    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour},
-    test_agent::{self, Setup, TestAgent, signalled, with_job},
+    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
+    test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
 /// What asks.
@@ -19,11 +19,14 @@ use crate::support::{
 enum By {
     Agent,
     Exec,
+    /// Commands in containers without a shell, when they are ended; a proxy may refuse it.
+    Helper,
     Run,
+    Service,
 }
 
 /// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 15] = [
+const ENDPOINTS: [(By, &str, &str, &str); 28] = [
     (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
     (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     (By::Agent, "GET", "/containers/json", "the containers and their labels"),
@@ -31,6 +34,13 @@ const ENDPOINTS: [(By, &str, &str, &str); 15] = [
     (By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
     (By::Exec, "POST", "/containers/{id}/exec", "the command; a second one ends it at its timeout"),
     (By::Exec, "POST", "/exec/{id}/start", "its start and its output"),
+    (
+        By::Helper,
+        "GET",
+        "/containers/{id}/json",
+        "where a helper can be copied to that ends it at its timeout",
+    ),
+    (By::Helper, "PUT", "/containers/{id}/archive", "that helper"),
     (By::Run, "POST", "/containers/create", "the container"),
     (By::Run, "POST", "/networks/{id}/connect", "each network after the first"),
     (By::Run, "POST", "/containers/{id}/attach", "its output"),
@@ -39,11 +49,28 @@ const ENDPOINTS: [(By, &str, &str, &str); 15] = [
     (By::Run, "POST", "/containers/{id}/stop", "its end at the timeout and when the agent stops"),
     (By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
     (By::Run, "DELETE", "/containers/{id}", "its removal"),
+    (By::Service, "POST", "/services/create", "the service"),
+    (By::Service, "GET", "/secrets", "the IDs of its secrets"),
+    (By::Service, "GET", "/configs", "the IDs of its configs"),
+    (By::Service, "GET", "/tasks", "where its tasks stand"),
+    (By::Service, "GET", "/services/{id}/logs", "their output as it comes"),
+    (By::Service, "GET", "/tasks/{id}/logs", "the rest of their output when they have ended"),
+    (By::Service, "GET", "/services/{id}", "its version, without which it cannot be changed"),
+    (
+        By::Service,
+        "POST",
+        "/services/{id}/update",
+        "the end of its tasks, at the timeout and before its removal",
+    ),
+    (By::Service, "POST", "/containers/{id}/kill", "the end of those on this node that do not listen"),
+    (By::Service, "DELETE", "/services/{id}", "its removal"),
+    (By::Service, "DELETE", "/containers/{id}", "the containers that the Engine leaves of it on this node"),
 ];
 
 /// Method and path of what an agent with jobs of kind `exec` needs.
 pub fn of_exec() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ENDPOINTS.into_iter().filter(|(by, ..)| *by != By::Run).map(|(_, method, path, _)| (method, path))
+    let needed = |by: By| matches!(by, By::Agent | By::Exec);
+    ENDPOINTS.into_iter().filter(move |(by, ..)| needed(*by)).map(|(_, method, path, _)| (method, path))
 }
 
 /// The table of the documentation.
@@ -54,7 +81,9 @@ pub fn table() -> String {
             let by = match by {
                 By::Agent => "every agent",
                 By::Exec => "jobs of kind `exec`",
+                By::Helper => "jobs of kind `exec` without `/bin/sh`",
                 By::Run => "jobs of kind `run`",
+                By::Service => "jobs of kind `service-run`",
             };
             vec![format!("`{method} {path}`"), by.to_owned(), what.to_owned()]
         }),
@@ -72,7 +101,19 @@ fn asked(engine: &FakeEngine) -> BTreeSet<String> {
     assert_eq!(engine.unknown_requests(), [""; 0]);
     let ids = |line: String| {
         let segment = |(index, it): (usize, &str)| {
-            let known = ["json", "create", "info", "version", "events", "containers", "exec", "networks"];
+            let known = [
+                "json",
+                "create",
+                "info",
+                "version",
+                "events",
+                "containers",
+                "exec",
+                "networks",
+                "tasks",
+                "secrets",
+                "configs",
+            ];
             let id = index == 2 && !known.contains(&it);
             if id { "{id}".to_owned() } else { it.to_owned() }
         };
@@ -102,6 +143,17 @@ async fn an_agent_with_exec_jobs_asks_the_endpoints_of_the_table_and_no_others()
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_with_exec_jobs_in_a_container_without_a_shell_asks_two_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = behind_proxy(Setup { program: Some(program(folder.path())), ..Setup::default() }).await;
+    without_shell(&agent.engine, |_| ExecBehaviour::exit(0).hold_until_killed());
+    agent.start(with_job("web", "sync", "* * * * *").label("watchbell.job-exec.sync.timeout", "30s")).await;
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("web.sync"), ["timed-out"]);
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Exec, By::Helper]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
     let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nnetwork = front\nnetwork = back\n\
                timeout = 30s\n";
@@ -116,6 +168,28 @@ async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() 
     agent.signal();
     agent.end().await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_with_service_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
+    let ini = "[job-service-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nsecret = pass\nconfig = conf\n\
+               timeout = 30s\ngrace-period = 20s\n";
+    let mut agent = behind_proxy(Setup::ini(ini)).await;
+    agent.engine.manage(&["pass"], &["conf"]);
+    let ends = std::sync::atomic::AtomicBool::new(true);
+    agent.engine.on_task(move |_| {
+        // The first ends by itself; the next ones have to be ended.
+        let run = RunBehaviour::exit(0);
+        let first = ends.swap(false, std::sync::atomic::Ordering::Relaxed);
+        TaskBehaviour::Runs(if first { run } else { run.hold_until_killed().ignores_term() })
+    });
+    agent.wait_for("run.finished", 1).await;
+    agent.wait_for("run.started", 2).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    agent.signal();
+    agent.end().await;
+    assert_eq!(agent.outcomes("copy"), ["succeeded", "stopped"]);
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Service]));
 }
 
 /// The rules of a proxy look at the whole path.

@@ -34,6 +34,10 @@ fn key(text: impl Into<String>) -> (String, String) {
     (text.into(), "/x=1".to_owned())
 }
 
+fn service(parameter: &str, value: impl Into<String>) -> (String, String) {
+    (format!("watchbell.job-service-run.s.{parameter}"), value.into())
+}
+
 fn length(unit: &str) -> (String, String) {
     of("timeout", format!("5{unit}"))
 }
@@ -96,13 +100,17 @@ const SAMPLES: &[Samples] = &[
             (
                 format!(
                     "watchbell.job-{it}.{}.workdir",
-                    if it.eq_ignore_ascii_case("run") { "r" } else { "a" }
+                    match it.to_ascii_lowercase().as_str() {
+                        "run" => "r",
+                        "exec" => "a",
+                        _ => "s",
+                    }
                 ),
                 "/x".into(),
             )
         },
-        &["exec", "RUN"],
-        &["exce", "service-run", "compose", ""],
+        &["exec", "RUN", "service-run", "Service_Run"],
+        &["exce", "service.run", "compose", ""],
         &["local"],
     ),
     row(
@@ -219,6 +227,49 @@ const SAMPLES: &[Samples] = &[
         &[],
     ),
     row(
+        "memory",
+        |it| service("memory", it),
+        &["512m", "1.5 GiB", "67108864", "64000kb", "7340032B"],
+        &["", "m", "-1m", "64x", "64mm", "1i", "64,5m", "1e9"],
+        &["512", "6143k", "99999999p"],
+    ),
+    row(
+        "unit-of-memory",
+        |it| service("memory", format!("10000000000{it}")),
+        &["b", "K", "kb", "KiB", "m"],
+        &["x", "ki", "mm", "byte"],
+        &["p"],
+    ),
+    row(
+        "cpus",
+        |it| service("cpus", it),
+        &["2", "0.5", ".25", "1."],
+        &["", ".", "1.0000000001", "-1", "two"],
+        &["0", "0.0001", "99999999999"],
+    ),
+    row("decimal", |it| service("cpus", it), &["1", "1.000000001", ".5"], &["", "1.2.3", "1,5"], &["0.0"]),
+    row(
+        "constraint",
+        |it| service("constraint", it),
+        &["node.role==worker", "node.labels.disk != slow"],
+        &["x", "node.role", "node.role=worker", "==worker", "node.role=="],
+        &[],
+    ),
+    row(
+        "fact",
+        |it| service("constraint", format!("{it}==x")),
+        &["node.id", "Node.Hostname", "node.platform.os", "node.labels.a-b", "engine.labels.x.y"],
+        &["", "node", "role", "node.labels.", "node.labels.a b", "node.rolle"],
+        &[],
+    ),
+    row(
+        "label-of",
+        |it| service("constraint", format!("{it}==x")),
+        &["node.labels.disk", "engine.labels.x_y"],
+        &["Node.labels.disk", "engine.labels.", "labels.x"],
+        &[],
+    ),
+    row(
         "schedule",
         |it| schedule(it),
         &[
@@ -286,16 +337,23 @@ const SAMPLES: &[Samples] = &[
     row(
         "time",
         |it| schedule(format!("{it} 0 * * *")),
-        &["5", "05", "5/20", "1-5", "22-2/2", "*/15"],
+        &["5", "05", "00000005", "5/20", "1-5", "22-2/2", "*/15", "*/0005"],
         &["", "-5", "5-", "/5", "1-2-3", "5//2", "+5"],
         &["75"],
     ),
     row(
         "hash",
         |it| schedule(format!("{it} 0 * * *")),
-        &["H", "h", "H/15", "H(0-29)", "H(0-29)/10"],
-        &["HH", "H-3", "H()", "H(5)", "H(0-29", "H/"],
-        &["H(0-90)", "H/90"],
+        &["H", "h", "H/15", "H(0-29)", "H(0-29)/10", "H(50-10)", "H(005-10)"],
+        &["HH", "H-3", "H()", "H(5)", "H(0-29", "H/", "H(0/5)", "H(*)"],
+        &["H(0-90)", "H/90", "H(JAN-MAR)"],
+    ),
+    row(
+        "value",
+        |it| schedule(format!("0 0 * * H({it}-6)")),
+        &["0", "005", "SUN", "fri"],
+        &["", "MONDAY", "*", "1-2"],
+        &["JAN", "8"],
     ),
     row(
         "days",
@@ -321,10 +379,11 @@ const SAMPLES: &[Samples] = &[
     row(
         "month",
         |it| schedule(format!("0 0 1 {it} *")),
-        &["12", "jan", "OCT-MAR/2"],
-        &["JANFEB", "JAN-", "L"],
-        &["13"],
+        &["12", "jan", "OCT-MAR/2", "JAN-3", "11-FEB", "JAN/2", "H", "H(MAR-MAY)", "H(3-MAY)/2", "*/3"],
+        &["JANFEB", "JAN-", "L", "JANL", "JAN#1", "JAN-MAR-MAY"],
+        &["13", "H(MON-FRI)"],
     ),
+    row("in-year", |it| schedule(format!("0 0 1 {it} *")), &["1", "012", "JAN"], &["", "MON", "J"], &["13"]),
     row(
         "month-name",
         |it| schedule(format!("0 0 1 {it} *")),
@@ -342,10 +401,33 @@ const SAMPLES: &[Samples] = &[
     row(
         "weekday",
         |it| schedule(format!("0 0 * * {it}")),
-        &["0", "7", "sun", "FRI-MON", "MON-FRI/2", "MON#2", "5#L", "friL", "5L"],
-        &["L", "#2", "MON#", "LMON", "*#2", "MON/2#1"],
-        &["MON#6", "8"],
+        &[
+            "0",
+            "7",
+            "sun",
+            "FRI-MON",
+            "MON-FRI/2",
+            "7-3/2",
+            "MON-5",
+            "1-FRI/2",
+            "MON#2",
+            "5#L",
+            "friL",
+            "5L",
+            "THU-FRI#3",
+            "THU-5#L",
+            "MON-FRIL",
+            "1-5L",
+            "FRI-MON#1",
+            "H",
+            "H(MON-FRI)",
+            "H(1-FRI)/2",
+            "*/2",
+        ],
+        &["L", "#2", "MON#", "LMON", "*#2", "MON/2#1", "MON-FRI/2L", "MON-L", "H#2", "HL", "MON#1-2"],
+        &["MON#6", "8", "MON#0", "H(JAN-MAR)"],
     ),
+    row("in-week", |it| schedule(format!("0 0 * * {it}")), &["7", "007", "SUN"], &["", "JAN", "S"], &["8"]),
     row(
         "years",
         |it| schedule(format!("0 0 0 1 1 * {it}")),
@@ -356,9 +438,9 @@ const SAMPLES: &[Samples] = &[
     row(
         "year",
         |it| schedule(format!("0 0 0 1 1 * {it}")),
-        &["2199", "2100-2199", "*/4", "2100/3"],
-        &["2100-", "JAN", "21W"],
-        &["99"],
+        &["2199", "2100-2199", "*/4", "2100/3", "H(2100-2199)", "h(2100-2199)/7", "002199"],
+        &["2100-", "JAN", "21W", "H", "H/2", "H(2100)"],
+        &["99", "2199-2100", "H(2199-2100)"],
     ),
     row(
         "day-name",
@@ -367,10 +449,16 @@ const SAMPLES: &[Samples] = &[
         &["MONDAY", "JAN"],
         &[],
     ),
-    row("number", |it| schedule(format!("{it} 0 * * *")), &["0", "007", "59"], &["", "-1", "x"], &["60"]),
+    row(
+        "number",
+        |it| schedule(format!("{it} 0 * * *")),
+        &["0", "007", "00000005", "59"],
+        &["", "-1", "+1", "x"],
+        &["60"],
+    ),
 ];
 
-/// Whether the parser takes the label, beside the complete jobs `a` and `r` of the agent's own container.
+/// Whether the parser takes the label, beside the complete jobs `a`, `r` and `s` of the agent's own container.
 fn takes((key, value): (String, String)) -> bool {
     let base = [
         ("watchbell.job-exec.a.schedule", "@daily"),
@@ -378,6 +466,8 @@ fn takes((key, value): (String, String)) -> bool {
         ("watchbell.job-exec.a.container", "web"),
         ("watchbell.job-run.r.schedule", "@daily"),
         ("watchbell.job-run.r.image", "work:1"),
+        ("watchbell.job-service-run.s.schedule", "@daily"),
+        ("watchbell.job-service-run.s.image", "work:1"),
     ];
     let mut labels: BTreeMap<String, String> =
         base.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -64,7 +64,7 @@ fn without_places(desired: &Desired) -> Meaning<'_> {
     (jobs, told)
 }
 
-const KEYS: [(&str, &[&str]); 8] = [
+const KEYS: [(&str, &[&str]); 10] = [
     ("schedule", &["@daily", "@dayly", "0 4 * * *"]),
     ("command", &["work", "'open", "a | b"]),
     ("timeout", &["1m", "soon", "none"]),
@@ -72,7 +72,9 @@ const KEYS: [(&str, &[&str]); 8] = [
     ("user", &["app", "\"app\"", ""]),
     ("container", &["web", "db"]),
     ("shedule", &["@daily"]),
-    ("retries", &["3"]),
+    ("retries", &["3", "-1"]),
+    ("success-codes", &["0,1", "[1]", "x"]),
+    ("depends-on", &["c", "d, web.c"]),
 ];
 
 /// Some of the keys with a value each.

@@ -9,6 +9,7 @@ mod history;
 mod killed;
 mod laws;
 mod live;
+mod policies;
 mod running;
 mod scenarios;
 mod schedules;

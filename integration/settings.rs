@@ -138,6 +138,7 @@ fn argv(spec: &JobSpec) -> &[String] {
         Work::Exec(exec) => &exec.argv,
         Work::Local(local) => &local.argv,
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
+        Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
     }
 }
 
@@ -214,6 +215,7 @@ fn a_label_asks_for_more_than_its_own_container_only_with_the_operators_grant() 
     let asks = [
         ("exec-other", "job-exec.it.container", "db"),
         ("run", "job-run.it.image", "evil"),
+        ("service-run", "job-service-run.it.image", "evil"),
         ("local", "job-local.it.workdir", "/"),
     ];
     for (grant, key, value) in asks {
@@ -250,6 +252,10 @@ fn a_path_of_the_machine_all_rights_and_a_file_of_the_agent_are_refused_to_label
         ("host-mounts", "run", "volume.7", "/var/run/docker.sock:/var/run/docker.sock"),
         ("host-mounts", "run", "volumes", "data:/data\n/:/host"),
         ("host-mounts", "run", "volume", "\"/:/host\""),
+        ("host-mounts", "service-run", "MOUNT", "Type=Bind,Src=/,Dst=/host"),
+        ("host-mounts", "service_run", "mount.3", "type=bind,source=/etc,target=/host,ro"),
+        ("host-mounts", "service-run", "mount", "source=x,target=/x,volume-opt=o=bind,volume-opt=device=/"),
+        ("env-file", "service-run", "Env_File", "/etc/watchbell/config.ini"),
         ("privileged", "run", "Privileged", "YES"),
         ("privileged", "exec", "PRIVILEGED", "'on'"),
         ("env-file", "exec", "env_file", "/etc/watchbell/config.ini"),
@@ -262,8 +268,8 @@ fn a_path_of_the_machine_all_rights_and_a_file_of_the_agent_are_refused_to_label
             .label(&format!("job-{kind}.it.schedule"), "@daily")
             .label(&format!("job-{kind}.it.command"), "work")
             .label(&format!("job-{kind}.it.{parameter}"), value);
-        if kind == "run" {
-            written = written.label("job-run.it.image", "worker");
+        if kind != "exec" {
+            written = written.label(&format!("job-{kind}.it.image"), "worker");
         }
         // All but the one that is asked for.
         let others = Grant::ALL.map(|(_, name, _)| name).into_iter().filter(|name| *name != grant);
@@ -278,6 +284,12 @@ fn a_path_of_the_machine_all_rights_and_a_file_of_the_agent_are_refused_to_label
     let mut own = Written::default().label("enabled", "true").label("job-run.it.schedule", "@daily");
     own = own.label("job-run.it.image", "worker").label("job-run.it.volume", "data:/data");
     own.file = "[global]\nallow-from-labels = run\n".into();
+    assert!(own.settle().has("web.it"));
+    let mut own = Written::default().label("enabled", "true").label("job-service-run.it.schedule", "@daily");
+    own = own
+        .label("job-service-run.it.image", "worker")
+        .label("job-service-run.it.mount", "source=a,target=/a");
+    own.file = "[global]\nallow-from-labels = service-run\n".into();
     assert!(own.settle().has("web.it"));
 }
 

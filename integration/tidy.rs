@@ -36,7 +36,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "time::Alarm",
         ],
     ),
-    ("http", &["agent::handle", "history::keeper", "telemetry", "watch::engine"]),
+    ("http", &["agent::handle", "history::keeper", "model::connection", "telemetry"]),
     ("cli", &["docker", "http", "model", "settings", "telemetry", "time", "watch::file", "watch::identity"]),
     (
         "app",
@@ -54,7 +54,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("main", &["app", "cli", "settings", "telemetry", "time", "watch::file"]),
+    ("main", &["app", "cli", "run::ending", "settings", "telemetry", "time", "watch::file"]),
     ("lib", &[]),
 ];
 
@@ -64,10 +64,15 @@ const PURE: &[&str] = &[
     "src/settings/",
     "src/plan.rs",
     "src/agent/state.rs",
+    "src/agent/state/",
     "src/agent/timetable.rs",
     "src/agent/event.rs",
     "src/agent/gap.rs",
     "src/agent/keep.rs",
+    "src/agent/line.rs",
+    "src/agent/dependencies.rs",
+    "src/agent/operator.rs",
+    "src/agent/reconcile.rs",
     "src/agent/records.rs",
     "src/agent/admission.rs",
 ];
@@ -79,7 +84,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("axum", &["src/http/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("clap_complete", &["src/cli/completions.rs"]),
-    ("croner", &["src/model/schedule/"]),
+    ("croner", &["src/model/schedule/shapes.rs"]),
     ("rusqlite", &["src/history/"]),
     ("lz4_flex", &["src/history/"]),
     ("serde_ini", &["src/settings/ini/lines.rs"]),

@@ -1,6 +1,6 @@
 //! Puts the agent together, lets it run and takes it apart. The only place that starts long-lived tasks.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -19,14 +19,14 @@ use crate::{
         plan,
         socket::{self, SocketError},
     },
-    model::{diagnostic::Diagnostic, origin::Origin},
-    run::{reap::Children, unit::Context},
+    model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
+    run::{ending::Program, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
     watch::{
-        engine::{Connection, Watcher},
+        engine::Watcher,
         file::{FileWatcher, Reader, Reading},
         identity,
     },
@@ -45,8 +45,14 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
-/// like before.
-pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> ExitCode {
+/// like before. `registries` is the file with credentials for registries of images.
+pub async fn run(
+    reading: Reading,
+    reader: Reader,
+    seen: u64,
+    sink: LogSink,
+    registries: Option<PathBuf>,
+) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
     sources.started = Some(settings.clone());
@@ -110,17 +116,24 @@ pub async fn run(reading: Reading, reader: Reader, seen: u64, sink: LogSink) -> 
     if let Some(listener) = listener {
         let routes = plan::routes(handle.clone()).merge(health::routes(Health {
             agent: handle,
-            connection: connected,
+            connection: connected.clone(),
             history: keeper.condition(),
         }));
         tasks.spawn(socket::serve(listener, routes));
     }
-    let context =
-        Context { engine, clock: Clock::System, sink: sink.clone(), children, keeper: keeper.clone() };
+    let context = Context {
+        engine,
+        clock: Clock::System,
+        sink: sink.clone(),
+        children,
+        keeper: keeper.clone(),
+        registries,
+        program: Program::own(),
+    };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let actor = Actor::new(written, context, observed, (staged, grace), ends, memory);
+    let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, memory);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {

@@ -1,6 +1,6 @@
 //! The command line's way in: read it, start the runtime, choose the exit code.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use tracing_subscriber::layer::SubscriberExt;
 use watchbell::{
@@ -11,6 +11,7 @@ use watchbell::{
         completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, simulate,
         validate,
     },
+    run::ending,
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
@@ -21,6 +22,13 @@ use watchbell::{
 };
 
 fn main() -> ExitCode {
+    // As a helper in a container without a shell it does one thing and knows of nothing else.
+    if let Some(answer) =
+        ending::answer_as_helper(std::env::args_os().map(|it| it.to_string_lossy().into_owned()))
+    {
+        print::exactly(format_args!("{answer}"));
+        return ExitCode::SUCCESS;
+    }
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
             // One of ours that is not UTF-8, in its name or its value, is told of, and not as if it were not set.
@@ -71,7 +79,14 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, sink))
+    runtime(2, app::run(loaded, reader, seen, sink, registries(environment)))
+}
+
+/// Where `docker login` keeps what it knows.
+fn registries(environment: &Environment) -> Option<PathBuf> {
+    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
+    folder.map(|folder| folder.join("config.json"))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {

@@ -152,6 +152,7 @@ mod tests {
         container::ContainerId,
         job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, MissedPolicy, Overlap, Retention, Work},
         origin::Origin,
+        policy::Policies,
         schedule::{Schedule, Zone},
     };
 
@@ -179,6 +180,7 @@ mod tests {
             run_on_startup: false,
             max_output: DEFAULT_MAX_OUTPUT,
             history: Retention::default(),
+            policies: Policies::default(),
             origin: Origin::Default,
         })
     }

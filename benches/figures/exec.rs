@@ -17,10 +17,12 @@ use watchbell::{
         job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Retention, Work},
         name::JobId,
         origin::Origin,
+        policy::Policies,
         run::{Outcome, RunId, Trigger},
         schedule::{Schedule, Zone},
     },
     run::{
+        ending::Program,
         order::RunOrder,
         reap::Children,
         unit::{self, Context},
@@ -116,6 +118,8 @@ impl Unit {
                 sink,
                 children: Children::default(),
                 keeper: Keeper::none(),
+                registries: None,
+                program: Program::own(),
             },
             spec: Arc::new(JobSpec {
                 id: JobId::plain("bench"),
@@ -132,6 +136,7 @@ impl Unit {
                 run_on_startup: false,
                 max_output: DEFAULT_MAX_OUTPUT,
                 history: Retention::default(),
+                policies: Policies::default(),
                 origin: Origin::Default,
             }),
             holder: Holder {
@@ -157,7 +162,7 @@ impl Unit {
         let end = unit::run(order, Kept::nothing(), self.context.clone(), stopped).await;
         let took = began.elapsed();
         match end.record.outcome {
-            Outcome::Succeeded => Ok(took),
+            Outcome::Succeeded { .. } => Ok(took),
             other => Err(format!("the run went wrong: {other:?}").into()),
         }
     }

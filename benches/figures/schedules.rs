@@ -15,6 +15,10 @@ const REFUSED: [&str; 2] = [
 /// Schedules that search little and much.
 const USUAL: [&str; 5] = ["*/5 * * * *", "0 3 * * 1-5", "0 0 L-3 * *", "0 0 29 2 MON#5", "0,30 2 * * *"];
 
+/// Schedules whose days are seldom: the search goes through years and centuries.
+const RARE: [&str; 5] =
+    ["0 0 29 2 MON#5", "0 0 */28 2 SUN#5", "* * * */29 2 MON", "0 0 0 1 1 * 2199", "* * 1 1 1 SUN 2190/7"];
+
 pub fn measure(table: &mut Table) -> Result<(), Failure> {
     let zone = Zone::parse("Europe/Berlin")?;
     // The moment at which the lists were written: what had passed by then never comes.
@@ -39,6 +43,14 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         "ms",
         50.0,
     );
+    let (worst, text) = rare(&zone, now)?;
+    table.figure(
+        "rare_worst_ms",
+        format!("a schedule read and its rare day found, the slowest ({text})"),
+        worst * 1e3,
+        "ms",
+        50.0,
+    );
     table.beside(
         "next_occurrence_us",
         "the next occurrence of a schedule, median",
@@ -46,6 +58,20 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
         "us",
     );
     Ok(())
+}
+
+/// Seconds for the slowest of the rare ones, and which that is.
+fn rare(zone: &Zone, now: Timestamp) -> Result<(f64, &'static str), Failure> {
+    let mut worst = (0.0, "");
+    for text in RARE {
+        let began = Instant::now();
+        Schedule::parse(text, zone)?.next_after(now, now).ok_or_else(|| format!("{text} never comes"))?;
+        let took = began.elapsed().as_secs_f64();
+        if took > worst.0 {
+            worst = (took, text);
+        }
+    }
+    Ok(worst)
 }
 
 /// Seconds for one, as the timetable asks for it: each after the one before.

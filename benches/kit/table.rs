@@ -21,6 +21,12 @@ impl Row {
     fn missed(&self) -> bool {
         self.reach.is_some_and(|reach| self.value.is_nan() || self.value > reach)
     }
+
+    /// `year_s is 12.0 s, at most 10.0 s`.
+    fn told(&self) -> String {
+        let reach = number(self.reach.unwrap_or(f64::NAN));
+        format!("{} is {} {unit}, at most {reach} {unit}", self.key, number(self.value), unit = self.unit)
+    }
 }
 
 impl Table {
@@ -46,7 +52,7 @@ impl Table {
         self.notes.push(note);
     }
 
-    /// Prints it: the table, what is missing, and the same for machines.
+    /// Prints it: the table, what is missing, the same for machines, and last what it comes to.
     pub fn print(&self) {
         let texts: Vec<[String; 3]> = self
             .rows
@@ -81,6 +87,21 @@ impl Table {
         }
         println!("missed={}", missed.join(","));
         println!("not_measured={}", self.notes.len());
+        println!("\n{}", self.sum());
+    }
+
+    /// One line: what was missed by how much, and how much could not be measured.
+    fn sum(&self) -> String {
+        let missed: Vec<String> = self.rows.iter().filter(|row| row.missed()).map(Row::told).collect();
+        let reach = self.rows.iter().filter(|row| row.reach.is_some()).count();
+        let sum = match missed.len() {
+            0 => format!("none of {reach} figures is missed"),
+            count => format!("MISSED {count} of {reach} figures: {}", missed.join("; ")),
+        };
+        match self.notes.len() {
+            0 => sum,
+            count => format!("{sum}; {count} NOT MEASURED, see above"),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// The checks that there are, in order; programs rely on them.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "docker-host",
     "engine",
     "clock",
@@ -23,6 +23,7 @@ const NAMES: [&str; 10] = [
     "agent",
     "files",
     "grants",
+    "swarm",
     "problems",
 ];
 

@@ -217,3 +217,15 @@ fn a_wrong_label_of_the_agents_own_container_is_told_and_not_in_force() {
     assert_eq!((&*zone.is.value, zone.is.origin.to_string()), ("UTC", "default".to_owned()));
     assert_eq!(zone.refused.as_ref().map(|it| it.origin.to_string()), Some(place("timezone")));
 }
+
+#[test]
+fn the_zone_of_a_job_whose_schedule_names_one_is_that_of_the_prefix() {
+    let file = "[global]\ntimezone = UTC\n[job-local \"u\"]\nschedule = TZ=Europe/Berlin 0 3 * * *\ntimezone = Asia/Tokyo\ncommand = u\n";
+    let desk = Desk::new().file("a.ini", file);
+    let flags = ["--config=a.ini", "--docker-host=unix:///no/engine.sock", "--output=json"];
+    let explained = desk.run(&[&["explain", "u"][..], &flags].concat()).json();
+    let rows = explained["parameters"].as_array().unwrap();
+    let zone = rows.iter().find(|it| it["name"] == "timezone").unwrap();
+    assert_eq!((&zone["value"], &zone["origin"]), (&"Europe/Berlin".into(), &"a.ini:4".into()), "{zone}");
+    assert_eq!(zone["hides"][0]["value"], "Asia/Tokyo", "{zone}");
+}

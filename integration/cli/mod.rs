@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod inspected;
 mod migrate;
+mod next;
 mod plan;
 mod printing;
 mod schema;

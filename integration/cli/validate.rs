@@ -176,3 +176,35 @@ fn variables_of_the_environment_are_put_into_a_compose_file() {
     let desk = desk.variable("WHEN", "@daily");
     assert_eq!(desk.run(&["validate", "--labels", "c.yaml"]).code, 0);
 }
+
+#[test]
+fn what_can_do_nothing_with_such_a_schedule_is_warned_of() {
+    let job = |name: &str, schedule: &str, rest: &str| {
+        format!("[job-local \"{name}\"]\nschedule = {schedule}\ncommand = x\n{rest}\n")
+    };
+    let idle = "jitter = 5m\nmissed = all\nmissed-max = 3\nstart-deadline = 1m";
+    let file = [
+        "[job-defaults]\nmissed-max = 7\n".to_owned(),
+        job("start", "@startup", idle),
+        job("hand", "@triggered", "missed = once"),
+        job("most", "@daily", "missed-max = 3"),
+        job("fine", "@daily", idle),
+        job("plain", "@startup", ""),
+    ];
+    let answer =
+        Desk::new().file("a.ini", file.concat()).run(&["validate", "--config=a.ini", "--output=json"]);
+    let problems = answer.json()["problems"].as_array().unwrap().clone();
+    let told: Vec<String> = problems.iter().map(|it| it["reason"].as_str().unwrap().to_owned()).collect();
+    let clock = |name: &str, schedule: &str| {
+        format!("{name}: it has no effect: no clock names the moments of `{schedule}`: remove it")
+    };
+    let mut expected = ["jitter", "missed", "missed-max"].map(|name| clock(name, "@startup")).to_vec();
+    expected.push(clock("missed", "@triggered"));
+    expected.push("missed-max: it has no effect without missed=all: remove it".to_owned());
+    let sorted = |mut all: Vec<String>| {
+        all.sort();
+        all
+    };
+    assert_eq!(sorted(told), sorted(expected), "{problems:#?}");
+    assert_eq!(answer.code, 0);
+}

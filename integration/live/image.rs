@@ -14,13 +14,13 @@ fn demand_image(stage: &Stage) {
 }
 
 /// Everything that a container's agent has told so far.
-fn told(stage: &Stage, container: &str) -> Vec<Record> {
+pub fn told(stage: &Stage, container: &str) -> Vec<Record> {
     let logs = stage.docker(["logs", container]);
     logs.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Waits for a record in a container's log.
-fn wait_for(stage: &Stage, container: &str, what: &str, fits: impl Fn(&Record) -> bool) -> Record {
+pub fn wait_for(stage: &Stage, container: &str, what: &str, fits: impl Fn(&Record) -> bool) -> Record {
     let mut found = None;
     eventually(what, || {
         found = told(stage, container).into_iter().find(|it| fits(it));

@@ -1,8 +1,12 @@
 //! What the history has of runs, with the whole agent: in step with what the Engine was asked to do.
 
 use std::{
+    collections::HashSet,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +18,7 @@ use watchbell::{
 };
 
 use crate::support::{
-    fake_engine::{ExecBehaviour, RunBehaviour},
+    fake_engine::{ExecBehaviour, RunBehaviour, TaskBehaviour},
     test_agent::{MINUTE, MOMENT, Setup, TestAgent, seconds, with_job},
 };
 
@@ -169,4 +173,76 @@ async fn how_many_runs_of_a_job_are_kept_is_what_it_says_now() {
     agent.replace("web", job("2 runs"));
     sleep(2 * MINUTE).await;
     assert_eq!(kept(folder.path()).len(), 2);
+}
+
+/// What was kept of a stream, piece by piece with the attempt that printed it.
+fn printed(folder: &Path, run: &KeptRun, stream: Stream) -> Vec<(u32, String)> {
+    let pieces = reader(folder).output(&run.run, stream, 0, u64::MAX).unwrap();
+    pieces.into_iter().map(|it| (it.attempt, String::from_utf8(it.bytes).unwrap())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_has_its_row_and_its_output_and_its_container_goes_after_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "[job-run \"backup\"]\nschedule = 1 0 * * *\nimage = backup\nretries = 2\n";
+    let agent = agent(&folder, job).await;
+    let tries = AtomicI64::new(0);
+    agent.engine.on_run(move |_| {
+        let nth = tries.fetch_add(1, Ordering::Relaxed) + 1;
+        let code = if nth == 3 { 0 } else { nth };
+        RunBehaviour::exit(code).stdout(format!("try {nth}\n")).takes(seconds(30))
+    });
+    sleep(MINUTE + seconds(20)).await;
+    let removed = while_locked(&folder, &agent, "DELETE /containers/*");
+    let told = agent.wait_for("run.finished", 1).await;
+    assert_eq!(
+        removed.join().unwrap(),
+        0,
+        "the first container went before the row of its attempt was there"
+    );
+    assert_eq!((told.text("outcome"), told.text("attempt")), ("succeeded".into(), "3".into()));
+    sleep(MOMENT).await;
+    let (run, attempts) = kept(folder.path()).remove(0);
+    assert_eq!((&*run.end.clone().unwrap().outcome, run.attempts), ("succeeded", 3));
+    let codes: Vec<_> =
+        attempts.iter().map(|it| (it.number, it.end.as_ref().unwrap().exit_code.unwrap())).collect();
+    assert_eq!(codes, [(1, 1), (2, 2), (3, 0)]);
+    let ids: HashSet<String> = attempts.iter().map(|it| format!("{:?}", it.handle)).collect();
+    assert_eq!(ids.len(), 3, "each has a container of its own: {ids:?}");
+    assert_eq!(run.started, attempts[0].started);
+    let out = printed(folder.path(), &run, Stream::Stdout);
+    assert_eq!(out, [1, 2, 3].map(|nth| (nth, format!("try {nth}\n"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_tasks_of_a_service_print_is_kept_with_the_streams_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "[job-service-run \"backup\"]\nschedule = 1 0 * * *\nimage = backup:1\n";
+    let agent = agent(&folder, job).await;
+    agent.engine.manage(&[], &[]);
+    agent.engine.on_task(|_| {
+        TaskBehaviour::Runs(RunBehaviour::exit(0).stdout("out\n").stderr("err\n").takes(seconds(5)))
+    });
+    agent.wait_for("run.finished", 1).await;
+    sleep(MOMENT).await;
+    let (run, attempts) = kept(folder.path()).remove(0);
+    assert!(matches!(&attempts[0].handle, Some(WorkHandle::Service { .. })), "{attempts:?}");
+    assert_eq!(printed(folder.path(), &run, Stream::Stdout), [(1, "out\n".to_owned())]);
+    assert_eq!(printed(folder.path(), &run, Stream::Stderr), [(1, "err\n".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_at_a_gate_waits_in_the_history_and_has_one_row_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = agent(&folder, "").await;
+    let second = with_job("b", "sync", "1,3 0 * * *").label("watchbell.job-exec.sync.depends-on", "a.sync");
+    agent.start(second).await;
+    agent.start(with_job("a", "sync", "2,4 0 * * *")).await;
+    sleep(MINUTE + seconds(10)).await;
+    let phases = |of: &[(KeptRun, Vec<Attempt>)]| of.iter().map(|(it, _)| it.phase).collect::<Vec<_>>();
+    assert_eq!(phases(&kept(folder.path())), [Phase::Waiting]);
+    sleep(MINUTE).await;
+    assert_eq!(phases(&kept(folder.path())), [Phase::Ended, Phase::Ended]);
+    sleep(MINUTE).await;
+    assert_eq!(phases(&kept(folder.path())), [Phase::Ended, Phase::Ended, Phase::Waiting]);
 }

@@ -4,9 +4,13 @@ mod ending;
 mod history;
 mod in_container;
 mod local;
+mod means;
 mod missed;
 mod new_container;
+mod operator;
 mod overlap;
+mod retries;
+mod service;
 
 use std::time::Duration;
 

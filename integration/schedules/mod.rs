@@ -1,8 +1,8 @@
 //! When jobs come: our answers beside those of an oracle, the nights on which clocks change, and what is refused.
 
-mod expression;
+pub mod expression;
 mod named;
-mod oracle;
+pub mod oracle;
 mod refused;
 mod triples;
 

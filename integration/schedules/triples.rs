@@ -105,10 +105,8 @@ impl Dice {
     }
 
     fn hash(&mut self, least: u32, greatest: u32) -> Part {
-        let range = (self.below(2) == 0).then(|| {
-            let first = self.between(least, greatest - 1);
-            (first, self.between(first + 1, greatest))
-        });
+        let range =
+            (self.below(2) == 0).then(|| (self.between(least, greatest), self.between(least, greatest)));
         let step = self.step(greatest);
         Part::Hash(range, step)
     }
@@ -146,11 +144,11 @@ impl Dice {
     fn weekday(&mut self) -> Vec<Part> {
         match self.below(14) {
             0 => vec![Part::One(self.between(0, 7), None)],
-            1 => vec![Part::Range(self.between(0, 6), self.between(0, 7), self.step(7))],
+            1 => vec![Part::Range(self.between(0, 7), self.between(0, 7), self.step(7))],
             2 => vec![Part::Nth(self.between(0, 7), self.between(1, 5))],
             3 => vec![Part::LastOf(self.between(0, 7)), Part::One(self.between(0, 6), None)],
             4 => vec![Part::Star(Some(self.between(2, 6)))],
-            5 => vec![self.hash(0, 6)],
+            5 => vec![self.hash(0, 7)],
             _ => vec![Part::Star(None)],
         }
     }

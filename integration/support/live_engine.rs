@@ -19,8 +19,10 @@ use std::{
 use tempfile::TempDir;
 
 mod agent;
+mod manager;
 
 pub use agent::{Agent, AgentBuilder, Record, text};
+pub use manager::{given_is_manager, manager};
 
 /// The image of the containers that stages make.
 pub const WORKER: &str = "watchbell-worker:local";

@@ -16,10 +16,13 @@
 //!                              own (the agent's) and oneoff
 //! set NAME KEY=VALUE…          changes one: state, health, name
 //! remove NAME                  removes one
+//! reload                       reads the sources again while the agent runs
 //! observe                      the agent sees all containers that there are
+//! engine lost                  the Engine does not answer any more; also: engine back
 //! tick [+LENGTH]               the clock goes forward at one stroke, as after a sleep, and the agent looks at it
 //! wait LENGTH                  time passes as it does: the agent wakes at each occurrence
 //! end RUN exit CODE            a run ends; also: end RUN stopped
+//! pause JOB [until TIME]       an operator pauses a job; also: resume JOB, run JOB, stop RUN
 //! drain, stop, kill            the stages of the end
 //! ```
 
@@ -120,6 +123,13 @@ impl Scenario {
             }
             ("at", rest) => self.now = Some(rest.parse().map_err(|_| "no time")?),
             ("start", "") => return self.start(),
+            ("reload", "") => {
+                let (sources, found) = self.sources()?;
+                self.agent()?.sources = sources;
+                return Ok(found.into_iter().chain(self.observe()?).collect());
+            }
+            ("engine", "lost") => return self.feed(Event::Engine { answers: false }),
+            ("engine", "back") => return self.feed(Event::Engine { answers: true }),
             ("container", rest) => self.container(rest, block)?,
             ("set", rest) => self.set(rest)?,
             ("remove", name) => drop(self.containers.remove(name).ok_or("no such container")?),
@@ -134,6 +144,17 @@ impl Scenario {
             ("end", rest) => return self.end(rest),
             ("drain", "") => return self.feed(Event::Drain),
             ("stop", "") => return self.feed(Event::StopAll(StopForce::Stop)),
+            ("pause", rest) => {
+                let (job, until) =
+                    rest.split_once(" until ").map_or((rest, None), |(job, at)| (job, Some(at)));
+                let until = until.map(str::parse).transpose().map_err(|_| "no time")?;
+                return self.feed(Event::Pause { job: JobId::plain(job), until });
+            }
+            ("resume", job) => return self.feed(Event::Resume { job: JobId::plain(job) }),
+            ("run", job) => return self.feed(Event::RunNow { job: JobId::plain(job) }),
+            ("stop", run) if !run.is_empty() => {
+                return self.feed(Event::StopRun { run: RunId(run.into()), by: StopCause::Operator });
+            }
             ("kill", "") => return self.feed(Event::StopAll(StopForce::Kill)),
             _ => return Err("no such step".to_owned()),
         }
@@ -153,9 +174,24 @@ impl Scenario {
         Ok(())
     }
 
-    /// Through the same reader as the daemon's, so that what a file, a flag and a variable may say is tried as well.
     fn start(&mut self) -> Result<Vec<String>, String> {
         let now = self.now()?;
+        let (sources, found) = self.sources()?;
+        let state = State::new(sources.settings.max_concurrent_runs, self.memory.clone());
+        self.agent = Some(Agent {
+            sources,
+            state,
+            runs: self.agent.as_ref().map_or(0, |it| it.runs),
+            running: BTreeMap::new(),
+            recorded: BTreeSet::new(),
+        });
+        let desired = resolve(&self.agent()?.sources, View::Unknown, now);
+        let effects = self.feed(Event::Desired(desired))?;
+        Ok(found.into_iter().chain(effects).collect())
+    }
+
+    /// Through the same reader as the daemon's, so that what a file, a flag and a variable may say is tried as well.
+    fn sources(&mut self) -> Result<(Sources, Vec<String>), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let path = folder.path().join("config.ini");
         std::fs::write(&path, &self.ini).map_err(|error| error.to_string())?;
@@ -166,18 +202,7 @@ impl Scenario {
         self.folder = format!("{}/", folder.path().display());
         let flags = SettingFlags { config: vec![path.display().to_string()], ..flags };
         let loaded = load::load(&flags, &self.environment);
-        let found: Vec<String> = loaded.diagnostics.iter().map(problem).collect();
-        let state = State::new(loaded.sources.settings.max_concurrent_runs, self.memory.clone());
-        self.agent = Some(Agent {
-            sources: loaded.sources,
-            state,
-            runs: self.agent.as_ref().map_or(0, |it| it.runs),
-            running: BTreeMap::new(),
-            recorded: BTreeSet::new(),
-        });
-        let desired = resolve(&self.agent()?.sources, View::Unknown, now);
-        let effects = self.feed(Event::Desired(desired))?;
-        Ok(found.into_iter().chain(effects).collect())
+        Ok((loaded.sources, loaded.diagnostics.iter().map(problem).collect()))
     }
 
     fn container(&mut self, line: &str, block: &[&str]) -> Result<(), String> {
@@ -261,19 +286,19 @@ impl Scenario {
         let (run, how) = line.split_once(' ').ok_or("write end RUN exit CODE")?;
         let (order, request) = self.agent()?.running.remove(&RunId(run.into())).ok_or("it does not run")?;
         let outcome = match how.split_once(' ') {
-            Some(("exit", "0")) => Outcome::Succeeded,
+            Some(("exit", "0")) => Outcome::Succeeded { exit_code: 0 },
             Some(("exit", code)) => {
                 Outcome::Failed { exit_code: code.parse().map_err(|_| "no exit code")?, reason: None }
             }
             None if how == "stopped" => {
                 let by = request.ok_or("nobody asked it to stop")?.cause;
-                Outcome::Stopped { by, still_running: false }
+                Outcome::Stopped { by, still_running: None }
             }
             _ => return Err("write exit CODE or stopped".to_owned()),
         };
         let now = self.now()?;
         let record = order.record(Some(now), now, Some(Duration::from_secs(1)), outcome);
-        self.feed(Event::RunEnded { record, goes_on: false })
+        self.feed(Event::RunEnded { record: Box::new(record), goes_on: false })
     }
 
     fn feed(&mut self, event: Event) -> Result<Vec<String>, String> {
@@ -340,10 +365,16 @@ impl Agent {
                 Ok(text)
             }
             Effect::Stop(run, request) => {
-                let word = if request.force == StopForce::Stop { "stop" } else { "kill" };
+                let word = match request.force {
+                    StopForce::Finish => "no further attempt of",
+                    StopForce::Stop => "stop",
+                    StopForce::Kill => "kill",
+                };
                 let text = format!("{word} {run}: {}", StopCause::as_str(request.cause));
                 let (_, asked) = self.running.get_mut(&run).ok_or(format!("it does not run: {text}"))?;
-                asked.get_or_insert(request);
+                if request.force > StopForce::Finish {
+                    asked.get_or_insert(request);
+                }
                 Ok(text)
             }
             Effect::Tell(Told::Record(record)) => {
@@ -353,6 +384,9 @@ impl Agent {
                 Ok(told_record(&record))
             }
             Effect::Tell(told) => Ok(tell(&told)),
+            Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
+            Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
+            Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
             Effect::Keep(_) => Err("it is kept by the scenario".to_owned()),
         }
     }
@@ -389,6 +423,16 @@ fn tell(told: &Told) -> String {
             format!("updated {}{}, {reason}: {}", spec.id, place(container), upcoming(next))
         }
         Told::JobRemoved { job, reason, .. } => format!("removed {job}: {reason}"),
+        Told::JobPaused { job, until, .. } => {
+            let until = until.map_or(String::new(), |until| format!(" until {until}"));
+            format!("paused {job}{until}")
+        }
+        Told::JobResumed { job, next, reason, .. } => {
+            format!("resumed {job}, {reason}: {}", upcoming(&next.iter().copied().collect::<Vec<_>>()))
+        }
+        Told::RunHeld { run, job, occurrence, reason, .. } => {
+            format!("held {run} of {job}, due {occurrence}: {reason}")
+        }
         Told::Problem(it) => problem(it),
         Told::Record(it) => told_record(it),
     }

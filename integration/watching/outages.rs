@@ -8,7 +8,8 @@ use tokio::time::sleep;
 use crate::support::{
     fake_engine::ExecBehaviour,
     test_agent::{
-        AT_ONCE, HOUR, MINUTE, MOMENT, Setup, TestAgent, clock, engine, engine_off_by, seconds, with_job,
+        AT_ONCE, HOUR, MINUTE, MOMENT, Setup, TestAgent, clock, engine, engine_off_by, labelled, seconds,
+        with_job,
     },
 };
 
@@ -70,13 +71,26 @@ async fn what_changed_during_an_outage_is_seen_after_it_although_the_engine_forg
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_occurrence_during_an_outage_leaves_its_record() {
+async fn occurrences_during_an_outage_wait_for_its_end_and_leave_their_records() {
     let agent = TestAgent::new().await;
     agent.start(with_job("web", "sync", "*/10 * * * *")).await;
+    let dump =
+        [("exec.dump.schedule", "*/10 * * * *"), ("exec.dump.command", "work"), ("exec.dump.missed", "once")];
+    agent.start(labelled("db", &dump)).await;
     agent.engine.down();
-    agent.sleep_until("00:11").await;
-    assert_eq!(agent.outcomes("web.sync"), ["not-started"]);
-    assert!(agent.one("run.finished").text("reason").contains("cannot reach the Engine"));
+    agent.sleep_until("00:25").await;
+    assert_eq!(agent.outcomes("web.sync"), [""; 0], "it has not run, and may yet");
+    agent.engine.up();
+    agent.sleep_until("00:26").await;
+    assert_eq!(agent.outcomes("web.sync"), ["missed"]);
+    let missed = agent.of("run.missed", "web.sync");
+    assert_eq!(missed[0].text("and_more"), "1", "{missed:?}");
+    agent.engine.down();
+    agent.sleep_until("00:30").await;
+    agent.engine.up();
+    agent.sleep_until("00:31").await;
+    assert_eq!(agent.outcomes("web.sync"), ["missed", "succeeded"], "half a minute is merely late");
+    assert_eq!(agent.outcomes("db.dump"), ["missed", "succeeded", "succeeded"], "the newest ran after all");
 }
 
 /// Mistake 4.

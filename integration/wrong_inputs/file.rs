@@ -21,7 +21,7 @@ fn an_unknown_key_or_section_of_the_file_is_told_once_with_its_line() {
         in_job("a slip in a file's key", "environment-fil = x", "did you mean \"environment-file\"?"),
         at("a slip in a setting's file", "[global]\ntimezone-fil = x", 2, "did you mean \"timezone-file\"?"),
         in_job("a key of another kind", "image = x", "it belongs to run"),
-        in_job("a key that is planned", "retries = 3", "not yet supported"),
+        in_job("a key that is planned", "notify = mail", "not yet supported"),
         at("an unknown key in the defaults", "[job-defaults]\nbanana = 1", 2, "unknown parameter \"banana\""),
         at(
             "a key of another kind in a kind's defaults",

@@ -13,7 +13,7 @@ fn a_wrong_set_is_told_once_with_its_place() {
     let bare = format!("behind.environment {SECRET}");
     let unknown_job = format!("nobody.environment={token}");
     let unknown_parameter = format!("web.x.environmnt={token}");
-    let mut planned = flag("a planned one", &["--set", "web.x.retries=3"], "--set web.x.retries", "not yet");
+    let mut planned = flag("a planned one", &["--set", "web.x.notify=a"], "--set web.x.notify", "not yet");
     let mut named =
         flag("a parameter", &["--set", &unknown_parameter], "--set web.x.environmnt", "\"environment\"?");
     let mut length =

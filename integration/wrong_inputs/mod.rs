@@ -218,7 +218,7 @@ fn a_case_that_says_too_much_too_little_or_touches_a_neighbour_is_seen() {
     assert!(wrong(b"[a]", "config.ini:6", "unknown").unwrap_err().contains("is not"));
     assert!(wrong(b"[a]", "config.ini:5", "banana").unwrap_err().contains("banana"));
     assert!(wrong(b"shedule=x", "config.ini:5", "").unwrap_err().contains("is not"));
-    let disturbed = Case::new("it", Input::file(b"retries=x"), "config.ini:5", "").job("before");
+    let disturbed = Case::new("it", Input::file(b"notify=x"), "config.ini:5", "").job("before");
     assert!(disturbed.check(&good).unwrap_err().contains("it disturbs before"));
     let value = Case::new("it", Input::file(b"[a]\nb = c"), "config.ini:5", "").value();
     assert_eq!(value.check(&good), Ok(()), "a section has no value");

@@ -11,6 +11,7 @@ use tokio::{
 use crate::{
     history::keeper::{Condition, Keeper, Kept},
     model::{
+        connection::Connection,
         container::Inventory,
         memory::Memory,
         name::JobId,
@@ -32,7 +33,7 @@ use crate::{
 
 use super::{
     handle::{Ends, Request, Snapshot},
-    state::{Effect, Event, State, Told},
+    state::{Answer, Effect, Event, State, Told},
 };
 
 /// How long a run's container stays for a record that is not kept yet.
@@ -51,6 +52,7 @@ pub struct Actor {
     settings: Option<Arc<Settings>>,
     context: Context,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
+    connection: watch::Receiver<Connection>,
     stage: watch::Receiver<Stage>,
     ends: Ends,
     keeper: Keeper,
@@ -63,7 +65,7 @@ pub struct Actor {
     /// By task, so that even a run that panicked is known by name.
     orders: HashMap<Id, RunOrder>,
     stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
-    /// Containers that are being removed, and whose they are.
+    /// Containers and services that are being removed, and whose they are.
     removals: JoinSet<()>,
     leftovers: HashMap<Id, RunTags>,
     /// Commands that could not be ended.
@@ -75,7 +77,7 @@ impl Actor {
     pub fn new(
         sources: watch::Receiver<Arc<Sources>>,
         context: Context,
-        inventory: watch::Receiver<Option<Arc<Inventory>>>,
+        (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
         memory: HashMap<JobId, Memory>,
@@ -92,6 +94,7 @@ impl Actor {
             keeper: context.keeper.clone(),
             context,
             inventory,
+            connection,
             stage,
             ends,
             ready: false,
@@ -132,10 +135,16 @@ impl Actor {
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
+                    Request::Operator(event, answer) => drop(self.ask(event).map(|it| answer.send(it))),
                 },
                 Ok(()) = self.condition.changed() => {}
                 () = self.alarm.until(next) => drop(self.feed(Event::Tick)),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
+                // After that: what was found when it came back is known before anything runs in it.
+                Ok(()) = self.connection.changed() => {
+                    let answers = !self.connection.borrow_and_update().is_lost();
+                    self.feed(Event::Engine { answers });
+                }
                 Ok(()) = self.sources.changed() => {
                     // What was read follows from the sources as they were.
                     self.memo.renew();
@@ -160,6 +169,7 @@ impl Actor {
             waiting: self.state.waiting_count(),
             problems: self.state.problem_count() + usize::from(self.is_forgetful()),
             catalog: self.state.shared_catalog(),
+            paused: self.state.paused(),
             settings: self.settings.clone(),
         };
         self.ends.snapshot.send_if_modified(|last| {
@@ -209,6 +219,16 @@ impl Actor {
 
     /// Feeds the state and carries out what follows. The answer is what was to be kept of it.
     fn feed(&mut self, event: Event) -> Kept {
+        self.step(event).0
+    }
+
+    /// The same, with what is to be answered.
+    fn ask(&mut self, event: Event) -> Option<Answer> {
+        self.step(event).1
+    }
+
+    fn step(&mut self, event: Event) -> (Kept, Option<Answer>) {
+        let mut answered = None;
         let now = self.context.clock.now();
         let ids = &mut self.ids;
         let effects = self.state.handle(event, now, &mut || run_id(ids, now));
@@ -223,9 +243,10 @@ impl Actor {
                         ask_to_stop(stop, request);
                     }
                 }
+                Effect::Answer(answer) => answered = Some(answer),
             }
         }
-        kept
+        (kept, answered)
     }
 
     fn start(&mut self, order: RunOrder, kept: Kept) {
@@ -247,8 +268,8 @@ impl Actor {
             let record = order.record(None, self.context.clock.now(), None, Outcome::Lost { reason });
             UnitEnd { record, leftover: None, goes_on: None }
         });
-        // The record first: until it is kept, the container is what can still tell.
-        let mut kept = self.feed(Event::RunEnded { record, goes_on: goes_on.is_some() });
+        // The record first: until it is kept, the container of a run is what can still tell.
+        let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
         if let Some(exec) = goes_on {
             let (engine, job, run) = (self.context.engine.clone(), order.job().clone(), order.run.clone());
             self.going_on.spawn(async move {
@@ -256,11 +277,11 @@ impl Actor {
                 (job, run)
             });
         }
-        if let Some(container) = leftover {
+        if let Some(leftover) = leftover {
             let (engine, whose) = (self.context.engine.clone(), tags(&order));
             let task = self.removals.spawn(async move {
                 kept.within(KEEP_LIMIT).await;
-                unit::clear_away(engine, container, whose).await;
+                unit::clear_away(engine, leftover, whose).await;
             });
             self.leftovers.insert(task.id(), tags(&order));
         }
@@ -274,9 +295,10 @@ impl Actor {
                 && let Some(order) = self.orders.remove(&error.id())
             {
                 let by = crate::model::run::StopCause::Shutdown;
-                let outcome = Outcome::Stopped { by, still_running: true };
+                let why = "the agent ended before it did".to_owned();
+                let outcome = Outcome::Stopped { by, still_running: Some(why) };
                 let record = order.record(None, self.context.clock.now(), None, outcome);
-                self.feed(Event::RunEnded { record, goes_on: false });
+                self.feed(Event::RunEnded { record: Box::new(record), goes_on: false });
             } else {
                 self.run_ended(end);
             }
@@ -295,6 +317,8 @@ fn tags(order: &RunOrder) -> RunTags {
         kind: order.kind(),
         trigger: order.trigger,
         container: order.container_name(),
+        task: None,
+        attempt: 1,
     }
 }
 
@@ -302,6 +326,11 @@ fn tags(order: &RunOrder) -> RunTags {
 fn ask_to_stop(stop: &watch::Sender<Option<StopRequest>>, request: StopRequest) {
     stop.send_if_modified(|last| match last {
         Some(last) if last.force >= request.force => false,
+        // That it makes no further attempt is not yet a cause of its end.
+        Some(last) if last.force == StopForce::Finish => {
+            *last = request;
+            true
+        }
         Some(last) => {
             last.force = request.force;
             true
@@ -330,6 +359,11 @@ fn tell(told: &Told) {
             report::job_updated(spec, container.as_ref(), next, reason);
         }
         Told::JobRemoved { job, kind, reason } => report::job_removed(job, *kind, reason),
+        Told::JobPaused { job, kind, until } => report::job_paused(job, *kind, *until),
+        Told::JobResumed { job, kind, next, reason } => report::job_resumed(job, *kind, *next, reason),
+        Told::RunHeld { run, job, kind, trigger, occurrence, reason } => {
+            report::run_held(run, (job, *kind), *trigger, *occurrence, reason);
+        }
         Told::Problem(problem) => report::problem(problem),
         Told::Record(record) => report::record(record),
     }

@@ -1,4 +1,4 @@
-//! Which occurrence may begin: overlap within a job, and the cap over all.
+//! Which occurrence may begin: overlap within a job, turns within a group, and the cap over all.
 //!
 //! Nothing is ever dropped: what may not begin now waits its turn, in order, or is skipped with the reason.
 
@@ -12,8 +12,11 @@ use jiff::Timestamp;
 use crate::model::{
     job::Overlap,
     name::{JobId, JobKind},
+    policy::Group,
     run::{Admitted, RunId, Trigger},
 };
+
+use super::line::{Expired, Line};
 
 /// An occurrence on its way to a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +35,14 @@ pub struct Ticket {
     pub fires: Timestamp,
     /// When it came due and was given its run's ID.
     pub admitted: Timestamp,
+    /// With whom the job takes turns.
+    pub group: Option<Group>,
 }
 
 impl Ticket {
     /// What is kept of it while it waits.
     pub fn as_admitted(&self) -> Admitted {
-        let Self { run, job, kind, trigger, occurrence, fires, admitted } = self.clone();
+        let Self { run, job, kind, trigger, occurrence, fires, admitted, group: _ } = self.clone();
         Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: None }
     }
 }
@@ -70,8 +75,8 @@ pub enum Decision {
 pub struct Admission {
     cap: NonZeroUsize,
     running: HashMap<RunId, Running>,
-    /// What may run and waits for the cap, in order.
-    line: VecDeque<Ticket>,
+    /// What may run and waits for the cap or its group, in order.
+    line: Line,
     /// By job: what is active or waits for it. A job with nothing has no entry.
     jobs: HashMap<JobId, Activity>,
 }
@@ -104,29 +109,29 @@ impl Admission {
 
     /// Nothing runs; at most `cap` runs may go on at once.
     pub fn new(cap: NonZeroUsize) -> Self {
-        Self { cap, running: HashMap::new(), line: VecDeque::new(), jobs: HashMap::new() }
+        Self { cap, running: HashMap::new(), line: Line::default(), jobs: HashMap::new() }
     }
 
     /// An occurrence came due.
     pub fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp) -> Decision {
-        let running = &self.running;
+        let (running, line) = (&self.running, &self.line);
         let Some(activity) = self.jobs.get_mut(&ticket.job) else {
-            self.enqueue(ticket);
+            self.enqueue(ticket, now);
             return Decision::InLine;
         };
         match overlap {
             Overlap::Allow => {
-                self.enqueue(ticket);
+                self.enqueue(ticket, now);
                 Decision::InLine
             }
             Overlap::Skip => {
-                let reason = describe(running, &activity.active, now);
+                let reason = describe(running, line, &ticket, &activity.active, now);
                 Decision::Skipped { ticket, reason }
             }
             Overlap::Queue if activity.next.is_some() => {
                 let reason = format!(
                     "{}, and an earlier occurrence waits for it already",
-                    describe(running, &activity.active, now)
+                    describe(running, line, &ticket, &activity.active, now)
                 );
                 Decision::Skipped { ticket, reason }
             }
@@ -140,13 +145,14 @@ impl Admission {
                 // What stands in line has not begun: the new occurrence takes its place there.
                 let mut instead_of: Vec<Ticket> =
                     activity.behind.drain(..).chain(activity.next.take()).collect();
-                let place = self.line.iter_mut().find(|it| it.job == ticket.job);
-                if let Some(place) = place {
-                    activity.active.retain(|run| *run != place.run);
-                    activity.active.push(ticket.run.clone());
-                    instead_of.insert(0, std::mem::replace(place, ticket));
-                } else {
-                    activity.next = Some(ticket);
+                let run = ticket.run.clone();
+                match self.line.replace(ticket, now) {
+                    Ok(old) => {
+                        activity.active.retain(|run| *run != old.run);
+                        activity.active.push(run);
+                        instead_of.insert(0, old);
+                    }
+                    Err(ticket) => activity.next = Some(ticket),
                 }
                 Decision::Replaces { stop, instead_of }
             }
@@ -155,35 +161,35 @@ impl Admission {
 
     /// Missed occurrences run after all, in order and one after the other. None of them is skipped because the job's
     /// last run goes on: they wait for it.
-    pub fn line_up(&mut self, tickets: impl IntoIterator<Item = Ticket>, overlap: Overlap) {
+    pub fn line_up(&mut self, tickets: impl IntoIterator<Item = Ticket>, overlap: Overlap, now: Timestamp) {
         for ticket in tickets {
             let activity = self.jobs.entry(ticket.job.clone()).or_default();
             activity.beside = overlap == Overlap::Allow;
             let job = ticket.job.clone();
             activity.behind.push_back(ticket);
-            self.follow_up(&job);
+            self.follow_up(&job, now);
         }
     }
 
     /// The next of a gap, if its turn has come.
-    fn follow_up(&mut self, job: &JobId) {
+    fn follow_up(&mut self, job: &JobId, now: Timestamp) {
         let Some(activity) = self.jobs.get_mut(job) else { return };
         let free = activity.active.is_empty() || (activity.beside && activity.of_gap.is_none());
         if free && let Some(ticket) = activity.behind.pop_front() {
             activity.of_gap = Some(ticket.run.clone());
-            self.enqueue(ticket);
+            self.enqueue(ticket, now);
         }
     }
 
-    fn enqueue(&mut self, ticket: Ticket) {
+    fn enqueue(&mut self, ticket: Ticket, now: Timestamp) {
         self.jobs.entry(ticket.job.clone()).or_default().active.push(ticket.run.clone());
-        self.line.push_back(ticket);
+        self.line.push(ticket, now);
     }
 
     /// The next occurrence whose turn it is. The caller begins its run with [`Self::begin`] or gives it up with
     /// [`Self::end`].
     pub fn next_in_line(&mut self) -> Option<Ticket> {
-        if self.running.len() >= self.cap.get() { None } else { self.line.pop_front() }
+        if self.running.len() >= self.cap.get() { None } else { self.line.pop() }
     }
 
     /// The run is registered; only now may it begin.
@@ -192,30 +198,70 @@ impl Admission {
     }
 
     /// The run has ended, or its turn was given up. What waited for it goes to the end of the line.
-    pub fn end(&mut self, job: &JobId, run: &RunId) {
+    pub fn end(&mut self, job: &JobId, run: &RunId, now: Timestamp) {
         self.running.remove(run);
+        self.line.end(run);
         let Some(activity) = self.jobs.get_mut(job) else { return };
         activity.active.retain(|it| it != run);
         activity.of_gap.take_if(|it| it == run);
         // What was missed is older than what waits.
-        self.follow_up(job);
+        self.follow_up(job, now);
         let Some(activity) = self.jobs.get_mut(job).filter(|it| it.active.is_empty()) else { return };
         let next = activity.next.take();
         self.jobs.remove(job);
         if let Some(next) = next {
-            self.enqueue(next);
+            self.enqueue(next, now);
         }
     }
 
+    /// The ticket's job belongs to another group now: it waits for its turn there.
+    pub fn change_group(&mut self, ticket: Ticket, group: Option<Group>, now: Timestamp) {
+        self.line.end(&ticket.run);
+        self.line.push(Ticket { group, ..ticket }, now);
+    }
+
+    /// When the next occurrence has waited for its group for as long as it may.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.line.deadline()
+    }
+
+    /// Occurrences that have waited for their group for as long as they may, given up, and why.
+    pub fn expired(&mut self, now: Timestamp) -> Vec<(Ticket, String)> {
+        let mut given_up = Vec::new();
+        for Expired { ticket, since, holder } in self.line.expired(now) {
+            let group = ticket.group.as_ref().map_or("", |group| &group.name);
+            let held = match self.running.get(&holder) {
+                Some(it) => format!("run {holder} of {} has held it for {}", it.job, age(it.since, now)),
+                None => format!("it is the turn of run {holder}, which waits for room (max-concurrent-runs)"),
+            };
+            let reason =
+                format!("it waited {} for the group \"{group}\" (group-wait): {held}", age(since, now));
+            self.end(&ticket.job, &ticket.run, now);
+            given_up.push((ticket, reason));
+        }
+        given_up
+    }
+
+    /// An occurrence that waits, whatever for, given up.
+    pub fn give_up(&mut self, run: &RunId, now: Timestamp) -> Option<Ticket> {
+        let behind = self.jobs.values_mut().find_map(|activity| {
+            let at = activity.behind.iter().position(|it| it.run == *run);
+            activity.next.take_if(|it| it.run == *run).or_else(|| activity.behind.remove(at?))
+        });
+        let ticket = behind.or_else(|| self.line.remove(run))?;
+        self.end(&ticket.job, &ticket.run, now);
+        Some(ticket)
+    }
+
     /// Everything that waits, given up: nothing begins any more.
-    pub fn give_up_waiting(&mut self) -> Vec<Ticket> {
-        let mut waiting: Vec<Ticket> = self.line.drain(..).collect();
+    pub fn give_up_waiting(&mut self, now: Timestamp) -> Vec<Ticket> {
+        let mut waiting: Vec<Ticket> = self.line.drain();
         for activity in self.jobs.values_mut() {
             waiting.extend(activity.behind.drain(..).chain(activity.next.take()));
         }
         waiting.sort_by(|a, b| a.run.cmp(&b.run));
         for ticket in &waiting {
-            self.end(&ticket.job, &ticket.run);
+            self.end(&ticket.job, &ticket.run, now);
         }
         waiting
     }
@@ -223,6 +269,15 @@ impl Admission {
     /// The runs that go on.
     pub fn running(&self) -> impl Iterator<Item = &RunId> {
         self.running.keys()
+    }
+
+    /// Whether nothing runs, waits or is remembered.
+    #[cfg(test)]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+            && self.jobs.is_empty()
+            && self.line.is_empty()
+            && self.line.deadline().is_none()
     }
 
     /// How many runs go on.
@@ -238,15 +293,27 @@ impl Admission {
 }
 
 /// `run 01J… is still running after 35s`.
-fn describe(running: &HashMap<RunId, Running>, active: &[RunId], now: Timestamp) -> String {
-    match active.iter().find_map(|run| running.get(run).map(|it| (run, it))) {
-        Some((run, it)) => {
-            let age = now.duration_since(it.since).as_secs().max(0).unsigned_abs();
-            let age = humantime::format_duration(std::time::Duration::from_secs(age));
-            format!("run {run} of {} is still running after {age}", it.job)
+fn describe(
+    running: &HashMap<RunId, Running>,
+    line: &Line,
+    ticket: &Ticket,
+    active: &[RunId],
+    now: Timestamp,
+) -> String {
+    match (active.iter().find_map(|run| running.get(run).map(|it| (run, it))), &ticket.group) {
+        (Some((run, it)), _) => {
+            format!("run {run} of {} is still running after {}", it.job, age(it.since, now))
         }
-        None => "an earlier occurrence still waits its turn (max-concurrent-runs)".to_owned(),
+        (None, Some(group)) if active.iter().all(|run| !line.has_turn(run)) => {
+            format!("an earlier occurrence still waits its turn in the group \"{}\"", group.name)
+        }
+        (None, _) => "an earlier occurrence still waits its turn (max-concurrent-runs)".to_owned(),
     }
+}
+
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(since).as_secs().max(0).unsigned_abs();
+    humantime::format_duration(std::time::Duration::from_secs(age)).to_string()
 }
 
 #[cfg(test)]
@@ -262,6 +329,7 @@ mod tests {
             occurrence: Timestamp::UNIX_EPOCH,
             fires: Timestamp::UNIX_EPOCH,
             admitted: Timestamp::UNIX_EPOCH,
+            group: None,
         }
     }
 
@@ -277,7 +345,7 @@ mod tests {
     }
 
     fn end(it: &mut Admission, job: &str, number: u32) {
-        it.end(&JobId::plain(job), &RunId(format!("{number:04}").into()));
+        it.end(&JobId::plain(job), &RunId(format!("{number:04}").into()), T0);
     }
 
     fn replaced(decision: Decision) -> (Vec<RunId>, Vec<RunId>) {
@@ -371,7 +439,7 @@ mod tests {
         started(&mut it);
         it.offer(ticket("a", 2), Overlap::Queue, T0);
         it.offer(ticket("b", 3), Overlap::Queue, T0);
-        let runs: Vec<_> = it.give_up_waiting().into_iter().map(|it| it.run.0.to_string()).collect();
+        let runs: Vec<_> = it.give_up_waiting(T0).into_iter().map(|it| it.run.0.to_string()).collect();
         assert_eq!(runs, ["0002", "0003"]);
         end(&mut it, "a", 1);
         assert_eq!((started(&mut it), it.waiting_count()), (vec![], 0));
@@ -381,7 +449,7 @@ mod tests {
     fn what_was_missed_runs_one_after_the_other_whatever_the_policy() {
         for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Replace, Overlap::Allow] {
             let mut it = Admission::new(NonZeroUsize::MAX);
-            it.line_up([ticket("a", 1), ticket("a", 2), ticket("a", 3)], overlap);
+            it.line_up([ticket("a", 1), ticket("a", 2), ticket("a", 3)], overlap, T0);
             assert_eq!((started(&mut it), it.waiting_count()), (vec![1], 2), "{overlap:?}");
             end(&mut it, "a", 1);
             assert_eq!(started(&mut it), [2], "{overlap:?}");
@@ -398,7 +466,7 @@ mod tests {
         it.offer(ticket("a", 1), Overlap::Queue, T0);
         started(&mut it);
         it.offer(ticket("a", 2), Overlap::Queue, T0);
-        it.line_up([ticket("a", 3), ticket("a", 4)], Overlap::Queue);
+        it.line_up([ticket("a", 3), ticket("a", 4)], Overlap::Queue, T0);
         assert_eq!((started(&mut it), it.waiting_count()), (vec![], 3));
         for (ended, begun) in [(1, 3), (3, 4), (4, 2)] {
             end(&mut it, "a", ended);
@@ -410,7 +478,7 @@ mod tests {
     fn what_was_missed_waits_for_no_run_where_runs_may_overlap() {
         let mut it = Admission::new(NonZeroUsize::MAX);
         it.offer(ticket("a", 1), Overlap::Allow, T0);
-        it.line_up([ticket("a", 2), ticket("a", 3)], Overlap::Allow);
+        it.line_up([ticket("a", 2), ticket("a", 3)], Overlap::Allow, T0);
         assert_eq!(started(&mut it), [1, 2]);
         it.offer(ticket("a", 4), Overlap::Allow, T0);
         assert_eq!(started(&mut it), [4]);
@@ -421,7 +489,7 @@ mod tests {
     #[test]
     fn a_newer_occurrence_that_replaces_takes_the_place_of_all_that_was_missed() {
         let mut it = Admission::new(NonZeroUsize::MAX);
-        it.line_up([ticket("a", 1), ticket("a", 2), ticket("a", 3)], Overlap::Replace);
+        it.line_up([ticket("a", 1), ticket("a", 2), ticket("a", 3)], Overlap::Replace, T0);
         started(&mut it);
         let (stop, instead_of) = replaced(it.offer(ticket("a", 4), Overlap::Replace, T0));
         assert_eq!(stop, [RunId("0001".into())]);

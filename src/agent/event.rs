@@ -9,7 +9,7 @@ use crate::{
         diagnostic::Diagnostic,
         job::JobSpec,
         name::{JobId, JobKind},
-        run::{Item, RunId, RunRecord, StopForce, StopRequest},
+        run::{Item, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
     run::order::RunOrder,
     settings::resolve::Desired,
@@ -22,10 +22,15 @@ pub enum Event {
     Desired(Desired),
     /// Time has passed.
     Tick,
+    /// Whether the Engine answers. While it does not, what needs it waits.
+    Engine {
+        /// It does.
+        answers: bool,
+    },
     /// A run has ended.
     RunEnded {
         /// Its record.
-        record: RunRecord,
+        record: Box<RunRecord>,
         /// Whether its command could not be ended: then the job goes on counting as running.
         goes_on: bool,
     },
@@ -40,7 +45,62 @@ pub enum Event {
     Drain,
     /// The runs that still go on are to end.
     StopAll(StopForce),
+    /// An operator asks that nothing of a job is due, until this moment or until it is resumed.
+    Pause {
+        /// The job.
+        job: JobId,
+        /// When the pause ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// An operator asks that a job goes on.
+    Resume {
+        /// The job.
+        job: JobId,
+    },
+    /// An operator asks for a run.
+    RunNow {
+        /// Its job.
+        job: JobId,
+    },
+    /// Someone asks a run to end.
+    StopRun {
+        /// The run.
+        run: RunId,
+        /// Who.
+        by: StopCause,
+    },
 }
+
+/// Why what an operator asked for is not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such job.
+    #[error("there is no job \"{0}\" now")]
+    NoJob(JobId),
+    /// There is no such run.
+    #[error("no run {0} goes on or waits for its turn")]
+    NoRun(RunId),
+    /// The job may not run.
+    #[error("the job \"{0}\" is not enabled")]
+    Disabled(JobId),
+    /// The pause would be over already.
+    #[error("{0} has passed: a pause ends later than now")]
+    Over(Timestamp),
+    /// The run was not begun, and left its record.
+    #[error("run {run} was skipped: {reason}")]
+    Skipped {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing begins any more.
+    #[error("the agent is shutting down")]
+    Ending,
+}
+
+/// What is answered to who asked: the run that it is about, if it is about one.
+pub type Answer = Result<Option<RunId>, Refused>;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +111,8 @@ pub enum Effect {
     Stop(RunId, StopRequest),
     /// Tell the operator.
     Tell(Told),
+    /// Answer who asked.
+    Answer(Answer),
     /// Keep all of this together, before anything else is done: of what is not kept nothing may begin.
     Keep(Vec<Item>),
 }
@@ -86,6 +148,41 @@ pub enum Told {
         kind: JobKind,
         /// Why.
         reason: &'static str,
+    },
+    /// Nothing of a job is due from now on.
+    JobPaused {
+        /// The job.
+        job: JobId,
+        /// Its kind.
+        kind: JobKind,
+        /// When the pause ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// A job that was paused goes on.
+    JobResumed {
+        /// The job.
+        job: JobId,
+        /// Its kind.
+        kind: JobKind,
+        /// Its next occurrence.
+        next: Option<Timestamp>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An occurrence came due and waits for other jobs.
+    RunHeld {
+        /// The run that it will be.
+        run: RunId,
+        /// Its job.
+        job: JobId,
+        /// The job's kind.
+        kind: JobKind,
+        /// Why it came.
+        trigger: Trigger,
+        /// The moment that the schedule named.
+        occurrence: Timestamp,
+        /// What it waits for.
+        reason: String,
     },
     /// Something new is wrong with what was written.
     Problem(Diagnostic),

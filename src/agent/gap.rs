@@ -139,7 +139,8 @@ pub(super) fn judge(row: &Row, passed: Passed, now: Timestamp) -> Due {
     let moment = |occurrence| Moment { occurrence, fires: row.fires(occurrence) };
     let too_late = |it: &Moment| records::is_too_late(spec, it.fires, now);
     let Passed { mut recent, count, more, .. } = passed;
-    let newest = recent.back().copied().map(moment).filter(|it| now.duration_since(it.fires) <= LATE_LIMIT);
+    let in_time = |it: &Moment| now.duration_since(it.fires.max(row.since)) <= LATE_LIMIT;
+    let newest = recent.back().copied().map(moment).filter(in_time);
     let mut deadline = newest.as_ref().is_some_and(too_late);
     let occurrence = newest.filter(|_| !deadline);
     if occurrence.is_some() {

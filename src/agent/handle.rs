@@ -1,10 +1,20 @@
 //! How everyone else asks the agent.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{plan::Catalog, settings::global::Settings};
+use crate::{
+    model::{
+        name::JobId,
+        run::{RunId, StopCause},
+    },
+    plan::Catalog,
+    settings::global::Settings,
+};
+
+use super::event::{Answer, Event, Refused};
 
 /// What readers see without waiting for the agent.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +31,8 @@ pub struct Snapshot {
     pub problems: usize,
     /// The jobs themselves.
     pub catalog: Arc<Catalog>,
+    /// The jobs that are paused, and until when.
+    pub paused: Arc<BTreeMap<JobId, Option<Timestamp>>>,
     /// The settings in force; `None` before they were first read.
     pub settings: Option<Arc<Settings>>,
 }
@@ -31,6 +43,7 @@ impl Snapshot {
         let counts = |it: &Self| (it.ready, it.jobs, it.running, it.waiting, it.problems);
         counts(self) == counts(last)
             && Arc::ptr_eq(&self.catalog, &last.catalog)
+            && Arc::ptr_eq(&self.paused, &last.paused)
             && self.settings == last.settings
     }
 }
@@ -40,6 +53,8 @@ impl Snapshot {
 pub enum Request {
     /// Whether it still goes round.
     Ping(oneshot::Sender<()>),
+    /// Something that an operator wants: one of the events that are answered.
+    Operator(Event, oneshot::Sender<Answer>),
 }
 
 /// A way to the agent; cheap to clone.
@@ -70,6 +85,35 @@ impl Handle {
     pub async fn ping(&self) -> bool {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Ping(answer)).await.is_ok() && answered.await.is_ok()
+    }
+
+    /// Nothing of a job is due any more, until this moment or until it is resumed.
+    pub async fn pause(&self, job: JobId, until: Option<Timestamp>) -> Result<(), Refused> {
+        self.ask(Event::Pause { job, until }).await.map(drop)
+    }
+
+    /// A job that was paused goes on.
+    pub async fn resume(&self, job: JobId) -> Result<(), Refused> {
+        self.ask(Event::Resume { job }).await.map(drop)
+    }
+
+    /// A run of a job, as soon as overlap, group and cap allow. The answer is its ID, or why it was skipped.
+    pub async fn run_now(&self, job: JobId) -> Result<RunId, Refused> {
+        self.ask(Event::RunNow { job }).await?.ok_or(Refused::Ending)
+    }
+
+    /// A run is to end: what goes on is stopped, and what waits for its turn is given up.
+    pub async fn stop_run(&self, run: RunId, by: StopCause) -> Result<(), Refused> {
+        self.ask(Event::StopRun { run, by }).await.map(drop)
+    }
+
+    /// An agent that has ended is one that begins nothing any more.
+    async fn ask(&self, event: Event) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send(Request::Operator(event, answer)).await.is_err() {
+            return Err(Refused::Ending);
+        }
+        answered.await.unwrap_or(Err(Refused::Ending))
     }
 
     /// What there is now.

@@ -1,15 +1,19 @@
 //! What decides: which job is due, which run may begin, which must end.
 //!
-//! [`state`], [`timetable`], [`gap`], [`keep`] and [`admission`] are pure: they are told what happened and what time it
-//! is, and answer with effects ([`event`]). [`actor`] alone owns the state, feeds it and carries the effects out. [`handle`] is how everyone
-//! else asks.
+//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], [`mod@line`], [`dependencies`], `operator` and `reconcile`
+//! are pure: they are told what happened and what time it is, and answer with effects ([`event`]). [`actor`] alone owns the
+//! state, feeds it and carries the effects out. [`handle`] is how everyone else asks.
 
 pub mod actor;
 pub mod admission;
+pub mod dependencies;
 pub mod event;
 pub mod gap;
 pub mod handle;
 pub mod keep;
+pub mod line;
+mod operator;
+mod reconcile;
 mod records;
 pub mod state;
 pub mod timetable;

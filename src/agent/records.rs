@@ -40,6 +40,7 @@ pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome, now: Tim
         outcome,
         attempts: 0,
         printed: Printed::default(),
+        no_more: None,
         and_more: 0,
     }
 }
@@ -52,8 +53,8 @@ pub fn skipped(ticket: &Ticket, reason: impl Into<String>, now: Timestamp) -> Ru
 /// The one record of the missed occurrences of a gap that do not run; `ticket` is the newest of them.
 pub fn missed(ticket: &Ticket, missed: &Missed, spec: &JobSpec, now: Timestamp) -> RunRecord {
     let mut reason =
-        "its moment passed while the agent could not act: the agent was not running, the machine slept, \
-                      the clock was set or the agent was held up"
+        "its moment passed while the agent could not act: the agent was not running, the Engine did not \
+                      answer, the machine slept, the clock was set or the agent was held up"
             .to_owned();
     match missed.why {
         Why::Skip => {}
@@ -84,6 +85,15 @@ pub fn too_late(spec: &JobSpec) -> String {
 
 fn written(length: Duration) -> String {
     humantime::format_duration(length).to_string()
+}
+
+/// The clock shows a time before anyone ran this.
+pub fn never_set(now: Timestamp) -> Diagnostic {
+    let reason = format!(
+        "the clock shows {now}: it was never set. Jobs run by it; nothing is remembered until it is set, and then all \
+         begins as if the agent had just started"
+    );
+    Diagnostic::warning(Origin::Place("the clock".into()), reason)
 }
 
 /// What is remembered is not believed.
@@ -118,7 +128,7 @@ pub fn items(
                 settled.insert(&record.run);
                 further.push(Item::Ended(record.clone(), retention(&record.job)));
             }
-            Effect::Stop(..) | Effect::Tell(_) | Effect::Keep(_) => {}
+            Effect::Stop(..) | Effect::Tell(_) | Effect::Answer(_) | Effect::Keep(_) => {}
         }
     }
     let waiting = came.filter(|it| !settled.contains(&it.run));

@@ -4,7 +4,7 @@
 //! done goes out as effects.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     num::NonZeroUsize,
     sync::Arc,
 };
@@ -13,58 +13,74 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
-        name::{JobId, JobKind},
+        name::JobId,
         run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
-    plan::{self, Catalog, Change},
+    plan::Catalog,
     run::order::RunOrder,
-    settings::resolve::Desired,
 };
 
-pub use super::event::{Effect, Event, Told};
+pub use super::event::{Answer, Effect, Event, Refused, Told};
 use super::{
     admission::{Admission, Decision, Ticket},
+    dependencies::Dependencies,
     gap::Due,
     keep::Keep,
     records,
     timetable::{Moment, Timetable},
 };
 
-/// How many occurrences to come are told when a job is registered.
-const UPCOMING: usize = 3;
+mod clock;
+mod startup;
+
+use startup::Startup;
 
 /// The agent's state.
 #[derive(Debug)]
 pub struct State {
     /// Shared with those who only look: whoever changes it while one of them does changes a copy.
-    catalog: Arc<Catalog>,
-    timetable: Timetable,
-    admission: Admission,
-    keep: Keep,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) timetable: Timetable,
+    pub(super) admission: Admission,
+    pub(super) dependencies: Dependencies,
+    pub(super) keep: Keep,
     /// What came due in this step.
     came: Vec<Ticket>,
-    problems: BTreeSet<Diagnostic>,
-    /// Whether all jobs were known once.
-    complete: bool,
-    draining: bool,
+    pub(super) problems: BTreeSet<Diagnostic>,
+    startup: Startup,
+    pub(super) draining: bool,
+    /// What runs, as it was when it was admitted.
+    pub(super) admitted: HashMap<RunId, Arc<JobSpec>>,
+    /// Jobs of which nothing is due, and until when.
+    pub(super) paused: Arc<BTreeMap<JobId, Option<Timestamp>>>,
+    /// The Engine answered, and does not now.
+    engine_lost: bool,
+    /// The latest moment that the clock has shown, as far as it is believed.
+    latest: Option<Timestamp>,
 }
 
 impl State {
     /// No jobs and no runs; `memory` is what was kept of the last agent's jobs.
     pub fn new(max_concurrent_runs: NonZeroUsize, memory: HashMap<JobId, Memory>) -> Self {
+        let keep = Keep::new(memory);
+        let paused = keep.pauses().map(|(job, pause)| (job.clone(), pause.until)).collect();
         Self {
             catalog: Arc::default(),
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
-            keep: Keep::new(memory),
+            dependencies: Dependencies::default(),
+            keep,
             came: Vec::new(),
             problems: BTreeSet::new(),
-            complete: false,
+            startup: Startup::Waiting,
             draining: false,
+            engine_lost: false,
+            latest: None,
+            admitted: HashMap::new(),
+            paused: Arc::new(paused),
         }
     }
 
@@ -72,31 +88,75 @@ impl State {
     /// runs.
     pub fn handle(&mut self, event: Event, now: Timestamp, ids: &mut dyn FnMut() -> RunId) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.look_at_the_clock(now, &mut effects);
         match event {
             Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
+            Event::Engine { answers } => {
+                self.engine_lost = !answers;
+                if answers {
+                    self.timetable.release();
+                    self.tick(now, ids, &mut effects);
+                }
+            }
             Event::RunEnded { record, goes_on } => {
                 if !goes_on {
-                    self.admission.end(&record.job, &record.run);
+                    self.admission.end(&record.job, &record.run, now);
                 }
-                effects.push(Effect::Tell(Told::Record(record)));
+                effects.push(told(RunRecord::clone(&record)));
+                self.run_ended(&record, now, ids, &mut effects);
                 self.begin_next(now, &mut effects);
             }
             Event::CommandGone { job, run } => {
-                self.admission.end(&job, &run);
+                self.admission.end(&job, &run, now);
                 self.begin_next(now, &mut effects);
             }
             Event::Drain => {
                 self.draining = true;
-                for ticket in self.admission.give_up_waiting() {
+                for ticket in self.admission.give_up_waiting(now) {
                     let reason = "the agent is shutting down and its turn had not come";
                     effects.push(told(records::skipped(&ticket, reason, now)));
                 }
+                for ticket in self.dependencies.drain() {
+                    let reason =
+                        "the agent is shutting down, and the jobs that it depends on had not succeeded";
+                    effects.push(told(records::skipped(&ticket, reason, now)));
+                }
+                let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
+                let mut tries: Vec<&RunId> = self
+                    .admitted
+                    .iter()
+                    .filter(|(_, spec)| spec.policies.retry.retries > 0)
+                    .map(|(run, _)| run)
+                    .collect();
+                tries.sort_unstable();
+                effects.extend(tries.into_iter().map(|run| Effect::Stop(run.clone(), request)));
             }
             Event::StopAll(force) => {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
                 effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
             }
+            Event::Pause { job, until } => {
+                // What is due now was due before.
+                self.tick(now, ids, &mut effects);
+                let answer = self.pause(&job, until, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| None)));
+            }
+            Event::Resume { job } => {
+                let answer = self.resume(&job, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| None)));
+            }
+            Event::RunNow { job } => {
+                let answer = self.run_now(&job, now, ids, &mut effects);
+                effects.push(Effect::Answer(answer.map(Some)));
+            }
+            Event::StopRun { run, by } => {
+                let answer = self.stop_run(&run, by, now, &mut effects);
+                effects.push(Effect::Answer(answer.map(|()| Some(run))));
+            }
+        }
+        if clock::was_never_set(now) {
+            self.keep.forget_notes();
         }
         let catalog = &self.catalog;
         let retention = |job: &JobId| catalog.get(job).map(|entry| entry.spec.history);
@@ -107,117 +167,8 @@ impl State {
         effects
     }
 
-    fn reconcile(
-        &mut self,
-        desired: Desired,
-        now: Timestamp,
-        ids: &mut dyn FnMut() -> RunId,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut distrusted = Vec::new();
-        if let Some(settings) = &desired.settings {
-            self.admission.set_cap(settings.max_concurrent_runs);
-        }
-        for change in plan::plan(&self.catalog, &desired) {
-            let removed = match &change {
-                Change::Remove(id) => self.catalog.get(id).map(|entry| entry.spec.kind()),
-                _ => None,
-            };
-            Arc::make_mut(&mut self.catalog).apply(&change);
-            effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
-        }
-        effects.extend(records::distrusted(&distrusted, now).map(|it| Effect::Tell(Told::Problem(it))));
-        let complete = desired.complete;
-        let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
-        let new = problems.difference(&self.problems).cloned();
-        effects.extend(new.map(|problem| Effect::Tell(Told::Problem(problem))));
-        self.problems = problems;
-        if complete && !self.complete && !self.draining {
-            self.complete = true;
-            self.first_complete(now, ids, effects);
-        }
-        // The cap may have been raised.
-        self.begin_next(now, effects);
-    }
-
-    /// What a change of the catalog means for the timetable, and what there is to tell.
-    fn follow(
-        &mut self,
-        change: Change,
-        removed: Option<JobKind>,
-        desired: &Desired,
-        now: Timestamp,
-        distrusted: &mut Vec<JobId>,
-    ) -> Option<Told> {
-        let name = |holder: &Option<Holder>| holder.as_ref().map(|it| it.name.clone());
-        match change {
-            Change::Remove(job) => {
-                self.unschedule(&job, now);
-                let rejected =
-                    desired.diagnostics.iter().any(|it| it.rejects && it.job.as_ref() == Some(&job));
-                let reason = if rejected {
-                    "its definition is no longer right: see job.rejected"
-                } else {
-                    "nothing defines it any more"
-                };
-                Some(Told::JobRemoved { job, kind: removed?, reason })
-            }
-            Change::Update { spec, holder, changed } => {
-                self.schedule(&spec, now, distrusted);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
-                let reason = format!("changed: {}", changed.join(", "));
-                Some(Told::JobUpdated { spec, container: name(&holder), next, reason })
-            }
-            Change::Place { job, holder: Some(holder), moved: true } => {
-                let spec = self.catalog.get(&job)?.spec.clone();
-                let next = self.timetable.upcoming(&job, UPCOMING, now);
-                let reason = format!("its runs go to container {} now", holder.name);
-                Some(Told::JobUpdated { spec, container: Some(holder.name), next, reason })
-            }
-            Change::Place { .. } => None,
-            Change::Add { spec, holder } => {
-                self.schedule(&spec, now, distrusted);
-                let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
-                Some(Told::JobAdded { spec, container: name(&holder), next })
-            }
-        }
-    }
-
-    fn schedule(&mut self, spec: &Arc<JobSpec>, now: Timestamp, distrusted: &mut Vec<JobId>) {
-        if !spec.enabled {
-            return self.unschedule(&spec.id, now);
-        }
-        let taken = self.timetable.set(spec, self.keep.take(&spec.id), now);
-        if taken.distrusted {
-            distrusted.push(spec.id.clone());
-        }
-        if let Some(memory) = taken.memory {
-            self.keep.note(&spec.id, memory);
-        }
-    }
-
-    fn unschedule(&mut self, job: &JobId, now: Timestamp) {
-        match self.timetable.remove(job, now) {
-            Some(memory) => self.keep.gone(job, memory),
-            None => self.keep.idle(job, now),
-        }
-    }
-
-    /// The first time that all jobs are known: those that run when the agent starts do, and whoever is not there now
-    /// has missed nothing when it comes later.
-    fn first_complete(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
-        self.keep.all_idle(now);
-        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        let moment = Moment { occurrence: second, fires: now };
-        let catalog = self.catalog.clone();
-        for (_, entry) in catalog.iter().filter(|(_, entry)| entry.spec.enabled && at_startup(&entry.spec)) {
-            let ticket = self.ticket(&entry.spec, Trigger::Startup, moment, now, ids);
-            self.offer(ticket, entry.spec.overlap, now, effects);
-        }
-    }
-
     /// An occurrence came due.
-    fn ticket(
+    pub(super) fn ticket(
         &mut self,
         spec: &JobSpec,
         trigger: Trigger,
@@ -226,8 +177,12 @@ impl State {
         ids: &mut dyn FnMut() -> RunId,
     ) -> Ticket {
         let Moment { occurrence, fires } = moment;
-        let (job, kind) = (spec.id.clone(), spec.kind());
-        let ticket = Ticket { run: ids(), job, kind, trigger, occurrence, fires, admitted: now };
+        let (job, kind, group) = (spec.id.clone(), spec.kind(), spec.policies.group.clone());
+        self.came(Ticket { run: ids(), job, kind, trigger, occurrence, fires, admitted: now, group })
+    }
+
+    /// It came due in this step, and is kept with it.
+    pub(super) fn came(&mut self, ticket: Ticket) -> Ticket {
         self.came.push(ticket.clone());
         ticket
     }
@@ -236,11 +191,19 @@ impl State {
         if self.draining {
             return;
         }
-        while let Some((due, memory)) = self.timetable.pop(now) {
+        self.end_pauses(now, effects);
+        self.go_on_with_startup(false, now, ids, effects);
+        while let Some(spec) = self.timetable.first_due(now) {
+            if self.engine_lost && needs_engine(spec) {
+                self.timetable.hold_first();
+                continue;
+            }
+            let Some((due, memory)) = self.timetable.pop(now) else { break };
             self.keep.note(&due.job, memory);
             let Some(entry) = self.catalog.get(&due.job) else { continue };
             self.act(&entry.spec.clone(), due, now, ids, effects);
         }
+        self.give_up_abandoned(now, effects);
         self.begin_next(now, effects);
     }
 
@@ -261,20 +224,31 @@ impl State {
         let catch_up = due.catch_up.into_iter();
         let mut after: Vec<Ticket> =
             catch_up.map(|moment| self.ticket(spec, Trigger::CatchUp, moment, now, ids)).collect();
-        let ticket = due.occurrence.map(|moment| self.ticket(spec, Trigger::Schedule, moment, now, ids));
+        let mut ticket = due.occurrence.map(|moment| self.ticket(spec, Trigger::Schedule, moment, now, ids));
+        if !spec.policies.edges.is_empty() {
+            after.extend(ticket.take());
+            after = self.past_gate(spec, after, now, effects);
+            ticket = after.pop_if(|it| it.trigger == Trigger::Schedule);
+        }
         // What comes with older ones of the same gap is not held back by them.
         if after.is_empty() || spec.overlap == Overlap::Allow {
-            self.admission.line_up(after, spec.overlap);
+            self.admission.line_up(after, spec.overlap, now);
             if let Some(ticket) = ticket {
                 self.offer(ticket, spec.overlap, now, effects);
             }
         } else {
             after.extend(ticket);
-            self.admission.line_up(after, spec.overlap);
+            self.admission.line_up(after, spec.overlap, now);
         }
     }
 
-    fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn offer(
+        &mut self,
+        ticket: Ticket,
+        overlap: Overlap,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         match self.admission.offer(ticket, overlap, now) {
             Decision::InLine | Decision::Waits => {}
             Decision::Skipped { ticket, reason } => {
@@ -291,9 +265,12 @@ impl State {
 
     /// Begins what is in line, as far as the cap allows. Everything about a run is settled here: the job as it is
     /// now, and the container that holds it now.
-    fn begin_next(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn begin_next(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.draining {
             return;
+        }
+        for (ticket, reason) in self.admission.expired(now) {
+            effects.push(told(records::skipped(&ticket, reason, now)));
         }
         while let Some(ticket) = self.admission.next_in_line() {
             let refused = match self.catalog.get(&ticket.job) {
@@ -301,8 +278,16 @@ impl State {
                 Some(entry) if !entry.spec.enabled => {
                     Err((None, "the job was disabled before its turn came".to_owned()))
                 }
+                Some(_) if ticket.trigger != Trigger::Manual && self.paused.contains_key(&ticket.job) => {
+                    Err((None, "the job is paused".to_owned()))
+                }
+                Some(entry) if entry.spec.policies.group != ticket.group => {
+                    let group = entry.spec.policies.group.clone();
+                    self.admission.change_group(ticket, group, now);
+                    continue;
+                }
                 Some(entry) if records::is_too_late(&entry.spec, ticket.fires, now) => {
-                    self.admission.end(&ticket.job, &ticket.run);
+                    self.admission.end(&ticket.job, &ticket.run, now);
                     let reason = records::too_late(&entry.spec);
                     effects.push(told(records::of(&ticket, None, Outcome::Missed { reason }, now)));
                     continue;
@@ -322,15 +307,18 @@ impl State {
                         };
                         Err((name, reason))
                     }
-                    (Work::Run(_) | Work::Local(_), _) => Ok((entry, None)),
+                    (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
                 },
             };
             match refused {
                 Ok((entry, container)) => {
+                    let spec = entry.spec.clone();
                     self.admission.begin(&ticket, now);
+                    self.close_gate(&spec, now);
+                    self.admitted.insert(ticket.run.clone(), spec.clone());
                     effects.push(Effect::Start(RunOrder {
                         run: ticket.run,
-                        spec: entry.spec.clone(),
+                        spec,
                         container,
                         trigger: ticket.trigger,
                         occurrence: ticket.occurrence,
@@ -339,7 +327,7 @@ impl State {
                     }));
                 }
                 Err((container, reason)) => {
-                    self.admission.end(&ticket.job, &ticket.run);
+                    self.admission.end(&ticket.job, &ticket.run, now);
                     effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason }, now)));
                 }
             }
@@ -348,7 +336,17 @@ impl State {
 
     /// The earliest moment at which [`Event::Tick`] has something to do.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.draining { None } else { self.timetable.next() }
+        if self.draining {
+            return None;
+        }
+        let theirs = [
+            self.timetable.next(),
+            self.startup.next(),
+            self.admission.deadline(),
+            self.dependencies.deadline(),
+            self.next_pause_end(),
+        ];
+        theirs.into_iter().flatten().min()
     }
 
     /// The jobs.
@@ -359,6 +357,11 @@ impl State {
     /// The jobs, for someone to look at later.
     pub fn shared_catalog(&self) -> Arc<Catalog> {
         self.catalog.clone()
+    }
+
+    /// The jobs that are paused, and until when.
+    pub fn paused(&self) -> Arc<BTreeMap<JobId, Option<Timestamp>>> {
+        self.paused.clone()
     }
 
     /// How many things are wrong with what was written.
@@ -373,15 +376,22 @@ impl State {
 
     /// How many occurrences wait their turn.
     pub fn waiting_count(&self) -> usize {
-        self.admission.waiting_count()
+        self.admission.waiting_count() + self.dependencies.held_count()
     }
 }
 
-/// Whether the job runs when the agent starts.
-fn at_startup(spec: &JobSpec) -> bool {
-    spec.run_on_startup || spec.schedule.at_startup()
+/// Whether a run of the job asks the Engine for something.
+fn needs_engine(spec: &JobSpec) -> bool {
+    match spec.work {
+        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Local(_) => false,
+    }
 }
 
-fn told(record: RunRecord) -> Effect {
+pub(super) fn problem(it: Diagnostic) -> Effect {
+    Effect::Tell(Told::Problem(it))
+}
+
+pub(super) fn told(record: RunRecord) -> Effect {
     Effect::Tell(Told::Record(record))
 }

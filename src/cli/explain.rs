@@ -134,7 +134,7 @@ fn setting(it: &Row) -> Value {
 fn next(explained: &Explained, clock: &Clock) -> Option<String> {
     let schedule = &explained.job.as_ref().filter(|job| job.spec.enabled)?.spec.schedule;
     // What counts from when the agent first saw the job, only the agent knows.
-    if schedule.text().to_ascii_lowercase().contains("@every") {
+    if schedule.is_anchored() {
         return None;
     }
     let next = schedule.next_after(clock.now(), clock.now())?;

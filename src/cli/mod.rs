@@ -10,6 +10,7 @@ pub mod healthcheck;
 pub mod labels;
 pub mod load;
 pub mod migrate;
+mod moment;
 mod mounts;
 pub mod next;
 pub mod observe;

@@ -23,7 +23,7 @@ use crate::{
     time::Clock,
 };
 
-use super::{Environment, USAGE, args::SettingFlags, labels::Labels, load, next::moment, print};
+use super::{Environment, USAGE, args::SettingFlags, labels::Labels, load, moment::moment, print};
 
 /// How many occurrences are looked at. A job of every second has that many in a day.
 const LIMIT: usize = 100_000;
@@ -73,7 +73,12 @@ pub fn run(args: &SimulateArgs, environment: &Environment, clock: &Clock) -> Exi
     let desired = resolve(&loaded.sources, view, now);
     let zone = desired.settings.as_ref().map_or_else(Zone::utc, |settings| settings.timezone.clone());
     let (from, to) = match stretch(args, &zone, now) {
-        Ok(stretch) => stretch,
+        Ok((from, to, notes)) => {
+            for note in &notes {
+                print::complain(format_args!("watchbell: {note}"));
+            }
+            (from, to)
+        }
         Err(reason) => {
             print::complain(format_args!("watchbell: {reason}"));
             return ExitCode::from(USAGE);
@@ -95,11 +100,18 @@ pub fn run(args: &SimulateArgs, environment: &Environment, clock: &Clock) -> Exi
     if wrong || table.cut { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn stretch(args: &SimulateArgs, zone: &Zone, now: Timestamp) -> Result<(Timestamp, Timestamp), String> {
-    let read = |flag: &str, text: &Option<String>| {
-        let moment =
-            text.as_ref().map(|text| moment(text, zone).map_err(|reason| format!("{flag}: {reason}")));
-        moment.transpose()
+/// From when and up to when, and how that was read where there was a choice.
+fn stretch(
+    args: &SimulateArgs,
+    zone: &Zone,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp, Vec<String>), String> {
+    let mut notes = Vec::new();
+    let mut read = |flag: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        let read = moment(text, zone).map_err(|reason| format!("{flag}: {reason}"))?;
+        notes.extend(read.note.map(|note| format!("{flag}: {note}")));
+        Ok::<_, String>(Some(read.at))
     };
     let from = read("--from", &args.from)?.unwrap_or(now);
     let day = from.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
@@ -107,7 +119,7 @@ fn stretch(args: &SimulateArgs, zone: &Zone, now: Timestamp) -> Result<(Timestam
     if to <= from {
         return Err(format!("--to: {to} is not after {from}"));
     }
-    Ok((from, to))
+    Ok((from, to, notes))
 }
 
 /// What comes to pass between two moments.
@@ -146,7 +158,7 @@ impl<'a> Table<'a> {
         notes.push(
             "jitter is not counted: each occurrence stands at the moment that the schedule names".to_owned(),
         );
-        if due.iter().any(|(_, schedule)| schedule.text().to_ascii_lowercase().contains("@every")) {
+        if due.iter().any(|(_, schedule)| schedule.is_anchored()) {
             notes.push(
                 "@every counts from --from here, and in the agent from when it first saw the job".to_owned(),
             );

@@ -26,8 +26,8 @@ pub struct ExecRequest {
 /// Where a command stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecState {
-    /// It goes on.
-    Running,
+    /// It goes on, and its first process has this ID where the Engine is.
+    Running(Option<i32>),
     /// It has ended; the Engine may need a moment to know the code.
     Ended(Option<i64>),
 }
@@ -69,7 +69,7 @@ impl Engine {
     pub async fn inspect_exec(&self, id: &str) -> Result<ExecState, EngineError> {
         let answer = self.docker()?.inspect_exec(id).await?;
         Ok(if answer.running.unwrap_or(false) {
-            ExecState::Running
+            ExecState::Running(answer.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0))
         } else {
             ExecState::Ended(answer.exit_code)
         })

@@ -28,6 +28,8 @@ pub struct EngineFacts {
     pub version: String,
     /// Its wall-clock time; `None` where it does not tell, for example behind a proxy.
     pub time: Option<Timestamp>,
+    /// Whether it manages a Swarm; `None` where it does not tell.
+    pub manager: Option<bool>,
 }
 
 impl Engine {
@@ -38,10 +40,11 @@ impl Engine {
             Ok(info) => Ok(EngineFacts {
                 version: info.server_version.unwrap_or_default(),
                 time: info.system_time.and_then(|time| time.parse().ok()),
+                manager: Some(info.swarm.and_then(|it| it.control_available).unwrap_or_default()),
             }),
             Err(EngineError::Refused { status: 403..=405, .. }) => {
                 let version = docker.version().await?.version.unwrap_or_default();
-                Ok(EngineFacts { version, time: None })
+                Ok(EngineFacts { version, time: None, manager: None })
             }
             Err(error) => Err(error),
         }

@@ -3,10 +3,15 @@
 //! [`client`] is the connection, [`error`] what can go wrong; then one file for each thing that is asked of the
 //! Engine.
 
+pub mod archive;
 pub mod client;
 pub mod containers;
+pub mod credentials;
 pub mod error;
 pub mod events;
 pub mod execs;
 pub mod inventory;
 pub mod output;
+pub mod services;
+pub mod task_output;
+pub mod tasks;

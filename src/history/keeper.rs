@@ -231,6 +231,16 @@ impl Recorder {
         Tap { keeper: self.keeper.clone(), spool: self.spool.clone() }
     }
 
+    /// Everything from here on belongs to this attempt.
+    pub fn attempt(&self, number: u32) {
+        self.spool.attempt(number);
+    }
+
+    /// Everything until here is wanted in the file now.
+    pub fn now(&self) -> Kept {
+        self.keeper.keep([])
+    }
+
     /// What was printed so far, kept or not.
     pub fn printed(&self) -> Printed {
         self.spool.printed()
@@ -238,7 +248,7 @@ impl Recorder {
 }
 
 /// Takes in what a run prints.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tap {
     keeper: Keeper,
     spool: Arc<Spool>,

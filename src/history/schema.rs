@@ -22,7 +22,12 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         seen INTEGER NOT NULL,
         idle INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
-    "CREATE TABLE runs (
+    "ALTER TABLE job_memory ADD COLUMN ran INTEGER;
+    ALTER TABLE job_memory ADD COLUMN succeeded INTEGER;
+    ALTER TABLE job_memory ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job_memory ADD COLUMN paused_until INTEGER;
+
+    CREATE TABLE runs (
         id INTEGER PRIMARY KEY,
         run TEXT NOT NULL UNIQUE,
         job TEXT NOT NULL,
@@ -129,12 +134,12 @@ pub(super) fn trigger(text: &str) -> Option<Trigger> {
     Trigger::ALL.into_iter().find(|it| it.as_str() == text)
 }
 
-/// Whether a run of this trigger says that its occurrence was dealt with. What runs because the agent started has a
-/// moment of its own.
+/// Whether a run of this trigger says that its occurrence was dealt with. What runs because the agent started,
+/// or someone or another job asked for it, has a moment of its own.
 pub(super) fn is_of_schedule(trigger: Trigger) -> bool {
     match trigger {
         Trigger::Schedule | Trigger::CatchUp => true,
-        Trigger::Startup => false,
+        Trigger::Startup | Trigger::Manual | Trigger::Dependency => false,
     }
 }
 
@@ -185,7 +190,7 @@ mod tests {
             let (what, id, of) = stored(&it);
             assert_eq!(handle(what, id, of), Some(it));
         }
-        assert_eq!(Outcome::Succeeded.as_str(), SUCCEEDED);
+        assert_eq!(Outcome::Succeeded { exit_code: 0 }.as_str(), SUCCEEDED);
         let at: Timestamp = "2026-03-29T01:59:59.123456789Z".parse().unwrap();
         assert_eq!(time(nanos(at)), at);
     }

@@ -14,7 +14,10 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::model::{memory::Memory, name::JobId};
+use crate::model::{
+    memory::{Marks, Memory, Pause},
+    name::JobId,
+};
 
 use super::{
     retain::Retain,
@@ -169,7 +172,8 @@ impl Store {
     pub fn memory(&self) -> Result<HashMap<JobId, Memory>, StoreError> {
         self.told(|connection| {
             let mut rows = connection.prepare(
-                "SELECT m.job, m.anchor, m.schedule, max(m.seen, coalesce(j.seen, m.seen)), m.idle
+                "SELECT m.job, m.anchor, m.schedule, max(m.seen, coalesce(j.seen, m.seen)), m.idle, m.ran, m.succeeded,
+                    m.paused, m.paused_until
                  FROM job_memory m LEFT JOIN jobs j ON j.job = m.job",
             )?;
             let rows = rows.query_map([], |row| {
@@ -179,6 +183,15 @@ impl Store {
                     schedule: row.get::<_, i64>(2)?.cast_unsigned(),
                     seen: time(row.get(3)?),
                     idle: row.get(4)?,
+                    marks: Marks {
+                        ran: row.get::<_, Option<i64>>(5)?.map(time),
+                        succeeded: row.get::<_, Option<i64>>(6)?.map(time),
+                        paused: if row.get(7)? {
+                            Some(Pause { until: row.get::<_, Option<i64>>(8)?.map(time) })
+                        } else {
+                            None
+                        },
+                    },
                 };
                 Ok((JobId::plain(&job), memory))
             })?;

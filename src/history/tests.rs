@@ -14,8 +14,9 @@ use super::{
 };
 use crate::model::{
     job::Retention,
+    memory::{Marks, Pause},
     name::JobKind,
-    run::{Admitted, Item, Outcome, Printed, RunId, RunRecord, Stream, Trigger, WorkHandle},
+    run::{Admitted, Item, Outcome, Printed, RunId, RunRecord, StopCause, Stream, Trigger, WorkHandle},
 };
 
 const MOST: u64 = 256 << 20;
@@ -39,6 +40,11 @@ fn memory(n: i64) -> Memory {
         schedule: u64::MAX - n.unsigned_abs(),
         seen: at(n),
         idle: n % 2 == 0,
+        marks: Marks {
+            ran: (n % 3 == 0).then(|| at(n + 1)),
+            succeeded: (n % 5 == 0).then(|| at(n + 2)),
+            paused: (n % 7 == 0).then(|| Pause { until: (n % 2 == 0).then(|| at(n + 3)) }),
+        },
     }
 }
 
@@ -86,12 +92,13 @@ fn record(job: &str, n: u32, outcome: Outcome) -> RunRecord {
         outcome,
         attempts: 1,
         printed: Printed { stdout: 7, stderr: 0 },
+        no_more: None,
         and_more: 0,
     }
 }
 
 fn succeeded(job: &str, n: u32) -> Item {
-    Item::Ended(record(job, n, Outcome::Succeeded), Some(Retention::default()))
+    Item::Ended(record(job, n, Outcome::Succeeded { exit_code: 0 }), Some(Retention::default()))
 }
 
 fn write(store: &mut Store, items: Vec<Item>) {
@@ -132,11 +139,53 @@ fn an_occurrence_whose_run_is_kept_was_seen_whatever_else_is_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = store(folder.path());
     let job = JobId::plain("a");
-    let old = Memory { anchor: at(0), schedule: 1, seen: at(60), idle: false };
+    let old = Memory { anchor: at(0), schedule: 1, seen: at(60), idle: false, marks: Marks::default() };
     let startup = Admitted { trigger: Trigger::Startup, ..admitted("a", 9) };
     let items = vec![Item::Begins(admitted("a", 5)), Item::Waits(admitted("a", 4)), Item::Begins(startup)];
     store.write(&Batch { memory: [(job.clone(), Some(old))].into(), items, output: vec![] }).unwrap();
     assert_eq!(store.memory().unwrap()[&job], Memory { seen: at(300), ..old });
+}
+
+#[test]
+fn rows_of_a_clock_that_was_far_ahead_are_not_believed_once_the_agent_has_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(folder.path());
+    let job = JobId::plain("a");
+    let known = |seen| Memory { anchor: at(0), schedule: 1, seen, idle: false, marks: Marks::default() };
+    let remember = |seen| Batch { memory: [(job.clone(), Some(known(seen)))].into(), ..Batch::default() };
+    let years = Admitted { occurrence: at(4_000_000_000), ..admitted("a", 2) };
+    let items = vec![Item::Begins(admitted("a", 1)), Item::Begins(years)];
+    store.write(&Batch { items, ..remember(at(4_000_000_000)) }).unwrap();
+    assert_eq!(store.memory().unwrap()[&job].seen, at(4_000_000_000));
+    store.write(&remember(at(120))).unwrap();
+    assert_eq!(store.memory().unwrap()[&job].seen, at(120));
+}
+
+#[test]
+fn why_a_command_goes_on_and_why_it_was_not_tried_again_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(folder.path());
+    let text = |it: &str| Some(it.to_owned());
+    let timed_out =
+        Outcome::TimedOut { still_running: text("the Swarm did not end it"), waited_for: text("a node") };
+    let stopped = Outcome::Stopped { by: StopCause::Operator, still_running: text("no such signal") };
+    let no_more = text("an operator stopped it");
+    for (n, outcome) in (1..).zip([timed_out.clone(), stopped, Outcome::Succeeded { exit_code: 24 }]) {
+        let attempt = Item::AttemptEnded { run: id(n), number: 1, at: at(1), outcome: outcome.clone() };
+        let begins = Item::Begins(admitted("a", n));
+        write(&mut store, vec![begins, attempt, Item::Ended(record("a", n, outcome), None)]);
+    }
+    let given_up = RunRecord { no_more, ..record("a", 4, timed_out) };
+    write(&mut store, vec![Item::Ended(given_up.clone(), None)]);
+    let reader = reader(folder.path());
+    let end = |n| reader.run(&id(n)).unwrap().unwrap().0.end.unwrap();
+    let why = "a node; the command could not be ended and is still running: the Swarm did not end it";
+    assert_eq!(end(1).reason.as_deref(), Some(why));
+    assert_eq!(reader.run(&id(1)).unwrap().unwrap().1[0].end.as_ref().unwrap().reason, text(why));
+    assert!(end(2).reason.unwrap().ends_with("still running: no such signal"));
+    assert_eq!((&*end(3).outcome, end(3).exit_code, end(3).reason), ("succeeded", Some(24), None));
+    assert_eq!(end(4).reason, given_up.reason());
+    assert!(end(4).reason.unwrap().ends_with("no further attempt was made: an operator stopped it"));
 }
 
 #[test]
@@ -152,6 +201,7 @@ fn the_first_version_of_the_file_is_brought_along_with_what_it_remembers() {
         schedule: (-6_622_323_125_493_278_568_i64).cast_unsigned(),
         seen: "2026-11-22T14:39:52Z".parse().unwrap(),
         idle: false,
+        marks: Marks::default(),
     };
     assert_eq!((memory.len(), memory[&JobId::plain("beat")]), (2, beat));
     let mut store = store(folder.path());
@@ -291,7 +341,7 @@ fn runs_are_found_by_job_and_outcome_page_by_page() {
 /// A record, and so many runs and seconds are kept of its job.
 fn ended(job: &str, n: u32, runs: Option<u32>, age: Option<u64>) -> Item {
     let keep = Retention { runs, age: age.map(Duration::from_secs) };
-    Item::Ended(record(job, n, Outcome::Succeeded), Some(keep))
+    Item::Ended(record(job, n, Outcome::Succeeded { exit_code: 0 }), Some(keep))
 }
 
 #[test]
@@ -308,7 +358,7 @@ fn of_each_job_so_many_runs_are_kept_and_the_newest_always() {
     write(&mut store, vec![ended("a", 50, Some(0), None)]);
     assert_eq!(all(folder.path()), [50, 1, 0]);
     // A job that nobody defines when its run ends goes on with what it said last.
-    write(&mut store, vec![Item::Ended(record("a", 51, Outcome::Succeeded), None)]);
+    write(&mut store, vec![Item::Ended(record("a", 51, Outcome::Succeeded { exit_code: 0 }), None)]);
     assert_eq!(all(folder.path()), [51, 1, 0]);
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{named_params, params};
 
 use crate::model::{
     job::Retention,
-    memory::Memory,
+    memory::{Memory, TRUST_LIMIT},
     name::JobId,
     run::{Admitted, Item, Outcome, RunRecord},
 };
@@ -48,9 +48,6 @@ impl Store {
 }
 
 fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite::Result<()> {
-    for (job, memory) in &batch.memory {
-        remember(work, job, memory.as_ref())?;
-    }
     for item in &batch.items {
         match item {
             Item::Memory(job, memory) => remember(work, job, memory.as_ref())?,
@@ -78,6 +75,10 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
             Item::Ended(record, keep) => end(work, record, *keep)?,
         }
     }
+    // After the rows, than which it is not older.
+    for (job, memory) in &batch.memory {
+        remember(work, job, memory.as_ref())?;
+    }
     if retain.takes_output() {
         for chunk in &batch.output {
             put(work, chunk)?;
@@ -88,9 +89,28 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
 
 fn remember(work: &mut Statements<'_>, job: &JobId, memory: Option<&Memory>) -> rusqlite::Result<()> {
     if let Some(it) = memory {
-        let values =
-            params![job.as_str(), nanos(it.anchor), it.schedule.cast_signed(), nanos(it.seen), it.idle];
-        work.of("INSERT OR REPLACE INTO job_memory VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+        let Memory { anchor, schedule, seen, idle, marks } = it;
+        work.of("INSERT OR REPLACE INTO job_memory
+                (job, anchor, schedule, seen, idle, ran, succeeded, paused, paused_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
+            .execute(params![
+                job.as_str(),
+                nanos(*anchor),
+                schedule.cast_signed(),
+                nanos(*seen),
+                idle,
+                marks.ran.map(nanos),
+                marks.succeeded.map(nanos),
+                marks.paused.is_some(),
+                marks.paused.and_then(|pause| pause.until).map(nanos),
+            ])?;
+        // Rows from so far ahead are of a clock that was wrong, and the agent has begun anew.
+        let latest = seen.saturating_add(TRUST_LIMIT).unwrap_or(*seen);
+        work.of("UPDATE jobs SET seen = ?2 WHERE job = ?1 AND seen > ?3")?.execute(params![
+            job.as_str(),
+            nanos(*seen),
+            nanos(latest)
+        ])?;
     } else {
         work.of("DELETE FROM job_memory WHERE job = ?1")?.execute([job.as_str()])?;
         work.of("UPDATE jobs SET gone = 1 WHERE job = ?1")?.execute([job.as_str()])?;
@@ -126,7 +146,7 @@ fn begin(work: &mut Statements<'_>, it: &Admitted, phase: &str) -> rusqlite::Res
 
 /// The record of a run, and what follows from it for the rows of its job.
 fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> rusqlite::Result<()> {
-    let (name, code, reason) = columns(&it.outcome);
+    let (name, code, _) = columns(&it.outcome);
     let changed = work
         .of(
             "INSERT INTO runs (run, job, kind, trigger, occurrence, fires, admitted, started, ended, duration, phase,
@@ -153,7 +173,7 @@ fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> ru
             ":duration": it.duration.map(length),
             ":outcome": name,
             ":exit_code": code,
-            ":reason": reason,
+            ":reason": it.reason(),
             ":container": it.container,
             ":and_more": it.and_more,
             ":attempts": it.attempts,

@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 
-use crate::{agent::handle::Handle, history::keeper::Condition, watch::engine::Connection};
+use crate::{agent::handle::Handle, history::keeper::Condition, model::connection::Connection};
 
 /// How long the agent may take to answer before it counts as stuck.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use humantime::DurationError as Error;
+
 /// The longest text that is read, in bytes.
 const MAX_TEXT: usize = 60;
 
@@ -28,7 +30,14 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if !text.is_ascii() || too_long {
         return Err("is not a duration of a usable length".to_owned());
     }
-    humantime::parse_duration(text).map_err(|error| format!("is not a duration ({error})"))
+    humantime::parse_duration(text).map_err(|error| match error {
+        // Its own words offer months and years.
+        Error::UnknownUnit { unit, value, .. } if unit.is_empty() => format!("has no unit behind `{value}`"),
+        Error::UnknownUnit { unit, .. } => {
+            format!("has the unit `{unit}`, which there is not: the units are ms, s, m, h, d and w")
+        }
+        error => format!("is not a duration ({error})"),
+    })
 }
 
 #[cfg(test)]

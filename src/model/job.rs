@@ -5,7 +5,9 @@ use std::{fmt, time::Duration};
 use super::{
     name::{JobId, JobKind},
     origin::Origin,
+    policy::Policies,
     schedule::Schedule,
+    service::ServiceRunSpec,
 };
 
 /// One job, complete.
@@ -39,6 +41,8 @@ pub struct JobSpec {
     pub max_output: u64,
     /// How long its runs are kept.
     pub history: Retention,
+    /// Further attempts, turns with others, and what comes before and after.
+    pub policies: Policies,
     /// Where it was defined: the place of its schedule.
     pub origin: Origin,
 }
@@ -52,6 +56,8 @@ pub enum Work {
     Run(Box<RunSpec>),
     /// A process beside the agent.
     Local(LocalSpec),
+    /// A one-shot service of a Swarm.
+    ServiceRun(Box<ServiceRunSpec>),
 }
 
 /// A command in a running container.
@@ -233,6 +239,7 @@ impl JobSpec {
             Work::Exec(_) => JobKind::Exec,
             Work::Run(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
+            Work::ServiceRun(_) => JobKind::ServiceRun,
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
 
+pub mod bytes;
+pub mod connection;
 pub mod container;
 pub mod diagnostic;
 pub mod duration;
@@ -10,8 +12,9 @@ pub mod memory;
 pub mod name;
 pub mod origin;
 pub mod parameters;
+pub mod policy;
 pub mod run;
 pub mod schedule;
-pub mod size;
+pub mod service;
 pub mod spread;
 pub mod variable;

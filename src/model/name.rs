@@ -73,6 +73,11 @@ impl JobId {
         Ok(Self(text.into()))
     }
 
+    /// What the identities of jobs that are defined together begin with: the part before the last dot.
+    pub fn home(&self) -> Option<&str> {
+        self.0.rsplit_once('.').map(|(home, _)| home)
+    }
+
     /// The identity as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -118,7 +123,7 @@ impl JobKind {
         [Self::Exec, Self::Run, Self::Local, Self::ServiceRun, Self::Compose, Self::Container];
 
     /// The kinds that this version runs; the others are rejected with a diagnostic that says so.
-    pub const SUPPORTED: [Self; 3] = [Self::Exec, Self::Run, Self::Local];
+    pub const SUPPORTED: [Self; 4] = [Self::Exec, Self::Run, Self::Local, Self::ServiceRun];
 
     /// The kind as it stands behind `job-` in a label and in the file.
     pub fn as_str(self) -> &'static str {

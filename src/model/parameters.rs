@@ -3,8 +3,10 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
+    bytes,
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
-    size,
+    policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
+    service::{ServiceRunSpec, Tasks},
 };
 
 /// The value of one parameter in force.
@@ -42,6 +44,7 @@ impl JobSpec {
             run_on_startup,
             max_output,
             history,
+            policies,
             origin: _,
         } = self;
         let mut list = List::default();
@@ -52,12 +55,14 @@ impl JobSpec {
         list.text("overlap", overlap.as_str());
         list.text("timeout", timeout.map_or_else(|| "none".to_owned(), written));
         list.text("grace-period", written(*grace_period));
+        list.turns(policies);
         list.text("jitter", written(*jitter));
         list.text("missed", missed.as_str());
         list.text("missed-max", missed_max);
         list.text("start-deadline", start_deadline.map_or_else(|| "none".to_owned(), written));
+        list.edges(policies);
         list.text("run-on-startup", run_on_startup);
-        list.text("max-output", size::written(*max_output));
+        list.text("max-output", bytes::written(*max_output));
         list.text("history", history);
         list.0
     }
@@ -119,6 +124,29 @@ impl List {
         self.0.push(("environment", value));
     }
 
+    /// Turns and attempts.
+    fn turns(&mut self, policies: &Policies) {
+        let Policies { retry, success_codes, group, edges: _ } = policies;
+        let Retry { retries, delay, backoff, max_delay } = retry;
+        if let Some(Group { name, wait: _ }) = group {
+            self.text("group", name);
+        }
+        let wait = group.as_ref().map_or(Some(DEFAULT_GROUP_WAIT), |group| group.wait);
+        self.text("group-wait", wait.map_or_else(|| "none".to_owned(), written));
+        self.text("retries", retries);
+        self.text("retry-delay", written(*delay));
+        self.text("retry-backoff", backoff.as_str());
+        self.text("retry-max-delay", written(*max_delay));
+        self.list("success-codes", &success_codes.texts());
+    }
+
+    fn edges(&mut self, policies: &Policies) {
+        for kind in EdgeKind::ALL {
+            let names: Vec<String> = policies.named(kind).map(|edge| edge.name.to_string()).collect();
+            self.list(kind.as_str(), &names);
+        }
+    }
+
     fn work(&mut self, work: &Work) {
         match work {
             Work::Exec(it) => {
@@ -137,6 +165,7 @@ impl List {
                 self.optional("workdir", workdir.as_ref());
                 self.environment(environment);
             }
+            Work::ServiceRun(it) => self.service_run(it),
         }
     }
 
@@ -164,8 +193,50 @@ impl List {
         self.list("network", networks);
         self.list("entrypoint", entrypoint.as_deref().unwrap_or_default());
         self.optional("hostname", hostname.as_ref());
-        self.list("volume", &volumes.iter().map(ToString::to_string).collect::<Vec<_>>());
+        self.list("volume", &texts(volumes));
     }
+
+    fn service_run(&mut self, it: &ServiceRunSpec) {
+        let ServiceRunSpec {
+            image,
+            argv,
+            user,
+            workdir,
+            environment,
+            env_files,
+            networks,
+            mounts,
+            secrets,
+            configs,
+            constraints,
+            tasks,
+            memory,
+            cpus,
+            with_registry_auth,
+        } = it;
+        self.list("command", argv.as_deref().unwrap_or_default());
+        self.optional("user", user.as_ref());
+        self.optional("workdir", workdir.as_ref());
+        self.environment(environment);
+        self.list("env-file", env_files);
+        self.text("image", image);
+        self.list("network", networks);
+        self.list("mount", &texts(mounts));
+        self.optional("memory", memory.map(|it| it.to_string()).as_ref());
+        self.optional("cpus", cpus.map(|it| it.to_string()).as_ref());
+        self.list("secret", &texts(secrets));
+        self.list("config", &texts(configs));
+        self.list("constraint", constraints);
+        match tasks {
+            Tasks::Replicas(count) => self.text("replicas", count),
+            Tasks::EachNode => self.flag("global", true),
+        }
+        self.flag("with-registry-auth", *with_registry_auth);
+    }
+}
+
+fn texts(items: &[impl Display]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
 }
 
 /// What stands in place of a secret.

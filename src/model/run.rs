@@ -29,11 +29,15 @@ pub enum Trigger {
     Startup,
     /// Its moment was missed, and the job's policy lets it run after all.
     CatchUp,
+    /// Someone asked for it.
+    Manual,
+    /// A run of another job ended as it was to end for this one to start.
+    Dependency,
 }
 
 impl Trigger {
     /// Every trigger.
-    pub const ALL: [Self; 3] = [Self::Schedule, Self::Startup, Self::CatchUp];
+    pub const ALL: [Self; 5] = [Self::Schedule, Self::Startup, Self::CatchUp, Self::Manual, Self::Dependency];
 
     /// The trigger as it stands in logs.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +45,8 @@ impl Trigger {
             Self::Schedule => "schedule",
             Self::Startup => "startup",
             Self::CatchUp => "catch-up",
+            Self::Manual => "manual",
+            Self::Dependency => "dependency",
         }
     }
 }
@@ -48,9 +54,12 @@ impl Trigger {
 /// How an occurrence ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The command ended with exit code 0.
-    Succeeded,
-    /// The command ended with another exit code.
+    /// The command ended with an exit code that counts as success.
+    Succeeded {
+        /// The code: 0, unless the job says otherwise.
+        exit_code: i64,
+    },
+    /// The command ended with any other exit code.
     Failed {
         /// The code; 128 + n where signal n ended the command.
         exit_code: i64,
@@ -59,15 +68,17 @@ pub enum Outcome {
     },
     /// It took longer than its timeout.
     TimedOut {
-        /// The command could not be ended and goes on.
-        still_running: bool,
+        /// Why the command, or a part of it, could not be ended and goes on; `None` where it has gone.
+        still_running: Option<String>,
+        /// What it waited for, where that is known and it never began.
+        waited_for: Option<String>,
     },
     /// Someone asked for it to end.
     Stopped {
         /// Who or what.
         by: StopCause,
-        /// The command could not be ended and goes on.
-        still_running: bool,
+        /// Why the command, or a part of it, could not be ended and goes on; `None` where it has gone.
+        still_running: Option<String>,
     },
     /// A policy decided that it does not run.
     Skipped {
@@ -95,7 +106,7 @@ impl Outcome {
     /// The outcome as it stands in logs.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Succeeded => "succeeded",
+            Self::Succeeded { .. } => "succeeded",
             Self::Failed { .. } => "failed",
             Self::TimedOut { .. } => "timed-out",
             Self::Stopped { .. } => "stopped",
@@ -109,21 +120,29 @@ impl Outcome {
     /// The command's exit code, where it is known.
     pub fn exit_code(&self) -> Option<i64> {
         match self {
-            Self::Succeeded => Some(0),
-            Self::Failed { exit_code, .. } => Some(*exit_code),
+            Self::Succeeded { exit_code } | Self::Failed { exit_code, .. } => Some(*exit_code),
             _ => None,
         }
     }
 
     /// What there is to say beyond the outcome's name.
     pub fn reason(&self) -> Option<String> {
-        const STILL: &str = "the command could not be ended and is still running";
+        let still = |why: &str| {
+            let colon = if why.is_empty() { "" } else { ": " };
+            format!("the command could not be ended and is still running{colon}{why}")
+        };
         match self {
-            Self::Succeeded => None,
+            Self::Succeeded { .. } => None,
             Self::Failed { reason, .. } => reason.clone(),
-            Self::TimedOut { still_running } => still_running.then(|| STILL.to_owned()),
-            Self::Stopped { by, still_running: false } => Some(by.as_str().to_owned()),
-            Self::Stopped { by, still_running: true } => Some(format!("{}; {STILL}", by.as_str())),
+            Self::TimedOut { still_running, waited_for } => {
+                let still = still_running.as_deref().map(still);
+                let parts: Vec<String> = waited_for.iter().cloned().chain(still).collect();
+                (!parts.is_empty()).then(|| parts.join("; "))
+            }
+            Self::Stopped { by, still_running: None } => Some(by.as_str().to_owned()),
+            Self::Stopped { by, still_running: Some(why) } => {
+                Some(format!("{}; {}", by.as_str(), still(why)))
+            }
             Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => {
                 Some(reason.clone())
             }
@@ -139,6 +158,8 @@ pub enum StopCause {
     Shutdown,
     /// The job's next occurrence replaces it (`overlap=replace`).
     Replaced,
+    /// Someone asked for this run to end.
+    Operator,
 }
 
 impl StopCause {
@@ -147,6 +168,7 @@ impl StopCause {
         match self {
             Self::Shutdown => "the agent is shutting down",
             Self::Replaced => "the next occurrence replaces it",
+            Self::Operator => "an operator stopped it",
         }
     }
 }
@@ -163,6 +185,8 @@ pub struct StopRequest {
 /// How hard a run is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopForce {
+    /// Let it go on, but make no further attempt.
+    Finish,
     /// Ask it to stop, and kill it after its grace period.
     Stop,
     /// Kill it now.
@@ -217,12 +241,25 @@ pub struct RunRecord {
     pub duration: Option<Duration>,
     /// How it ended.
     pub outcome: Outcome,
-    /// How many times it was tried; 0 where nobody tried.
+    /// How many attempts were made; 0 where it never came to one.
     pub attempts: u32,
     /// What its attempts printed, kept or not.
     pub printed: Printed,
+    /// Why a further attempt that was left was not made.
+    pub no_more: Option<String>,
     /// How many further occurrences this record speaks for: those that passed in one gap are told together.
     pub and_more: u32,
+}
+
+impl RunRecord {
+    /// What there is to say beyond the outcome's name.
+    pub fn reason(&self) -> Option<String> {
+        let no_more = self.no_more.as_ref().map(|why| format!("no further attempt was made: {why}"));
+        match (self.outcome.reason(), no_more) {
+            (Some(reason), Some(no_more)) => Some(format!("{reason}; {no_more}")),
+            (reason, no_more) => reason.or(no_more),
+        }
+    }
 }
 
 /// One of the two streams of a run.

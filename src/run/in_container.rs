@@ -1,7 +1,6 @@
 //! Kind `exec`: a command in a running container.
 //!
-//! The Engine has no call that ends such a command. It is started with a mark in its environment, which all its
-//! children inherit; a second command in the same container finds the processes with the mark and signals them.
+//! It is started with a mark in its environment, by which [`ending`](super::ending) finds it again.
 
 use std::time::Duration;
 
@@ -22,9 +21,11 @@ use crate::{
 };
 
 use super::{
+    ending::{Command, Ender, Ending},
     environment::environment,
+    interrupts::{Step, ended},
     order::RunOrder,
-    unit::{Context, KindEnd, Life, MARK, Outage, Step, ended},
+    unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
 /// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child
@@ -38,16 +39,10 @@ const LAST_BYTES: usize = 1024 * 1024;
 /// How long the Engine may need to know the exit code of a command that has ended.
 const CODE_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long signalling may take.
-const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
-
-/// What the kernel says of a process: nothing but the shell's own words, so that it runs where a shell does.
-const FIND_MARKED: &str = r#"for p in /proc/[0-9]*; do
-while IFS= read -r l || [ -n "$l" ]; do
-case $l in *"$1"*) kill -s "$2" "${p#/proc/}"; break;; esac
-done <"$p/environ"
-done 2>/dev/null
-:"#;
+/// How long, once the command has gone, what is left of it may take to be found and killed; a signal that is on its way
+/// is waited for first.
+const SWEEP_LIMIT: Duration = Duration::from_secs(5);
+const SIGNAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mut Life) -> KindEnd {
@@ -82,13 +77,22 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         Err(error) => return not_started("starting", &error).into(),
     };
     life.started(began);
-    let exec = Exec { engine, id: &id, order, spec, container: &container.id.0 };
-    let outcome = exec.follow(output, life).await;
+    let ending = Ending::new(Command {
+        engine,
+        program: &context.program,
+        run: &order.run,
+        container: &container.id.0,
+        user: spec.user.as_deref(),
+        exec: &id,
+        since: began,
+    });
+    let outcome = Exec { engine, id: &id, ending: &ending }.follow(output, life).await;
+    let leftover = ending.leftover().map(Leftover::Helper);
     let still = matches!(
         outcome,
-        Outcome::TimedOut { still_running: true } | Outcome::Stopped { still_running: true, .. }
+        Outcome::TimedOut { still_running: Some(_), .. } | Outcome::Stopped { still_running: Some(_), .. }
     );
-    KindEnd { goes_on: still.then_some(id), ..outcome.into() }
+    KindEnd { leftover, goes_on: still.then_some(id), ..outcome.into() }
 }
 
 /// Signals on their way.
@@ -98,9 +102,7 @@ type Signals<'a> = FuturesUnordered<BoxFuture<'a, ()>>;
 struct Exec<'a> {
     engine: &'a Engine,
     id: &'a str,
-    order: &'a RunOrder,
-    spec: &'a ExecSpec,
-    container: &'a str,
+    ending: &'a Ending<'a>,
 }
 
 impl Exec<'_> {
@@ -153,9 +155,10 @@ impl Exec<'_> {
                     );
                 }
                 Ok(ExecState::Ended(Some(code))) => {
-                    if life.interrupts.was_only_asked() {
-                        // It has gone; children that ignored the request and print nothing go with it.
-                        let _ = timeout(SIGNAL_LIMIT, self.signal("KILL")).await;
+                    if let Some(ending) = life.interrupts.ending()
+                        && let Some(why) = self.sweep(signals).await
+                    {
+                        return ending.outcome(Some(why));
                     }
                     return ended(life.interrupts.ending(), code, meaning(code));
                 }
@@ -165,7 +168,7 @@ impl Exec<'_> {
                         return lost("the Engine does not know the exit code");
                     }
                 }
-                Ok(ExecState::Running) => {
+                Ok(ExecState::Running(_)) => {
                     outlived |= silent_since.elapsed() > CODE_LIMIT / 2;
                     code_missing = None;
                     outage.over();
@@ -195,35 +198,28 @@ impl Exec<'_> {
     /// The signal of a step of ending it; none where it is to be given up.
     fn signal_for(&self, step: Step) -> Option<BoxFuture<'_, ()>> {
         let signal = match step {
-            Step::Stop => "TERM",
-            Step::Kill => "KILL",
+            Step::Stop => Ender::Term,
+            Step::Kill => Ender::Kill,
             Step::GiveUp => return None,
         };
         // Whether it worked is seen in the command itself, and the next step comes anyway.
-        Some(timeout(SIGNAL_LIMIT, self.signal(signal)).map(drop).boxed())
+        Some(self.ending.send(signal, true).boxed())
     }
 
-    async fn signal(&self, signal: &str) -> Result<(), EngineError> {
-        let mark = format!("{MARK}={}", self.order.run);
-        let script = ["/bin/sh", "-c", FIND_MARKED, "watchbell", &mark, signal];
-        let request = ExecRequest {
-            argv: script.map(str::to_owned).to_vec(),
-            environment: Vec::new(),
-            // Whoever runs the command may see and signal its processes; root without capabilities may not.
-            user: self.spec.user.clone(),
-            workdir: None,
-            privileged: false,
-        };
-        let id = self.engine.create_exec(self.container, request).await?;
-        let mut output = self.engine.start_exec(&id).await?;
-        while output.next().await.is_some() {}
-        Ok(())
+    /// It has gone, and what it began and left goes with it. The answer is why something of it stays.
+    async fn sweep(&self, mut signals: Signals<'_>) -> Option<String> {
+        // What they find is known later on, when its parents have gone.
+        let _ = timeout(SIGNAL_LIMIT, async { while signals.next().await.is_some() {} }).await;
+        if !self.ending.is_clean() {
+            let _ = timeout(SWEEP_LIMIT, self.ending.send(Ender::Kill, false)).await;
+        }
+        self.ending.has_survivors().then(|| self.ending.why())
     }
 
     /// It would not end, or it ended in the last moment.
     async fn given_up(&self, life: &Life) -> Outcome {
         let running = !matches!(self.engine.inspect_exec(self.id).await, Ok(ExecState::Ended(_)));
-        life.interrupts.given_up(running)
+        life.interrupts.given_up(running.then(|| self.ending.why()))
     }
 }
 
@@ -234,7 +230,7 @@ pub async fn until_gone(engine: &Engine, id: &str) {
         match engine.inspect_exec(id).await {
             Ok(ExecState::Ended(_)) => return,
             Err(error) if error.is_not_found() => return,
-            Ok(ExecState::Running) | Err(_) => {}
+            Ok(ExecState::Running(_)) | Err(_) => {}
         }
     }
 }

@@ -17,20 +17,21 @@ use crate::{
         job::RunSpec,
         run::{Outcome, WorkHandle},
     },
-    telemetry::report::{self, RunTags},
+    telemetry::report,
 };
 
 use super::{
     environment::environment,
+    interrupts::{Step, ended},
     order::RunOrder,
-    unit::{Context, KindEnd, Life, Outage, Step, ended},
+    unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
 /// How long what the command printed before its end may take to arrive.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
-const LAST_QUESTION: Duration = Duration::from_secs(4);
+pub(super) const LAST_QUESTION: Duration = Duration::from_secs(4);
 
 /// A wait that held this long was answered in between, whatever ended it.
 const HELD: Duration = Duration::from_secs(5);
@@ -59,8 +60,10 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     let id = match engine.create_container(request).await {
         Ok(id) => id,
         Err(error) => {
-            let leftover = half_made(order, &error, context).await;
-            return KindEnd { leftover, ..not_started("making", &error, spec).into() };
+            let leftover = half_made(order, &error, context).await.map(Leftover::Container);
+            // Whose it is cannot be told here, so it is neither removed nor tried again.
+            let guarded = matches!(error, EngineError::Refused { status: 409, .. });
+            return KindEnd { leftover, guarded, ..not_started("making", &error, spec).into() };
         }
     };
     life.called(WorkHandle::Container { id: id.clone() }).await;
@@ -84,7 +87,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
             outcome.into()
         }
-        _ => KindEnd { leftover: Some(id), ..outcome.into() },
+        _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
     }
 }
 
@@ -119,7 +122,8 @@ async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> 
     None
 }
 
-fn labels(order: &RunOrder) -> HashMap<String, String> {
+/// What says whose it is, on everything that a run makes.
+pub(super) fn labels(order: &RunOrder) -> HashMap<String, String> {
     let values = [
         env!("CARGO_PKG_VERSION").to_owned(),
         order.job().to_string(),
@@ -151,7 +155,9 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
                 asking = match step {
                     Step::Stop => context.engine.stop_container(id, grace).map(drop).boxed().fuse(),
                     Step::Kill => context.engine.kill_container(id).map(drop).boxed().fuse(),
-                    Step::GiveUp => return interrupts.given_up(true),
+                    Step::GiveUp => {
+                        return interrupts.given_up(Some("the Engine did not end its container".to_owned()));
+                    }
                 };
             }
             () = &mut asking => {}
@@ -193,15 +199,13 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
 /// How often removing a run's container is tried.
 const REMOVE_ATTEMPTS: u32 = 3;
 
-/// Removes a run's container, now that its record is kept.
-pub async fn remove(engine: Engine, container: String, tags: RunTags) {
+/// Removes a container, over a short absence of the Engine.
+pub async fn remove(engine: &Engine, container: &str) -> Result<(), EngineError> {
     let mut attempt = 1;
     loop {
-        match engine.remove_container(&container).await {
-            Ok(()) => return,
-            Err(error) if attempt == REMOVE_ATTEMPTS => {
-                return report::run_leftover(&tags, &error.to_string());
-            }
+        match engine.remove_container(container).await {
+            Ok(()) => return Ok(()),
+            Err(error) if attempt == REMOVE_ATTEMPTS => return Err(error),
             Err(_) => sleep(Duration::from_secs(attempt.into())).await,
         }
         attempt += 1;

@@ -9,7 +9,11 @@ use crate::model::{
     job::{JobSpec, Work},
     name::{JobId, JobKind},
     run::{Admitted, Outcome, Printed, RunId, RunRecord, Trigger},
+    spread,
 };
+
+/// The longest name that a Swarm takes.
+const SERVICE_NAME_LIMIT: usize = 63;
 
 /// One admitted run. It leaves no choices: the container is the one of the moment of admission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +82,7 @@ impl RunOrder {
             outcome,
             attempts: 1,
             printed: Printed::default(),
+            no_more: None,
             and_more: 0,
         }
     }
@@ -92,18 +97,43 @@ impl RunOrder {
         self.spec.grace_period
     }
 
-    /// The name of the container in or as which it runs.
+    /// The name of the container in or as which it runs, or of the service.
     pub fn container_name(&self) -> Option<String> {
         match &self.spec.work {
             Work::Exec(_) => self.container.as_ref().map(|it| it.name.to_string()),
             Work::Run(_) => Some(self.created_name()),
             Work::Local(_) => None,
+            Work::ServiceRun(_) => Some(self.service_name()),
         }
     }
 
     /// The name of a container that is made for this occurrence. A second create of the same occurrence is refused
-    /// by the Engine, which guards against running it twice.
+    /// by the Engine, which guards against running it twice. What no schedule named has no occurrence that could come
+    /// twice, and may come several times in a second: the end of its run's ID tells these apart.
     pub fn created_name(&self) -> String {
-        format!("watchbell-{}-{}", self.job(), self.occurrence.as_second())
+        let name = format!("watchbell-{}-{}", self.job(), self.occurrence.as_second());
+        match self.trigger {
+            Trigger::Schedule | Trigger::Startup | Trigger::CatchUp => name,
+            Trigger::Manual | Trigger::Dependency => {
+                let run = &self.run.0;
+                let end = run.get(run.len().saturating_sub(8)..).unwrap_or(run).to_ascii_lowercase();
+                format!("{name}-{end}")
+            }
+        }
+    }
+
+    /// The same for a service, whose name a Swarm takes for one of DNS: it has no dots and not more than 63 characters.
+    /// Where the job's identity does not fit, the name has so much of it as does, and a number that follows from the
+    /// whole.
+    pub fn service_name(&self) -> String {
+        let name = self.created_name();
+        if name.len() <= SERVICE_NAME_LIMIT && !name.contains('.') {
+            return name;
+        }
+        let job = self.job().as_str();
+        let part: String = job.chars().map(|c| if c == '.' { '_' } else { c }).take(32).collect();
+        // Half of the digits are enough for the jobs of one second.
+        let number = spread::hash(&[job.as_bytes()]) >> 32;
+        format!("watchbell-{part}-{number:08x}-{}", self.occurrence.as_second())
     }
 }

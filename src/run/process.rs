@@ -3,10 +3,7 @@
 use std::{io, os::unix::process::ExitStatusExt, process::Stdio, time::Duration};
 
 use futures::{StreamExt, stream};
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use tokio::{io::AsyncRead, process::Command, time::Instant};
 use tokio_util::io::ReaderStream;
 
@@ -19,9 +16,11 @@ use crate::{
 };
 
 use super::{
+    ending::{Beside, Ender},
+    interrupts::{Step, ended},
     order::RunOrder,
     reap,
-    unit::{Context, Life, MARK, Step, ended},
+    unit::{Context, Life, MARK},
 };
 
 /// How long what the process printed before its end may take to arrive, and how much of it two pipes can hold. A child
@@ -62,6 +61,8 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
     let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));
     let mut output: Output = stream::select_all([stdout, stderr].into_iter().flatten()).boxed();
     let mut open = true;
+    let mut processes = Beside::new(own.pid, &order.run);
+    let mut stays = None;
     let status = loop {
         let Life { capture, interrupts, .. } = &mut *life;
         tokio::select! {
@@ -72,19 +73,23 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
             () = capture.work(), if !capture.is_idle() => {}
             status = own.child.wait() => break status,
             step = interrupts.next() => match step {
-                Step::Stop => signal(own.pid, Signal::SIGTERM),
-                Step::Kill => signal(own.pid, Signal::SIGKILL),
-                Step::GiveUp => return interrupts.given_up(true),
+                Step::Stop => stays = processes.send(Ender::Term).await,
+                Step::Kill => stays = processes.send(Ender::Kill).await,
+                Step::GiveUp => return interrupts.given_up(Some(stays.unwrap_or_default())),
             },
         }
     };
-    if life.interrupts.ending().is_some() {
-        // Its leader has gone; children that ignored the request go with it.
-        signal(own.pid, Signal::SIGKILL);
+    let mut outlived = None;
+    if let Some(ending) = life.interrupts.ending() {
+        // It has gone; children that ignored the request go with it.
+        outlived = processes.send(Ender::Kill).await.map(|why| ending.outcome(Some(why)));
     }
     // What it left in the background by itself is its own affair.
     own.kill_group = false;
     life.drain(&mut output, LAST_OUTPUT, LAST_BYTES).await;
+    if let Some(outlived) = outlived {
+        return outlived;
+    }
     match status {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => ended(life.interrupts.ending(), code.into(), None),
@@ -97,11 +102,6 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
         },
         Err(error) => Outcome::Lost { reason: format!("its end could not be seen: {error}") },
     }
-}
-
-/// The group may be gone already, which is what was wanted.
-fn signal(group: i32, signal: Signal) {
-    let _ = killpg(Pid::from_raw(group), signal);
 }
 
 fn why(error: &io::Error, program: &str, workdir: Option<&str>) -> String {

@@ -9,7 +9,7 @@ use super::{
     ini::Ini,
     layer::{JobLayer, Text},
     params::{self, Param, Shape},
-    value, work,
+    policies, service, size, value, work,
 };
 
 /// What is wrong with a value, in the words with which a job is rejected that takes it.
@@ -24,9 +24,11 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::Boolean => value::boolean(&single()?).map(drop),
         Shape::Duration if param.name == "timeout" => value::optional_duration(&single()?).map(drop),
         Shape::Duration if param.name == "start-deadline" => value::deadline(&single()?).map(drop),
+        Shape::Duration if param.name == "group-wait" => value::wait(&single()?).map(drop),
         Shape::Duration => value::duration(&single()?).map(drop),
         Shape::Size => value::output(&single()?).map(drop),
         Shape::Retention => value::retention(&single()?).map(drop),
+        Shape::Count(limit) => value::count(&single()?, limit).map(drop),
         Shape::Number(limit) => value::number(&single()?, limit).map(drop),
         Shape::Choice(words) => value::choice(&single()?, words).map(drop),
         Shape::Shell => value::shell(&single()?).map(drop),
@@ -37,8 +39,16 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
             "network" => work::networks(&text).map(drop),
             "volume" => work::volumes(&text).map(drop),
             "env-file" => work::paths(&text).map(drop),
+            "mount" => service::mounts(&text).map(drop),
+            "secret" => service::secrets(&text).map(drop),
+            "config" => service::configs(&text).map(drop),
+            "constraint" => service::constraints(&text).map(drop),
             _ => value::list(&text).map(drop),
         },
+        Shape::Memory => size::memory(&single()?).map(drop),
+        Shape::Cpus => size::cpus(&single()?).map(drop),
+        Shape::Names => policies::names(&text).map(drop),
+        Shape::Codes => policies::success_codes(&text).map(drop),
         Shape::Text => value::text(&single()?).map(drop),
     }
 }

@@ -7,6 +7,7 @@ use crate::model::{
     name::{JobId, JobKind},
     origin::Origin,
     parameters::HIDDEN,
+    schedule::Schedule,
 };
 
 use super::{
@@ -95,12 +96,14 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
     });
     let mut desired = resolve(sources, view, now);
     desired.diagnostics.retain(|it| it.job.as_ref() == Some(id));
-    Some(Explained {
-        kind,
-        job: desired.jobs.remove(*id),
-        parameters: parameters.collect(),
-        diagnostics: desired.diagnostics,
-    })
+    let job = desired.jobs.remove(*id);
+    let prefixed = job.as_ref().map(|job| &job.spec.schedule).filter(|schedule| schedule.names_zone());
+    let prefix = prefixed.zip(stack.iter().rev().find_map(|layer| layer.get("schedule")));
+    let parameters = parameters.map(|row| match prefix {
+        Some((schedule, written)) if row.name == "timezone" => under_prefix(row, schedule, written),
+        _ => row,
+    });
+    Some(Explained { kind, parameters: parameters.collect(), job, diagnostics: desired.diagnostics })
 }
 
 /// The agent's settings, explained.
@@ -178,6 +181,13 @@ fn row(param: &'static Param, stack: &[JobLayer]) -> Row {
     let default = Placed { value: param.default.replace('`', ""), origin: Origin::Default };
     let written = stack.iter().filter_map(|layer| layer.get(param.name)).map(|it| placed(param, it));
     stacked(param.name, [default].into_iter().chain(written))
+}
+
+/// The row of the zone where the schedule's own prefix counts: it hides what is written as the parameter.
+fn under_prefix(row: Row, schedule: &Schedule, written: &Written) -> Row {
+    let is = Placed { value: schedule.zone().name().to_owned(), origin: written.origin.clone() };
+    let below = std::iter::once(row.is).filter(|it| it.origin != Origin::Default).chain(row.hides);
+    Row { is, hides: below.collect(), ..row }
 }
 
 /// A row of the values that were written, the lowest first. What is in force hides them all but the built-in default,

@@ -9,6 +9,7 @@ use crate::model::{
     diagnostic::did_you_mean,
     job::{JobSpec, Volume, Work},
     name::JobKind,
+    service::Mount,
 };
 
 /// Something that a label may do only if `allow-from-labels` has it.
@@ -39,11 +40,19 @@ impl Grant {
     pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::ExecOther, "exec-other", "a command in another container than the labelled one"),
         (Self::Run, "run", "a new container"),
-        (Self::ServiceRun, "service-run", "a Swarm service; this version has no such jobs yet"),
+        (
+            Self::ServiceRun,
+            "service-run",
+            "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
+        ),
         (Self::Container, "container", "an action on a container; this version has no such jobs yet"),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
-        (Self::HostMounts, "host-mounts", "a path of the machine in a new container, besides `run`"),
+        (
+            Self::HostMounts,
+            "host-mounts",
+            "a path of the machine in a new container, besides `run` or `service-run`",
+        ),
         (Self::Privileged, "privileged", "`privileged=true`, besides what its kind needs"),
         (Self::EnvFile, "env-file", "a file that is read beside the agent"),
     ];
@@ -141,6 +150,13 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
         Work::Local(_) => {
             asked.push((Grant::Local, "schedule", format!("a job of kind {}", JobKind::Local)));
             (false, &[][..])
+        }
+        Work::ServiceRun(service) => {
+            asked.push((Grant::ServiceRun, "schedule", format!("a job of kind {}", JobKind::ServiceRun)));
+            if let Some(path) = service.mounts.iter().find_map(Mount::of_the_machine) {
+                asked.push((Grant::HostMounts, "mount", format!("the path {path} of the machine")));
+            }
+            (false, &service.env_files[..])
         }
     };
     if privileged {

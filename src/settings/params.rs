@@ -1,9 +1,13 @@
 //! The one table of job parameters: parser, suggestions, `labels-spec.md` and help all come from it.
 
-use crate::model::{diagnostic, name::JobKind};
+use crate::model::name::JobKind;
+
+pub use super::{
+    look_up::{file_key, find, look_up, near_file_key, spelling},
+    shape::Shape,
+};
 
 use super::grants::Grant;
-pub use super::shape::Shape;
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
 
 /// One parameter of a job.
@@ -38,8 +42,14 @@ pub enum Support {
     Planned,
 }
 
+/// The most tasks that one service can be asked for: each of them is followed.
+pub const REPLICAS_LIMIT: u16 = 1000;
+
 /// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
 pub const MISSED_MAX_LIMIT: u16 = 1000;
+
+/// The most further attempts that a run can be given.
+pub const RETRIES_LIMIT: u16 = 100;
 
 const ALL: &[JobKind] = &JobKind::ALL;
 const NOW: Support = Support::Since("0.1.0");
@@ -73,10 +83,10 @@ impl Param {
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
     row("schedule", ALL, Shape::Schedule, "required", NOW, "When the job is due."),
-    row("command", ALL, Shape::Command, "required; for `run` the image's own", NOW, "What is run."),
+    row("command", ALL, Shape::Command, "required; for `run` and `service-run` the image's own", NOW, "What is run."),
     row(
         "shell",
-        &[Exec, Run, Local],
+        &[Exec, Run, Local, ServiceRun],
         Shape::Shell,
         "false",
         NOW,
@@ -93,7 +103,7 @@ pub static PARAMS: &[Param] = &[
     .grant(Grant::ExecOther),
     row(
         "user",
-        &[Exec, Run, Local],
+        &[Exec, Run, Local, ServiceRun],
         Shape::Text,
         "the container's",
         NOW,
@@ -101,7 +111,7 @@ pub static PARAMS: &[Param] = &[
     ),
     row(
         "workdir",
-        &[Exec, Run, Local],
+        &[Exec, Run, Local, ServiceRun],
         Shape::Text,
         "the container's",
         NOW,
@@ -120,7 +130,7 @@ pub static PARAMS: &[Param] = &[
     .secret(),
     row(
         "env-file",
-        &[Exec, Run],
+        &[Exec, Run, ServiceRun],
         Shape::List,
         "none",
         NOW,
@@ -136,14 +146,14 @@ pub static PARAMS: &[Param] = &[
         "Give the command all rights that root has on the machine.",
     )
     .grant(Grant::Privileged),
-    row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container."),
+    row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container, or of the service's tasks."),
     row(
         "network",
         &[Run, ServiceRun],
         Shape::List,
         "the Engine's default",
         NOW,
-        "Networks of the new container, by exact name; or one of `none`, `host`, `container:<name>`.",
+        "Networks of the new container, by exact name; or one of `none`, `host`, `container:<name>`. Of a service those of the Swarm, or `host`.",
     )
     .or(&["networks"]),
     row(
@@ -192,13 +202,27 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How long a run has between being asked to stop and being killed.",
     ),
-    row("group", ALL, Shape::Text, "none", LATER, ""),
-    row("group-wait", ALL, Shape::Duration, "1h", LATER, ""),
-    row("retries", ALL, Shape::Text, "0", LATER, ""),
-    row("retry-delay", ALL, Shape::Duration, "10s", LATER, ""),
-    row("retry-backoff", ALL, Shape::Text, "exponential", LATER, ""),
-    row("retry-max-delay", ALL, Shape::Duration, "5m", LATER, ""),
-    row("success-codes", ALL, Shape::List, "0", LATER, ""),
+    row("group", ALL, Shape::Text, "none", NOW, "Runs of jobs with the same group never go on at the same time."),
+    row(
+        "group-wait",
+        ALL,
+        Shape::Duration,
+        "1h",
+        NOW,
+        "How long an occurrence waits for its turn in the group before it is skipped; `none` for as long as it takes.",
+    ),
+    row("retries", ALL, Shape::Count(RETRIES_LIMIT), "0", NOW, "How often a run tries again after it has failed."),
+    row("retry-delay", ALL, Shape::Duration, "10s", NOW, "How long it waits before its second attempt."),
+    row(
+        "retry-backoff",
+        ALL,
+        Shape::Choice(&["exponential", "fixed"]),
+        "exponential",
+        NOW,
+        "How the wait grows: it doubles with each attempt, or stays the same.",
+    ),
+    row("retry-max-delay", ALL, Shape::Duration, "5m", NOW, "How long a wait that grows becomes at most."),
+    row("success-codes", ALL, Shape::Codes, "0", NOW, "Exit codes that count as success."),
     row("jitter", ALL, Shape::Duration, "0s", NOW, "Begin each occurrence at random within this after its moment."),
     row(
         "missed",
@@ -224,9 +248,16 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How late an occurrence may begin: later it is recorded as missed and never runs.",
     ),
-    row("depends-on", ALL, Shape::List, "none", LATER, ""),
-    row("on-success", ALL, Shape::List, "none", LATER, ""),
-    row("on-failure", ALL, Shape::List, "none", LATER, ""),
+    row(
+        "depends-on",
+        ALL,
+        Shape::Names,
+        "none",
+        NOW,
+        "Jobs that must have succeeded since this job's last run, before it runs again.",
+    ),
+    row("on-success", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has succeeded."),
+    row("on-failure", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has failed."),
     row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
     row(
         "max-output",
@@ -250,14 +281,36 @@ pub static PARAMS: &[Param] = &[
     row("tty", &[Exec], Shape::Boolean, "false", LATER, ""),
     row("replica", &[Exec], Shape::Text, "one", LATER, ""),
     row("pull", &[Run], Shape::Text, "missing", LATER, ""),
-    row("mount", &[Run, ServiceRun], Shape::List, "none", LATER, ""),
+    row(
+        "mount",
+        &[Run, ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as in `docker service create`.",
+    )
+    .grant(Grant::HostMounts),
     row("tmpfs", &[Run], Shape::List, "none", LATER, ""),
     row("volumes-from", &[Run], Shape::List, "none", LATER, ""),
     row("network-alias", &[Run], Shape::List, "none", LATER, ""),
     row("dns", &[Run], Shape::List, "none", LATER, ""),
     row("extra-hosts", &[Run], Shape::List, "none", LATER, ""),
-    row("memory", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
-    row("cpus", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row(
+        "memory",
+        &[Run, ServiceRun],
+        Shape::Memory,
+        "none",
+        NOW,
+        "The most memory that the container, or each task, may have, such as `512m`.",
+    ),
+    row(
+        "cpus",
+        &[Run, ServiceRun],
+        Shape::Cpus,
+        "none",
+        NOW,
+        "How many processors the container, or each task, may use, such as `1.5`.",
+    ),
     row("pids-limit", &[Run], Shape::Text, "none", LATER, ""),
     row("shm-size", &[Run], Shape::Text, "none", LATER, ""),
     row("ulimit", &[Run], Shape::List, "none", LATER, ""),
@@ -277,12 +330,54 @@ pub static PARAMS: &[Param] = &[
     row("delete", &[Run], Shape::Text, "always", LATER, ""),
     row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
     row("stop-during", &[Exec, Run], Shape::List, "none", LATER, ""),
-    row("secret", &[ServiceRun], Shape::List, "none", LATER, ""),
-    row("config", &[ServiceRun], Shape::List, "none", LATER, ""),
-    row("constraint", &[ServiceRun], Shape::List, "none", LATER, ""),
-    row("replicas", &[ServiceRun], Shape::Text, "1", LATER, ""),
-    row("global", &[ServiceRun], Shape::Boolean, "false", LATER, ""),
-    row("with-registry-auth", &[ServiceRun], Shape::Boolean, "false", LATER, ""),
+    row(
+        "secret",
+        &[ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`.",
+    ),
+    row(
+        "config",
+        &[ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "Configs of the Swarm that each task sees below `/`, written as `secret`.",
+    ),
+    row(
+        "constraint",
+        &[ServiceRun],
+        Shape::List,
+        "none",
+        NOW,
+        "What a node must be for a task to run there, such as `node.role==worker`.",
+    ),
+    row(
+        "replicas",
+        &[ServiceRun],
+        Shape::Number(REPLICAS_LIMIT),
+        "1",
+        NOW,
+        "How many tasks the service has, all at once.",
+    ),
+    row(
+        "global",
+        &[ServiceRun],
+        Shape::Boolean,
+        "false",
+        NOW,
+        "One task on each node that meets the constraints, in place of `replicas`.",
+    ),
+    row(
+        "with-registry-auth",
+        &[ServiceRun],
+        Shape::Boolean,
+        "false",
+        NOW,
+        "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it.",
+    ),
     row("file", &[Compose], Shape::List, "none", LATER, ""),
     row("project", &[Compose], Shape::Text, "none", LATER, ""),
     row("service", &[Compose], Shape::Text, "none", LATER, ""),
@@ -291,7 +386,8 @@ pub static PARAMS: &[Param] = &[
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
+const PLANNED_FOR: &[(&str, JobKind)] =
+    &[("container", Run), ("user", Local), ("mount", Run), ("memory", Run), ("cpus", Run)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.
@@ -300,64 +396,6 @@ impl Param {
             && self.kinds.contains(&kind)
             && !PLANNED_FOR.contains(&(self.name, kind))
     }
-}
-
-/// The table's spelling of a key: lower case, `_` as `-`.
-pub fn spelling(key: &str) -> String {
-    key.to_ascii_lowercase().replace('_', "-")
-}
-
-/// The parameter with this name or alias, in any letter case and with `-` or `_`.
-pub fn find(key: &str) -> Option<&'static Param> {
-    let key = spelling(key);
-    PARAMS.iter().find(|param| param.name == key || param.aliases.contains(&&*key))
-}
-
-/// What `<parameter>-file` asks to read from a file: a parameter whose value may be a secret.
-pub fn file_key(key: &str) -> Option<&'static Param> {
-    let key = spelling(key);
-    if find(&key).is_some() { None } else { find(key.strip_suffix("-file")?).filter(|param| param.secret) }
-}
-
-/// The `<parameter>-file` that an unknown key is a slip in.
-pub fn near_file_key(key: &str) -> Option<String> {
-    let secrets = PARAMS.iter().filter(|param| param.secret && param.support != Support::Planned);
-    let names = secrets.flat_map(|param| param.aliases.iter().chain([&param.name]));
-    let keys: Vec<String> =
-        names.map(|name| format!("{name}-file")).filter(|it| find(it).is_none()).collect();
-    diagnostic::nearest(&spelling(key), keys.iter().map(String::as_str)).map(str::to_owned)
-}
-
-/// Why `key` cannot be written for a job of this kind, or the parameter that it names.
-pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
-    let Some(param) = find(key) else {
-        if let Some(param) = file_key(key) {
-            return Err(format!(
-                "\"{}\" is read from a file only where the operator says so: {key} belongs in a section of the INI file",
-                param.name
-            ));
-        }
-        let known = PARAMS.iter().filter(|param| param.works_for(kind));
-        let known = known.flat_map(|param| param.aliases.iter().copied().chain([param.name]));
-        let hint = diagnostic::did_you_mean(&spelling(key), known)
-            .unwrap_or_else(|| "labels-spec.md lists all parameters".to_owned());
-        return Err(format!("unknown parameter \"{key}\": {hint}"));
-    };
-    if !param.kinds.contains(&kind) {
-        let kinds: Vec<_> = param.kinds.iter().map(|kind| kind.as_str()).collect();
-        return Err(format!(
-            "a job of kind {kind} has no parameter \"{}\": it belongs to {}",
-            param.name,
-            kinds.join(", ")
-        ));
-    }
-    if !param.works_for(kind) {
-        return Err(format!(
-            "the parameter \"{}\" is not yet supported for a job of kind {kind}: remove it",
-            param.name
-        ));
-    }
-    Ok(param)
 }
 
 #[cfg(test)]
@@ -374,19 +412,5 @@ mod tests {
             }
             assert!(param.support == Support::Planned || !param.doc.is_empty(), "{}", param.name);
         }
-    }
-
-    #[test]
-    fn letter_case_and_underscores_do_not_matter() {
-        assert_eq!(look_up("Grace_Period", Exec).map(|param| param.name), Ok("grace-period"));
-    }
-
-    #[test]
-    fn a_key_that_cannot_be_taken_says_why() {
-        assert!(look_up("shedule", Exec).unwrap_err().contains("did you mean \"schedule\"?"));
-        assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
-        assert!(look_up("retries", Exec).unwrap_err().contains("not yet supported"));
-        assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
-        assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }
 }

@@ -21,7 +21,7 @@ pub use super::sources::Sources;
 use super::{
     check::check_defaults,
     dialect::table::firsts,
-    env,
+    edges, env,
     global::Settings,
     label::LabelJob,
     memo::{Basis, Memo, Read},
@@ -142,14 +142,11 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         }
     }
     memo.end();
+    let mut jobs: BTreeMap<JobId, DesiredJob> = jobs.into_iter().collect();
+    edges::check(&mut jobs, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    Desired {
-        jobs: jobs.into_iter().collect(),
-        settings: Some(settings),
-        complete: inventory.is_some(),
-        diagnostics,
-    }
+    Desired { jobs, settings: Some(settings), complete: inventory.is_some(), diagnostics }
 }
 
 /// The labels of every container that may define something.

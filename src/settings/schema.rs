@@ -116,7 +116,8 @@ enum Type {
     Text,
     Boolean,
     Duration,
-    Number,
+    /// From this one.
+    Number(u8),
     /// Bytes with their unit.
     Size,
     /// Runs, a length of time or both.
@@ -132,16 +133,17 @@ enum Type {
 impl Type {
     fn of(shape: Shape) -> Self {
         match shape {
-            Shape::Text | Shape::List => Self::Text,
+            Shape::Text | Shape::List | Shape::Names | Shape::Codes => Self::Text,
             Shape::Boolean => Self::Boolean,
             Shape::Duration => Self::Duration,
-            Shape::Number(_) => Self::Number,
+            Shape::Number(_) => Self::Number(1),
+            Shape::Count(_) => Self::Number(0),
             Shape::Size => Self::Size,
             Shape::Retention => Self::Retention,
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
-            Shape::Command | Shape::Schedule | Shape::Zone => Self::Some,
+            Shape::Command | Shape::Schedule | Shape::Zone | Shape::Memory | Shape::Cpus => Self::Some,
         }
     }
 
@@ -158,7 +160,7 @@ impl Type {
             Self::Boolean => words(&BOOLEANS),
             Self::Choice(choices) => words(choices),
             Self::Duration => format!(r"{}|([0-9]+\s*[a-zA-Z]+\s*)+", any_case("none")),
-            Self::Number => "[0-9]+".to_owned(),
+            Self::Number(_) => "[0-9]+".to_owned(),
             Self::Size => r"0|[0-9]+\s*[kmgKMG]?[iI]?[bB]?".to_owned(),
             Self::Retention => {
                 let part = r"\s*[0-9]+\s*[a-zA-Z][0-9a-zA-Z\s]*";
@@ -179,8 +181,8 @@ impl Type {
                 { "enum": [0, 1] },
                 { "type": "string", "pattern": pattern },
             ] }),
-            Self::Number => json!({ "anyOf": [
-                { "type": "integer", "minimum": 1 },
+            Self::Number(least) => json!({ "anyOf": [
+                { "type": "integer", "minimum": least },
                 { "type": "string", "pattern": pattern },
             ] }),
             Self::Size => json!({ "anyOf": [

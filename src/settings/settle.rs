@@ -218,8 +218,10 @@ impl Settle<'_> {
         let max_output = self.read(layer, "max-output", |text| value::output(&value::single(text)?));
         let history = self.read(layer, "history", |text| value::retention(&value::single(text)?));
         let schedule = self.schedule(layer);
+        let policies = self.policies(layer);
         let work = self.work(layer);
         let (schedule, origin) = schedule?;
+        self.check_effect(layer, &schedule, missed.as_ref().map(|(value, _)| *value));
         Some(JobSpec {
             id: self.id.clone(),
             schedule,
@@ -235,8 +237,30 @@ impl Settle<'_> {
             run_on_startup: self.flag(layer, "run-on-startup"),
             max_output: max_output.map_or(DEFAULT_MAX_OUTPUT, |(value, _)| value),
             history: history.map(|(value, _)| value).unwrap_or_default(),
+            policies,
             origin,
         })
+    }
+
+    /// Warns of what is written for this job and can do nothing with such a schedule. `start-deadline` is not of these: a
+    /// run that waits in line may come to its turn too late, whatever it began with.
+    fn check_effect(&mut self, layer: &JobLayer, schedule: &Schedule, missed: Option<MissedPolicy>) {
+        let no_clock = schedule.at_startup() || schedule.only_triggered();
+        let reason = format!("it has no effect: no clock names the moments of `{}`", schedule.text());
+        let all = missed == Some(MissedPolicy::All);
+        let most = "it has no effect without missed=all";
+        for (name, idle, reason) in [
+            ("jitter", no_clock, &*reason),
+            ("missed", no_clock, &reason),
+            ("missed-max", no_clock, &reason),
+            ("missed-max", !no_clock && !all, most),
+        ] {
+            let Some(written) = layer.get(name).filter(|_| idle) else { continue };
+            // A default is for the jobs with which it can do something.
+            if !self.is_default(name, &written.origin) {
+                self.warn(written.origin.clone(), name, &format!("{reason}: remove it"));
+            }
+        }
     }
 
     fn schedule(&mut self, layer: &JobLayer) -> Option<(Schedule, Origin)> {
@@ -259,7 +283,7 @@ impl Settle<'_> {
         });
         if let (Some((schedule, origin)), Some(written)) = (&found, written)
             && schedule.names_zone()
-            && *schedule.zone() != zone
+            && !schedule.zone().agrees_with(&zone)
         {
             let (there, here) = (schedule.zone().name(), zone.name());
             let reason = format!(
@@ -309,7 +333,10 @@ fn is_foreign(layer: &JobLayer) -> bool {
 }
 
 /// What one of the words that a parameter knows stands for.
-fn choice<T: Copy, const N: usize>(text: &str, names: [(&'static str, T); N]) -> Result<T, String> {
+pub(super) fn choice<T: Copy, const N: usize>(
+    text: &str,
+    names: [(&'static str, T); N],
+) -> Result<T, String> {
     let word = value::choice(text, &names.map(|(name, _)| name))?;
     let meant = names.into_iter().find(|(name, _)| *name == word);
     meant.map(|(_, meant)| meant).ok_or_else(|| format!("\"{text}\" has no meaning"))

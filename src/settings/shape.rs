@@ -1,4 +1,4 @@
-//! What a parameter takes, in the words of the documentation.
+//! The shapes that a value can be written in.
 
 /// What can be written as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +15,20 @@ pub enum Shape {
     Retention,
     /// A number from 1 to this.
     Number(u16),
+    /// A number from 0 to this.
+    Count(u16),
+    /// An amount of memory.
+    Memory,
+    /// A number of processors.
+    Cpus,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A JSON array, indexed keys or lines.
     List,
+    /// Names of jobs: a list, of which commas part items as well.
+    Names,
+    /// Exit codes: a list, of which commas part items as well.
+    Codes,
     /// A list of `NAME=VALUE`.
     Map,
     /// Shell words or a JSON array.
@@ -41,10 +51,15 @@ impl Shape {
             Self::Size => "size such as `64KiB`, or `0`".into(),
             Self::Retention => "`N runs`, a duration, or both; `none`".into(),
             Self::Number(most) => format!("number from 1 to {most}"),
+            Self::Count(most) => format!("number from 0 to {most}"),
+            Self::Memory => "amount of memory".into(),
+            Self::Cpus => "decimal number".into(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }
             Self::List => "list".into(),
+            Self::Names => "list of jobs, also by comma".into(),
+            Self::Codes => "list of exit codes, also by comma".into(),
             Self::Map => "list of `NAME=VALUE`".into(),
             Self::Command => "command".into(),
             Self::Shell => "boolean or path".into(),
@@ -55,6 +70,6 @@ impl Shape {
 
     /// Whether several items can be written, by indexed keys or repeated keys.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::Map)
+        matches!(self, Self::List | Self::Names | Self::Codes | Self::Map)
     }
 }

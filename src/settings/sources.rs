@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::diagnostic::Diagnostic;
+use crate::model::{diagnostic::Diagnostic, origin::Origin};
 
 use super::{
     env::Override,
@@ -72,5 +72,15 @@ impl Sources {
     pub fn mistakes(&self) -> Vec<Diagnostic> {
         let broken = self.diagnostics.iter().chain(&self.file.broken).cloned();
         broken.chain(self.settle(&[]).1).collect()
+    }
+
+    /// What is wrong with one setting, and with the `variable` that stands in for it.
+    pub fn mistakes_of(&self, setting: &str, variable: &str) -> Vec<Diagnostic> {
+        let placed = layers::place(&self.file.global, &[], &self.upper).0;
+        let written = placed.iter().filter(|it| it.setting.name == setting).flat_map(|it| &it.written);
+        let mut named: Vec<&Origin> = written.map(|raw| &raw.origin).collect();
+        let variable = Origin::Environment(variable.into());
+        named.push(&variable);
+        self.settle(&[]).1.into_iter().filter(|it| named.contains(&&it.origin)).collect()
     }
 }

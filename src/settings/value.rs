@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::model::{diagnostic::did_you_mean, duration, job::Retention, size, variable};
+use crate::model::{bytes, diagnostic::did_you_mean, duration, job::Retention, variable};
 
 use super::layer::Text;
 
@@ -44,6 +44,20 @@ pub fn deadline(text: &str) -> Result<Option<Duration>, String> {
     }
 }
 
+/// Reads how long to wait for a turn: `none` is as long as it takes, and 0 not at all.
+pub fn wait(text: &str) -> Result<Option<Duration>, String> {
+    if text.trim().eq_ignore_ascii_case("none") { Ok(None) } else { duration(text).map(Some) }
+}
+
+/// Reads a number from 0 to `most`.
+pub fn count(text: &str, most: u16) -> Result<u16, String> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .filter(|it| *it <= most)
+        .ok_or_else(|| format!("\"{text}\" is no number from 0 to {most}: write for example 3"))
+}
+
 /// Reads a number from 1 to `most`.
 pub fn number(text: &str, most: u16) -> Result<u16, String> {
     let text = text.trim();
@@ -68,7 +82,7 @@ pub fn output(text: &str) -> Result<u64, String> {
 /// Reads a size such as `64KiB` or `1MB`.
 pub fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    size::parse(text).map_err(|reason| format!("\"{text}\" {reason}: write for example 64KiB, 1MB or 0"))
+    bytes::parse(text).map_err(|reason| format!("\"{text}\" {reason}: write for example 64KiB, 1MB or 0"))
 }
 
 /// Reads how long runs are kept: a number of runs, a length of time, or both; `none` is the newest run alone.

@@ -7,6 +7,7 @@ use crate::model::{
 
 use super::{
     layer::{JobLayer, Text},
+    service::Common,
     settle::Settle,
     value,
 };
@@ -63,7 +64,11 @@ impl Settle<'_> {
                 let argv = self.required(layer, "command", argv)?;
                 Some(Work::Local(LocalSpec { argv, workdir, environment }))
             }
-            JobKind::ServiceRun | JobKind::Compose | JobKind::Container => None,
+            JobKind::ServiceRun => {
+                let common = Common { argv, user, workdir, environment, env_files };
+                self.service_run(layer, common).map(|spec| Work::ServiceRun(Box::new(spec)))
+            }
+            JobKind::Compose | JobKind::Container => None,
         }
     }
 

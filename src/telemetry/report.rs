@@ -25,16 +25,27 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job.added", "A job came; with its schedule in words and its next occurrences."),
     ("job.updated", "A job changed, or its runs go to another container."),
     ("job.removed", "A job went."),
+    (
+        "job.paused",
+        "An operator paused a job: nothing of it is due, until this moment or until it is resumed.",
+    ),
+    ("job.resumed", "A job that was paused goes on; with its next occurrence."),
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
-    ("run.started", "A run's command was started."),
+    ("run.held", "An occurrence came due and waits for jobs that it depends on; with their names."),
+    ("run.started", "A run's command was started; once for each attempt."),
     ("run.output", "A line that a run printed."),
+    ("run.attempt_failed", "An attempt of a run failed, and another one follows; with when that comes."),
     ("run.finished", "A run ended; with outcome, exit code and duration."),
     ("run.skipped", "An occurrence did not run, because a policy or a missing container said so."),
     (
         "run.missed",
         "The moment of an occurrence passed while the agent could not act, or its start deadline did.",
     ),
-    ("run.leftover", "A container that a run made could not be removed."),
+    ("run.output_missing", "Some of what a run printed could not be read; with the reason."),
+    (
+        "run.leftover",
+        "What a run made could not be removed: its container or service, or a helper in the container of its command.",
+    ),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
@@ -189,6 +200,20 @@ pub fn job_removed(job: &JobId, kind: JobKind, reason: &str) {
     info!(event = "job.removed", job = %job, kind = %kind, reason, "{job} removed: {reason}");
 }
 
+/// Nothing of a job is due from now on.
+pub fn job_paused(job: &JobId, kind: JobKind, until: Option<Timestamp>) {
+    let until = until.map(|until| until.to_string());
+    let end = until.as_ref().map_or_else(|| "it is resumed".to_owned(), Clone::clone);
+    info!(event = "job.paused", job = %job, kind = %kind, until = until.as_deref(), "{job} paused until {end}");
+}
+
+/// A job that was paused goes on.
+pub fn job_resumed(job: &JobId, kind: JobKind, next: Option<Timestamp>, reason: &str) {
+    let next = serde_json::to_string(&next.iter().map(Timestamp::to_string).collect::<Vec<_>>());
+    let next = next.unwrap_or_default();
+    info!(event = "job.resumed", job = %job, kind = %kind, next_json = next, reason, "{job} resumed: {reason}");
+}
+
 /// Something is wrong with what was written.
 pub fn problem(it: &Diagnostic) {
     let job = it.job.as_ref().map(tracing::field::display);
@@ -213,21 +238,45 @@ pub struct RunTags {
     pub kind: JobKind,
     /// Why it began.
     pub trigger: Trigger,
-    /// The container in which, or as which, it runs.
+    /// The container in which, or as which, it runs; or the service.
     pub container: Option<String>,
+    /// Which of a service's tasks it is: its number, or its node.
+    pub task: Option<String>,
+    /// Which of its attempts this is, counted from 1.
+    pub attempt: u32,
 }
 
-/// A run's command was started; `delay` is from the due moment to the first request.
-pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: SignedDuration) {
+/// An occurrence came due and waits for other jobs.
+pub fn run_held(
+    run: &RunId,
+    (job, kind): (&JobId, JobKind),
+    trigger: Trigger,
+    occurrence: Timestamp,
+    reason: &str,
+) {
+    info!(
+        event = "run.held",
+        job = %job,
+        kind = %kind,
+        run = %run,
+        trigger = trigger.as_str(),
+        occurrence = %occurrence,
+        reason,
+        "{job} waits: {reason}"
+    );
+}
+
+/// A run's command was started; `delay` is from the due moment to the first request of the first attempt.
+pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: Option<SignedDuration>) {
     info!(
         event = "run.started",
         job = %tags.job,
         kind = %tags.kind,
         run = %tags.run,
-        attempt = 1,
+        attempt = tags.attempt,
         trigger = tags.trigger.as_str(),
         occurrence = %occurrence,
-        start_delay_seconds = delay.as_secs_f64(),
+        start_delay_seconds = delay.map(|it| it.as_secs_f64()),
         container = tags.container.as_deref(),
         "{} started", tags.job
     );
@@ -240,8 +289,9 @@ pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Optio
         job = %tags.job,
         kind = %tags.kind,
         run = %tags.run,
-        attempt = 1,
+        attempt = tags.attempt,
         container = tags.container.as_deref(),
+        task = tags.task.as_deref(),
         stream,
         line,
         line_base64 = exact,
@@ -249,7 +299,41 @@ pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Optio
     );
 }
 
-/// A container that a run made could not be removed.
+/// Some of what a run printed could not be read.
+pub fn run_output_missing(tags: &RunTags, reason: &str) {
+    warn!(
+        event = "run.output_missing",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        attempt = tags.attempt,
+        container = tags.container.as_deref(),
+        reason,
+        "some of the run's output could not be read"
+    );
+}
+
+/// An attempt failed, and another one comes at `next` unless the run is asked to end before.
+pub fn run_attempt_failed(tags: &RunTags, outcome: &Outcome, took: Option<Duration>, next: Timestamp) {
+    let (reason, name) = (outcome.reason(), outcome.as_str());
+    warn!(
+        event = "run.attempt_failed",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        attempt = tags.attempt,
+        trigger = tags.trigger.as_str(),
+        outcome = name,
+        exit_code = outcome.exit_code(),
+        duration_seconds = took.map(|it| it.as_secs_f64()),
+        next_attempt = %next,
+        container = tags.container.as_deref(),
+        reason = reason.as_deref(),
+        "{}: attempt {} {name}, the next comes at {next}", tags.job, tags.attempt
+    );
+}
+
+/// What a run made could not be removed.
 pub fn run_leftover(tags: &RunTags, reason: &str) {
     warn!(
         event = "run.leftover",
@@ -258,13 +342,13 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
         run = %tags.run,
         container = tags.container.as_deref(),
         reason,
-        "the run's container could not be removed"
+        "what the run made could not be removed"
     );
 }
 
 /// The one record of an occurrence.
 pub fn record(it: &RunRecord) {
-    let reason = it.outcome.reason();
+    let reason = it.reason();
     let outcome = it.outcome.as_str();
     macro_rules! tell {
         ($level:ident, $event:literal, $($message:tt)+) => {
@@ -273,7 +357,7 @@ pub fn record(it: &RunRecord) {
                 job = %it.job,
                 kind = %it.kind,
                 run = %it.run,
-                attempt = it.duration.map(|_| 1),
+                attempt = (it.attempts > 0).then_some(it.attempts),
                 trigger = it.trigger.as_str(),
                 occurrence = %it.occurrence,
                 outcome,
@@ -289,7 +373,7 @@ pub fn record(it: &RunRecord) {
     match &it.outcome {
         Outcome::Skipped { reason } => tell!(warn, "run.skipped", "{} skipped: {reason}", it.job),
         Outcome::Missed { reason } => tell!(warn, "run.missed", "{} missed: {reason}", it.job),
-        Outcome::Succeeded => tell!(info, "run.finished", "{} succeeded", it.job),
+        Outcome::Succeeded { .. } => tell!(info, "run.finished", "{} succeeded", it.job),
         Outcome::Failed { exit_code, .. } => {
             tell!(error, "run.finished", "{} failed with exit code {exit_code}", it.job);
         }

@@ -20,7 +20,10 @@ use tokio::{
 
 use crate::{
     docker::{client::Engine, error::EngineError, events::Hint, inventory::OwnIds},
-    model::container::{ContainerState, Inventory},
+    model::{
+        connection::Connection,
+        container::{ContainerState, Inventory},
+    },
     telemetry::report,
     time::Clock,
 };
@@ -45,23 +48,6 @@ const AT_ONCE: u32 = 3;
 /// a job. Where the Engine does not tell its time, ours may differ by more.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(1);
 const OVERLAP_UNKNOWN_TIME: SignedDuration = SignedDuration::from_secs(120);
-
-/// How the Engine is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Connection {
-    /// It has not answered yet.
-    Waiting,
-    /// It answers.
-    Connected {
-        /// Its version.
-        version: String,
-    },
-    /// It answered once, and does not now.
-    Lost {
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Where the observations go.
 #[derive(Debug)]

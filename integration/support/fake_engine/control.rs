@@ -178,6 +178,22 @@ impl FakeEngine {
         marked.iter().filter(|id| world.end_exec(id, code)).count()
     }
 
+    /// The paths of files that were copied into a container and are still there.
+    pub fn files(&self, name: &str) -> Vec<String> {
+        let world = self.world();
+        world.find(name).unwrap_or_else(|| panic!("no container named {name}")).files.clone()
+    }
+
+    /// A file that a command in the container removed. False where there is none.
+    pub fn remove_file(&self, container: &str, path: &str) -> bool {
+        let id = self.id(container);
+        let mut world = self.world();
+        let files = &mut world.find_mut(&id).expect("it has an ID").files;
+        let there = files.len();
+        files.retain(|it| it != path);
+        files.len() < there
+    }
+
     fn id(&self, name: &str) -> String {
         let world = self.world();
         world.find(name).unwrap_or_else(|| panic!("no container named {name}")).id.clone()

@@ -22,6 +22,7 @@ mod routes;
 mod running;
 mod shapes;
 mod spec;
+mod swarm;
 mod world;
 
 use std::{
@@ -46,6 +47,7 @@ pub use self::{
     behaviour::{ExecBehaviour, Gate, RunBehaviour},
     faults::Hold,
     spec::{ContainerSpec, CreateRecord, ExecRecord, ExecRequest, Health},
+    swarm::TaskBehaviour,
 };
 use self::{faults::Verdict, world::World};
 

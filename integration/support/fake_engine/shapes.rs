@@ -79,6 +79,9 @@ pub fn inspection(container: &Container) -> Value {
     if let Some(health) = container.health {
         shown_state["Health"] = json!({ "Status": health.as_str(), "FailingStreak": 0, "Log": [] });
     }
+    let volumes = container.volumes.iter();
+    let volumes: Vec<Value> =
+        volumes.map(|it| json!({ "Type": "volume", "Destination": it, "RW": true })).collect();
     json!({
         "Id": container.id,
         "Created": container.created.to_string(),
@@ -90,8 +93,12 @@ pub fn inspection(container: &Container) -> Value {
         "RestartCount": 0,
         "Driver": "overlay2",
         "Platform": "linux",
-        "HostConfig": { "NetworkMode": network_mode(container), "AutoRemove": container.auto_remove },
-        "Mounts": [],
+        "HostConfig": {
+            "NetworkMode": network_mode(container),
+            "AutoRemove": container.auto_remove,
+            "ReadonlyRootfs": container.read_only,
+        },
+        "Mounts": volumes,
         "Config": {
             "Hostname": &container.id[..12],
             "User": "",

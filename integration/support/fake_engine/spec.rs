@@ -30,6 +30,8 @@ pub struct ContainerSpec {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) health: Option<Health>,
     pub(super) networks: Vec<String>,
+    pub(super) read_only: bool,
+    pub(super) volumes: Vec<String>,
 }
 
 impl ContainerSpec {
@@ -40,7 +42,21 @@ impl ContainerSpec {
             labels: BTreeMap::new(),
             health: None,
             networks: vec!["bridge".into()],
+            read_only: false,
+            volumes: Vec::new(),
         }
+    }
+
+    /// Makes its root read-only.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// A writable volume at this path.
+    pub fn volume(mut self, path: &str) -> Self {
+        self.volumes.push(path.into());
+        self
     }
 
     pub fn image(mut self, image: impl Into<String>) -> Self {

@@ -16,6 +16,7 @@ use super::{
     faults::Faults,
     process::{Listen, Process},
     spec::{ContainerSpec, CreateRecord, ExecRecord, ExecRequest, Health},
+    swarm::Swarm,
 };
 
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -69,6 +70,11 @@ pub struct Container {
     pub created: Timestamp,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,
+    pub read_only: bool,
+    /// Where writable volumes are mounted.
+    pub volumes: Vec<String>,
+    /// The paths of files that were copied into it.
+    pub files: Vec<String>,
     pub behaviour: RunBehaviour,
     pub process: Process,
     pub life: watch::Sender<Life>,
@@ -121,6 +127,7 @@ pub struct World {
     pub unknown: Vec<String>,
     pub refused: usize,
     pub created: Vec<CreateRecord>,
+    pub swarm: Swarm,
 }
 
 impl World {
@@ -145,6 +152,7 @@ impl World {
             unknown: Vec::new(),
             refused: 0,
             created: Vec::new(),
+            swarm: Swarm::default(),
         }
     }
 
@@ -219,6 +227,9 @@ impl World {
             created: self.now(),
             started: None,
             finished: None,
+            read_only: spec.read_only,
+            volumes: spec.volumes,
+            files: Vec::new(),
             behaviour: RunBehaviour { script: Script::forever(), ..RunBehaviour::exit(0) },
             process: Process::new(),
             life: watch::Sender::default(),

@@ -31,13 +31,14 @@ pub struct AgentBuilder<'a> {
     arguments: Vec<String>,
     config: String,
     bulk: Option<String>,
+    state_dir: Option<PathBuf>,
 }
 
 impl<'a> AgentBuilder<'a> {
     pub(super) fn new(stage: &'a Stage) -> Self {
         // Other tests' containers are on the same Engine: their jobs are seen, and never due here.
         let config = "[job-defaults]\nenabled = false\n".to_owned();
-        Self { stage, arguments: Vec::new(), config, bulk: None }
+        Self { stage, arguments: Vec::new(), config, bulk: None, state_dir: None }
     }
 
     /// The jobs that this agent is to run, by identity.
@@ -76,10 +77,18 @@ impl<'a> AgentBuilder<'a> {
         self
     }
 
+    /// In the state directory of an agent that has ended, as the next one in its place.
+    pub fn after(mut self, last: &Agent) -> Self {
+        self.state_dir = Some(last.state_dir.clone());
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Agent {
-        let state_dir = tempfile::Builder::new().prefix("state.").tempdir_in(self.stage.dir());
-        let state_dir = state_dir.expect("a state directory").keep();
+        let state_dir = self.state_dir.clone().unwrap_or_else(|| {
+            let state_dir = tempfile::Builder::new().prefix("state.").tempdir_in(self.stage.dir());
+            state_dir.expect("a state directory").keep()
+        });
         let config = state_dir.join("config.ini");
         std::fs::write(&config, self.config).expect("the file can be written");
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))

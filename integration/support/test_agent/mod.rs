@@ -32,7 +32,8 @@ use watchbell::{
     },
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
-    run::{reap::Children, unit::Context},
+    model::connection::Connection,
+    run::{ending::Program, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -46,12 +47,12 @@ use watchbell::{
         sink::{LogSink, MemoryLog},
     },
     time::Clock,
-    watch::engine::{Connection, Watcher},
+    watch::engine::Watcher,
 };
 
 pub use self::{
     record::Record,
-    signals::{signalled, signals},
+    signals::{Signalling, program, signalled, signals, without_shell},
 };
 use super::fake_engine::{ContainerSpec, FakeEngine};
 
@@ -96,8 +97,12 @@ pub struct Setup {
     pub own_ids: Vec<String>,
     /// Whether the agent panics when it is about to write this event.
     pub panic_at: Option<&'static str>,
+    /// What it copies into containers without a shell; by default itself.
+    pub program: Option<PathBuf>,
     /// Where it keeps what outlives it; without it nothing is kept.
     pub state_dir: Option<PathBuf>,
+    /// The file with credentials for registries.
+    pub registries: Option<PathBuf>,
 }
 
 impl Setup {
@@ -194,10 +199,17 @@ impl TestAgent {
             }
             None => (Keeper::none(), None, HashMap::new()),
         };
-        let (children, clock_of_runs) = (Children::default(), clock.clone());
-        let context =
-            Context { engine: client, clock: clock_of_runs, sink, children, keeper: keeper.clone() };
-        let actor = Actor::new(sources, context, observed, (staged, grace), ends, memory);
+        let context = Context {
+            engine: client,
+            clock: clock.clone(),
+            sink,
+            children: Children::default(),
+            keeper: keeper.clone(),
+            registries: setup.registries,
+            program: setup.program.map_or_else(Program::own, Program::at),
+        };
+        let actor =
+            Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, memory);
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {

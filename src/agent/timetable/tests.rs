@@ -8,6 +8,7 @@ use crate::{
     model::{
         job::{DEFAULT_MAX_OUTPUT, Environment, LocalSpec, MissedPolicy, Overlap, Retention, Work},
         origin::Origin,
+        policy::Policies,
         schedule::{Schedule, Zone},
     },
 };
@@ -40,6 +41,7 @@ fn job(name: &str, schedule: &str) -> JobSpec {
         run_on_startup: false,
         max_output: DEFAULT_MAX_OUTPUT,
         history: Retention::default(),
+        policies: Policies::default(),
         origin: Origin::Default,
     }
 }
@@ -240,6 +242,7 @@ fn an_idle_job_and_one_with_another_schedule_keep_their_anchor_and_have_missed_n
 fn nothing_is_caught_up_while_the_clock_is_earlier_than_what_is_remembered() {
     let schedule = job("a", "0 * * * *").schedule;
     let memory = |seen| Memory {
+        marks: Marks::default(),
         anchor: at("2026-01-01T00:00:00Z"),
         schedule: fingerprint(&schedule),
         seen: at(seen),

@@ -26,6 +26,8 @@ pub(super) struct Seen {
     pub checks: Vec<Check>,
     pub inventory: Option<Inventory>,
     pub unclear: Option<Diagnostic>,
+    /// Whether it manages a Swarm, if that is known.
+    pub manager: Option<bool>,
 }
 
 /// Asks the Engine of these settings.
@@ -35,7 +37,7 @@ pub(super) async fn look(settings: &Settings, environment: &Environment, clock: 
     let own = identity::of_this_process();
     if let Some(wrong) = host.strip_prefix("unix://").and_then(socket::check) {
         checks.extend([wrong, no_clock(), container::check(&own, None)]);
-        return Seen { checks, inventory: None, unclear: None };
+        return Seen { checks, inventory: None, unclear: None, manager: None };
     }
     let engine = Engine::at(host);
     let before = clock.now();
@@ -45,7 +47,7 @@ pub(super) async fn look(settings: &Settings, environment: &Environment, clock: 
         Ok(facts) => facts,
         Err(error) => {
             checks.extend([unreachable(host, &error), no_clock(), container::check(&own, None)]);
-            return Seen { checks, inventory: None, unclear: None };
+            return Seen { checks, inventory: None, unclear: None, manager: None };
         }
     };
     let (inventory, unclear) = match ask(engine.inventory(&own)).await {
@@ -68,7 +70,7 @@ pub(super) async fn look(settings: &Settings, environment: &Environment, clock: 
     };
     checks.push(time(&facts, before, after));
     checks.push(container::check(&own, inventory.as_ref()));
-    Seen { checks, inventory, unclear }
+    Seen { checks, inventory, unclear, manager: facts.manager }
 }
 
 async fn ask<T>(question: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
@@ -155,8 +157,9 @@ mod tests {
     fn a_clock_that_is_two_seconds_off_is_told_and_the_way_of_the_answer_does_not_count() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (before, after) = (at("2026-01-05T00:00:00Z"), at("2026-01-05T00:00:04Z"));
-        let check =
-            |theirs: &str| time(&EngineFacts { version: "1".into(), time: Some(at(theirs)) }, before, after);
+        let check = |theirs: &str| {
+            time(&EngineFacts { version: "1".into(), time: Some(at(theirs)), manager: None }, before, after)
+        };
         assert_eq!(check("2026-01-05T00:00:05Z").status, Status::Ok);
         assert_eq!(check("2026-01-05T00:00:02Z").status, Status::Ok);
         assert!(check("2026-01-05T00:00:07Z").found.contains("3.0 s ahead"));

@@ -15,7 +15,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    model::diagnostic::{Diagnostic, Severity},
+    model::{
+        diagnostic::{Diagnostic, Severity},
+        name::JobKind,
+    },
     settings::{
         grants::Grants,
         resolve::{View, resolve},
@@ -98,6 +101,8 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     checks.push(state::agent(&settings.state_dir).await);
     checks.push(files::check(&loaded.files, &loaded.diagnostics));
     checks.push(grants(&settings.grants));
+    let services = desired.jobs.values().filter(|it| it.spec.kind() == JobKind::ServiceRun).count();
+    checks.push(swarm(services, seen.manager));
     let mut problems = desired.diagnostics.clone();
     problems.extend(seen.unclear);
     checks.push(count(&problems, desired.jobs.len(), seen.inventory.is_some()));
@@ -113,12 +118,33 @@ fn grants(grants: &Grants) -> Check {
         return Check::ok(NAME, "labels may run commands in their own containers, and no more");
     }
     let found = format!("labels of every container are granted {}", names.join(", "));
-    if ["local", "run", "host-mounts", "privileged"].iter().any(|it| names.contains(it)) {
+    if ["local", "run", "service-run", "host-mounts", "privileged"].iter().any(|it| names.contains(it)) {
         let advice = "whoever can label a container has these rights, and with them in the end the machine's: grant \
                       in allow-from-labels no more than is needed";
         return Check::warning(NAME, found, advice);
     }
     Check::ok(NAME, found)
+}
+
+/// Whether the Engine can do what so many jobs ask of it.
+fn swarm(jobs: usize, manager: Option<bool>) -> Check {
+    const NAME: &str = "swarm";
+    match (jobs, manager) {
+        (0, _) => Check::ok(NAME, "no job runs services of a Swarm"),
+        (_, Some(true)) => Check::ok(NAME, format!("the Engine manages the Swarm that {jobs} jobs need")),
+        (_, Some(false)) => Check::error(
+            NAME,
+            format!("{jobs} jobs run services of a Swarm, and the Engine manages none"),
+            "docker swarm init makes a manager of it; in a Swarm, the agent belongs on a manager",
+        ),
+        (_, None) => Check::warning(
+            NAME,
+            format!(
+                "{jobs} jobs run services of a Swarm, and the Engine does not tell whether it manages one"
+            ),
+            "a proxy in between that lets GET /info pass would tell; it must let pass what these jobs ask",
+        ),
+    }
 }
 
 fn count(problems: &[Diagnostic], jobs: usize, observed: bool) -> Check {

@@ -14,12 +14,18 @@ pub(super) fn check(settings: &Settings, environment: &Environment) -> Check {
     const NAME: &str = "timezone";
     let zone = settings.timezone.name();
     let folder = environment.get("TZDIR").filter(|it| !it.is_empty()).map_or(RULES, String::as_str);
-    let whence = if Path::new(folder).join(zone).is_file() {
-        format!("its rules are the system's, in {folder}")
-    } else {
-        "its rules are those that were built in".to_owned()
-    };
+    let file = Path::new(folder).join(zone);
+    let is_system = file.is_file() && !settings.timezone.is_built_in();
+    let whence = if is_system { "the system's, in " } else { "those that were built in" };
+    let whence = format!("its rules are {whence}{}", if is_system { folder } else { "" });
     let found = format!("schedules that name no zone are read in {zone}; {whence}");
+    if !is_system && file.is_file() && zone != "UTC" {
+        return Check::warning(
+            NAME,
+            format!("{found}: {} cannot be read as rules", file.display()),
+            "install the system's zones anew, or take the file away",
+        );
+    }
     let other = environment
         .get("TZ")
         .filter(|it| !it.is_empty() && Zone::parse(it).is_ok_and(|it| it.name() != zone));

@@ -52,16 +52,17 @@ const FILE: &str = "[global]\nlog-level = debug\nmax-runtime = 90m\n[job-exec \"
     container = db\ncommand = sh -c 'echo \"$HOME\" ${X:-y}'\nenvironment = A=$B\nenvironment = C=d;e\n\
     [job-run \"b\"]\nschedule = @every 1.5h\nimage = alpine\nnetwork = back\nenvironment = x=[1]\nno-overlap\ntty = true\n\
     [job-local \"c\"]\nschedule = 0 0 1 * * *\ncommand = \"true\"\ndir = /tmp\n\
-    [job-service-run \"d\"]\nschedule = @daily\nimage = x\n";
+    [job-service-run \"d\"]\nschedule = @daily\nimage = x\nnetwork = back\n\
+    [job-compose \"e\"]\nschedule = @daily\nservice = x\n";
 
 #[test]
 fn a_file_printed_as_a_file_is_the_same_jobs() {
     let migration = migrate(From::Ofelia, FILE);
-    assert_eq!(migration.jobs.len(), 3);
+    assert_eq!(migration.jobs.len(), 4);
     assert!(migration.lost);
     let text = migration.text(Form::Ini).text;
     let meant = meant(&migration);
-    assert_eq!(meant.len(), 3, "{text}");
+    assert_eq!(meant.len(), 4, "{text}");
     assert_eq!(read_ini(&text), meant, "{text}");
     let Work::Exec(exec) = &meant[&JobId::plain("a")].work else { panic!("exec") };
     assert_eq!(exec.argv, ["sh", "-c", "echo \"$HOME\" y"]);
@@ -70,7 +71,7 @@ fn a_file_printed_as_a_file_is_the_same_jobs() {
         "# there: 0 0 1 * * * means second 0, minute 0, hour 1, day of month *, month *, day of week *",
         "# here: 0 0 1 * * * means at 01:00 (UTC)",
         "# next: 1970-01-01T01:00:00+00:00, 1970-01-02T01:00:00+00:00",
-        "# job d is not here: file:21: jobs of kind service-run are not yet supported",
+        "# job e is not here: file:25: jobs of kind compose are not yet supported",
         "# warning: file:16: \"tty\" is not yet supported here",
     ] {
         assert!(text.contains(comment), "{comment}\n{text}");

@@ -243,5 +243,6 @@ fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
         Work::Exec(it) => Some(&it.argv),
         Work::Run(it) => it.argv.as_ref(),
         Work::Local(it) => Some(&it.argv),
+        Work::ServiceRun(it) => it.argv.as_ref(),
     }
 }

@@ -60,7 +60,7 @@ impl CronRule {
     }
 
     /// Whether the times of day are fixed, for the changes to and from daylight saving time.
-    fn is_fixed(&self) -> bool {
+    pub(super) fn is_fixed(&self) -> bool {
         !(self.second.wild || self.minute.wild || self.hour.wild)
     }
 
@@ -107,7 +107,7 @@ impl CronRule {
     }
 
     /// The next date and time strictly after `wall` that the fields name, on a calendar without a time zone.
-    fn next_on_the_wall(&self, wall: DateTime) -> Option<DateTime> {
+    pub(super) fn next_on_the_wall(&self, wall: DateTime) -> Option<DateTime> {
         let today = wall.date();
         let mut day = self.days.next(today.yesterday().ok()?)?;
         if day == today {

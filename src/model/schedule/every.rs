@@ -36,6 +36,21 @@ impl Every {
         Timestamp::from_nanosecond(steps.checked_mul(period)?.checked_add(anchor)?).ok()
     }
 
+    /// Why it does not come after `from`, as a fragment.
+    pub(super) fn why_never(self, from: Timestamp) -> String {
+        let last = Timestamp::from_second(Timestamp::MAX.as_second()).unwrap_or(Timestamp::MAX);
+        let reason =
+            format!("the next occurrence would be later than {last}, the last moment that can be written");
+        // Whether it is the length or the moment that reaches too far.
+        let short = self.next_after(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH).is_some();
+        let mend = if short && from > Timestamp::UNIX_EPOCH {
+            "ask from an earlier moment"
+        } else {
+            "write a shorter time"
+        };
+        format!("{reason}; {mend}")
+    }
+
     /// `every 10 seconds`, `every hour`, `every 1h 30m`.
     pub(super) fn words(self) -> String {
         let mut left = self.0.as_nanos();
@@ -116,8 +131,10 @@ mod tests {
             ("999ms", "shorter than a second"),
             ("5M", "months or years"),
             ("1y", "months or years"),
+            ("1H", "has the unit `H`"),
+            ("5 parsecs", "has the unit `parsecs`"),
+            ("1h5", "has no unit behind `5`"),
             ("-5s", "not a duration"),
-            ("5 parsecs", "not a duration"),
             ("5µs", "not a duration"),
             ("99999999999999999999s", "not a duration"),
             ("18446744073709551615s 1000000000ns", "not a duration"),
@@ -125,6 +142,10 @@ mod tests {
             let error = Every::parse(text).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
             assert!(error.starts_with("@every: `"), "{error}");
+            assert!(
+                !error.contains("month") || reason.contains("month"),
+                "what is refused is not offered: {error}"
+            );
         }
         Every::parse("1500ms").unwrap();
     }

@@ -201,11 +201,6 @@ impl Field {
         self.values.count_ones() as usize
     }
 
-    /// Whether days are counted from the end of the month.
-    pub(super) fn counts_from_end(&self) -> bool {
-        self.specials.iter().any(|it| matches!(it, Special::FromEnd { .. }))
-    }
-
     fn part(
         &mut self,
         kind: Kind,
@@ -342,6 +337,11 @@ mod tests {
             ("FRI-SUN", vec![0, 5, 6]),
             ("0-7", vec![0, 1, 2, 3, 4, 5, 6]),
             ("7-2", vec![0, 1, 2]),
+            ("7-3/2", vec![0, 2]),
+            ("7-SAT/3", vec![0, 3, 6]),
+            ("7-0/2", vec![0]),
+            ("SUN-WED/2", vec![0, 2]),
+            ("5-7/2", vec![0, 5]),
             ("SUN-TUE", vec![0, 1, 2]),
             ("*/2", vec![0, 2, 4, 6]),
         ] {

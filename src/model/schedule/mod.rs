@@ -12,6 +12,7 @@ mod hash;
 mod month_end;
 mod never;
 mod part;
+mod shapes;
 mod words;
 mod year;
 mod zone;
@@ -27,11 +28,11 @@ use self::cron::CronRule;
 pub use self::error::ScheduleError;
 use self::error::{closest, shown};
 use self::every::Every;
-use self::field::Kind;
+use self::field::{Field, Kind};
 pub use self::zone::Zone;
 
-/// A schedule that was read. Cloning it copies a pointer; two are equal when their text and their zone's name are, and
-/// if they have an `H` the identity that it follows from.
+/// A schedule that was read. Cloning it copies a pointer; two are equal when their text, but for white space, and their
+/// zone's name are, and if they have an `H` the identity that it follows from.
 #[derive(Debug, Clone)]
 pub struct Schedule(Arc<Inner>);
 
@@ -127,6 +128,11 @@ impl Schedule {
         matches!(self.0.rule, Rule::Startup)
     }
 
+    /// Whether it counts from the moment at which the job was first seen: `@every`.
+    pub fn is_anchored(&self) -> bool {
+        matches!(self.0.rule, Rule::Every(_))
+    }
+
     /// Whether it never comes by itself, so that only a trigger starts the job.
     pub fn only_triggered(&self) -> bool {
         matches!(self.0.rule, Rule::Triggered)
@@ -158,8 +164,10 @@ impl Schedule {
                     7 => ("seven", ""),
                     _ => ("six", ", or drop the first field"),
                 };
+                let minute = [&rule.minute, &rule.hour].map(Field::len);
+                let when = if minute == [60, 24] { "" } else { " of each minute that is named" };
                 vec![format!(
-                    "runs every second, because the first of {count} fields is the second; write `0 {rest}` to run on \
+                    "runs every second{when}, because the first of {count} fields is the second; write `0 {rest}` to run on \
                      the full minute only{drop}"
                 )]
             }
@@ -185,8 +193,9 @@ impl Schedule {
     /// Why no occurrence lies after `from`, with the field that is to blame and the mend; `None` if one does.
     pub fn why_never(&self, from: Timestamp) -> Option<String> {
         self.never_fires(from).then(|| match &self.0.rule {
-            Rule::Cron(rule) => never::why(rule, self.expression()),
-            _ => "the next occurrence is later than can be written; write a shorter time".to_owned(),
+            Rule::Cron(rule) => never::why(rule, self.expression(), from, &self.0.zone),
+            Rule::Every(every) => every.why_never(from),
+            Rule::Startup | Rule::Triggered => String::new(),
         })
     }
 
@@ -197,7 +206,8 @@ impl Schedule {
 
 impl PartialEq for Schedule {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text && self.0.zone == other.0.zone && self.0.identity == other.0.identity
+        let words = |it: &Self| it.0.text.split_whitespace().eq(other.0.text.split_whitespace());
+        words(self) && self.0.zone == other.0.zone && self.0.identity == other.0.identity
     }
 }
 

@@ -1,41 +1,13 @@
 //! Days that are counted from the end of a month: `L`, `L-3`, `LW` and `L-3W`.
 //!
-//! The engine has no word for most of them, so they are found here, month by month.
+//! The engine has no word for most of them, so they are found here.
 
 use jiff::civil::{Date, Weekday};
 
 use super::field::{Field, Special};
-use super::year::{YEARS, Years};
-
-/// How many months a search may look at: every one of the years.
-#[expect(clippy::cast_sign_loss, reason = "the years ascend")]
-const MAX_MONTHS: usize = (YEARS.1 - YEARS.0 + 1) as usize * 12;
-
-/// The first day after `after` that one of `specials` names in these months and years, and that `fits`.
-pub(super) fn next(
-    specials: &[Special],
-    (month, years): (&Field, &Years),
-    fits: impl Fn(Date) -> bool,
-    after: Date,
-) -> Option<Date> {
-    let mut first = after.first_of_month();
-    for _ in 0..MAX_MONTHS {
-        if first.year() > YEARS.1 {
-            return None;
-        }
-        if month.has(first.month()) && years.has(first.year()) {
-            let days = specials.iter().filter_map(|special| day(*special, first));
-            if let Some(found) = days.filter(|day| *day > after && fits(*day)).min() {
-                return Some(found);
-            }
-        }
-        first = first.last_of_month().tomorrow().ok()?;
-    }
-    None
-}
 
 /// The day that `special` names in the month of `first`; `None` if the month is too short, or it counts otherwise.
-fn day(special: Special, first: Date) -> Option<Date> {
+pub(super) fn day(special: Special, first: Date) -> Option<Date> {
     let Special::FromEnd { back, weekday } = special else { return None };
     let back = i8::try_from(back).ok()?;
     let day = first.days_in_month().checked_sub(back).filter(|day| *day >= 1)?;

@@ -1,22 +1,25 @@
 //! Why a cron expression has no occurrence to come: which field is to blame, and how to mend it.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 
 use super::cron::CronRule;
 use super::days::{Days, Rule};
 use super::error::{ScheduleError, shown};
 use super::field::{Field, Kind};
 use super::year::{YEARS, Years};
+use super::zone::Zone;
 
-/// The reason, as a fragment. `expression` is what `rule` was read from.
+/// The reason, as a fragment. `expression` is what `rule` was read from, and nothing of it comes after `from`.
 ///
 /// Each field is taken out in turn: the first without which there are days is the one that is in the way.
-pub(super) fn why(rule: &CronRule, expression: &str) -> String {
+pub(super) fn why(rule: &CronRule, expression: &str, from: Timestamp, zone: &Zone) -> String {
     let fields: Vec<&str> = expression.split_whitespace().collect();
-    let [day, month, weekday, year] = match fields[..] {
-        [_, _, day, month, weekday] | [_, _, _, day, month, weekday] => [day, month, weekday, "*"],
-        [_, _, _, day, month, weekday, year] => [day, month, weekday, year],
-        _ => ["*"; 4],
+    let [hour, day, month, weekday, year] = match fields[..] {
+        [_, hour, day, month, weekday] | [_, _, hour, day, month, weekday] => {
+            [hour, day, month, weekday, "*"]
+        }
+        [_, _, hour, day, month, weekday, year] => [hour, day, month, weekday, year],
+        _ => ["*"; 5],
     };
     let Days { day: days, month: months, weekday: weekdays, years, .. } = &rule.days;
     let comes = |weekday: &Field, years: &Years| {
@@ -29,7 +32,17 @@ pub(super) fn why(rule: &CronRule, expression: &str) -> String {
         reason: reason.to_owned(),
         mend: mend.to_owned(),
     };
-    let error = if comes(weekdays, years) {
+    // There is such a time on a calendar: it is the clock that never shows it.
+    let wall = zone.time_zone().to_datetime(from);
+    let left_out = if rule.is_fixed() { None } else { rule.next_on_the_wall(wall) };
+    let error = if let Some(wall) = left_out {
+        let (kind, text) =
+            if rule.hour.values == Kind::Hour.all() { (Kind::DayOfMonth, day) } else { (Kind::Hour, hour) };
+        let reason = format!("is left out by the clock of {}, as on {}", zone.name(), wall.date());
+        let mend = "write another time, or no `*` in second, minute and hour: it then comes at the end of what is \
+                    left out";
+        fail(kind, text, &reason, mend)
+    } else if comes(weekdays, years) {
         let reason = if years.named().is_some() {
             "is past: the last occurrence has been".to_owned()
         } else {

@@ -90,10 +90,8 @@ pub(super) fn read_range(
     if kind == Kind::Year {
         return Err(kind.fail(written, "ends before it begins", "write the earlier year first"));
     }
-    // `7-2` begins with the Sunday that 7 is, and 7 is past the last of the days.
-    let before = (first..=kind.max()).chain((first > kind.max()).then_some(0));
-    let after = kind.min()..=last;
-    Ok(before.chain(after).collect())
+    // `7-2` has nothing up to the end of the week: it begins with the Sunday that 0 is, and counts it once.
+    Ok((first..=kind.max()).chain(kind.min()..=last).collect())
 }
 
 fn read_step(kind: Kind, written: &str, step: &str) -> Result<usize, ScheduleError> {

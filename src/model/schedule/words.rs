@@ -30,7 +30,12 @@ const NTH: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
 /// The whole rule in words.
 pub(super) fn of(rule: &CronRule) -> String {
     let days = days(rule);
-    let time = time(rule);
+    let mut time = time(rule);
+    let times = rule.second.len() * rule.minute.len() * rule.hour.len();
+    if times > MAX_TIMES && rule.is_fixed() && is_full(&rule.hour, Kind::Hour) {
+        // `*` would follow the clock through both passes.
+        time.push_str(", a repeated hour counted once");
+    }
     if days.is_empty() { time } else { format!("{time}, {days}") }
 }
 
@@ -123,7 +128,7 @@ fn days(rule: &CronRule) -> String {
         }
     }
     if let Some(years) = days.years.named() {
-        parts.push(format!("in {}", joined(years, |a, b| a + 1 == b, ToString::to_string)));
+        parts.push(in_years(years));
     }
     parts.retain(|part| !part.is_empty());
     parts.join(", ")
@@ -133,13 +138,13 @@ fn days(rule: &CronRule) -> String {
 fn day_fields(day: &Field, weekday: &Field, rule: Rule) -> String {
     match (is_full(day, Kind::DayOfMonth), is_full(weekday, Kind::DayOfWeek), rule) {
         (true, true, _) | (true, _, Rule::Either) | (_, true, Rule::Either) => String::new(),
-        (true, false, Rule::Both) => weekdays(weekday, ""),
+        (true, false, Rule::Both) => weekdays(weekday, "", "and"),
         (false, true, Rule::Both) => month_days(day),
         (false, false, Rule::Either) => {
-            format!("{} or {}", month_days(day), weekdays(weekday, "on any "))
+            format!("{} or {}", month_days(day), weekdays(weekday, "on any ", "and"))
         }
         (false, false, Rule::Both) => {
-            format!("{} if it is {}", month_days(day), weekdays(weekday, ""))
+            format!("{} if it is {}", month_days(day), weekdays(weekday, "", "or"))
         }
     }
 }
@@ -172,15 +177,17 @@ fn from_end(back: u8, weekday: bool) -> String {
     if weekday { format!("the weekday nearest {day}") } else { day }
 }
 
-/// `Monday to Friday`, `the second Tuesday of the month`; `prefix` stands before plain days.
-fn weekdays(weekday: &Field, prefix: &str) -> String {
+/// `Monday to Friday`, `the second Tuesday of the month`; `prefix` stands before plain days, and
+/// `word` before the last of several.
+fn weekdays(weekday: &Field, prefix: &str, word: &str) -> String {
     let mut plain = Vec::new();
     // A week begins on Monday, so that Saturday and Sunday stand together.
     let monday_first = |v: u8| (v + 6) % 7;
     let listed: u64 = weekday.iter().fold(0, |bits, v| bits | 1 << monday_first(v));
     if weekday.len() > 0 {
         let by_position = Field { values: listed, ..Field::zero() };
-        let days = wrapped(weekday).unwrap_or_else(|| runs(&by_position, |v| name(&DAYS, (v + 1) % 7, 0)));
+        let days = wrapped(weekday)
+            .unwrap_or_else(|| list(&parts(&by_position, |v| name(&DAYS, (v + 1) % 7, 0)), word));
         plain.push(format!("{prefix}{days}"));
     }
     let specials: Vec<String> = weekday
@@ -193,9 +200,9 @@ fn weekdays(weekday: &Field, prefix: &str) -> String {
         })
         .collect();
     if !specials.is_empty() {
-        plain.push(format!("on the {} of the month", and(&specials)));
+        plain.push(format!("on the {} of the month", list(&specials, word)));
     }
-    and(&plain)
+    list(&plain, word)
 }
 
 /// `Friday to Monday`: days in one run of at least three that goes through the end of the week.
@@ -254,30 +261,62 @@ fn step(field: &Field, kind: Kind) -> Option<u8> {
     (field.len() >= 3 && named == field.values).then_some(n)
 }
 
+/// `in 2027 to 2029 and 2031`, `in every 4th year from 2028 to 2196`.
+fn in_years(years: &[i16]) -> String {
+    if let [first, second, _, _, .., last] = years {
+        let step = second - first;
+        let even = years.windows(2).all(|pair| pair[1] - pair[0] == step);
+        if even && step > 1 {
+            return format!("in every {} year from {first} to {last}", ordinal(step));
+        }
+    }
+    let runs = joined(years, |a, b| a + 1 == b, ToString::to_string);
+    format!("in {}", list(&runs, "and"))
+}
+
+fn ordinal(n: i16) -> String {
+    let ending = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
+}
+
 /// `1, 5 and 10 to 20`: runs of three and more are drawn together.
 fn runs(field: &Field, show: impl Fn(u8) -> String) -> String {
+    and(&parts(field, show))
+}
+
+/// The same, each by itself.
+fn parts(field: &Field, show: impl Fn(u8) -> String) -> Vec<String> {
     let values: Vec<u8> = field.iter().collect();
     joined(&values, |a, b| a + 1 == b, |v| show(*v))
 }
 
 /// The same of any values; `follows` says which stand in one run.
-fn joined<T: Copy>(values: &[T], follows: impl Fn(T, T) -> bool, show: impl Fn(&T) -> String) -> String {
-    let parts: Vec<String> = values
+fn joined<T: Copy>(values: &[T], follows: impl Fn(T, T) -> bool, show: impl Fn(&T) -> String) -> Vec<String> {
+    values
         .chunk_by(|a, b| follows(*a, *b))
         .flat_map(|run| match run {
             [first, _, .., last] => vec![format!("{} to {}", show(first), show(last))],
             short => short.iter().map(&show).collect(),
         })
-        .collect();
-    and(&parts)
+        .collect()
+}
+
+fn and(parts: &[String]) -> String {
+    list(parts, "and")
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn and(parts: &[String]) -> String {
+fn list(parts: &[String], word: &str) -> String {
     match parts {
         [] => String::new(),
         [one] => one.clone(),
-        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+        [head @ .., last] => format!("{} {word} {last}", head.join(", ")),
     }
 }
 
@@ -311,6 +350,13 @@ mod tests {
             ("0,15,30,45 * * * *", "every 15 minutes"),
             ("*/7 * * * *", "every 7 minutes from the start of each hour"),
             ("0 * * * *", "every hour"),
+            ("0 0-23 * * *", "every hour, a repeated hour counted once"),
+            ("5 0-23 * * *", "every hour at :05, a repeated hour counted once"),
+            ("0-59 0-23 * * *", "every minute, a repeated hour counted once"),
+            ("0,20,40 0-23 * * *", "every 20 minutes, a repeated hour counted once"),
+            ("0-59 0-59 0-23 * * *", "every second, a repeated hour counted once"),
+            ("0-59 * * * *", "every minute"),
+            ("0,15,30,45 * * * *", "every 15 minutes"),
             ("5 * * * *", "every hour at :05"),
             ("5,35 * * * *", "every hour at :05 and :35"),
             ("0-29 * * * *", "every hour at :00 to :29"),
@@ -350,6 +396,16 @@ mod tests {
             ("*/15 0 3 * * * *", "at 03:00:00, 03:00:15, 03:00:30 and 03:00:45"),
             ("0 0 */10 * 5", "at 00:00, on days 1, 11, 21 and 31 of the month if it is Friday"),
             ("0 0 1 * 1-5", "at 00:00, on day 1 of the month or on any Monday to Friday"),
+            (
+                "0 0 */10 * TUE,THU,SAT,SUN",
+                "at 00:00, on days 1, 11, 21 and 31 of the month if it is Tuesday, Thursday, Saturday or Sunday",
+            ),
+            ("0 0 0 29 2 * 2028-2196/4", "at 00:00, on 29 February, in every 4th year from 2028 to 2196"),
+            ("0 0 3 * * * */4", "at 03:00, in every 4th year from 1970 to 2198"),
+            ("0 0 3 * * * 2026-2199/2", "at 03:00, in every 2nd year from 2026 to 2198"),
+            ("0 0 3 * * * 2026-2199/3", "at 03:00, in every 3rd year from 2026 to 2197"),
+            ("0 0 3 * * * 2026-2199/21", "at 03:00, in every 21st year from 2026 to 2194"),
+            ("0 0 3 * * * 2028,2032", "at 03:00, in 2028 and 2032"),
         ] {
             assert_eq!(of(&CronRule::parse(text, Some("job")).unwrap()), words, "{text}");
         }

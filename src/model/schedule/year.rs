@@ -41,17 +41,12 @@ impl Years {
         self.0.as_deref()
     }
 
-    /// Whether this is one of them.
-    pub(super) fn has(&self, year: i16) -> bool {
-        (YEARS.0..=YEARS.1).contains(&year)
-            && self.0.as_ref().is_none_or(|years| years.binary_search(&year).is_ok())
-    }
-
-    /// The field as the engine is to read it.
-    pub(super) fn for_engine(&self) -> String {
+    /// The first of them that is not earlier than this.
+    pub(super) fn from(&self, year: i16) -> Option<i16> {
+        let year = year.max(YEARS.0);
         match &self.0 {
-            None => format!("{}-{}", YEARS.0, YEARS.1),
-            Some(years) => years.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+            None => Some(year).filter(|year| *year <= YEARS.1),
+            Some(years) => years.get(years.partition_point(|it| *it < year)).copied(),
         }
     }
 }
@@ -79,7 +74,14 @@ mod tests {
     #[test]
     fn no_year_is_outside_the_two_centuries() {
         let all = Years::parse("*", None).unwrap();
-        assert!(all.has(1970) && all.has(2199) && !all.has(1969) && !all.has(2200));
-        assert!(!Years::parse("2027", None).unwrap().has(2028));
+        assert_eq!((all.from(1969), all.from(2000)), (Some(1970), Some(2000)));
+        assert_eq!((all.from(2199), all.from(2200)), (Some(2199), None));
+    }
+
+    #[test]
+    fn the_next_year_is_the_first_that_is_not_earlier() {
+        let years = Years::parse("2027,2030", None).unwrap();
+        let next = [1900, 2027, 2028, 2031].map(|year| years.from(year));
+        assert_eq!(next, [Some(2027), Some(2027), Some(2030), None]);
     }
 }

@@ -1,23 +1,29 @@
 //! A time zone by its IANA name.
 //!
-//! The one place that asks the time zone database. It never falls back: a name the database does not know is an error,
+//! The one place that asks for the rules of zones: those of the system, and for each zone that the system does not have,
+//! or has damaged, those that were built in. It never falls back to another zone: a name that neither knows is an error,
 //! because a job that silently runs in UTC runs at the wrong time.
 
-use jiff::tz::{self, TimeZone};
+use std::sync::OnceLock;
+
+use jiff::civil::Date;
+use jiff::tz::{self, TimeZone, TimeZoneDatabase};
 
 use super::error::{ScheduleError, closest, shown};
+use super::year::YEARS;
 
 /// A time zone with the name it was found under. Two zones are equal when their names are.
 #[derive(Debug, Clone)]
 pub struct Zone {
     name: String,
-    time_zone: TimeZone,
+    rules: TimeZone,
+    built_in: bool,
 }
 
 impl Zone {
     /// Coordinated universal time, named `UTC`.
     pub fn utc() -> Self {
-        Self { name: "UTC".to_owned(), time_zone: TimeZone::UTC }
+        Self { name: "UTC".to_owned(), rules: TimeZone::UTC, built_in: true }
     }
 
     /// The zone with this IANA name. Case does not count, and [`Zone::name`] gives the database's spelling.
@@ -25,12 +31,17 @@ impl Zone {
     /// Fails with [`ScheduleError::UnknownZone`], which suggests the closest name.
     pub fn parse(name: &str) -> Result<Self, ScheduleError> {
         let name = name.trim();
-        let found = if is_alias_of_nothing(name) { None } else { tz::db().get(name).ok() };
+        let find = |from: &TimeZoneDatabase, built_in| from.get(name).ok().map(|zone| (zone, built_in));
+        let found = if is_alias_of_nothing(name) {
+            None
+        } else {
+            find(tz::db(), false).or_else(|| find(built_in(), true))
+        };
         match found {
             // `Etc/Unknown` is found, and behaves as UTC: exactly the silence that must not be.
-            Some(zone) if !zone.is_unknown() => {
-                let name = zone.iana_name().unwrap_or(name).to_owned();
-                Ok(Self { name, time_zone: zone })
+            Some((rules, built_in)) if !rules.is_unknown() => {
+                let name = rules.iana_name().unwrap_or(name).to_owned();
+                Ok(Self { name, rules, built_in })
             }
             _ => Err(ScheduleError::UnknownZone { name: shown(name), suggestion: suggest(name) }),
         }
@@ -41,9 +52,30 @@ impl Zone {
         &self.name
     }
 
+    /// Whether the rules are those that were built in, because the system has none that can be read.
+    pub fn is_built_in(&self) -> bool {
+        self.built_in
+    }
+
+    /// Whether both clocks show the same in every year in which a schedule can come, as those of `US/Eastern` and
+    /// `America/New_York` do.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let (from, to) = YEARS;
+        let ends =
+            [from, to + 1].map(|year| Date::constant(year, 1, 1).at(0, 0, 0, 0).to_zoned(TimeZone::UTC));
+        let [Ok(from), Ok(to)] = ends else { return self == other };
+        let offsets = |zone: &Self| -> Vec<_> {
+            let changes =
+                zone.rules.following(from.timestamp()).take_while(|it| it.timestamp() < to.timestamp());
+            changes.map(|it| (it.timestamp(), it.offset())).collect()
+        };
+        let first = |zone: &Self| zone.rules.to_offset(from.timestamp());
+        self == other || (first(self) == first(other) && offsets(self) == offsets(other))
+    }
+
     /// The rules of the zone.
     pub fn time_zone(&self) -> &TimeZone {
-        &self.time_zone
+        &self.rules
     }
 }
 
@@ -55,6 +87,12 @@ impl PartialEq for Zone {
 
 impl Eq for Zone {}
 
+/// The rules that were built in, also where the system has some.
+fn built_in() -> &'static TimeZoneDatabase {
+    static BUILT_IN: OnceLock<TimeZoneDatabase> = OnceLock::new();
+    BUILT_IN.get_or_init(TimeZoneDatabase::bundled)
+}
+
 /// Files that a zoneinfo directory may hold without being zones: the machine's own choice, a placeholder that means
 /// UTC, and the copies with leap seconds.
 fn is_alias_of_nothing(name: &str) -> bool {
@@ -65,8 +103,12 @@ fn is_alias_of_nothing(name: &str) -> bool {
 }
 
 fn suggest(name: &str) -> Option<String> {
-    let known: Vec<String> =
-        tz::db().available().map(|n| n.as_str().to_owned()).filter(|n| !is_alias_of_nothing(n)).collect();
+    let known: Vec<String> = [tz::db(), built_in()]
+        .into_iter()
+        .flat_map(TimeZoneDatabase::available)
+        .map(|n| n.as_str().to_owned())
+        .filter(|n| !is_alias_of_nothing(n))
+        .collect();
     let spaced = name.replace(' ', "_");
     // People remember the city: `Berlin` alone is closest to `Bermuda` as a whole name, so look there first.
     let city = spaced.rsplit('/').next().unwrap_or_default();
@@ -86,6 +128,15 @@ mod tests {
         assert_eq!(Zone::parse(" europe/BERLIN ").unwrap().name(), "Europe/Berlin");
         assert_eq!(Zone::parse("utc").unwrap(), Zone::utc());
         assert_ne!(Zone::parse("Europe/Berlin").unwrap(), Zone::utc());
+    }
+
+    #[test]
+    fn two_names_of_one_clock_agree() {
+        let agree = |one, other| Zone::parse(one).unwrap().agrees_with(&Zone::parse(other).unwrap());
+        assert!(agree("US/Eastern", "America/New_York") && agree("UTC", "Etc/UTC"));
+        assert!(!agree("Europe/Berlin", "Asia/Tokyo") && !agree("Europe/Berlin", "Europe/London"));
+        // The same since 1970 but for some years.
+        assert!(!agree("America/Phoenix", "America/Denver"));
     }
 
     #[test]

@@ -304,7 +304,7 @@ fn cannot_start(tool: &Tool, id: &JobId, reason: &str, origin: Origin, out: &mut
 pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
     other_defaults(id, out);
     let Some(draft) = out.jobs.get(id) else { return };
-    if matches!(draft.kind, Exec | Run) && draft.layer.get("user").is_none() {
+    if matches!(draft.kind, Exec | Run | ServiceRun) && draft.layer.get("user").is_none() {
         let origin = draft.origin.clone();
         if let Some(warning) = tool.default_user {
             out.once(id, origin, warning);
@@ -317,6 +317,10 @@ pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
 pub(super) fn other_defaults(id: &JobId, out: &mut Foreign) {
     let Some(draft) = out.jobs.get(id) else { return };
     let (origin, pull) = (draft.origin.clone(), draft.kind == Run && !draft.given.contains("pull"));
+    if draft.given.contains("max-retries") {
+        out.unless_given(id, "retry-delay", "1s");
+        out.unless_given(id, "retry-max-delay", "60s");
+    }
     out.unless_given(id, "overlap", "allow");
     if pull {
         match params::look_up("pull", Run) {

@@ -345,7 +345,11 @@ impl Reader<'_> {
         let ids: Vec<JobId> = self.out.jobs.keys().cloned().collect();
         for id in &ids {
             let kind = self.out.jobs.get(id).map(|draft| draft.kind);
-            match self.user.as_deref().filter(|_| matches!(kind, Some(JobKind::Exec | JobKind::Run))) {
+            match self
+                .user
+                .as_deref()
+                .filter(|_| matches!(kind, Some(JobKind::Exec | JobKind::Run | JobKind::ServiceRun)))
+            {
                 // An empty default leaves it to the container.
                 Some("") => ofelia::other_defaults(id, &mut self.out),
                 Some(user) => {

@@ -125,8 +125,8 @@ pub(super) static OFELIA_KEYS: &[Key] = &[
     key(
         "retry-exponential",
         ALL,
-        Nothing,
-        "how the delay grows is `retry-backoff`, which is not yet supported",
+        Parameter("retry-backoff", exponential),
+        "`true` is `retry-backoff=exponential`, `false` is `fixed`.",
     ),
     key("retry-max-delay-ms", ALL, Parameter("retry-max-delay", milliseconds), "`retry-max-delay`."),
     key("depends-on", ALL, Parameter("depends-on", commas), "The same; commas split."),
@@ -204,6 +204,13 @@ fn pull(text: &str) -> Taken {
         ("never", _) => Taken::one("never"),
         ("if-not-present" | "missing", _) | (_, Ok(false)) => Taken::one("missing"),
         (_, Err(reason)) => Taken::wrong(reason),
+    }
+}
+
+fn exponential(text: &str) -> Taken {
+    match go::boolean(text) {
+        Ok(grows) => Taken::one(if grows { "exponential" } else { "fixed" }),
+        Err(reason) => Taken::wrong(reason),
     }
 }
 

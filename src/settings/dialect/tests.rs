@@ -70,6 +70,9 @@ fn line(spec: &JobSpec) -> String {
         Work::Exec(it) => (it.argv.clone(), it.container.clone(), it.user.clone()),
         Work::Run(it) => (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone()),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
+        Work::ServiceRun(it) => {
+            (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
+        }
     };
     let overlap = Overlap::NAMES.iter().find(|(_, it)| *it == spec.overlap).map_or("", |it| it.0);
     let text = spec.schedule.text();
@@ -330,6 +333,7 @@ fn a_file_of_ofelia_gives_the_same_jobs() {
             "exec job-executed-on-running-container | @hourly | touch·/tmp/example | my-container | www-data | skip",
             "local local-echo | @every 45s | echo·Hello from local job | /tmp/ |  | allow",
             "run run-date | @every 30s | sh·-c·date >> /tmp/date.log; true | alpine:latest | root | allow",
+            "service-run swarm-example | 0,20,40 * * * * | touch·/tmp/swarm-example | alpine | root | allow",
         ]
     );
     assert!(jobs.values().all(|it| it.timeout == Some(std::time::Duration::from_secs(3600))));
@@ -338,12 +342,36 @@ fn a_file_of_ofelia_gives_the_same_jobs() {
     let places: Vec<&str> = told.iter().map(|it| it.split(' ').next().unwrap()).collect();
     assert_eq!(
         places,
-        ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:13", "ofelia.ini:13", "ofelia.ini:16", "ofelia.ini:26"],
+        ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:13", "ofelia.ini:13", "ofelia.ini:27", "ofelia.ini:16"],
         "{told:?}"
     );
     assert!(told.iter().all(|it| !it.contains("secret")), "{told:?}");
     let ini = ini_of(Dialect::Ofelia, FILE);
     assert_eq!((ini.global.len(), &*ini.global[0].value), (1, "info"));
+}
+
+#[test]
+fn a_service_of_ofelia_is_one_here_with_what_both_have() {
+    let (jobs, told) = specs_of_file(
+        Dialect::Ofelia,
+        "[job-service-run \"a\"]\nschedule = 0 0 3 * * *\nimage = backup:1\ncommand = dump --all\nnetwork = back\n\
+         user = 33\ndelete = true\nenvironment = A=1\nmax-runtime = 1h\ndir = /srv\nno-overlap = true\n",
+    );
+    assert_eq!(told, [""; 0]);
+    let job = &jobs[&JobId::plain("a")];
+    let Work::ServiceRun(it) = &job.work else { panic!("{job:?}") };
+    assert_eq!((&*it.image, it.networks.as_slice()), ("backup:1", &["back".to_owned()][..]));
+    assert_eq!((it.user.as_deref(), it.workdir.as_deref()), (Some("33"), Some("/srv")));
+    assert_eq!((it.environment.0.len(), job.timeout.map(|it| it.as_secs())), (1, Some(3600)));
+    let labels = [
+        ("ofelia.enabled", "true"),
+        ("ofelia.job-service-run.b.schedule", "@daily"),
+        ("ofelia.job-service-run.b.image", "backup:1"),
+        ("ofelia.job-service-run.b.delete", "false"),
+    ];
+    let (jobs, told) = specs(&[Dialect::Ofelia], &labels);
+    assert_eq!(lines(&jobs), ["service-run web.b | @daily |  | backup:1 | root | allow"]);
+    assert!(told.iter().any(|it| it.contains("\"delete\" is not yet supported")), "{told:?}");
 }
 
 #[test]

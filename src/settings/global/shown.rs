@@ -1,8 +1,8 @@
 //! The settings one by one, as someone would have to write them: for comparing and for showing.
 
 use crate::model::{
+    bytes,
     parameters::{HIDDEN, Value},
-    size,
 };
 
 use super::{Settings, find};
@@ -37,7 +37,7 @@ impl Settings {
             ("log-format", log_format.to_owned()),
             ("max-concurrent-runs", max_concurrent_runs.to_string()),
             ("shutdown-grace", humantime::format_duration(*shutdown_grace).to_string()),
-            ("history-max-size", size::written(*history_max_size)),
+            ("history-max-size", bytes::written(*history_max_size)),
             ("allow-from-labels", grants),
             ("label-dialects", dialects.join(", ")),
         ];

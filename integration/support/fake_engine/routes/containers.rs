@@ -38,6 +38,31 @@ pub async fn inspect(State(engine): State<FakeEngine>, Path(reference): Path<Str
     }
 }
 
+/// Unpacks an archive of one file.
+pub async fn put_archive(
+    State(engine): State<FakeEngine>,
+    Path(reference): Path<String>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    let parameters = query::parameters(&query.unwrap_or_default());
+    let Ok(archive) = axum::body::to_bytes(request.into_body(), usize::MAX).await else {
+        return refuse(400, "unexpected EOF");
+    };
+    let mut world = engine.world();
+    let Some(container) = world.find_mut(&reference) else {
+        return refuse(404, &no_such_container(&reference));
+    };
+    let directory = parameters.get("path").cloned().unwrap_or_default();
+    if container.read_only && !container.volumes.contains(&directory) {
+        return refuse(403, "container rootfs is marked read-only");
+    }
+    let name = archive.split(|byte| *byte == 0).next().unwrap_or_default();
+    let file = format!("{}/{}", directory.trim_end_matches('/'), String::from_utf8_lossy(name));
+    container.files.push(file);
+    empty(StatusCode::OK)
+}
+
 pub async fn create(
     State(engine): State<FakeEngine>,
     RawQuery(query): RawQuery,
@@ -79,6 +104,9 @@ pub async fn create(
         created: world.now(),
         started: None,
         finished: None,
+        read_only: false,
+        volumes: Vec::new(),
+        files: Vec::new(),
         behaviour,
         process: Process::new(),
         life: watch::Sender::default(),

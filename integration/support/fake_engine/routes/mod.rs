@@ -2,6 +2,7 @@
 
 mod containers;
 mod execs;
+mod services;
 mod system;
 
 use std::{convert::Infallible, time::Duration};
@@ -13,7 +14,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -47,7 +48,16 @@ pub fn router(engine: FakeEngine, verdict: Verdict) -> Router {
         .route("/containers/{id}/wait", post(containers::wait))
         .route("/containers/{id}/attach", post(containers::attach))
         .route("/containers/{id}/logs", get(containers::logs))
+        .route("/containers/{id}/archive", put(containers::put_archive))
         .route("/containers/{id}/exec", post(execs::create))
+        .route("/services/create", post(services::create))
+        .route("/services/{id}", get(services::inspect).delete(services::remove))
+        .route("/services/{id}/update", post(services::update))
+        .route("/services/{id}/logs", get(services::logs))
+        .route("/tasks", get(services::tasks))
+        .route("/tasks/{id}/logs", get(services::task_logs))
+        .route("/secrets", get(services::secrets))
+        .route("/configs", get(services::configs))
         .route("/exec/{id}/start", post(execs::start))
         .route("/exec/{id}/json", get(execs::inspect))
         .fallback(unknown)

@@ -15,6 +15,7 @@ use crate::support::fake_engine::{
     FakeEngine, events, query,
     query::Filters,
     shapes,
+    swarm::NODE,
     world::{no_such_container, tagged},
 };
 
@@ -52,7 +53,11 @@ pub async fn info(State(engine): State<FakeEngine>) -> Response {
             "OSType": "linux",
             "Architecture": "x86_64",
             "NCPU": 2,
-            "Swarm": { "LocalNodeState": "inactive", "NodeID": "", "ControlAvailable": false },
+            "Swarm": {
+                "LocalNodeState": if world.swarm.manages { "active" } else { "inactive" },
+                "NodeID": if world.swarm.manages { NODE } else { "" },
+                "ControlAvailable": world.swarm.manages,
+            },
             "Warnings": null,
         }),
     )

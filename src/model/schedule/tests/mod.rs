@@ -195,9 +195,11 @@ fn a_star_in_the_second_field_warns_and_tells_the_mend() {
     for text in ["* 0 3 * * *", "TZ=Europe/Berlin */1 0 3 * * *"] {
         let warnings = utc(text).warnings();
         assert_eq!(warnings.len(), 1, "{text}");
-        assert!(warnings[0].starts_with("runs every second"), "{warnings:?}");
+        assert!(warnings[0].starts_with("runs every second of each minute that is named, "), "{warnings:?}");
         assert!(warnings[0].contains("write `0 0 3 * * *`"), "{warnings:?}");
     }
+    let always = utc("* * * * * 1").warnings();
+    assert!(always[0].starts_with("runs every second, because"), "{always:?}");
     let seven = utc("* 0 3 * * * 2030").warnings();
     assert!(seven[0].ends_with("write `0 0 3 * * * 2030` to run on the full minute only"), "{seven:?}");
     for text in ["* * * * *", "0 * * * * *", "*/2 * * * * *", "@every 1s"] {
@@ -348,6 +350,49 @@ fn a_year_field_is_the_last_of_seven_and_lets_a_schedule_end() {
     assert!(new_years_eve.names_years() && !utc("0 0 3 * * * *").names_years());
     let why = new_years_eve.why_never(last).unwrap();
     assert!(why.starts_with("year field: `2027,2030` is past"), "{why}");
+}
+
+#[test]
+fn what_the_clock_leaves_out_is_not_said_to_be_past() {
+    for (text, zone, from, why) in [
+        (
+            "0 */30 2 28 3 * 2027",
+            "Europe/Berlin",
+            "2026-11-22T12:00:00Z",
+            "hour field: `2` is left out by the clock of Europe/Berlin, as on 2027-03-28",
+        ),
+        (
+            "*/20 2 * 3 SUNL",
+            "Europe/Berlin",
+            "2026-11-22T12:00:00Z",
+            "hour field: `2` is left out by the clock of Europe/Berlin, as on 2027-03-28",
+        ),
+        (
+            "0 * * 30 12 * 2011",
+            "Pacific/Apia",
+            "2011-01-01T00:00:00Z",
+            "day-of-month field: `30` is left out by the clock of Pacific/Apia, as on 2011-12-30",
+        ),
+        // The second pass of a repeated hour: for a fixed time the first one was it.
+        ("0 30 2 25 10 * 2026", "Europe/Berlin", "2026-10-25T01:10:00Z", "year field: `2026` is past"),
+        ("0 */30 2 28 3 * 2026", "Europe/Berlin", "2026-11-22T12:00:00Z", "year field: `2026` is past"),
+    ] {
+        let reason = schedule(text, zone).why_never(at(from)).unwrap_or_else(|| panic!("{text} comes"));
+        assert!(reason.starts_with(why), "{text}: {reason}");
+    }
+}
+
+#[test]
+fn what_reaches_past_the_last_moment_blames_the_length_or_the_moment() {
+    let last = at("9999-12-30T22:00:00Z");
+    let why = |text: &str, from| utc(text).why_never(from).unwrap();
+    for (why, mend) in [
+        (why("@every 1s", last), "ask from an earlier moment"),
+        (why("@every 999999w", at("2026-11-22T12:00:00Z")), "write a shorter time"),
+        (why("@every 999999w", last), "write a shorter time"),
+    ] {
+        assert!(why.contains("9999-12-30T22:00:00Z") && why.ends_with(mend), "{why}");
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn commands(
         Work::Exec(it) => it.argv.join("·"),
         Work::Run(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::Local(it) => it.argv.join("·"),
+        Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
     };
     let jobs = desired.jobs.iter().map(|(id, job)| format!("{id}: {}", argv(&job.spec)));
     (jobs.collect(), said(&desired.diagnostics))
@@ -258,5 +259,23 @@ fn a_job_whose_volume_the_engine_refuses_is_kept_and_never_due() {
     assert!(
         matches!(told[..], [it] if it.contains("\"./data\"") && it.contains("enabled=false")),
         "{told:?}"
+    );
+}
+
+#[test]
+fn a_file_with_the_kinds_that_ofelias_own_example_has_loads_with_all_its_jobs() {
+    let file = "[job-run \"dates\"]\nschedule = @every 30s\nimage = alpine\ncommand = sh -c 'date >> /tmp/x'\n\
+                volume = ./data:/tmp\n\n[job-local \"here\"]\nschedule = @every 45s\ncommand = echo \"a b\"\n\n\
+                # Needs a Swarm\n[job-service-run \"there\"]\nschedule = 0,20,40 * * * *\nimage = alpine\n\
+                command = touch /tmp/x\n";
+    let (jobs, told) = specs_of_file(Dialect::Ofelia, file);
+    assert_eq!(jobs.len(), 3, "{told:?}");
+    assert_eq!(
+        lines(&jobs),
+        [
+            "run dates | @every 30s | sh·-c·date >> /tmp/x | alpine | root | allow",
+            "local here | @every 45s | echo·a b |  |  | allow",
+            "service-run there | 0,20,40 * * * * | touch·/tmp/x | alpine | root | allow",
+        ]
     );
 }

@@ -1,0 +1,308 @@
+//! One-shot services of a Swarm: made in job mode, ended and removed.
+
+use std::{collections::HashMap, time::Duration};
+
+use bollard::{
+    models::{
+        Limit, Mount as MountBody, MountBindOptions, MountBindOptionsPropagationEnum as Propagation,
+        MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+        NetworkAttachmentConfig, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicatedJob, TaskSpec,
+        TaskSpecContainerSpec, TaskSpecContainerSpecConfigs, TaskSpecContainerSpecFile,
+        TaskSpecContainerSpecFile1, TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources,
+        TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Restart,
+    },
+    query_parameters::{
+        InspectServiceOptions, ListConfigsOptionsBuilder, ListSecretsOptionsBuilder,
+        UpdateServiceOptionsBuilder,
+    },
+};
+
+use crate::model::service::{Mount, MountSource, Reference, Tasks};
+
+use super::{client::Engine, credentials::Credentials, error::EngineError};
+
+/// A failed task is put into line again after this long, which is never: its service is removed before. Without a
+/// policy of restarting, the Swarm makes up for a failed task of several at once and for ever (seen on 20.10, and so in
+/// the source since), for what may not be restarted does not count as one that was wanted.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What no node has: with this constraint a service has no tasks.
+const NOWHERE: &str = "node.id==none";
+
+/// A service to be made.
+#[derive(Debug)]
+pub struct ServiceRequest {
+    /// Its name.
+    pub name: String,
+    /// The image of its tasks.
+    pub image: String,
+    /// The command; `None` is the image's own.
+    pub argv: Option<Vec<String>>,
+    /// `NAME=VALUE`.
+    pub environment: Vec<String>,
+    /// As whom.
+    pub user: Option<String>,
+    /// Where.
+    pub workdir: Option<String>,
+    /// By exact name.
+    pub networks: Vec<String>,
+    /// What each task sees of the machine, of volumes and of memory.
+    pub mounts: Vec<Mount>,
+    /// Secrets by name.
+    pub secrets: Vec<Reference>,
+    /// Configs by name.
+    pub configs: Vec<Reference>,
+    /// What a node must be.
+    pub constraints: Vec<String>,
+    /// How many tasks.
+    pub tasks: Tasks,
+    /// The most memory of each, in bytes.
+    pub memory: Option<u64>,
+    /// The most processors of each, in billionths.
+    pub cpus: Option<u64>,
+    /// Between being asked to stop and being killed.
+    pub grace: Duration,
+    /// What says whose it is; on the service and on its containers.
+    pub labels: HashMap<String, String>,
+    /// What a node shows to the image's registry.
+    pub credentials: Option<Credentials>,
+}
+
+impl Engine {
+    /// Makes a service; the answer is its ID. A service of that name that is there already is a refusal.
+    pub async fn create_service(&self, request: ServiceRequest) -> Result<String, EngineError> {
+        let secrets = self.secrets(&request.secrets).await?;
+        let configs = self.configs(&request.configs).await?;
+        let mut docker = self.docker()?;
+        if let Some(credentials) = &request.credentials {
+            let header = credentials.header();
+            // The library's own header is in the other of the two alphabets of base64, which an Engine does not read.
+            docker = docker.with_request_modifier(move |mut request| {
+                if let Ok(value) = header.parse() {
+                    request.headers_mut().insert("x-registry-auth", value);
+                }
+                request
+            });
+        }
+        let made = docker.create_service(body(request, secrets, configs), None).await?;
+        made.id.ok_or_else(|| EngineError::Malformed("the service has no ID".to_owned()))
+    }
+
+    /// The service of this name, if it has this label: its ID.
+    pub async fn service_with_label(
+        &self,
+        name: &str,
+        (label, value): (&str, &str),
+    ) -> Result<Option<String>, EngineError> {
+        match self
+            .docker()?
+            .inspect_service(name, None::<InspectServiceOptions>)
+            .await
+            .map_err(EngineError::from)
+        {
+            Ok(service) => {
+                let labels = service.spec.and_then(|spec| spec.labels).unwrap_or_default();
+                Ok(service.id.filter(|_| labels.get(label).is_some_and(|it| it == value)))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for the end of all that runs of a service: it is changed so that it wants no tasks. To remove it would not be
+    /// enough, for an Engine may then leave the tasks of a service in job mode to themselves (as 20.10 does). One that
+    /// is gone already is no failure.
+    pub async fn end_service(&self, id: &str) -> Result<(), EngineError> {
+        let docker = self.docker()?;
+        let service = match docker
+            .inspect_service(id, None::<InspectServiceOptions>)
+            .await
+            .map_err(EngineError::from)
+        {
+            Ok(service) => service,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let Some(mut spec) = service.spec else {
+            return Err(EngineError::Malformed("the service has no specification".to_owned()));
+        };
+        if let Some(job) = spec.mode.as_mut().and_then(|mode| mode.replicated_job.as_mut()) {
+            *job = ServiceSpecModeReplicatedJob { max_concurrent: Some(1), total_completions: Some(0) };
+        }
+        let template = spec.task_template.get_or_insert_default();
+        template.placement.get_or_insert_default().constraints = Some(vec![NOWHERE.to_owned()]);
+        template.force_update = Some(template.force_update.unwrap_or_default().wrapping_add(1));
+        let version = service.version.and_then(|version| version.index).unwrap_or_default();
+        let version = i32::try_from(version)
+            .map_err(|_| EngineError::Malformed(format!("the service's version is {version}")))?;
+        let options = UpdateServiceOptionsBuilder::new().version(version).build();
+        docker.update_service(id, spec, options, None).await?;
+        Ok(())
+    }
+
+    /// Removes it. One that is gone already is no failure.
+    pub async fn remove_service(&self, id: &str) -> Result<(), EngineError> {
+        match self.docker()?.delete_service(id).await.map_err(EngineError::from) {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn secrets(&self, wanted: &[Reference]) -> Result<Vec<TaskSpecContainerSpecSecrets>, EngineError> {
+        let mut found = Vec::new();
+        for it in wanted {
+            // The filter is by the beginning of a name.
+            let filters = HashMap::from([("name", vec![it.name.as_str()])]);
+            let options = ListSecretsOptionsBuilder::new().filters(&filters).build();
+            let list = self.docker()?.list_secrets(Some(options)).await?;
+            let named = |spec: Option<String>| spec.as_deref() == Some(it.name.as_str());
+            let id = list.into_iter().find(|secret| named(secret.spec.clone().and_then(|spec| spec.name)));
+            let id = id.and_then(|secret| secret.id).ok_or_else(|| missing("secret", &it.name))?;
+            found.push(TaskSpecContainerSpecSecrets {
+                file: Some(TaskSpecContainerSpecFile {
+                    name: Some(it.target.clone()),
+                    uid: Some(it.uid.clone()),
+                    gid: Some(it.gid.clone()),
+                    mode: Some(it.mode),
+                }),
+                secret_id: Some(id),
+                secret_name: Some(it.name.clone()),
+            });
+        }
+        Ok(found)
+    }
+
+    async fn configs(&self, wanted: &[Reference]) -> Result<Vec<TaskSpecContainerSpecConfigs>, EngineError> {
+        let mut found = Vec::new();
+        for it in wanted {
+            let filters = HashMap::from([("name", vec![it.name.as_str()])]);
+            let options = ListConfigsOptionsBuilder::new().filters(&filters).build();
+            let list = self.docker()?.list_configs(Some(options)).await?;
+            let named = |spec: Option<String>| spec.as_deref() == Some(it.name.as_str());
+            let id = list.into_iter().find(|config| named(config.spec.clone().and_then(|spec| spec.name)));
+            let id = id.and_then(|config| config.id).ok_or_else(|| missing("config", &it.name))?;
+            found.push(TaskSpecContainerSpecConfigs {
+                file: Some(TaskSpecContainerSpecFile1 {
+                    name: Some(it.target.clone()),
+                    uid: Some(it.uid.clone()),
+                    gid: Some(it.gid.clone()),
+                    mode: Some(it.mode),
+                }),
+                config_id: Some(id),
+                config_name: Some(it.name.clone()),
+                ..TaskSpecContainerSpecConfigs::default()
+            });
+        }
+        Ok(found)
+    }
+}
+
+fn missing(what: &str, name: &str) -> EngineError {
+    EngineError::Refused { status: 404, message: format!("{what} not found: {name}") }
+}
+
+fn body(
+    request: ServiceRequest,
+    secrets: Vec<TaskSpecContainerSpecSecrets>,
+    configs: Vec<TaskSpecContainerSpecConfigs>,
+) -> ServiceSpec {
+    let container = TaskSpecContainerSpec {
+        image: Some(request.image),
+        // What the field `Command` holds goes over the image's entrypoint.
+        args: request.argv,
+        env: Some(request.environment),
+        user: request.user,
+        dir: request.workdir,
+        labels: Some(request.labels.clone()),
+        mounts: Some(request.mounts.into_iter().map(mount).collect()),
+        secrets: Some(secrets),
+        configs: Some(configs),
+        stop_grace_period: Some(nanoseconds(request.grace)),
+        ..TaskSpecContainerSpec::default()
+    };
+    let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    let limits = Limit {
+        memory_bytes: request.memory.map(signed),
+        nano_cpus: request.cpus.map(signed),
+        ..Limit::default()
+    };
+    let restart = TaskSpecRestartPolicy {
+        condition: Some(Restart::ON_FAILURE),
+        delay: Some(nanoseconds(NEVER)),
+        ..TaskSpecRestartPolicy::default()
+    };
+    let network = |name| NetworkAttachmentConfig { target: Some(name), ..NetworkAttachmentConfig::default() };
+    ServiceSpec {
+        name: Some(request.name),
+        labels: Some(request.labels),
+        task_template: Some(TaskSpec {
+            container_spec: Some(container),
+            resources: Some(TaskSpecResources { limits: Some(limits), ..TaskSpecResources::default() }),
+            restart_policy: Some(restart),
+            placement: Some(TaskSpecPlacement {
+                constraints: Some(request.constraints),
+                ..TaskSpecPlacement::default()
+            }),
+            networks: Some(request.networks.into_iter().map(network).collect()),
+            ..TaskSpec::default()
+        }),
+        mode: Some(match request.tasks {
+            Tasks::Replicas(count) => ServiceSpecMode {
+                replicated_job: Some(ServiceSpecModeReplicatedJob {
+                    max_concurrent: Some(count.into()),
+                    total_completions: Some(count.into()),
+                }),
+                ..ServiceSpecMode::default()
+            },
+            Tasks::EachNode => ServiceSpecMode {
+                global_job: Some(std::iter::empty().collect()),
+                ..ServiceSpecMode::default()
+            },
+        }),
+        ..ServiceSpec::default()
+    }
+}
+
+fn nanoseconds(length: Duration) -> i64 {
+    i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn mount(it: Mount) -> MountBody {
+    let body = MountBody { target: Some(it.target), read_only: Some(it.read_only), ..MountBody::default() };
+    match it.source {
+        MountSource::Bind { path, propagation } => MountBody {
+            source: Some(path),
+            typ: Some(MountType::BIND),
+            bind_options: propagation.and_then(|it| it.parse::<Propagation>().ok()).map(|propagation| {
+                MountBindOptions { propagation: Some(propagation), ..MountBindOptions::default() }
+            }),
+            ..body
+        },
+        MountSource::Volume { name, no_copy, driver, options, labels } => {
+            let driver = (driver.is_some() || !options.is_empty()).then(|| MountVolumeOptionsDriverConfig {
+                name: driver,
+                options: Some(options.into_iter().collect()),
+            });
+            MountBody {
+                source: name,
+                typ: Some(MountType::VOLUME),
+                volume_options: Some(MountVolumeOptions {
+                    no_copy: Some(no_copy),
+                    labels: Some(labels.into_iter().collect()),
+                    driver_config: driver,
+                    ..MountVolumeOptions::default()
+                }),
+                ..body
+            }
+        }
+        MountSource::Tmpfs { size, mode } => MountBody {
+            typ: Some(MountType::TMPFS),
+            tmpfs_options: Some(MountTmpfsOptions {
+                size_bytes: size.map(|it| i64::try_from(it.0).unwrap_or(i64::MAX)),
+                mode: mode.map(i64::from),
+                ..MountTmpfsOptions::default()
+            }),
+            ..body
+        },
+    }
+}

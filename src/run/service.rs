@@ -1,0 +1,393 @@
+//! Kind `service-run`: a service of a Swarm in job mode, whose tasks are followed to their end.
+//!
+//! The Engine tells of containers on its own node only; where the tasks stand has to be asked, sooner where something
+//! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Fuse},
+    stream::BoxStream,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    docker::{
+        client::Engine,
+        credentials::{self, Credentials},
+        error::EngineError,
+        services::ServiceRequest,
+    },
+    model::{
+        container::RUN_LABEL,
+        policy::SuccessCodes,
+        run::{Outcome, WorkHandle},
+        service::{ServiceRunSpec, Tasks},
+    },
+    telemetry::report::{self, RunTags},
+};
+
+use super::{
+    collect::Collect,
+    environment::environment,
+    interrupts::{Ending, Step},
+    new_container::{LAST_QUESTION, labels},
+    order::RunOrder,
+    tasks::{Meaning, Seen},
+    unit::{Context, KindEnd, Leftover, Life, Outage},
+};
+
+/// The tasks are asked for this long after something was heard of them, then after twice as long each time. The Swarm
+/// knows of a container's end a little later than the Engine tells of it.
+const SOON: Duration = Duration::from_millis(50);
+
+/// No less often than this, whatever was heard: of other nodes nothing ever is.
+const RESYNC: Duration = Duration::from_secs(5);
+
+/// Runs it.
+pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, life: &mut Life) -> KindEnd {
+    let engine = &context.engine;
+    let request = match request(order, spec, context).await {
+        Ok(request) => request,
+        Err(error) => return Outcome::NotStarted { error }.into(),
+    };
+    let began = Instant::now();
+    let id = match engine.create_service(request).await {
+        Ok(id) => id,
+        Err(error) => {
+            let made = half_made(order, &error, engine).await;
+            let leftover = made.map(|id| Leftover::Service(id, spec.tasks));
+            let guarded = matches!(error, EngineError::Refused { status: 409, .. });
+            return KindEnd { leftover, guarded, ..not_started(&error, spec).into() };
+        }
+    };
+    life.is_called(WorkHandle::Service { id: id.clone() });
+    life.started(began);
+    let service = Service {
+        engine,
+        id: &id,
+        label: run_label(order),
+        tasks: spec.tasks,
+        good: &order.spec.policies.success_codes,
+        asked: AtomicBool::new(false),
+        poke: Notify::new(),
+    };
+    match service.follow(context, life).await {
+        Ok(outcome) => KindEnd { leftover: Some(Leftover::Service(id, spec.tasks)), ..outcome.into() },
+        // It may well go on, and nobody but its owner should end it.
+        Err(reason) => {
+            report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
+            Outcome::Lost { reason }.into()
+        }
+    }
+}
+
+fn run_label(order: &RunOrder) -> String {
+    format!("{RUN_LABEL}={}", order.run)
+}
+
+async fn request(
+    order: &RunOrder,
+    spec: &ServiceRunSpec,
+    context: &Context,
+) -> Result<ServiceRequest, String> {
+    let credentials = if spec.with_registry_auth {
+        Some(credentials(&spec.image, context.registries.as_deref()).await?)
+    } else {
+        None
+    };
+    Ok(ServiceRequest {
+        name: order.service_name(),
+        image: spec.image.clone(),
+        argv: spec.argv.clone(),
+        environment: environment(order, &spec.env_files, &spec.environment).await?,
+        user: spec.user.clone(),
+        workdir: spec.workdir.clone(),
+        networks: spec.networks.clone(),
+        mounts: spec.mounts.clone(),
+        secrets: spec.secrets.clone(),
+        configs: spec.configs.clone(),
+        constraints: spec.constraints.clone(),
+        tasks: spec.tasks,
+        memory: spec.memory.map(|it| it.0),
+        cpus: spec.cpus.map(|it| it.0),
+        grace: order.grace_period(),
+        labels: labels(order),
+        credentials,
+    })
+}
+
+/// What the nodes show to the registry.
+async fn credentials(image: &str, file: Option<&Path>) -> Result<Credentials, String> {
+    let Some(path) = file.map(Path::to_owned) else {
+        return Err(
+            "with-registry-auth: neither DOCKER_CONFIG nor HOME says where the credentials are".to_owned()
+        );
+    };
+    let shown = path.display().to_string();
+    // The file may lie on a disk that is slow or gone.
+    let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
+    let text = text.map_err(|error| error.to_string())?;
+    let text = text.map_err(|error| format!("with-registry-auth: {shown} cannot be read: {error}"))?;
+    credentials::find(&text, image).map_err(|reason| format!("with-registry-auth: {shown}: {reason}"))
+}
+
+fn not_started(error: &EngineError, spec: &ServiceRunSpec) -> Outcome {
+    let mend = match error {
+        EngineError::Refused { message, .. } if message.contains("not a swarm manager") => {
+            ": jobs of kind service-run need an Engine that manages a Swarm; docker swarm init makes one of it"
+        }
+        EngineError::Refused { status: 409, .. } => {
+            ": this occurrence has a service already and is not run twice"
+        }
+        _ => "",
+    };
+    Outcome::NotStarted { error: format!("making a service of {}: {error}{mend}", spec.image) }
+}
+
+/// The service that the Engine may have made although its answer never came. It is known by the label of this run: what
+/// has its name may belong to someone else.
+async fn half_made(order: &RunOrder, error: &EngineError, engine: &Engine) -> Option<String> {
+    if !error.is_outage() {
+        return None;
+    }
+    let mut wait = Duration::from_secs(1);
+    while wait <= LAST_QUESTION {
+        let label = (RUN_LABEL, &*order.run.0);
+        if let Ok(Some(found)) = engine.service_with_label(&order.service_name(), label).await {
+            return Some(found);
+        }
+        sleep(wait).await;
+        wait *= 2;
+    }
+    None
+}
+
+/// A service that was made.
+struct Service<'a> {
+    engine: &'a Engine,
+    id: &'a str,
+    /// What its tasks' containers have among their labels.
+    label: String,
+    tasks: Tasks,
+    /// The exit codes with which a task has succeeded.
+    good: &'a SuccessCodes,
+    /// Whether the Swarm has taken the request to end it.
+    asked: AtomicBool,
+    /// Something was heard.
+    poke: Notify,
+}
+
+impl Service<'_> {
+    /// Follows it to its end; an error is why that cannot be told.
+    async fn follow(&self, context: &Context, life: &mut Life) -> Result<Outcome, String> {
+        let (seen, mut told) = watch::channel(Seen::default());
+        let end = self.end(seen);
+        tokio::pin!(end);
+        let mut collect =
+            Collect::new(self.engine, self.id, life.capture.tags().clone(), context.sink.clone(), life.tap());
+        // A piece of a task that no list has told of yet.
+        let mut held = None;
+        let mut waited_for = None;
+        let mut asking: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
+        let outcome = loop {
+            tokio::select! {
+                piece = collect.next(), if held.is_none() => {
+                    held = Some(piece);
+                    self.poke.notify_one();
+                }
+                // Whoever tells is polled here as well.
+                _ = told.changed(), if held.is_some() => {}
+                outcome = &mut end => break outcome,
+                step = life.interrupts.next() => {
+                    asking = match step {
+                        Step::Stop => {
+                            waited_for = waits_for(&told.borrow(), self.tasks);
+                            self.ask_to_end().boxed().fuse()
+                        }
+                        Step::Kill => async {
+                            self.ask_to_end().await;
+                            // Whether it worked is seen in the tasks.
+                            let _ = self.engine.kill_service_containers(self.id).await;
+                        }.boxed().fuse(),
+                        Step::GiveUp => break Ok(life.interrupts.given_up(Some("the Swarm did not end its tasks".to_owned()))),
+                    };
+                }
+                () = &mut asking => {}
+            }
+            let place = held.as_ref().and_then(|piece| told.borrow().place(&piece.task).cloned());
+            if let Some(place) = place
+                && let Some(piece) = held.take()
+            {
+                collect.put(piece, Some(&place));
+            }
+        };
+        drop(asking);
+        let seen = told.borrow().clone();
+        if let Some(piece) = held {
+            collect.put(piece, None);
+        }
+        let ending = life.interrupts.ending();
+        self.last_output(&mut collect, &seen, ending, life.capture.tags()).await;
+        Ok(match (outcome?, ending) {
+            (Outcome::TimedOut { still_running, .. }, _) => Outcome::TimedOut { still_running, waited_for },
+            (outcome @ Outcome::Stopped { .. }, _) | (outcome, None) => outcome,
+            (_, Some(Ending::TimedOut)) => Outcome::TimedOut { still_running: None, waited_for },
+            (_, Some(ending)) => ending.outcome(None),
+        })
+    }
+
+    async fn last_output(
+        &self,
+        collect: &mut Collect<'_>,
+        seen: &Seen,
+        ending: Option<Ending>,
+        tags: &RunTags,
+    ) {
+        if ending.is_some() {
+            // Their containers are gone, and with them what the nodes kept.
+            collect.last(|task| seen.place(task).cloned()).await;
+        } else {
+            for task in seen.over() {
+                collect.rest(&task.id, &task.place).await;
+            }
+        }
+        collect.finish().await;
+        if let Some(reason) = collect.trouble() {
+            report::run_output_missing(tags, reason);
+        }
+    }
+
+    /// Asks for its end until that is taken.
+    async fn ask_to_end(&self) {
+        while !self.asked.load(Ordering::Relaxed) {
+            match self.engine.end_service(self.id).await {
+                Ok(()) => self.asked.store(true, Ordering::Relaxed),
+                Err(_) => sleep(Duration::from_secs(1)).await,
+            }
+        }
+        self.poke.notify_one();
+    }
+
+    /// Waits until all of its tasks are over, over interruptions of the connection; tells of each list on the way.
+    async fn end(&self, seen: watch::Sender<Seen>) -> Result<Outcome, String> {
+        let mut outage = Outage::default();
+        let mut hints: Option<BoxStream<'_, Result<(), EngineError>>> = None;
+        let mut pause = SOON;
+        let made = Instant::now();
+        loop {
+            if hints.is_none() {
+                hints = self.engine.service_hints(self.id).ok().map(StreamExt::boxed);
+            }
+            let asked = self.asked.load(Ordering::Relaxed);
+            match self.engine.tasks_with_label(&self.label, self.tasks).await {
+                Ok(list) => {
+                    outage.over();
+                    let none = list.is_empty();
+                    seen.send_modify(|seen| seen.take(list));
+                    let meaning = seen.borrow().meaning(self.tasks, self.good);
+                    if let Meaning::Over(outcome) = meaning {
+                        return Ok(outcome);
+                    }
+                    if asked && seen.borrow().is_over() {
+                        return Ok(gone("it was ended before it had tasks"));
+                    }
+                    if none && made.elapsed() > RESYNC && !self.is_there().await {
+                        return Ok(gone("its service was removed by someone else"));
+                    }
+                }
+                Err(error) => {
+                    if outage.is_too_long() {
+                        return Err(error.to_string());
+                    }
+                }
+            }
+            let mut at = Instant::now() + pause;
+            pause = (pause * 2).min(RESYNC);
+            loop {
+                let heard = async {
+                    match &mut hints {
+                        Some(hints) => hints.next().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = sleep_until(at) => break,
+                    hint = heard => if !matches!(hint, Some(Ok(()))) {
+                        hints = None;
+                        continue;
+                    },
+                    () = self.poke.notified() => {}
+                }
+                at = at.min(Instant::now() + SOON);
+                pause = SOON;
+            }
+        }
+    }
+
+    /// Whether the Swarm has it still. Not to know is not to know that it is gone.
+    async fn is_there(&self) -> bool {
+        let (name, value) = self.label.split_once('=').unwrap_or((&self.label, ""));
+        !matches!(self.engine.service_with_label(self.id, (name, value)).await, Ok(None))
+    }
+}
+
+fn gone(reason: &str) -> Outcome {
+    Outcome::Lost { reason: reason.to_owned() }
+}
+
+fn waits_for(seen: &Seen, tasks: Tasks) -> Option<String> {
+    match seen.meaning(tasks, &SuccessCodes::default()) {
+        Meaning::Going { waits_for } => waits_for,
+        Meaning::Over(_) => None,
+    }
+}
+
+/// How often removing a run's service is tried.
+const REMOVE_ATTEMPTS: u32 = 3;
+
+/// How long what it left in line, and what would not end, may take to be gone.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Removes a run's service, over a short absence of the Engine.
+pub async fn remove(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> Result<(), EngineError> {
+    let mut attempt = 1;
+    loop {
+        match clear(engine, service, tasks, tags).await {
+            Ok(()) => return Ok(()),
+            Err(error) if attempt == REMOVE_ATTEMPTS => return Err(error),
+            Err(_) => sleep(Duration::from_secs(attempt.into())).await,
+        }
+        attempt += 1;
+    }
+}
+
+/// In this order: an Engine that removes a service in job mode may leave its tasks as they are, one that is in line for
+/// a failed one among them; and the containers of those that are over it leaves in any case then.
+async fn clear(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> Result<(), EngineError> {
+    engine.end_service(service).await?;
+    let label = format!("{RUN_LABEL}={}", tags.run);
+    let until = Instant::now() + GONE_LIMIT;
+    let mut pause = SOON;
+    while Instant::now() < until {
+        let list = engine.tasks_with_label(&label, tasks).await?;
+        if list.iter().all(|task| task.state.is_over()) {
+            break;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(RESYNC);
+    }
+    engine.remove_service(service).await?;
+    for container in engine.service_containers(service).await? {
+        engine.remove_container(&container).await?;
+    }
+    Ok(())
+}
