@@ -15,13 +15,14 @@ use tokio::time::{error::Elapsed, timeout};
 use kit::{engine::Worker, table::Table};
 
 /// The groups, in the order of the table, each with its limit.
-const GROUPS: [(&str, u64); 8] = [
+const GROUPS: [(&str, u64); 9] = [
     ("exec", 150),
     ("delay", 90),
     ("labels", 120),
     ("pure", 120),
     ("schedules", 60),
     ("time", 120),
+    ("history", 240),
     ("resident", 180),
     ("output", 120),
 ];

@@ -2,6 +2,7 @@
 //! Without an Engine the file's local jobs are all that runs, and all that this needs.
 
 use std::{
+    fmt::Write as _,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -14,6 +15,7 @@ use nix::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
+use watchbell::history::query::Filter;
 
 /// So long that only what never comes takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -111,9 +113,13 @@ fn told(records: &[Value]) -> (i64, i64, Vec<Timestamp>) {
     (count, between, ran)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the agent is another process and lives in real time")]
 fn pause(seconds: u64) {
-    std::thread::sleep(Duration::from_secs(seconds));
+    pause_millis(seconds * 1_000);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the agent is another process and lives in real time")]
+fn pause_millis(millis: u64) {
+    std::thread::sleep(Duration::from_millis(millis));
 }
 
 /// Mistake 19.
@@ -164,5 +170,61 @@ fn a_process_that_was_stopped_and_goes_on_leaves_one_record_for_every_occurrence
         let caught_up =
             records.iter().filter(|it| is(it, "run.finished") && it["trigger"] == "catch-up").count();
         assert!(caught_up_at_all.contains(&caught_up), "{policy}: {caught_up}");
+    }
+}
+
+/// Kills an agent at moments that nobody chose, in the middle of whatever it does, and looks at what it left.
+#[test]
+fn whenever_it_is_killed_each_occurrence_has_one_run_and_the_history_knows_of_each_that_began() {
+    const SECRET: &str = "canary-5d1c2b";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let ran = path.join("ran");
+    let mut file = String::new();
+    for n in 0..8 {
+        let command = format!("sh -c 'echo $WATCHBELL_RUN >> {}; echo printed'", ran.display());
+        let _ = write!(
+            file,
+            "[job-local \"beat-{n}\"]\nschedule = * * * * * *\ncommand = {command}\nmissed = all\noverlap = allow\n\
+             environment = SECRET={SECRET}\n"
+        );
+    }
+    std::fs::write(path.join("config.ini"), file).unwrap();
+    let mut noise = 1_u64;
+    for nth in 0..20 {
+        let agent = Process::start(path, nth);
+        agent.wait_for(1, |it| it["event"] == "agent.started");
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        pause_millis(600 + (noise >> 33) % 900);
+        agent.kill();
+    }
+    let opened = watchbell::history::open(path, 256 << 20, watchbell::time::Clock::System);
+    assert_eq!(opened.diagnostics, [], "it opens clean");
+    let reader = watchbell::history::query::Reader::open(path).unwrap().unwrap();
+    let rows = reader.runs(&Filter::default(), u32::MAX).unwrap();
+    let mut occurrences: Vec<_> = rows.iter().map(|it| (it.job.to_string(), it.occurrence)).collect();
+    let many = occurrences.len();
+    occurrences.sort();
+    occurrences.dedup();
+    assert_eq!(occurrences.len(), many, "an occurrence has two rows");
+    let known: std::collections::BTreeSet<String> = rows.iter().map(|it| it.run.to_string()).collect();
+    let ran = std::fs::read_to_string(ran).unwrap();
+    let mut began: Vec<&str> = ran.lines().collect();
+    let unknown: Vec<&&str> = began.iter().filter(|run| !known.contains(**run)).collect();
+    assert!(unknown.is_empty(), "they ran, and the history does not know of them: {unknown:?}");
+    let many = began.len();
+    began.sort_unstable();
+    began.dedup();
+    assert_eq!(began.len(), many, "a run began twice");
+    assert!(began.len() > 80, "only {} runs began", began.len());
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(!name.contains("corrupt"), "{name}");
+        if name.starts_with("watchbell.db") {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let leaked = bytes.windows(SECRET.len()).any(|it| it == SECRET.as_bytes());
+            assert!(!leaked, "{name} has a secret value in it");
+        }
     }
 }

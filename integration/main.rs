@@ -5,6 +5,7 @@ mod endpoints;
 mod examples;
 mod fake_engine_self;
 mod grammar;
+mod history;
 mod killed;
 mod laws;
 mod live;

@@ -17,7 +17,7 @@ use watchbell::{
         diagnostic::Severity,
         job::MissedPolicy,
         name::JobId,
-        run::{Outcome, RunId, RunRecord, StopCause, StopForce},
+        run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce},
     },
     run::order::RunOrder,
     settings::{
@@ -91,6 +91,8 @@ struct World {
     made: u32,
     running: BTreeMap<RunId, RunOrder>,
     records: HashMap<RunId, RunRecord>,
+    /// What is kept of those that have no record, and whether they have begun.
+    unfinished: BTreeMap<RunId, bool>,
 }
 
 impl World {
@@ -104,7 +106,8 @@ impl World {
         assert!(all.diagnostics.iter().all(|it| it.severity == Severity::Warning), "{:?}", all.diagnostics);
         let state = State::new(NonZeroUsize::new(CAP).unwrap(), HashMap::new());
         let (running, records) = (BTreeMap::new(), HashMap::new());
-        Self { state, all: Desired { settings: None, ..all }, now, made: 0, running, records }
+        let all = Desired { settings: None, ..all };
+        Self { state, all, now, made: 0, running, records, unfinished: BTreeMap::new() }
     }
 
     fn feed(&mut self, event: Event) -> Result<(), TestCaseError> {
@@ -113,30 +116,57 @@ impl World {
             *made += 1;
             RunId(format!("{made:04}").into())
         };
-        for effect in self.state.handle(event, self.now, &mut ids) {
+        for (place, effect) in self.state.handle(event, self.now, &mut ids).into_iter().enumerate() {
             match effect {
+                Effect::Keep(items) => {
+                    prop_assert_eq!(place, 0, "it is kept before anything is done");
+                    items.into_iter().try_for_each(|item| self.keep(item))?;
+                }
                 Effect::Start(order) => {
+                    prop_assert_eq!(self.unfinished.get(&order.run), Some(&true), "it begins without a row");
                     prop_assert!(!self.records.contains_key(&order.run));
                     prop_assert!(self.running.insert(order.run.clone(), order).is_none(), "begun twice");
                 }
                 Effect::Tell(Told::Record(record)) => {
                     prop_assert!(!self.running.contains_key(&record.run), "a record too early");
+                    prop_assert!(!self.unfinished.contains_key(&record.run), "it is told and not kept");
                     let before = self.records.insert(record.run.clone(), record);
                     prop_assert!(before.is_none(), "two records: {before:?}");
                 }
-                Effect::Tell(_) | Effect::Stop(..) | Effect::Remember(_) | Effect::Answer(_) => {}
+                Effect::Tell(_) | Effect::Stop(..) | Effect::Answer(_) => {}
             }
         }
+        let begun = self.unfinished.values().filter(|begun| **begun).count();
+        let kept = (begun, self.unfinished.len() - begun);
+        prop_assert_eq!(kept, (self.running.len(), self.state.waiting_count()), "what runs and what waits");
         prop_assert!(self.running.len() <= CAP);
         let grouped = self.running.values().filter(|it| it.spec.policies.group.is_some());
         prop_assert!(grouped.count() <= 1, "two runs of one group at once");
         Ok(())
     }
 
+    fn keep(&mut self, item: Item) -> Result<(), TestCaseError> {
+        match item {
+            Item::Waits(it) => {
+                let before = self.unfinished.insert(it.run, false);
+                prop_assert!(before.is_none(), "it came due twice");
+            }
+            Item::Begins(it) => {
+                let before = self.unfinished.insert(it.run, true);
+                prop_assert_ne!(before, Some(true), "it begins twice");
+            }
+            Item::Ended(it, _) => {
+                self.unfinished.remove(&it.run);
+            }
+            Item::Memory(..) | Item::AttemptStarted { .. } | Item::AttemptEnded { .. } => {}
+        }
+        Ok(())
+    }
+
     fn end(&mut self, run: &RunId, outcome: Outcome) -> Result<(), TestCaseError> {
         let Some(order) = self.running.remove(run) else { return Ok(()) };
-        let record = order.record(Some(Duration::ZERO), outcome);
-        self.feed(Event::RunEnded { record, goes_on: false })
+        let record = order.record(Some(self.now), self.now, Some(Duration::ZERO), outcome);
+        self.feed(Event::RunEnded { record: Box::new(record), goes_on: false })
     }
 
     fn pass(&mut self, until: Timestamp) -> Result<(), TestCaseError> {

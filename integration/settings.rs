@@ -62,6 +62,7 @@ impl Written {
             log_format: None,
             max_concurrent_runs: None,
             shutdown_grace: None,
+            history_max_size: None,
             allow_from_labels: None,
             label_dialects: None,
             set: self.set.clone(),
@@ -555,7 +556,7 @@ proptest! {
         )]);
         let flags = SettingFlags {
             config: vec![], docker_host: None, state_dir: None, timezone: None, log_level: None, log_format: None,
-            max_concurrent_runs: None, shutdown_grace: None, allow_from_labels: None, label_dialects: None,
+            max_concurrent_runs: None, shutdown_grace: None, history_max_size: None, allow_from_labels: None, label_dialects: None,
             set: vec![],
         };
         let sources = load(&flags, &environment).sources;

@@ -18,9 +18,9 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("plan", &["model", "settings"]),
     ("telemetry", &["model", "time"]),
     ("docker", &["model"]),
-    ("history", &["model", "telemetry::report"]),
+    ("history", &["model", "telemetry::report", "time::Clock"]),
     ("watch", &["docker", "model", "settings", "telemetry", "time"]),
-    ("run", &["docker", "model", "plan", "telemetry", "time"]),
+    ("run", &["docker", "history::keeper", "model", "plan", "telemetry", "time"]),
     (
         "agent",
         &[
@@ -36,7 +36,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "time::Alarm",
         ],
     ),
-    ("http", &["agent::handle", "model::connection", "telemetry"]),
+    ("http", &["agent::handle", "history::keeper", "model::connection", "telemetry"]),
     ("cli", &["docker", "http", "model", "settings", "telemetry", "time", "watch::file", "watch::identity"]),
     (
         "app",
@@ -85,7 +85,8 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/", "src/main.rs"]),
     ("clap_complete", &["src/cli/completions.rs"]),
     ("croner", &["src/model/schedule/shapes.rs"]),
-    ("rusqlite", &["src/history/store.rs"]),
+    ("rusqlite", &["src/history/"]),
+    ("lz4_flex", &["src/history/"]),
     ("serde_ini", &["src/settings/ini/lines.rs"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),

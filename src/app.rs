@@ -6,14 +6,14 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::{Instant, timeout},
 };
 
 use crate::{
     agent::{actor::Actor, handle},
     docker::client::Engine,
-    history::{self, Opened, keeper::Keeper},
+    history::{self, Opened},
     http::{
         health::{self, Health},
         plan,
@@ -21,6 +21,7 @@ use crate::{
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{ending::Program, reap::Children, unit::Context},
+    settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink},
     time::Clock,
@@ -36,6 +37,9 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 
 /// How long what is to be kept may take to be written at the end.
 const KEEP_LIMIT: Duration = Duration::from_millis(100);
+
+/// How long the state directory may take to answer before the agent begins without it.
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// As many files as a few thousand runs need; local jobs inherit the limit, and some programs walk through all of it.
 const FILES: u64 = 65_536;
@@ -84,9 +88,8 @@ pub async fn run(
         }
     };
 
-    let Opened { store, memory, diagnostics } = history::open(&settings.state_dir, Clock::System.now());
+    let Opened { keeper, writer, memory, diagnostics } = open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
-    let keeper = if store.is_some() { Keeper::new() } else { Keeper::none() };
 
     let engine = Engine::at(&settings.docker_host);
     let children = Children::default();
@@ -111,8 +114,11 @@ pub async fn run(
         .watch(),
     );
     if let Some(listener) = listener {
-        let routes = plan::routes(handle.clone())
-            .merge(health::routes(Health { agent: handle, connection: connected.clone() }));
+        let routes = plan::routes(handle.clone()).merge(health::routes(Health {
+            agent: handle,
+            connection: connected.clone(),
+            history: keeper.condition(),
+        }));
         tasks.spawn(socket::serve(listener, routes));
     }
     let context = Context {
@@ -120,16 +126,14 @@ pub async fn run(
         clock: Clock::System,
         sink: sink.clone(),
         children,
+        keeper: keeper.clone(),
         registries,
         program: Program::own(),
     };
     // It ends after all others: until then there may be something to keep.
-    let mut writer = JoinSet::new();
-    if let Some(store) = store {
-        writer.spawn(keeper.clone().write(store));
-    }
-    let actor =
-        Actor::new(written, context, (observed, connected), (staged, grace), ends, (memory, keeper.clone()));
+    let mut writers = JoinSet::new();
+    writers.spawn(writer.run());
+    let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, memory);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {
@@ -139,7 +143,7 @@ pub async fn run(
     keeper.close();
     tasks.shutdown().await;
     // What the disk does not take by then was not worth a later end.
-    let _ = timeout(KEEP_LIMIT, writer.join_next()).await;
+    let _ = timeout(KEEP_LIMIT, writers.join_next()).await;
     if let Some(error) = failed {
         // Without its watcher the agent would go on as if nothing ever changed; started anew, it knows again.
         report::agent_failed(&error);
@@ -149,6 +153,18 @@ pub async fn run(
     report::agent_stopped(stopping.get().map_or(Duration::ZERO, Instant::elapsed));
     sink.flush(FLUSH_LIMIT).await;
     ExitCode::SUCCESS
+}
+
+/// Opens the store, unless its disk does not answer: then the agent begins without.
+async fn open_history(settings: &Settings) -> Opened {
+    let (directory, most) = (settings.state_dir.clone(), settings.history_max_size);
+    let opening = spawn_blocking(move || history::open(&directory, most, Clock::System));
+    match timeout(OPEN_LIMIT, opening).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(_)) | Err(_) => {
+            history::unanswered(&settings.state_dir, settings.history_max_size, Clock::System)
+        }
+    }
 }
 
 /// Waits until one of the tasks that should go on for ever has failed by a mistake of ours.

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::model::{
         container::ContainerId,
-        job::{Environment, ExecSpec, MissedPolicy, Overlap, Work},
+        job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, MissedPolicy, Overlap, Retention, Work},
         origin::Origin,
         policy::Policies,
         schedule::{Schedule, Zone},
@@ -178,6 +178,8 @@ mod tests {
             missed_max: 10,
             start_deadline: None,
             run_on_startup: false,
+            max_output: DEFAULT_MAX_OUTPUT,
+            history: Retention::default(),
             policies: Policies::default().shared(),
             origin: Origin::Default,
         })

@@ -10,10 +10,11 @@ use tokio::{
 use tracing_subscriber::layer::SubscriberExt;
 use watchbell::{
     docker::client::Engine,
+    history::keeper::{Keeper, Kept},
     model::{
         container::ContainerId,
         container::Holder,
-        job::{Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Work},
+        job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, JobSpec, MissedPolicy, Overlap, Retention, Work},
         name::JobId,
         origin::Origin,
         policy::Policies,
@@ -116,6 +117,7 @@ impl Unit {
                 clock: Clock::System,
                 sink,
                 children: Children::default(),
+                keeper: Keeper::none(),
                 registries: None,
                 program: Program::own(),
             },
@@ -132,6 +134,8 @@ impl Unit {
                 missed_max: 10,
                 start_deadline: None,
                 run_on_startup: false,
+                max_output: DEFAULT_MAX_OUTPUT,
+                history: Retention::default(),
                 policies: Policies::default().shared(),
                 origin: Origin::Default,
             }),
@@ -151,10 +155,11 @@ impl Unit {
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
             fires: Timestamp::UNIX_EPOCH,
+            admitted: Timestamp::UNIX_EPOCH,
         };
         let (_stop, stopped) = watch::channel(None);
         let began = Instant::now();
-        let end = unit::run(order, self.context.clone(), stopped).await;
+        let end = unit::run(order, Kept::nothing(), self.context.clone(), stopped).await;
         let took = began.elapsed();
         match end.record.outcome {
             Outcome::Succeeded { .. } => Ok(took),

@@ -2,6 +2,7 @@
 
 mod delay;
 mod exec;
+mod history;
 mod labels;
 mod output;
 mod pure;
@@ -21,6 +22,9 @@ pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Re
     }
     if name == "time" {
         return time::measure(table);
+    }
+    if name == "history" {
+        return history::measure(table).await;
     }
     let worker = worker.ok_or("it needs an Engine")?;
     match name {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use watchbell::{
     agent::timetable::Timetable,
     model::{
-        job::{Environment, JobSpec, LocalSpec, MissedPolicy, Overlap, Work},
+        job::{DEFAULT_MAX_OUTPUT, Environment, JobSpec, LocalSpec, MissedPolicy, Overlap, Retention, Work},
         name::JobId,
         origin::Origin,
         policy::Policies,
@@ -68,6 +68,8 @@ fn job(number: u32) -> Result<Arc<JobSpec>, Failure> {
         missed_max: 10,
         start_deadline: None,
         run_on_startup: false,
+        max_output: DEFAULT_MAX_OUTPUT,
+        history: Retention::default(),
         policies: Policies::default().shared(),
         origin: Origin::Default,
     }))

@@ -288,10 +288,14 @@ async fn a_store_that_is_damaged_or_cannot_be_used_costs_no_run() {
     std::fs::write(damaged.folder.path().join("watchbell.db"), [7; 10_000]).unwrap();
     let locked = Home::new();
     std::fs::create_dir(locked.folder.path().join("watchbell.db")).unwrap();
-    for (home, told) in [(damaged, "was put aside"), (locked, "make the state directory writable")] {
+    for (home, event, told, problems) in [
+        (damaged, "config.rejected", "was put aside", 0),
+        (locked, "history.failing", "make the state directory writable", 1),
+    ] {
         let agent = home.agent().await;
-        let reason = agent.one("config.rejected").text("reason");
+        let reason = agent.one(event).text("reason");
         assert!(reason.contains(told), "{reason}");
+        assert_eq!(agent.handle.snapshot().problems, problems);
         agent.start(with_job("web", "sync", "* * * * *")).await;
         sleep(2 * MINUTE + MOMENT).await;
         assert_eq!(agent.outcomes("web.sync"), ["succeeded", "succeeded"]);

@@ -1,6 +1,7 @@
 //! From the due moment to the record.
 
 mod ending;
+mod history;
 mod in_container;
 mod local;
 mod means;

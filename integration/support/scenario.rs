@@ -47,7 +47,7 @@ use watchbell::{
         duration,
         memory::Memory,
         name::JobId,
-        run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
     plan,
     run::order::RunOrder,
@@ -296,10 +296,9 @@ impl Scenario {
             }
             _ => return Err("write exit CODE or stopped".to_owned()),
         };
-        self.feed(Event::RunEnded {
-            record: order.record(Some(Duration::from_secs(1)), outcome),
-            goes_on: false,
-        })
+        let now = self.now()?;
+        let record = order.record(Some(now), now, Some(Duration::from_secs(1)), outcome);
+        self.feed(Event::RunEnded { record: Box::new(record), goes_on: false })
     }
 
     fn feed(&mut self, event: Event) -> Result<Vec<String>, String> {
@@ -313,11 +312,12 @@ impl Scenario {
         let effects = agent.state.handle(event, now, &mut ids);
         let mut lines: Vec<(Option<RunId>, String)> = Vec::new();
         for effect in effects {
-            if let Effect::Remember(notes) = effect {
-                for (job, memory) in notes {
-                    match memory {
-                        Some(memory) => drop(self.memory.insert(job, memory)),
-                        None => drop(self.memory.remove(&job)),
+            if let Effect::Keep(items) = effect {
+                for item in items {
+                    match item {
+                        Item::Memory(job, Some(memory)) => drop(self.memory.insert(job, memory)),
+                        Item::Memory(job, None) => drop(self.memory.remove(&job)),
+                        _ => {}
                     }
                 }
                 continue;
@@ -387,7 +387,7 @@ impl Agent {
             Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
             Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
             Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
-            Effect::Remember(_) => Err("it is kept by the scenario".to_owned()),
+            Effect::Keep(_) => Err("it is kept by the scenario".to_owned()),
         }
     }
 }

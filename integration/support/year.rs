@@ -13,12 +13,15 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use watchbell::{
     agent::state::{Effect, Event, State, Told},
-    history,
+    history::{
+        store::{Store, StoreError},
+        write::Batch,
+    },
     model::{
         job::JobSpec,
         memory::Memory,
         name::JobId,
-        run::{Outcome, RunId, RunRecord, Trigger},
+        run::{Item, Outcome, RunId, RunRecord, Trigger},
     },
     settings::{
         global::layers::Upper,
@@ -156,6 +159,11 @@ pub fn live(jobs: usize) -> Year {
     year
 }
 
+/// The rows of runs would be millions, and nobody asks for them here.
+fn write(store: &mut Store, memory: HashMap<JobId, Option<Memory>>) -> Result<(), StoreError> {
+    store.write(&Batch { memory, ..Batch::default() })
+}
+
 /// The life of one agent, with what the one before it kept.
 fn agent(
     state_dir: &Path,
@@ -168,10 +176,9 @@ fn agent(
         *number += 1;
         RunId(Arc::from(format!("{number:026}")))
     };
-    let opened = history::open(state_dir, from);
-    let mut store = opened.store.expect("the store can be opened");
+    let mut store = Store::open(state_dir, u64::MAX).expect("the store can be opened");
     let mut notes: HashMap<JobId, Option<Memory>> = HashMap::new();
-    let mut state = State::new(NonZeroUsize::MAX, opened.memory);
+    let mut state = State::new(NonZeroUsize::MAX, store.memory().expect("the store can be read"));
     let mut events = vec![Event::Desired(desired.clone())];
     let (mut now, mut written) = (from, from);
     loop {
@@ -179,20 +186,26 @@ fn agent(
             for effect in state.handle(event, now, &mut ids) {
                 match effect {
                     Effect::Start(order) => {
-                        let record = order.record(Some(Duration::ZERO), Outcome::Succeeded { exit_code: 0 });
-                        events.push(Event::RunEnded { record, goes_on: false });
+                        let outcome = Outcome::Succeeded { exit_code: 0 };
+                        let record = order.record(Some(now), now, Some(Duration::ZERO), outcome);
+                        events.push(Event::RunEnded { record: Box::new(record), goes_on: false });
                     }
                     Effect::Tell(Told::Record(it)) => {
                         let entry = (it.occurrence, what(&it));
                         year.records.entry(it.job).or_default().push(entry);
                     }
-                    Effect::Remember(more) => notes.extend(more),
+                    Effect::Keep(items) => {
+                        notes.extend(items.into_iter().filter_map(|item| match item {
+                            Item::Memory(job, memory) => Some((job, memory)),
+                            _ => None,
+                        }));
+                    }
                     Effect::Answer(_) | Effect::Stop(..) | Effect::Tell(_) => {}
                 }
             }
         }
         if now.duration_since(written) >= WRITTEN_EACH {
-            store.keep(&std::mem::take(&mut notes)).expect("the store can be written");
+            write(&mut store, std::mem::take(&mut notes)).expect("the store can be written");
             written = now;
         }
         match state.next_due().filter(|due| *due < until) {
@@ -201,5 +214,5 @@ fn agent(
         }
         events.push(Event::Tick);
     }
-    store.keep(&notes).expect("the store can be written");
+    write(&mut store, notes).expect("the store can be written");
 }

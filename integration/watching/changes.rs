@@ -58,6 +58,8 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
         "missed" => ("skip", "once", "missed"),
         "missed-max" => ("5", "6", "missed-max"),
         "start-deadline" => ("5m", "6m", "start-deadline"),
+        "max-output" => ("1MiB", "64KiB", "max-output"),
+        "history" => ("5 runs", "5 runs, 7 days", "history"),
         "run-on-startup" => ("true", "false", "run-on-startup"),
         other => panic!("the parameter {other} is new: say here how it changes"),
     }

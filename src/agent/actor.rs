@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    history::keeper::Keeper,
+    history::keeper::{Condition, Keeper, Kept},
     model::{
         connection::Connection,
         container::Inventory,
@@ -36,6 +36,9 @@ use super::{
     state::{Answer, Effect, Event, State, Told},
 };
 
+/// How long a run's container stays for a record that is not kept yet.
+const KEEP_LIMIT: Duration = Duration::from_secs(1);
+
 /// What the agent is made of.
 #[derive(Debug)]
 pub struct Actor {
@@ -53,6 +56,7 @@ pub struct Actor {
     stage: watch::Receiver<Stage>,
     ends: Ends,
     keeper: Keeper,
+    condition: watch::Receiver<Condition>,
     alarm: Alarm,
     ready: bool,
     draining: bool,
@@ -69,14 +73,14 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// An agent that knows nothing yet but what the last one kept, and whom it tells what to keep.
+    /// An agent that knows nothing yet but what the last one kept; what is to be kept of it goes where its runs' does.
     pub fn new(
         sources: watch::Receiver<Arc<Sources>>,
         context: Context,
         (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
-        (memory, keeper): (HashMap<JobId, Memory>, Keeper),
+        memory: HashMap<JobId, Memory>,
     ) -> Self {
         let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
@@ -86,12 +90,13 @@ impl Actor {
             grace,
             settings: None,
             alarm: Alarm::new(context.clock.clone()),
+            condition: context.keeper.condition(),
+            keeper: context.keeper.clone(),
             context,
             inventory,
             connection,
             stage,
             ends,
-            keeper,
             ready: false,
             draining: false,
             ids: ulid::Generator::new(),
@@ -126,13 +131,14 @@ impl Actor {
                     let id = end.map_or_else(|error| error.id(), |(id, ())| id);
                     self.leftovers.remove(&id);
                 }
-                Some(Ok((job, run))) = self.going_on.join_next() => self.feed(Event::CommandGone { job, run }),
+                Some(Ok((job, run))) = self.going_on.join_next() => drop(self.feed(Event::CommandGone { job, run })),
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
                     Request::Operator(event, answer) => drop(self.ask(event).map(|it| answer.send(it))),
                 },
-                () = self.alarm.until(next) => self.feed(Event::Tick),
+                Ok(()) = self.condition.changed() => {}
+                () = self.alarm.until(next) => drop(self.feed(Event::Tick)),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
                 // After that: what was found when it came back is known before anything runs in it.
                 Ok(()) = self.connection.changed() => {
@@ -150,13 +156,18 @@ impl Actor {
         self.publish();
     }
 
+    /// Whether what happens is not kept.
+    fn is_forgetful(&self) -> bool {
+        matches!(&*self.condition.borrow(), Condition::Failing { .. })
+    }
+
     fn publish(&self) {
         let snapshot = Snapshot {
             ready: self.ready,
             jobs: self.state.catalog().len(),
             running: self.state.running_count(),
             waiting: self.state.waiting_count(),
-            problems: self.state.problem_count(),
+            problems: self.state.problem_count() + usize::from(self.is_forgetful()),
             catalog: self.state.shared_catalog(),
             paused: self.state.paused(),
             settings: self.settings.clone(),
@@ -201,27 +212,32 @@ impl Actor {
         }
         match stage {
             Stage::Run | Stage::Drain | Stage::Leave => {}
-            Stage::Stop => self.feed(Event::StopAll(StopForce::Stop)),
-            Stage::Kill => self.feed(Event::StopAll(StopForce::Kill)),
+            Stage::Stop => drop(self.feed(Event::StopAll(StopForce::Stop))),
+            Stage::Kill => drop(self.feed(Event::StopAll(StopForce::Kill))),
         }
     }
 
-    /// Feeds the state and carries out what follows.
-    fn feed(&mut self, event: Event) {
-        self.ask(event);
+    /// Feeds the state and carries out what follows. The answer is what was to be kept of it.
+    fn feed(&mut self, event: Event) -> Kept {
+        self.step(event).0
     }
 
     /// The same, with what is to be answered.
     fn ask(&mut self, event: Event) -> Option<Answer> {
+        self.step(event).1
+    }
+
+    fn step(&mut self, event: Event) -> (Kept, Option<Answer>) {
         let mut answered = None;
         let now = self.context.clock.now();
         let ids = &mut self.ids;
         let effects = self.state.handle(event, now, &mut || run_id(ids, now));
+        let mut kept = Kept::nothing();
         for effect in effects {
             match effect {
                 Effect::Tell(told) => tell(&told),
-                Effect::Remember(notes) => self.keeper.keep(notes),
-                Effect::Start(order) => self.start(order),
+                Effect::Keep(items) => kept = self.keeper.keep(items),
+                Effect::Start(order) => self.start(order, kept.clone()),
                 Effect::Stop(run, request) => {
                     if let Some(stop) = self.stops.get(&run) {
                         ask_to_stop(stop, request);
@@ -230,13 +246,13 @@ impl Actor {
                 Effect::Answer(answer) => answered = Some(answer),
             }
         }
-        answered
+        (kept, answered)
     }
 
-    fn start(&mut self, order: RunOrder) {
+    fn start(&mut self, order: RunOrder, kept: Kept) {
         let (stop, stopped) = watch::channel(None);
         self.stops.insert(order.run.clone(), stop);
-        let task = self.runs.spawn(unit::run(order.clone(), self.context.clone(), stopped));
+        let task = self.runs.spawn(unit::run(order.clone(), kept, self.context.clone(), stopped));
         self.orders.insert(task.id(), order);
     }
 
@@ -249,10 +265,11 @@ impl Actor {
         self.stops.remove(&order.run);
         let UnitEnd { record, leftover, goes_on } = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
-            UnitEnd { record: order.record(None, Outcome::Lost { reason }), leftover: None, goes_on: None }
+            let record = order.record(None, self.context.clock.now(), None, Outcome::Lost { reason });
+            UnitEnd { record, leftover: None, goes_on: None }
         });
         // The record first: until it is kept, the container of a run is what can still tell.
-        self.feed(Event::RunEnded { record, goes_on: goes_on.is_some() });
+        let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
         if let Some(exec) = goes_on {
             let (engine, job, run) = (self.context.engine.clone(), order.job().clone(), order.run.clone());
             self.going_on.spawn(async move {
@@ -261,8 +278,11 @@ impl Actor {
             });
         }
         if let Some(leftover) = leftover {
-            let task =
-                self.removals.spawn(unit::clear_away(self.context.engine.clone(), leftover, tags(&order)));
+            let (engine, whose) = (self.context.engine.clone(), tags(&order));
+            let task = self.removals.spawn(async move {
+                kept.within(KEEP_LIMIT).await;
+                unit::clear_away(engine, leftover, whose).await;
+            });
             self.leftovers.insert(task.id(), tags(&order));
         }
     }
@@ -277,7 +297,8 @@ impl Actor {
                 let by = crate::model::run::StopCause::Shutdown;
                 let why = "the agent ended before it did".to_owned();
                 let outcome = Outcome::Stopped { by, still_running: Some(why) };
-                self.feed(Event::RunEnded { record: order.record(None, outcome), goes_on: false });
+                let record = order.record(None, self.context.clock.now(), None, outcome);
+                self.feed(Event::RunEnded { record: Box::new(record), goes_on: false });
             } else {
                 self.run_ended(end);
             }

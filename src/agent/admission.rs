@@ -13,7 +13,7 @@ use crate::model::{
     job::Overlap,
     name::{JobId, JobKind},
     policy::Group,
-    run::{RunId, Trigger},
+    run::{Admitted, RunId, Trigger},
 };
 
 use super::line::{Expired, Line};
@@ -33,8 +33,18 @@ pub struct Ticket {
     pub occurrence: Timestamp,
     /// The moment from which it was to begin: with jitter a little later.
     pub fires: Timestamp,
+    /// When it came due and was given its run's ID.
+    pub admitted: Timestamp,
     /// With whom the job takes turns.
     pub group: Option<Group>,
+}
+
+impl Ticket {
+    /// What is kept of it while it waits.
+    pub fn as_admitted(&self) -> Admitted {
+        let Self { run, job, kind, trigger, occurrence, fires, admitted, group: _ } = self.clone();
+        Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: None }
+    }
 }
 
 /// What becomes of an occurrence that came due.
@@ -318,6 +328,7 @@ mod tests {
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
             fires: Timestamp::UNIX_EPOCH,
+            admitted: Timestamp::UNIX_EPOCH,
             group: None,
         }
     }

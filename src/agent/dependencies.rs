@@ -27,7 +27,7 @@ use super::{
     event::{Effect, Told},
     keep::Keep,
     records,
-    state::{State, ticket, told},
+    state::{State, told},
     timetable::Moment,
 };
 
@@ -134,6 +134,7 @@ impl State {
         &mut self,
         spec: &JobSpec,
         mut tickets: Vec<Ticket>,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Vec<Ticket> {
         if !is_gated(spec) {
@@ -142,12 +143,12 @@ impl State {
         // After one of them the gate is closed again: only the newest could run.
         let Some(newest) = tickets.pop() else { return tickets };
         let newer = "a newer occurrence came due with it, and depends-on lets only one run";
-        effects.extend(tickets.iter().map(|old| told(records::skipped(old, newer))));
+        effects.extend(tickets.iter().map(|old| told(records::skipped(old, newer, now))));
         let names = closed_by(spec, &self.catalog, &self.keep);
         let before = self.dependencies.held.remove(&spec.id);
         if let Some(before) = before {
             let reason = format!("{}, and a newer occurrence came", closed(&names));
-            effects.push(told(records::skipped(&before, reason)));
+            effects.push(told(records::skipped(&before, reason, now)));
         }
         if names.is_empty() {
             return vec![newest];
@@ -202,26 +203,27 @@ impl State {
             let Some(away) = self.dependencies.away.get(&job) else { return };
             let Moment { occurrence, fires } = Moment::now(now);
             let (run, kind, trigger) = (ids(), away.kind, Trigger::Dependency);
-            let ticket = Ticket { run, job, kind, trigger, occurrence, fires, group: None };
+            let ticket =
+                self.came(Ticket { run, job, kind, trigger, occurrence, fires, admitted: now, group: None });
             if self.draining {
-                return effects.push(told(records::skipped(&ticket, ENDING)));
+                return effects.push(told(records::skipped(&ticket, ENDING, now)));
             }
             return self.hold(ticket, "its container is being made anew".to_owned(), effects);
         };
         let spec = entry.spec.clone();
-        let ticket = ticket(&spec, Trigger::Dependency, Moment::now(now), ids);
+        let ticket = self.ticket(&spec, Trigger::Dependency, Moment::now(now), now, ids);
         let refused = match () {
             () if self.draining => ENDING,
             () if !spec.enabled => "the job is not enabled",
             () if self.paused.contains_key(&spec.id) => "the job is paused",
             () => {
-                for ticket in self.past_gate(&spec, vec![ticket], effects) {
+                for ticket in self.past_gate(&spec, vec![ticket], now, effects) {
                     self.offer(ticket, spec.overlap, now, effects);
                 }
                 return;
             }
         };
-        effects.push(told(records::skipped(&ticket, refused)));
+        effects.push(told(records::skipped(&ticket, refused, now)));
     }
 
     fn is_away(&self, job: &JobId, now: Timestamp) -> bool {
@@ -252,7 +254,7 @@ impl State {
     pub(super) fn give_up_abandoned(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for ticket in self.dependencies.abandoned(now) {
             let reason = "the job was removed while it was waited for, and did not come back";
-            effects.push(told(records::skipped(&ticket, reason)));
+            effects.push(told(records::skipped(&ticket, reason, now)));
         }
     }
 

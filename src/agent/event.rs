@@ -9,13 +9,11 @@ use crate::{
         diagnostic::Diagnostic,
         job::JobSpec,
         name::{JobId, JobKind},
-        run::{RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        run::{Item, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
     },
     run::order::RunOrder,
     settings::resolve::Desired,
 };
-
-use super::keep::Note;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ pub enum Event {
     /// A run has ended.
     RunEnded {
         /// Its record.
-        record: RunRecord,
+        record: Box<RunRecord>,
         /// Whether its command could not be ended: then the job goes on counting as running.
         goes_on: bool,
     },
@@ -115,8 +113,8 @@ pub enum Effect {
     Tell(Told),
     /// Answer who asked.
     Answer(Answer),
-    /// Keep this of these jobs for the next agent; of one job the last counts.
-    Remember(Vec<Note>),
+    /// Keep all of this together, before anything else is done: of what is not kept nothing may begin.
+    Keep(Vec<Item>),
 }
 
 /// Something worth telling.

@@ -235,6 +235,7 @@ mod tests {
             trigger: Trigger::Schedule,
             occurrence: Timestamp::UNIX_EPOCH,
             fires: Timestamp::UNIX_EPOCH,
+            admitted: Timestamp::UNIX_EPOCH,
             group: group.map(|name| Group { name: name.into(), wait: wait.map(Duration::from_secs) }),
         }
     }

@@ -13,7 +13,7 @@ use crate::model::{
 use super::{
     event::{Effect, Refused, Told},
     records,
-    state::{State, ticket, told},
+    state::{State, told},
     timetable::{Moment, just_before},
 };
 
@@ -106,9 +106,10 @@ impl State {
         if !entry.spec.enabled {
             return Err(Refused::Disabled(job.clone()));
         }
-        let ticket = ticket(&entry.spec, Trigger::Manual, Moment::now(now), ids);
-        let (run, overlap) = (ticket.run.clone(), entry.spec.overlap);
-        self.offer(ticket, overlap, now, effects);
+        let spec = entry.spec.clone();
+        let ticket = self.ticket(&spec, Trigger::Manual, Moment::now(now), now, ids);
+        let run = ticket.run.clone();
+        self.offer(ticket, spec.overlap, now, effects);
         self.begin_next(now, effects);
         let record = effects.iter().find_map(|effect| match effect {
             Effect::Tell(Told::Record(record)) if record.run == run => Some(record),
@@ -137,7 +138,7 @@ impl State {
         let ticket = self.dependencies.give_up(run).or_else(|| self.admission.give_up(run, now));
         let Some(ticket) = ticket else { return Err(Refused::NoRun(run.clone())) };
         let reason = format!("{} before its turn came", by.as_str());
-        effects.push(told(records::skipped(&ticket, reason)));
+        effects.push(told(records::skipped(&ticket, reason, now)));
         self.begin_next(now, effects);
         Ok(())
     }

@@ -1,6 +1,7 @@
-//! The records of occurrences that do not run, in the words in which the operator reads them.
+//! The records of occurrences that do not run, in the words in which the operator reads them; and what is kept of a step.
 
 use std::{
+    collections::HashSet,
     fmt::{Display, Write as _},
     time::Duration,
 };
@@ -9,41 +10,48 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     diagnostic::Diagnostic,
-    job::JobSpec,
+    job::{JobSpec, Retention},
     name::JobId,
     origin::Origin,
-    run::{Outcome, RunRecord},
+    run::{Item, Outcome, Printed, RunRecord},
 };
 
 use super::{
     admission::Ticket,
+    event::{Effect, Told},
     gap::{Missed, Why},
+    keep::Note,
 };
 
 /// The record of an occurrence that came to no run.
-pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome) -> RunRecord {
+pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome, now: Timestamp) -> RunRecord {
     RunRecord {
         run: ticket.run.clone(),
         job: ticket.job.clone(),
         kind: ticket.kind,
         trigger: ticket.trigger,
         occurrence: ticket.occurrence,
+        fires: ticket.fires,
+        admitted: ticket.admitted,
+        started: None,
+        ended: now,
         container,
         duration: None,
         outcome,
         attempts: 0,
+        printed: Printed::default(),
         no_more: None,
         and_more: 0,
     }
 }
 
 /// The record of those that a policy held back.
-pub fn skipped(ticket: &Ticket, reason: impl Into<String>) -> RunRecord {
-    of(ticket, None, Outcome::Skipped { reason: reason.into() })
+pub fn skipped(ticket: &Ticket, reason: impl Into<String>, now: Timestamp) -> RunRecord {
+    of(ticket, None, Outcome::Skipped { reason: reason.into() }, now)
 }
 
 /// The one record of the missed occurrences of a gap that do not run; `ticket` is the newest of them.
-pub fn missed(ticket: &Ticket, missed: &Missed, spec: &JobSpec) -> RunRecord {
+pub fn missed(ticket: &Ticket, missed: &Missed, spec: &JobSpec, now: Timestamp) -> RunRecord {
     let mut reason =
         "its moment passed while the agent could not act: the agent was not running, the Engine did not \
                       answer, the machine slept, the clock was set or the agent was held up"
@@ -59,7 +67,7 @@ pub fn missed(ticket: &Ticket, missed: &Missed, spec: &JobSpec) -> RunRecord {
     if missed.more {
         reason.push_str("; there were more than are counted here");
     }
-    let record = of(ticket, None, Outcome::Missed { reason });
+    let record = of(ticket, None, Outcome::Missed { reason }, now);
     RunRecord { and_more: missed.count.saturating_sub(1), ..record }
 }
 
@@ -97,4 +105,34 @@ pub fn distrusted(jobs: &[JobId], now: Timestamp) -> Option<Diagnostic> {
          and the count begins anew from now; if the clock is wrong, set it and start the agent again"
     );
     Some(Diagnostic::warning(Origin::Place("the state directory".into()), reason))
+}
+
+/// What is to be kept of one step, all of it together: that occurrences were seen, those that came due, and what became
+/// of them and of earlier ones.
+pub fn items(
+    notes: Vec<Note>,
+    came: impl Iterator<Item = Ticket>,
+    effects: &[Effect],
+    retention: impl Fn(&JobId) -> Option<Retention>,
+) -> Vec<Item> {
+    let mut items: Vec<Item> = notes.into_iter().map(|(job, memory)| Item::Memory(job, memory)).collect();
+    let mut settled = HashSet::new();
+    let mut further = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Start(order) => {
+                settled.insert(&order.run);
+                further.push(Item::Begins(order.as_admitted()));
+            }
+            Effect::Tell(Told::Record(record)) => {
+                settled.insert(&record.run);
+                further.push(Item::Ended(record.clone(), retention(&record.job)));
+            }
+            Effect::Stop(..) | Effect::Tell(_) | Effect::Answer(_) | Effect::Keep(_) => {}
+        }
+    }
+    let waiting = came.filter(|it| !settled.contains(&it.run));
+    items.extend(waiting.map(|it| Item::Waits(it.as_admitted())));
+    items.extend(further);
+    items
 }

@@ -47,6 +47,8 @@ pub struct State {
     pub(super) admission: Admission,
     pub(super) dependencies: Dependencies,
     pub(super) keep: Keep,
+    /// What came due in this step.
+    came: Vec<Ticket>,
     pub(super) problems: BTreeSet<Diagnostic>,
     startup: Startup,
     pub(super) draining: bool,
@@ -71,6 +73,7 @@ impl State {
             admission: Admission::new(max_concurrent_runs),
             dependencies: Dependencies::default(),
             keep,
+            came: Vec::new(),
             problems: BTreeSet::new(),
             startup: Startup::Waiting,
             draining: false,
@@ -100,7 +103,7 @@ impl State {
                 if !goes_on {
                     self.admission.end(&record.job, &record.run, now);
                 }
-                effects.push(Effect::Tell(Told::Record(record.clone())));
+                effects.push(told(RunRecord::clone(&record)));
                 self.run_ended(&record, now, ids, &mut effects);
                 self.begin_next(now, &mut effects);
             }
@@ -112,12 +115,12 @@ impl State {
                 self.draining = true;
                 for ticket in self.admission.give_up_waiting(now) {
                     let reason = "the agent is shutting down and its turn had not come";
-                    effects.push(told(records::skipped(&ticket, reason)));
+                    effects.push(told(records::skipped(&ticket, reason, now)));
                 }
                 for ticket in self.dependencies.drain() {
                     let reason =
                         "the agent is shutting down, and the jobs that it depends on had not succeeded";
-                    effects.push(told(records::skipped(&ticket, reason)));
+                    effects.push(told(records::skipped(&ticket, reason, now)));
                 }
                 let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
                 let mut tries: Vec<&RunId> = self
@@ -155,11 +158,33 @@ impl State {
         if clock::was_never_set(now) {
             self.keep.forget_notes();
         }
-        let notes = self.keep.notes();
-        if !notes.is_empty() {
-            effects.push(Effect::Remember(notes));
+        let catalog = &self.catalog;
+        let retention = |job: &JobId| catalog.get(job).map(|entry| entry.spec.history);
+        let items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        if !items.is_empty() {
+            effects.insert(0, Effect::Keep(items));
         }
         effects
+    }
+
+    /// An occurrence came due.
+    pub(super) fn ticket(
+        &mut self,
+        spec: &JobSpec,
+        trigger: Trigger,
+        moment: Moment,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+    ) -> Ticket {
+        let Moment { occurrence, fires } = moment;
+        let (job, kind, group) = (spec.id.clone(), spec.kind(), spec.policies.group.clone());
+        self.came(Ticket { run: ids(), job, kind, trigger, occurrence, fires, admitted: now, group })
+    }
+
+    /// It came due in this step, and is kept with it.
+    pub(super) fn came(&mut self, ticket: Ticket) -> Ticket {
+        self.came.push(ticket.clone());
+        ticket
     }
 
     fn tick(&mut self, now: Timestamp, ids: &mut dyn FnMut() -> RunId, effects: &mut Vec<Effect>) {
@@ -193,15 +218,16 @@ impl State {
     ) {
         if let Some(missed) = due.missed {
             let moment = Moment { occurrence: missed.newest, fires: missed.newest };
-            let ticket = ticket(spec, Trigger::Schedule, moment, ids);
-            effects.push(told(records::missed(&ticket, &missed, spec)));
+            let ticket = self.ticket(spec, Trigger::Schedule, moment, now, ids);
+            effects.push(told(records::missed(&ticket, &missed, spec, now)));
         }
+        let catch_up = due.catch_up.into_iter();
         let mut after: Vec<Ticket> =
-            due.catch_up.into_iter().map(|moment| ticket(spec, Trigger::CatchUp, moment, ids)).collect();
-        let mut ticket = due.occurrence.map(|moment| ticket(spec, Trigger::Schedule, moment, ids));
+            catch_up.map(|moment| self.ticket(spec, Trigger::CatchUp, moment, now, ids)).collect();
+        let mut ticket = due.occurrence.map(|moment| self.ticket(spec, Trigger::Schedule, moment, now, ids));
         if !spec.policies.edges.is_empty() {
             after.extend(ticket.take());
-            after = self.past_gate(spec, after, effects);
+            after = self.past_gate(spec, after, now, effects);
             ticket = after.pop_if(|it| it.trigger == Trigger::Schedule);
         }
         // What comes with older ones of the same gap is not held back by them.
@@ -225,12 +251,14 @@ impl State {
     ) {
         match self.admission.offer(ticket, overlap, now) {
             Decision::InLine | Decision::Waits => {}
-            Decision::Skipped { ticket, reason } => effects.push(told(records::skipped(&ticket, reason))),
+            Decision::Skipped { ticket, reason } => {
+                effects.push(told(records::skipped(&ticket, reason, now)));
+            }
             Decision::Replaces { stop, instead_of } => {
                 let request = StopRequest { force: StopForce::Stop, cause: StopCause::Replaced };
                 effects.extend(stop.into_iter().map(|run| Effect::Stop(run, request)));
                 let reason = "a newer occurrence took its place before its turn came";
-                effects.extend(instead_of.iter().map(|old| told(records::skipped(old, reason))));
+                effects.extend(instead_of.iter().map(|old| told(records::skipped(old, reason, now))));
             }
         }
     }
@@ -242,7 +270,7 @@ impl State {
             return;
         }
         for (ticket, reason) in self.admission.expired(now) {
-            effects.push(told(records::skipped(&ticket, reason)));
+            effects.push(told(records::skipped(&ticket, reason, now)));
         }
         while let Some(ticket) = self.admission.next_in_line() {
             let refused = match self.catalog.get(&ticket.job) {
@@ -261,7 +289,7 @@ impl State {
                 Some(entry) if records::is_too_late(&entry.spec, ticket.fires, now) => {
                     self.admission.end(&ticket.job, &ticket.run, now);
                     let reason = records::too_late(&entry.spec);
-                    effects.push(told(records::of(&ticket, None, Outcome::Missed { reason })));
+                    effects.push(told(records::of(&ticket, None, Outcome::Missed { reason }, now)));
                     continue;
                 }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
@@ -295,11 +323,12 @@ impl State {
                         trigger: ticket.trigger,
                         occurrence: ticket.occurrence,
                         fires: ticket.fires,
+                        admitted: ticket.admitted,
                     }));
                 }
                 Err((container, reason)) => {
                     self.admission.end(&ticket.job, &ticket.run, now);
-                    effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason })));
+                    effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason }, now)));
                 }
             }
         }
@@ -361,17 +390,6 @@ fn needs_engine(spec: &JobSpec) -> bool {
 
 pub(super) fn problem(it: Diagnostic) -> Effect {
     Effect::Tell(Told::Problem(it))
-}
-
-pub(super) fn ticket(
-    spec: &JobSpec,
-    trigger: Trigger,
-    moment: Moment,
-    ids: &mut dyn FnMut() -> RunId,
-) -> Ticket {
-    let Moment { occurrence, fires } = moment;
-    let group = spec.policies.group.clone();
-    Ticket { run: ids(), job: spec.id.clone(), kind: spec.kind(), trigger, occurrence, fires, group }
 }
 
 pub(super) fn told(record: RunRecord) -> Effect {

@@ -14,16 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{
     job::JobSpec,
-    memory::{Marks, Memory, Pause, fingerprint},
+    memory::{Marks, Memory, Pause, TRUST_LIMIT, fingerprint},
     name::JobId,
     spread,
 };
 
 use super::gap::{self, Due};
-
-/// What is remembered of a later moment than this from now is not believed: the clock was wrong then, or is now, and
-/// a clock that was wrong must not silence a job for ever.
-pub const TRUST_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Occurrences to come, by job and in order of time.
 #[derive(Debug, Default)]

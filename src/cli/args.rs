@@ -103,6 +103,9 @@ pub struct SettingFlags {
     /// How long runs may go on after the agent was asked to stop.
     #[arg(long, value_name = "DURATION")]
     pub shutdown_grace: Option<String>,
+    /// How large the file of all runs and their output may become.
+    #[arg(long, value_name = "SIZE")]
+    pub history_max_size: Option<String>,
     /// What labels on ordinary containers may do beyond a command in their own container.
     #[arg(long, value_name = "GRANTS")]
     pub allow_from_labels: Option<String>,
@@ -126,6 +129,7 @@ impl SettingFlags {
             log_format,
             max_concurrent_runs,
             shutdown_grace,
+            history_max_size,
             allow_from_labels,
             label_dialects,
             set: _,
@@ -138,6 +142,7 @@ impl SettingFlags {
             ("log-format", log_format),
             ("max-concurrent-runs", max_concurrent_runs),
             ("shutdown-grace", shutdown_grace),
+            ("history-max-size", history_max_size),
             ("allow-from-labels", allow_from_labels),
             ("label-dialects", label_dialects),
         ]
@@ -293,6 +298,7 @@ mod tests {
             log_format: Some("x".into()),
             max_concurrent_runs: Some("x".into()),
             shutdown_grace: Some("x".into()),
+            history_max_size: Some("x".into()),
             allow_from_labels: Some("x".into()),
             label_dialects: Some("x".into()),
             ..SettingFlags::default()

@@ -1,140 +1,334 @@
-//! What is to be kept, on its way to the store. The agent hands it over and goes on; the store writes when it can.
+//! What is to be kept, on its way to the store. The agent and its runs hand it over and go on; [`super::writer`] writes it.
 //!
-//! What waits is held by job, so it is bounded by the number of jobs however slow the disk is.
+//! What belongs together is handed over together, and is in the file together or not at all. Who must not go on before
+//! that waits for it, a short time and only while the store is well.
+//!
+//! What waits is bounded: memory by the number of jobs, news of runs by `ITEMS_LIMIT`, output by [`super::output`].
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
-    task::spawn_blocking,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-use crate::{
-    model::{memory::Memory, name::JobId},
-    telemetry::report,
+use crate::model::{
+    memory::Memory,
+    name::JobId,
+    run::{Item, Outcome, Printed, RunId, Stream, WorkHandle},
 };
 
-use super::{cannot_keep, store::Store};
-
-/// After a transaction, the time in which what happens is gathered for the next one.
-const PACE: Duration = Duration::from_secs(1);
-
-/// After a transaction that failed, the time until the next try.
-const RETRY: Duration = Duration::from_secs(30);
+use super::{
+    output::{Spool, Stock, Wanted},
+    write::Batch,
+};
 
 /// No more jobs than this wait while the store cannot be written; further ones are not kept.
-const WAITING_LIMIT: usize = 50_000;
+const JOBS_LIMIT: usize = 50_000;
+
+/// No more news of runs than this waits while the store cannot be written; the oldest goes, and is counted.
+const ITEMS_LIMIT: usize = 10_000;
+
+/// How long one run waits for the store, in all.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How the store does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Everything is kept.
+    Well,
+    /// There is none: nothing is to be kept.
+    Absent,
+    /// What happens is not kept now.
+    Failing {
+        /// Why, and the mend.
+        reason: String,
+    },
+}
 
 /// The agent's end; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Keeper {
-    /// Nothing, where there is no store.
-    shared: Option<Arc<Shared>>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    waiting: Mutex<HashMap<JobId, Option<Memory>>>,
-    news: Notify,
-    closed: watch::Sender<bool>,
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    stock: Arc<Stock>,
+    pub(super) news: Notify,
+    pub(super) closed: watch::Sender<bool>,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) condition: watch::Sender<Condition>,
 }
 
-impl Keeper {
-    /// One that keeps nothing.
-    pub fn none() -> Self {
-        Self { shared: None }
+/// How far the store has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// Everything up to this submission is in the file.
+    pub written: u64,
+    /// Whether it is worth waiting for more.
+    pub prompt: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    memory: HashMap<JobId, Option<Memory>>,
+    items: VecDeque<Item>,
+    spools: Vec<Arc<Spool>>,
+    /// The number of the last submission.
+    last: u64,
+    /// How much news of runs found no room.
+    lost: u64,
+    wanted: Option<Wanted>,
+}
+
+/// What was taken for one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub batch: Batch,
+    pub spools: Vec<Arc<Spool>>,
+    /// The number of the last submission in it.
+    pub last: u64,
+}
+
+/// Something that was handed over.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    number: u64,
+    progress: Option<watch::Receiver<Progress>>,
+}
+
+impl Kept {
+    /// Nothing was to be kept, and nobody waits for it.
+    pub fn nothing() -> Self {
+        Self { number: 0, progress: None }
     }
 
-    /// One for a store that is written by [`Self::write`].
-    pub fn new() -> Self {
-        let (closed, _) = watch::channel(false);
-        let shared = Shared { waiting: Mutex::default(), news: Notify::new(), closed };
-        Self { shared: Some(Arc::new(shared)) }
-    }
-
-    /// Keeps this, of one job the last. Never waits for the store.
-    pub fn keep(&self, notes: Vec<(JobId, Option<Memory>)>) {
-        let Some(shared) = &self.shared else { return };
-        let mut waiting = shared.waiting();
-        for (job, memory) in notes {
-            if waiting.len() < WAITING_LIMIT || waiting.contains_key(&job) {
-                waiting.insert(job, memory);
-            }
-        }
-        drop(waiting);
-        shared.news.notify_one();
-    }
-
-    /// Nothing comes any more: what waits is written at once, and [`Self::write`] ends.
-    pub fn close(&self) {
-        if let Some(shared) = &self.shared {
-            shared.closed.send_replace(true);
-            shared.news.notify_one();
-        }
-    }
-
-    /// Writes what is to be kept until it is closed: at once, and under load about once a second.
-    pub async fn write(self, mut store: Store) {
-        let Some(shared) = self.shared else { return };
-        let mut closed = shared.closed.subscribe();
-        let mut told = false;
-        loop {
-            let batch = std::mem::take(&mut *shared.waiting());
-            if batch.is_empty() {
-                if *closed.borrow() {
-                    return;
-                }
-                shared.news.notified().await;
-                continue;
-            }
-            let work = spawn_blocking(move || {
-                let result = store.keep(&batch);
-                (store, batch, result)
-            });
-            let Ok((again, batch, result)) = work.await else { return };
-            store = again;
-            let rest = match result {
-                Ok(()) => {
-                    told = false;
-                    PACE
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        report::problem(&cannot_keep(&error));
-                    }
-                    shared.give_back(batch);
-                    if *closed.borrow() {
-                        return;
-                    }
-                    RETRY
-                }
-            };
-            let _ = timeout(rest, closed.wait_for(|closed| *closed)).await;
-        }
+    /// Whether it is in the file. Waits for that no longer than `limit`, and not at all while the store is not well.
+    /// What was written survives the end of this process.
+    pub async fn within(&mut self, limit: Duration) -> bool {
+        let number = self.number;
+        let Some(progress) = &mut self.progress else { return true };
+        let settled = progress.wait_for(|it| it.written >= number || !it.prompt);
+        matches!(timeout(limit, settled).await, Ok(Ok(progress)) if progress.written >= number)
     }
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self::new()
+        Self::none()
+    }
+}
+
+impl Keeper {
+    /// One that keeps nothing.
+    pub fn none() -> Self {
+        Self::of(Condition::Absent)
+    }
+
+    /// One for a store that is written by [`super::writer::Writer`].
+    pub(super) fn new(condition: Condition) -> Self {
+        Self::of(condition)
+    }
+
+    fn of(condition: Condition) -> Self {
+        let (closed, _) = watch::channel(false);
+        let prompt = condition == Condition::Well;
+        let (progress, _) = watch::channel(Progress { written: 0, prompt });
+        let (condition, _) = watch::channel(condition);
+        let shared = Shared {
+            queue: Mutex::default(),
+            stock: Arc::default(),
+            news: Notify::new(),
+            closed,
+            progress,
+            condition,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// How the store does, from now on.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.shared.condition.subscribe()
+    }
+
+    /// Keeps all of this, together. Never waits for the store.
+    pub fn keep(&self, items: impl IntoIterator<Item = Item>) -> Kept {
+        self.keep_soon(items, Wanted::Now)
+    }
+
+    fn keep_soon(&self, items: impl IntoIterator<Item = Item>, wanted: Wanted) -> Kept {
+        let shared = &self.shared;
+        if *shared.condition.borrow() == Condition::Absent {
+            return Kept::nothing();
+        }
+        let progress = Some(shared.progress.subscribe());
+        let mut queue = shared.queue();
+        for item in items {
+            queue.add(item);
+        }
+        queue.last += 1;
+        queue.wanted = queue.wanted.max(Some(wanted));
+        let number = queue.last;
+        drop(queue);
+        shared.news.notify_one();
+        Kept { number, progress }
+    }
+
+    /// For what becomes of one run. Of each stream of its output at most `max_output` bytes are kept.
+    pub fn recorder(&self, run: RunId, max_output: u64) -> Recorder {
+        let spool = Arc::new(Spool::new(run.clone(), max_output, self.shared.stock.clone()));
+        Recorder { keeper: self.clone(), run, spool, patience: PATIENCE }
+    }
+
+    /// Nothing comes any more: what waits is written at once, and the writer ends.
+    pub fn close(&self) {
+        self.shared.closed.send_replace(true);
+        self.shared.news.notify_one();
+    }
+}
+
+/// What one run tells the store.
+#[derive(Debug)]
+pub struct Recorder {
+    keeper: Keeper,
+    run: RunId,
+    spool: Arc<Spool>,
+    /// How long the run goes on waiting for the store.
+    patience: Duration,
+}
+
+impl Recorder {
+    /// Waits until this is in the file, as long as this run has patience and the store is well. Whether it is makes no
+    /// difference to the run: it must neither be lost nor come late because of the store.
+    pub async fn settle(&mut self, mut kept: Kept) {
+        let since = Instant::now();
+        kept.within(self.patience).await;
+        self.patience = self.patience.saturating_sub(since.elapsed());
+    }
+
+    /// An attempt is called this. Where it can be waited for before it begins, it is found again whenever the agent dies.
+    pub fn attempt_started(&self, number: u32, at: Timestamp, handle: WorkHandle) -> Kept {
+        self.spool.attempt(number);
+        self.keeper.keep([Item::AttemptStarted { run: self.run.clone(), number, at, handle }])
+    }
+
+    /// An attempt ended.
+    pub fn attempt_ended(&self, number: u32, at: Timestamp, outcome: Outcome) -> Kept {
+        // The run's record follows, or another attempt.
+        self.keeper
+            .keep_soon([Item::AttemptEnded { run: self.run.clone(), number, at, outcome }], Wanted::Sometime)
+    }
+
+    /// What is printed goes here.
+    pub fn tap(&self) -> Tap {
+        Tap { keeper: self.keeper.clone(), spool: self.spool.clone() }
+    }
+
+    /// Everything from here on belongs to this attempt.
+    pub fn attempt(&self, number: u32) {
+        self.spool.attempt(number);
+    }
+
+    /// Everything until here is wanted in the file now.
+    pub fn now(&self) -> Kept {
+        self.keeper.keep([])
+    }
+
+    /// What was printed so far, kept or not.
+    pub fn printed(&self) -> Printed {
+        self.spool.printed()
+    }
+}
+
+/// Takes in what a run prints.
+#[derive(Debug, Clone)]
+pub struct Tap {
+    keeper: Keeper,
+    spool: Arc<Spool>,
+}
+
+impl Tap {
+    /// Keeps this, as far as there is room. Never waits.
+    pub fn put(&self, stream: Stream, bytes: &[u8]) {
+        let shared = &self.keeper.shared;
+        let holds = *shared.condition.borrow() == Condition::Well;
+        let (before, wanted) = self.spool.put(stream, bytes, holds);
+        if wanted == before {
+            return;
+        }
+        let mut queue = shared.queue();
+        if before == Wanted::NotAtAll {
+            queue.spools.push(self.spool.clone());
+        }
+        queue.wanted = queue.wanted.max(Some(wanted));
+        drop(queue);
+        shared.news.notify_one();
+    }
+}
+
+impl Queue {
+    fn add(&mut self, item: Item) {
+        match item {
+            Item::Memory(job, memory) => {
+                if self.memory.len() < JOBS_LIMIT || self.memory.contains_key(&job) {
+                    self.memory.insert(job, memory);
+                }
+            }
+            item => {
+                if self.items.len() >= ITEMS_LIMIT {
+                    self.items.pop_front();
+                    self.lost += 1;
+                }
+                self.items.push_back(item);
+            }
+        }
     }
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<JobId, Option<Memory>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What could not be written, unless there is news of the job.
-    fn give_back(&self, batch: HashMap<JobId, Option<Memory>>) {
-        let mut waiting = self.waiting();
-        for (job, memory) in batch {
-            waiting.entry(job).or_insert(memory);
+    /// How soon the store should look; `None` is not at all.
+    pub fn wanted(&self) -> Option<Wanted> {
+        self.queue().wanted
+    }
+
+    /// All that is to be written.
+    pub fn take(&self) -> Taken {
+        let mut queue = self.queue();
+        queue.wanted = None;
+        let batch = Batch {
+            memory: std::mem::take(&mut queue.memory),
+            items: std::mem::take(&mut queue.items).into(),
+            output: Vec::new(),
+        };
+        Taken { batch, spools: std::mem::take(&mut queue.spools), last: queue.last }
+    }
+
+    /// What could not be written, to be tried again together with what came since. Output is not: it would pile up.
+    pub fn give_back(&self, batch: Batch) {
+        let mut queue = self.queue();
+        for (job, memory) in batch.memory {
+            queue.memory.entry(job).or_insert(memory);
         }
+        let newer = std::mem::replace(&mut queue.items, batch.items.into());
+        for item in newer {
+            queue.add(item);
+        }
+        queue.wanted = Some(Wanted::Now);
+    }
+
+    /// How much news of runs found no room since it was asked last.
+    pub fn lost(&self) -> u64 {
+        std::mem::take(&mut self.queue().lost)
     }
 }

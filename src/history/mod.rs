@@ -1,56 +1,80 @@
-//! What outlives the agent: one file in the state directory.
+//! What outlives the agent: one file in the state directory, with what is remembered of jobs and with all runs.
 //!
-//! [`store`] is the only place that names the database. [`keeper`] takes what is to be kept from the agent without ever
-//! making it wait, and writes it behind its back. What goes wrong here is told, and costs no run and delays none.
+//! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
+//! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
+//! reads it, with or without an agent; [`output`] holds what a run prints until it is written. What goes wrong here is
+//! told, and costs no run and delays none.
 
 pub mod keeper;
+pub mod output;
+pub mod query;
+pub mod retain;
+mod schema;
+mod statements;
 pub mod store;
+pub mod write;
+pub mod writer;
 
 use std::{collections::HashMap, path::Path};
 
-use jiff::Timestamp;
+use crate::{
+    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin},
+    time::Clock,
+};
 
-use crate::model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin};
+use self::{
+    keeper::{Condition, Keeper},
+    store::{Store, StoreError},
+    writer::Writer,
+};
 
-use self::store::{Store, StoreError};
+/// What is told of a disk that hangs.
+const UNANSWERED: &str =
+    "the state directory does not answer: look after its disk; jobs run, but what happens is not kept";
 
 /// What was found in the state directory.
 #[derive(Debug)]
 pub struct Opened {
-    /// Where it is kept from now on; `None` where that cannot be.
-    pub store: Option<Store>,
+    /// Where what is to be kept goes from now on.
+    pub keeper: Keeper,
+    /// Who writes it; a store that could not be opened is tried again there.
+    pub writer: Writer,
     /// What the last agent kept of its jobs.
     pub memory: HashMap<JobId, Memory>,
-    /// What is wrong.
+    /// What is wrong besides the keeper's [`Condition`].
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Opens the store in `directory`. A file that is damaged is put aside, and a new one is begun.
-pub fn open(directory: &Path, now: Timestamp) -> Opened {
+/// Opens the store in `directory`, which is kept within `most` bytes. A file that is damaged is put aside, and a new one
+/// is begun.
+pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     let mut diagnostics = Vec::new();
-    let opened = read(directory).or_else(|error| {
+    let opened = read(directory, most).or_else(|error| {
         if !error.is_damage() {
             return Err(error);
         }
-        let aside = store::put_aside(directory, now)?;
-        let reason = format!(
-            "{error}: it was put aside as {aside} and a new one is begun; what was missed while the agent did not run \
-             is not known, and @every counts anew"
-        );
-        diagnostics.push(Diagnostic::error(place(), reason));
-        read(directory)
+        let aside = store::put_aside(directory, clock.now())?;
+        diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
+        read(directory, most)
     });
-    match opened {
-        Ok((store, memory)) => Opened { store: Some(store), memory, diagnostics },
-        Err(error) => {
-            diagnostics.push(cannot_keep(&error));
-            Opened { store: None, memory: HashMap::new(), diagnostics }
-        }
-    }
+    let (store, memory, condition) = match opened {
+        Ok((store, memory)) => (Some(store), memory, Condition::Well),
+        Err(error) => (None, HashMap::new(), Condition::Failing { reason: failing(&error) }),
+    };
+    let keeper = Keeper::new(condition);
+    let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
+    Opened { keeper, writer, memory, diagnostics }
 }
 
-fn read(directory: &Path) -> Result<(Store, HashMap<JobId, Memory>), StoreError> {
-    let store = Store::open(directory)?;
+/// What holds where the state directory did not answer in time: the writer goes on trying.
+pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
+    let keeper = Keeper::new(Condition::Failing { reason: UNANSWERED.to_owned() });
+    let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, None);
+    Opened { keeper, writer, memory: HashMap::new(), diagnostics: Vec::new() }
+}
+
+fn read(directory: &Path, most: u64) -> Result<(Store, HashMap<JobId, Memory>), StoreError> {
+    let store = Store::open(directory, most)?;
     let memory = store.memory()?;
     Ok((store, memory))
 }
@@ -59,13 +83,20 @@ fn place() -> Origin {
     Origin::Place("setting state-dir".into())
 }
 
+fn was_put_aside(error: &StoreError, aside: &str) -> String {
+    format!(
+        "{error}: it was put aside as {aside} and a new one is begun; the runs until now are there, what was missed \
+         while the agent did not run is not known, and @every counts anew"
+    )
+}
+
 /// What it costs that nothing can be kept, and the mend.
-fn cannot_keep(error: &StoreError) -> Diagnostic {
-    let reason = format!(
-        "{error}; jobs run, but what is missed while the agent does not run is not caught up, and @every counts anew: {}",
+fn failing(error: &StoreError) -> String {
+    format!(
+        "{error}; jobs run, but no run is kept, what is missed while the agent does not run is not caught up, and \
+         @every counts anew: {}",
         error.mend()
-    );
-    Diagnostic::error(place(), reason)
+    )
 }
 
 #[cfg(test)]

@@ -1,50 +1,40 @@
-//! The database: the only place that names it.
+//! The open file, and how it is opened.
 //!
 //! One file, `watchbell.db`. Everything here blocks, so it is called where that hurts nobody.
 
 use std::{
     collections::HashMap,
+    fs::{self, DirBuilder, OpenOptions},
     io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::model::{
     memory::{Marks, Memory, Pause},
     name::JobId,
 };
 
+use super::{
+    retain::Retain,
+    schema::{KNOWN, MIGRATIONS, time},
+};
+
 /// The file in the state directory.
-const FILE: &str = "watchbell.db";
+pub(super) const FILE: &str = "watchbell.db";
 
 /// What the database puts beside it.
 const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
 
-/// The steps from an empty file to the present schema; the file says how many of them it has seen. A step that was
-/// released is never changed.
-const MIGRATIONS: [&str; 2] = [
-    "CREATE TABLE job_memory (
-        job TEXT PRIMARY KEY,
-        anchor INTEGER NOT NULL,
-        schedule INTEGER NOT NULL,
-        seen INTEGER NOT NULL,
-        idle INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID",
-    "ALTER TABLE job_memory ADD COLUMN ran INTEGER;
-     ALTER TABLE job_memory ADD COLUMN succeeded INTEGER;
-     ALTER TABLE job_memory ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
-     ALTER TABLE job_memory ADD COLUMN paused_until INTEGER",
-];
-
-/// The present schema.
-#[expect(clippy::cast_possible_truncation, reason = "they are a handful")]
-const KNOWN: u32 = MIGRATIONS.len() as u32;
-
 /// How long another process, such as one that makes a backup, may keep us from the file.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
+
+/// The log of changes goes into the file in idle moments; this many pages of it are too many to wait for one.
+const LOG_PAGES: u32 = 4_000;
 
 /// Why nothing could be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -67,10 +57,34 @@ pub enum StoreError {
         /// Ours.
         known: u32,
     },
+    /// An earlier version wrote it, and only the agent brings it to the present schema.
+    #[error("{path} was written by an earlier version of watchbell (schema {found}; this one knows {known})")]
+    Older {
+        /// The file.
+        path: String,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// Someone removed or replaced it while it was open.
+    #[error("{path} was removed or replaced while the agent used it")]
+    Replaced {
+        /// The file.
+        path: String,
+    },
     /// It is damaged and cannot be moved away.
     #[error("{path} is damaged and cannot be put aside: {source}")]
     Aside {
         /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be made, or looked at.
+    #[error("{path} cannot be used: {source}")]
+    File {
+        /// The file or its directory.
         path: String,
         /// Why.
         source: io::Error,
@@ -83,14 +97,18 @@ impl StoreError {
         matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 
+    /// Whether someone else keeps it locked, and it is well besides.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
     /// What to do about it: a fragment.
     pub fn mend(&self) -> &'static str {
         match (self, self.code()) {
             (Self::Newer { .. }, _) => "use that version again, or another state directory",
+            (Self::Older { .. }, _) => "start the agent of this version once",
             (_, Some(ErrorCode::DiskFull)) => "make room on the state directory's disk",
-            (_, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) => {
-                "end the program that keeps it locked"
-            }
+            _ if self.is_busy() => "end the program that keeps it locked",
             _ => "make the state directory writable, in a container by a volume",
         }
     }
@@ -98,7 +116,7 @@ impl StoreError {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Database { source, .. } => source.sqlite_error_code(),
-            Self::Newer { .. } | Self::Aside { .. } => None,
+            _ => None,
         }
     }
 }
@@ -106,30 +124,57 @@ impl StoreError {
 /// The open file.
 #[derive(Debug)]
 pub struct Store {
-    connection: Connection,
+    pub(super) connection: Connection,
+    pub(super) retain: Retain,
     path: PathBuf,
+    /// Device and number of the file that was opened.
+    identity: (u64, u64),
 }
 
 impl Store {
-    /// Opens the file in `directory`, or begins one, and brings it to the present schema.
-    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+    /// Opens the file in `directory`, or begins one, and brings it to the present schema. It is kept within `most`
+    /// bytes.
+    pub fn open(directory: &Path, most: u64) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let failed = |path: &Path| {
+            let path = shown(path);
+            move |source| StoreError::File { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory))?;
+        // What jobs print is for nobody else's eyes; the database makes the files beside it alike.
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        drop(file.map_err(failed(&path))?);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(told(&path))?;
-        prepare(&mut connection).map_err(told(&path)).and_then(|found| {
-            let known = KNOWN;
-            if found > known { Err(StoreError::Newer { path: shown(&path), found, known }) } else { Ok(()) }
-        })?;
-        Ok(Self { connection, path })
+        let found = prepare(&mut connection).map_err(told(&path))?;
+        if found > KNOWN {
+            return Err(StoreError::Newer { path: shown(&path), found, known: KNOWN });
+        }
+        let identity = identity(&path).map_err(failed(&path))?;
+        Ok(Self { connection, retain: Retain::within(most), path, identity })
     }
 
-    /// What was kept of every job.
+    /// Whether what is written still lands in the file of that name: a database goes on writing to one that was
+    /// removed, and nobody would ever read it.
+    pub fn check_place(&self) -> Result<(), StoreError> {
+        match identity(&self.path) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(_) => Err(StoreError::Replaced { path: shown(&self.path) }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Replaced { path: shown(&self.path) })
+            }
+            Err(source) => Err(StoreError::File { path: shown(&self.path), source }),
+        }
+    }
+
+    /// What was kept of every job. Of an occurrence whose run is kept nothing is due any more, whatever else is
+    /// remembered of its job.
     pub fn memory(&self) -> Result<HashMap<JobId, Memory>, StoreError> {
-        let read = || -> rusqlite::Result<HashMap<JobId, Memory>> {
-            let mut rows = self.connection.prepare(
-                "SELECT job, anchor, schedule, seen, idle, ran, succeeded, paused, paused_until FROM job_memory",
+        self.told(|connection| {
+            let mut rows = connection.prepare(
+                "SELECT m.job, m.anchor, m.schedule, max(m.seen, coalesce(j.seen, m.seen)), m.idle, m.ran, m.succeeded,
+                    m.paused, m.paused_until
+                 FROM job_memory m LEFT JOIN jobs j ON j.job = m.job",
             )?;
             let rows = rows.query_map([], |row| {
                 let job: String = row.get(0)?;
@@ -151,13 +196,23 @@ impl Store {
                 Ok((JobId::plain(&job), memory))
             })?;
             rows.collect()
-        };
-        read().map_err(told(&self.path))
+        })
     }
 
-    /// Keeps this of these jobs, all or nothing; `None` is nothing.
-    pub fn keep(&mut self, notes: &HashMap<JobId, Option<Memory>>) -> Result<(), StoreError> {
-        write(&mut self.connection, notes).map_err(told(&self.path))
+    /// Asks the database; what it says to that is told with the file's name.
+    pub(super) fn told<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        ask(&self.connection).map_err(told(&self.path))
+    }
+
+    /// The same for what changes something.
+    pub(super) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Connection, &mut Retain) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        change(&mut self.connection, &mut self.retain).map_err(told(&self.path))
     }
 }
 
@@ -165,19 +220,26 @@ impl Store {
 /// ours.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<u32> {
     connection.busy_timeout(BUSY_LIMIT)?;
-    // A page cache of the default size is memory that a table this small does not need.
+    // A page cache of the default size is memory that the agent does not need.
     connection.pragma_update(None, "cache_size", -256)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // The last second is not worth a flush of the disk each time: the file stays whole without.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
-    let work = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let found: u32 = work.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    for migration in MIGRATIONS.iter().skip(found as usize) {
-        work.execute_batch(migration)?;
-    }
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > KNOWN {
         return Ok(found);
+    }
+    let vacuum: u32 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0))?;
+    if vacuum != 2 {
+        // Pages that are free can then be given back. A file that has tables already is written anew for it; the one
+        // of the first version is small.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.execute_batch("VACUUM")?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+    let work = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for migration in MIGRATIONS.iter().skip(found as usize) {
+        work.execute_batch(migration)?;
     }
     // Written each time, so that a file that cannot be written is found out now.
     work.pragma_update(None, "user_version", KNOWN)?;
@@ -185,41 +247,15 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<u32> {
     Ok(KNOWN)
 }
 
-fn write(connection: &mut Connection, notes: &HashMap<JobId, Option<Memory>>) -> rusqlite::Result<()> {
-    let work: Transaction<'_> = connection.transaction()?;
-    {
-        let mut put = work.prepare(
-            "INSERT OR REPLACE INTO job_memory \
-             (job, anchor, schedule, seen, idle, ran, succeeded, paused, paused_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?;
-        let mut forget = work.prepare("DELETE FROM job_memory WHERE job = ?1")?;
-        for (job, memory) in notes {
-            match memory {
-                Some(it) => put.execute(params![
-                    job.as_str(),
-                    nanos(it.anchor),
-                    it.schedule.cast_signed(),
-                    nanos(it.seen),
-                    it.idle,
-                    it.marks.ran.map(nanos),
-                    it.marks.succeeded.map(nanos),
-                    it.marks.paused.is_some(),
-                    it.marks.paused.and_then(|pause| pause.until).map(nanos),
-                ])?,
-                None => forget.execute([job.as_str()])?,
-            };
-        }
-    }
-    work.commit()
-}
-
 /// Moves a damaged file out of the way, with what belongs to it; the answer is its new name.
 pub fn put_aside(directory: &Path, now: Timestamp) -> Result<String, StoreError> {
-    let name = format!("{FILE}.corrupt-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let mut name = format!("{FILE}.corrupt-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    while directory.join(&name).exists() {
+        name.push('x');
+    }
     for companion in COMPANIONS {
         let (from, to) = (format!("{FILE}{companion}"), format!("{name}{companion}"));
-        match std::fs::rename(directory.join(&from), directory.join(to)) {
+        match fs::rename(directory.join(&from), directory.join(to)) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 return Err(StoreError::Aside { path: shown(&directory.join(from)), source });
             }
@@ -229,20 +265,14 @@ pub fn put_aside(directory: &Path, now: Timestamp) -> Result<String, StoreError>
     Ok(name)
 }
 
-fn told(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError {
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|it| (it.dev(), it.ino()))
+}
+
+pub(super) fn told(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError {
     move |source| StoreError::Database { path: shown(path), source }
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Nanoseconds, because a moment that comes back earlier than it was would be due once more. They last until 2262.
-fn nanos(at: Timestamp) -> i64 {
-    let nanos = at.as_nanosecond();
-    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
-}
-
-fn time(nanos: i64) -> Timestamp {
-    Timestamp::from_nanosecond(nanos.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

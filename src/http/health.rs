@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, time::timeout};
 
-use crate::{agent::handle::Handle, model::connection::Connection};
+use crate::{agent::handle::Handle, history::keeper::Condition, model::connection::Connection};
 
 /// How long the agent may take to answer before it counts as stuck.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -18,6 +18,8 @@ pub struct Health {
     pub agent: Handle,
     /// The Engine, as the watcher sees it.
     pub connection: watch::Receiver<Connection>,
+    /// The store of what happens.
+    pub history: watch::Receiver<Condition>,
 }
 
 /// The answer of `/health`.
@@ -29,6 +31,8 @@ pub struct HealthReport {
     pub agent: String,
     /// `connected`, `waiting` or `lost`, with the reason.
     pub engine: String,
+    /// `ok`, `none` or why what happens is not kept; jobs run all the same.
+    pub history: String,
     /// How many jobs there are.
     pub jobs: usize,
     /// How many runs go on.
@@ -78,6 +82,11 @@ async fn report(State(health): State<Health>) -> (StatusCode, Json<HealthReport>
         status: if well { "ok" } else { "down" }.to_owned(),
         agent: if answers { "ok" } else { "does not answer" }.to_owned(),
         engine,
+        history: match &*health.history.borrow() {
+            Condition::Well => "ok".to_owned(),
+            Condition::Absent => "none".to_owned(),
+            Condition::Failing { reason } => reason.clone(),
+        },
         jobs: snapshot.jobs,
         running: snapshot.running,
         waiting: snapshot.waiting,

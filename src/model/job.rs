@@ -37,6 +37,10 @@ pub struct JobSpec {
     pub start_deadline: Option<Duration>,
     /// Whether it also runs once when the agent starts.
     pub run_on_startup: bool,
+    /// How many bytes of each stream of a run are kept.
+    pub max_output: u64,
+    /// How long its runs are kept.
+    pub history: Retention,
     /// Further attempts, turns with others, and what comes before and after.
     pub policies: Arc<Policies>,
     /// Where it was defined: the place of its schedule.
@@ -173,6 +177,39 @@ pub enum MissedPolicy {
     /// The newest of them run, in order and one after the other.
     All,
 }
+
+/// How long the runs of a job are kept. The newest of them always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How many of them; `None` is any number.
+    pub runs: Option<u32>,
+    /// For how long after their end; `None` is for ever.
+    pub age: Option<Duration>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { runs: Some(100), age: Some(Duration::from_secs(30 * 86_400)) }
+    }
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = match self.runs {
+            Some(0) => return f.write_str("none"),
+            Some(1) => Some("1 run".to_owned()),
+            Some(runs) => Some(format!("{runs} runs")),
+            None => None,
+        };
+        let age = self.age.map(|age| humantime::format_duration(age).to_string());
+        let both: Vec<String> = runs.into_iter().chain(age).collect();
+        f.write_str(if both.is_empty() { "all" } else { "" })?;
+        f.write_str(&both.join(", "))
+    }
+}
+
+/// How many bytes of each stream of a run are kept, unless someone says otherwise.
+pub const DEFAULT_MAX_OUTPUT: u64 = 1 << 20;
 
 impl MissedPolicy {
     /// The policies by their names.

@@ -1,8 +1,12 @@
 //! What is remembered of a job while the agent does not run.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{schedule::Schedule, spread};
+
+/// What is remembered of a later moment than this from now is not believed: the clock was wrong then, or is now, and
+/// a clock that was wrong must not silence a job for ever.
+pub const TRUST_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is remembered of one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

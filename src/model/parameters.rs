@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
+    bytes,
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{ServiceRunSpec, Tasks},
@@ -41,6 +42,8 @@ impl JobSpec {
             missed_max,
             start_deadline,
             run_on_startup,
+            max_output,
+            history,
             policies,
             origin: _,
         } = self;
@@ -59,6 +62,8 @@ impl JobSpec {
         list.text("start-deadline", start_deadline.map_or_else(|| "none".to_owned(), written));
         list.edges(policies);
         list.text("run-on-startup", run_on_startup);
+        list.text("max-output", bytes::written(*max_output));
+        list.text("history", history);
         list.0
     }
 

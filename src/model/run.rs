@@ -4,7 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::name::{JobId, JobKind};
+use super::{
+    job::Retention,
+    memory::Memory,
+    name::{JobId, JobKind},
+};
 
 /// A run's ID: 26 characters, sortable by time of admission.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +36,9 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// Every trigger.
+    pub const ALL: [Self; 5] = [Self::Schedule, Self::Startup, Self::CatchUp, Self::Manual, Self::Dependency];
+
     /// The trigger as it stands in logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -186,6 +193,27 @@ pub enum StopForce {
     Kill,
 }
 
+/// An occurrence that came due, as it is known before it has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The run's ID.
+    pub run: RunId,
+    /// The job.
+    pub job: JobId,
+    /// The job's kind.
+    pub kind: JobKind,
+    /// Why it began.
+    pub trigger: Trigger,
+    /// The moment that the schedule named.
+    pub occurrence: Timestamp,
+    /// The moment from which it was to begin: with jitter a little later.
+    pub fires: Timestamp,
+    /// When it came due and was given its ID.
+    pub admitted: Timestamp,
+    /// The container in or as which it runs, once that is settled.
+    pub container: Option<String>,
+}
+
 /// The one record that an occurrence leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {
@@ -199,6 +227,14 @@ pub struct RunRecord {
     pub trigger: Trigger,
     /// The moment that the schedule named.
     pub occurrence: Timestamp,
+    /// The moment from which it was to begin: with jitter a little later.
+    pub fires: Timestamp,
+    /// When it came due and was given its ID.
+    pub admitted: Timestamp,
+    /// When its command was first started.
+    pub started: Option<Timestamp>,
+    /// When it was known how it ended.
+    pub ended: Timestamp,
     /// The container in which, or as which, it ran.
     pub container: Option<String>,
     /// How long the command went on; `None` where it never began.
@@ -207,6 +243,8 @@ pub struct RunRecord {
     pub outcome: Outcome,
     /// How many attempts were made; 0 where it never came to one.
     pub attempts: u32,
+    /// What its attempts printed, kept or not.
+    pub printed: Printed,
     /// Why a further attempt that was left was not made.
     pub no_more: Option<String>,
     /// How many further occurrences this record speaks for: those that passed in one gap are told together.
@@ -222,4 +260,86 @@ impl RunRecord {
             (reason, no_more) => reason.or(no_more),
         }
     }
+}
+
+/// One of the two streams of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How many bytes were printed to each stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Standard output.
+    pub stdout: u64,
+    /// Standard error.
+    pub stderr: u64,
+}
+
+/// What an attempt is called by whoever carries it out, so that the next agent finds it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkHandle {
+    /// A command in a container.
+    Exec {
+        /// The Engine's ID of the command.
+        exec: String,
+        /// The container's ID.
+        container: String,
+    },
+    /// A container that was made for it.
+    Container {
+        /// The container's ID.
+        id: String,
+    },
+    /// A Swarm service that was made for it.
+    Service {
+        /// The service's ID.
+        id: String,
+    },
+    /// A process beside the agent.
+    Process {
+        /// Its ID.
+        pid: i32,
+        /// When it began, in the kernel's ticks since boot: an ID alone is used again.
+        start: u64,
+    },
+}
+
+/// Something to be kept for the next agent, or for who asks later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// What is remembered of a job from now on; `None` is nothing.
+    Memory(JobId, Option<Memory>),
+    /// An occurrence came due and waits its turn.
+    Waits(Admitted),
+    /// A run begins.
+    Begins(Admitted),
+    /// An attempt is called this, and is about to begin or has just begun.
+    AttemptStarted {
+        /// Its run.
+        run: RunId,
+        /// Which of the run's attempts it is, from 1.
+        number: u32,
+        /// When.
+        at: Timestamp,
+        /// How to find it again.
+        handle: WorkHandle,
+    },
+    /// An attempt ended.
+    AttemptEnded {
+        /// Its run.
+        run: RunId,
+        /// Which of the run's attempts it is, from 1.
+        number: u32,
+        /// When.
+        at: Timestamp,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An occurrence left its record, and the runs of its job are kept for so long.
+    Ended(RunRecord, Option<Retention>),
 }

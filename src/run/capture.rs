@@ -1,4 +1,4 @@
-//! What a run prints → lines, as they come.
+//! What a run prints → lines for the log, as they come, and bytes for the history.
 //!
 //! At most one unfinished line a stream is held; whatever a job prints, no more memory is used.
 
@@ -13,6 +13,8 @@ use tokio::{
 
 use crate::{
     docker::output::Channel,
+    history::keeper::Tap,
+    model::run::Stream,
     telemetry::{
         report::{self, RunTags},
         sink::{LogSink, Ready},
@@ -93,6 +95,7 @@ pub const FINISH_LIMIT: Duration = Duration::from_secs(5);
 pub struct Capture {
     tags: RunTags,
     sink: LogSink,
+    tap: Tap,
     stdout: Lines,
     stderr: Lines,
     pending: Option<(Channel, Bytes)>,
@@ -100,8 +103,8 @@ pub struct Capture {
 
 impl Capture {
     /// Nothing printed yet.
-    pub fn new(tags: RunTags, sink: LogSink) -> Self {
-        Self { tags, sink, stdout: Lines::default(), stderr: Lines::default(), pending: None }
+    pub fn new(tags: RunTags, sink: LogSink, tap: Tap) -> Self {
+        Self { tags, sink, tap, stdout: Lines::default(), stderr: Lines::default(), pending: None }
     }
 
     /// The tags of the run.
@@ -117,6 +120,11 @@ impl Capture {
     /// Takes in a chunk; only while [idle](Self::is_idle).
     pub fn put(&mut self, channel: Channel, chunk: Bytes) {
         debug_assert!(self.is_idle());
+        let stream = match channel {
+            Channel::Stdout => Stream::Stdout,
+            Channel::Stderr => Stream::Stderr,
+        };
+        self.tap.put(stream, &chunk);
         self.pending = Some((channel, chunk));
     }
 
@@ -132,7 +140,7 @@ impl Capture {
     }
 
     fn piece(&mut self, ready: Ready) {
-        let Self { tags, sink, stdout, stderr, pending } = self;
+        let Self { tags, sink, tap: _, stdout, stderr, pending } = self;
         let Some((channel, mut chunk)) = pending.take() else { return };
         let most = &chunk[..chunk.len().min(PIECE_BYTES)];
         let ends = most.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -159,7 +167,7 @@ impl Capture {
         while self.pending.is_some() {
             self.piece(Ready::Stalled);
         }
-        let Self { tags, sink, stdout, stderr, pending: _ } = self;
+        let Self { tags, sink, tap: _, stdout, stderr, pending: _ } = self;
         if ready == Ready::Yes && !(stdout.rest.is_empty() && stderr.rest.is_empty()) {
             ready = timeout_at(until, sink.ready()).await.unwrap_or(Ready::Stalled);
         }

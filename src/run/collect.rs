@@ -17,6 +17,7 @@ use crate::{
         task_output::{Piece, TaskOutput},
         tasks::Place,
     },
+    history::keeper::Tap,
     telemetry::{report::RunTags, sink::LogSink},
 };
 
@@ -76,13 +77,14 @@ pub struct Collect<'a> {
     busy: Option<String>,
     tags: RunTags,
     sink: LogSink,
+    tap: Tap,
     /// Why output may be missing.
     trouble: Option<String>,
 }
 
 impl<'a> Collect<'a> {
     /// Nothing printed yet. `tags` are those of the run as a whole.
-    pub fn new(engine: &'a Engine, service: &'a str, tags: RunTags, sink: LogSink) -> Self {
+    pub fn new(engine: &'a Engine, service: &'a str, tags: RunTags, sink: LogSink, tap: Tap) -> Self {
         Self {
             engine,
             service,
@@ -93,6 +95,7 @@ impl<'a> Collect<'a> {
             busy: None,
             tags,
             sink,
+            tap,
             trouble: None,
         }
     }
@@ -128,7 +131,7 @@ impl<'a> Collect<'a> {
 
     /// Takes in a piece; only when the last one is worked off.
     pub fn put(&mut self, piece: Piece, place: Option<&Place>) {
-        let Self { captures, tags, sink, .. } = self;
+        let Self { captures, tags, sink, tap, .. } = self;
         let capture = captures.entry(piece.task.clone()).or_insert_with(|| {
             let part = match place {
                 // The Engine calls the container of the first, and of one on each node, by its node.
@@ -140,6 +143,7 @@ impl<'a> Collect<'a> {
             Capture::new(
                 RunTags { container, task: place.map(ToString::to_string), ..tags.clone() },
                 sink.clone(),
+                tap.clone(),
             )
         });
         capture.put(piece.channel, piece.bytes);

@@ -14,14 +14,18 @@ use crate::{
         execs::{ExecRequest, ExecState},
         output::Output,
     },
-    model::{job::ExecSpec, run::Outcome},
+    model::{
+        job::ExecSpec,
+        run::{Outcome, WorkHandle},
+    },
 };
 
 use super::{
     ending::{Command, Ender, Ending},
     environment::environment,
+    interrupts::{Step, ended},
     order::RunOrder,
-    unit::{Context, KindEnd, Leftover, Life, Outage, Step, ended},
+    unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
 /// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child
@@ -65,6 +69,7 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         Ok(id) => id,
         Err(error) => return not_started("preparing", &error).into(),
     };
+    life.called(WorkHandle::Exec { exec: id.clone(), container: container.id.0.to_string() }).await;
     let output = match engine.start_exec(&id).await {
         Ok(output) => output,
         // It may have begun, and only the answer was lost: the Engine can still tell.

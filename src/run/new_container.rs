@@ -15,15 +15,16 @@ use crate::{
     model::{
         container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
-        run::Outcome,
+        run::{Outcome, WorkHandle},
     },
     telemetry::report,
 };
 
 use super::{
     environment::environment,
+    interrupts::{Step, ended},
     order::RunOrder,
-    unit::{Context, KindEnd, Leftover, Life, Outage, Step, ended},
+    unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -65,6 +66,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             return KindEnd { leftover, guarded, ..not_started("making", &error, spec).into() };
         }
     };
+    life.called(WorkHandle::Container { id: id.clone() }).await;
     let began = Instant::now();
     let started = async {
         let output =

@@ -8,7 +8,7 @@ use crate::model::{
     container::Holder,
     job::{JobSpec, Work},
     name::{JobId, JobKind},
-    run::{Outcome, RunId, RunRecord, Trigger},
+    run::{Admitted, Outcome, Printed, RunId, RunRecord, Trigger},
     spread,
 };
 
@@ -30,6 +30,8 @@ pub struct RunOrder {
     pub occurrence: Timestamp,
     /// The moment from which it was to begin: with jitter a little later.
     pub fires: Timestamp,
+    /// When it came due and was given its ID.
+    pub admitted: Timestamp,
 }
 
 impl RunOrder {
@@ -43,18 +45,43 @@ impl RunOrder {
         self.spec.kind()
     }
 
-    /// The record of this run.
-    pub fn record(&self, duration: Option<Duration>, outcome: Outcome) -> RunRecord {
+    /// What is kept of it when it begins.
+    pub fn as_admitted(&self) -> Admitted {
+        Admitted {
+            run: self.run.clone(),
+            job: self.job().clone(),
+            kind: self.kind(),
+            trigger: self.trigger,
+            occurrence: self.occurrence,
+            fires: self.fires,
+            admitted: self.admitted,
+            container: self.container_name(),
+        }
+    }
+
+    /// The record of this run, which was tried once, began at `started` and was over at `ended`.
+    pub fn record(
+        &self,
+        started: Option<Timestamp>,
+        ended: Timestamp,
+        duration: Option<Duration>,
+        outcome: Outcome,
+    ) -> RunRecord {
         RunRecord {
             run: self.run.clone(),
             job: self.job().clone(),
             kind: self.kind(),
             trigger: self.trigger,
             occurrence: self.occurrence,
+            fires: self.fires,
+            admitted: self.admitted,
+            started,
+            ended,
             container: self.container_name(),
             duration,
             outcome,
             attempts: 1,
+            printed: Printed::default(),
             no_more: None,
             and_more: 0,
         }

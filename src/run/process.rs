@@ -9,13 +9,18 @@ use tokio_util::io::ReaderStream;
 
 use crate::{
     docker::output::{Channel, Output},
-    model::{job::LocalSpec, run::Outcome},
+    model::{
+        job::LocalSpec,
+        run::{Outcome, WorkHandle},
+    },
 };
 
 use super::{
     ending::{Beside, Ender},
+    interrupts::{Step, ended},
     order::RunOrder,
-    unit::{Context, Life, MARK, Step, ended},
+    reap,
+    unit::{Context, Life, MARK},
 };
 
 /// How long what the process printed before its end may take to arrive, and how much of it two pipes can hold. A child
@@ -49,6 +54,9 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
         Err(error) => return Outcome::NotStarted { error: why(&error, program, spec.workdir.as_deref()) },
     };
     life.started(began);
+    if let Some(start) = reap::began(own.pid) {
+        life.is_called(WorkHandle::Process { pid: own.pid, start });
+    }
     let stdout = own.child.stdout.take().map(|pipe| chunks(pipe, Channel::Stdout));
     let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));
     let mut output: Output = stream::select_all([stdout, stderr].into_iter().flatten()).boxed();

@@ -38,6 +38,14 @@ pub struct OwnChild {
     children: Children,
 }
 
+/// When a process began, in the kernel's ticks since boot; `None` once it is gone.
+pub fn began(pid: i32) -> Option<u64> {
+    let facts = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may contain anything.
+    let (_, rest) = facts.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
+
 impl Drop for OwnChild {
     fn drop(&mut self) {
         if self.kill_group {

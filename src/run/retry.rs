@@ -1,5 +1,7 @@
 //! What comes after an attempt: another one of the same run, or the run's end.
 
+use std::time::Duration;
+
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -14,6 +16,9 @@ use super::{
     order::RunOrder,
     unit::{Attempt, Context, try_to_clear_away},
 };
+
+/// How long what an attempt left stays for a row that is not kept yet; the next one does not come later for that.
+const KEEP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What comes after an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,10 +50,14 @@ pub(super) async fn next(
     }
     let until = Instant::now() + delay;
     let next = context.clock.now().saturating_add(delay).unwrap_or(jiff::Timestamp::MAX);
-    let took = attempt.started.map(|started| attempt.ended.duration_since(started));
+    let took = attempt.started.map(|(started, _)| attempt.ended.duration_since(started));
     report::run_attempt_failed(&attempt.tags, &attempt.end.outcome, took, next);
     let wait = async {
         if let Some(leftover) = &attempt.end.leftover {
+            // Its row first: until it is kept, what it left is what can still tell.
+            let mut kept = attempt.recorder.now();
+            kept.within(delay.min(KEEP_LIMIT)).await;
+            attempt.recorder.settle(kept).await;
             // The next one has the same name: that is what guards against running it twice.
             try_to_clear_away(&context.engine, leftover, &attempt.tags).await?;
         }

@@ -29,7 +29,7 @@ use crate::{
     model::{
         container::RUN_LABEL,
         policy::SuccessCodes,
-        run::Outcome,
+        run::{Outcome, WorkHandle},
         service::{ServiceRunSpec, Tasks},
     },
     telemetry::report::{self, RunTags},
@@ -38,10 +38,11 @@ use crate::{
 use super::{
     collect::Collect,
     environment::environment,
+    interrupts::{Ending, Step},
     new_container::{LAST_QUESTION, labels},
     order::RunOrder,
     tasks::{Meaning, Seen},
-    unit::{Context, Ending, KindEnd, Leftover, Life, Outage, Step},
+    unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
 /// The tasks are asked for this long after something was heard of them, then after twice as long each time. The Swarm
@@ -68,6 +69,7 @@ pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, lif
             return KindEnd { leftover, guarded, ..not_started(&error, spec).into() };
         }
     };
+    life.is_called(WorkHandle::Service { id: id.clone() });
     life.started(began);
     let service = Service {
         engine,
@@ -191,7 +193,7 @@ impl Service<'_> {
         let end = self.end(seen);
         tokio::pin!(end);
         let mut collect =
-            Collect::new(self.engine, self.id, life.capture.tags().clone(), context.sink.clone());
+            Collect::new(self.engine, self.id, life.capture.tags().clone(), context.sink.clone(), life.tap());
         // A piece of a task that no list has told of yet.
         let mut held = None;
         let mut waited_for = None;

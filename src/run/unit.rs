@@ -5,14 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use futures::StreamExt;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
     docker::{client::Engine, error::EngineError, output::Output},
+    history::keeper::{Keeper, Kept, Recorder, Tap},
     model::{
         job::Work,
-        run::{Outcome, RunRecord, StopCause, StopForce, StopRequest},
+        run::{Outcome, RunRecord, StopRequest, WorkHandle},
         service::Tasks,
     },
     telemetry::{
@@ -25,7 +26,9 @@ use crate::{
 use super::{
     capture::{Capture, FINISH_LIMIT},
     ending::{self, Program},
-    in_container, new_container,
+    in_container,
+    interrupts::Interrupts,
+    new_container,
     order::RunOrder,
     process,
     reap::Children,
@@ -35,9 +38,6 @@ use super::{
 
 /// The variable that marks everything a run starts, with the run's ID.
 pub const MARK: &str = "WATCHBELL_RUN";
-
-/// How long a killed run has to be gone, before it is told as still running.
-const GONE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a run needs of the agent.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Context {
     pub sink: LogSink,
     /// The agent's own child processes.
     pub children: Children,
+    /// Where what becomes of it is kept.
+    pub keeper: Keeper,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
     /// What can be copied into a container as a helper.
@@ -97,25 +99,31 @@ impl From<Outcome> for KindEnd {
     }
 }
 
-/// Carries out one order. The run is registered already; `stop` is how it is asked to end.
+/// Carries out one order. The run is registered already and `kept` is its row in the history; `stop` is how it is asked to
+/// end.
 pub async fn run(
     order: RunOrder,
+    kept: Kept,
     context: Context,
     mut stop: watch::Receiver<Option<StopRequest>>,
 ) -> UnitEnd {
+    let mut recorder = context.keeper.recorder(order.run.clone(), order.spec.max_output);
+    // Nothing begins that the next agent would not know of.
+    recorder.settle(kept).await;
     let mut began = None;
     let mut number = 1;
     let (last, no_more) = loop {
-        let mut attempt = attempt(&order, &context, number, stop.clone()).await;
+        let mut attempt = attempt(&order, &context, recorder, number, stop.clone()).await;
         began = began.or(attempt.started);
         match retry::next(&order, &context, &mut attempt, &mut stop).await {
-            Next::Attempt => number += 1,
+            Next::Attempt => (number, recorder) = (number + 1, attempt.recorder),
             Next::End { no_more } => break (attempt, no_more),
         }
     };
-    let duration = began.map(|began| last.ended.duration_since(began));
+    let duration = began.map(|(began, _)| last.ended.duration_since(began));
     let KindEnd { outcome, leftover, goes_on, .. } = last.end;
-    let record = RunRecord { attempts: number, no_more, ..order.record(duration, outcome) };
+    let record = order.record(began.map(|(_, at)| at), last.ended_at, duration, outcome);
+    let record = RunRecord { attempts: number, no_more, printed: last.recorder.printed(), ..record };
     UnitEnd { record, leftover, goes_on }
 }
 
@@ -123,14 +131,17 @@ pub async fn run(
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub tags: RunTags,
-    pub started: Option<Instant>,
+    pub started: Option<(Instant, jiff::Timestamp)>,
     pub ended: Instant,
+    pub ended_at: jiff::Timestamp,
+    pub recorder: Recorder,
     pub end: KindEnd,
 }
 
 async fn attempt(
     order: &RunOrder,
     context: &Context,
+    recorder: Recorder,
     number: u32,
     stop: watch::Receiver<Option<StopRequest>>,
 ) -> Attempt {
@@ -146,9 +157,12 @@ async fn attempt(
         task: None,
         attempt: number,
     };
+    recorder.attempt(number);
     let mut life = Life {
-        capture: Capture::new(tags.clone(), context.sink.clone()),
+        capture: Capture::new(tags.clone(), context.sink.clone(), recorder.tap()),
         interrupts: Interrupts::new(order, stop),
+        recorder,
+        clock: context.clock.clone(),
         occurrence: order.occurrence,
         delay,
         started: None,
@@ -159,10 +173,12 @@ async fn attempt(
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
     };
-    let ended = Instant::now();
-    life.capture.finish().await;
+    let (ended, ended_at) = (Instant::now(), context.clock.now());
     let outcome = order.spec.policies.success_codes.judge(end.outcome);
-    Attempt { tags, started: life.started, ended, end: KindEnd { outcome, ..end } }
+    life.recorder.attempt_ended(number, ended_at, outcome.clone());
+    life.capture.finish().await;
+    let Life { recorder, started, .. } = life;
+    Attempt { tags, started, ended, ended_at, recorder, end: KindEnd { outcome, ..end } }
 }
 
 /// Waits until a command that could not be ended has ended by itself. Until then its job counts as running.
@@ -200,16 +216,35 @@ pub struct Life {
     pub capture: Capture,
     /// What may end it.
     pub interrupts: Interrupts,
+    recorder: Recorder,
+    clock: Clock,
     occurrence: jiff::Timestamp,
     /// Of the first attempt: how late it began.
     delay: Option<jiff::SignedDuration>,
-    started: Option<Instant>,
+    started: Option<(Instant, jiff::Timestamp)>,
 }
 
 impl Life {
+    /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
+    /// until it is kept, so that the next agent finds it.
+    pub async fn called(&mut self, handle: WorkHandle) {
+        let kept = self.is_called(handle);
+        self.recorder.settle(kept).await;
+    }
+
+    /// The same for a command that goes on already.
+    pub fn is_called(&mut self, handle: WorkHandle) -> Kept {
+        self.recorder.attempt_started(self.capture.tags().attempt, self.clock.now(), handle)
+    }
+
+    /// Where what it prints is kept, for a kind that prints in parts.
+    pub fn tap(&self) -> Tap {
+        self.recorder.tap()
+    }
+
     /// The command was started.
     pub fn started(&mut self, since: Instant) {
-        self.started = Some(since);
+        self.started = Some((since, self.clock.now()));
         self.interrupts.started(since);
         report::run_started(self.capture.tags(), self.occurrence, self.delay);
     }
@@ -250,191 +285,5 @@ impl Outage {
     /// It has not answered; `true` if it has been gone for too long.
     pub fn is_too_long(&mut self) -> bool {
         self.0.get_or_insert_with(Instant::now).elapsed() > OUTAGE_LIMIT
-    }
-}
-
-/// The next step of ending a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Ask it to stop.
-    Stop,
-    /// Kill it.
-    Kill,
-    /// It cannot be ended; leave it.
-    GiveUp,
-}
-
-/// Why a run is being ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// It took longer than its timeout.
-    TimedOut,
-    /// Someone asked.
-    Stopped(StopCause),
-}
-
-impl Ending {
-    /// The outcome of a run that was ended for this.
-    pub fn outcome(self, still_running: Option<String>) -> Outcome {
-        match self {
-            Self::TimedOut => Outcome::TimedOut { still_running, waited_for: None },
-            Self::Stopped(by) => Outcome::Stopped { by, still_running },
-        }
-    }
-}
-
-/// Timeout and requests to stop, as steps that come one after the other and never back.
-#[derive(Debug)]
-pub struct Interrupts {
-    timeout: Option<Duration>,
-    grace: Duration,
-    stop: watch::Receiver<Option<StopRequest>>,
-    ending: Option<Ending>,
-    /// The step that comes next, and when it comes by itself.
-    next: Step,
-    at: Option<Instant>,
-}
-
-impl Interrupts {
-    fn new(order: &RunOrder, stop: watch::Receiver<Option<StopRequest>>) -> Self {
-        Self {
-            timeout: order.timeout(),
-            grace: order.grace_period(),
-            stop,
-            ending: None,
-            next: Step::Stop,
-            at: None,
-        }
-    }
-
-    /// The timeout counts from here.
-    fn started(&mut self, since: Instant) {
-        if self.next == Step::Stop {
-            self.at = self.timeout.map(|timeout| since + timeout);
-        }
-    }
-
-    /// Why the run is being ended, if it is.
-    pub fn ending(&self) -> Option<Ending> {
-        self.ending
-    }
-
-    /// The outcome of a run that would not end.
-    pub fn given_up(&self, still_running: Option<String>) -> Outcome {
-        match self.ending {
-            Some(ending) => ending.outcome(still_running),
-            None => Outcome::Lost { reason: "it was given up without being asked to end".to_owned() },
-        }
-    }
-
-    /// The grace period.
-    pub fn grace(&self) -> Duration {
-        self.grace
-    }
-
-    /// Waits for the next step. May be dropped and asked again at any time.
-    pub async fn next(&mut self) -> Step {
-        loop {
-            let request = *self.stop.borrow_and_update();
-            let forced = match (self.next, request) {
-                (Step::Stop, Some(request)) => request.force >= StopForce::Stop,
-                (Step::Kill, Some(request)) => request.force == StopForce::Kill,
-                _ => false,
-            };
-            if forced {
-                return self.advance(request.map(|it| it.cause));
-            }
-            let at = self.at;
-            let due = async {
-                match at {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = due => return self.advance(None),
-                changed = self.stop.changed() => if changed.is_err() {
-                    // Nobody is left who could ask: only the clock counts.
-                    match at {
-                        Some(at) => sleep_until(at).await,
-                        None => std::future::pending().await,
-                    }
-                    return self.advance(None);
-                },
-            }
-        }
-    }
-
-    fn advance(&mut self, cause: Option<StopCause>) -> Step {
-        let ending = cause.map_or(Ending::TimedOut, Ending::Stopped);
-        self.ending.get_or_insert(ending);
-        let step = self.next;
-        let now = Instant::now();
-        (self.next, self.at) = match step {
-            Step::Stop => (Step::Kill, Some(now + self.grace)),
-            Step::Kill => (Step::GiveUp, Some(now + GONE_LIMIT)),
-            Step::GiveUp => (Step::GiveUp, None),
-        };
-        step
-    }
-}
-
-/// The outcome of a command that ended with this code.
-pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
-    match ending {
-        Some(ending) => ending.outcome(None),
-        None if exit_code == 0 => Outcome::Succeeded { exit_code },
-        None => Outcome::Failed { exit_code, reason },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interrupts(timeout: Option<u64>) -> (Interrupts, watch::Sender<Option<StopRequest>>) {
-        let (sender, stop) = watch::channel(None);
-        let it = Interrupts {
-            timeout: timeout.map(Duration::from_secs),
-            grace: Duration::from_secs(10),
-            stop,
-            ending: None,
-            next: Step::Stop,
-            at: None,
-        };
-        (it, sender)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_timeout_asks_then_kills_then_gives_up() {
-        let (mut it, _sender) = interrupts(Some(60));
-        let start = Instant::now();
-        it.started(start);
-        let mut steps = Vec::new();
-        for _ in 0..3 {
-            steps.push((it.next().await, start.elapsed().as_secs()));
-        }
-        assert_eq!(steps, [(Step::Stop, 60), (Step::Kill, 70), (Step::GiveUp, 75)]);
-        assert_eq!(it.ending(), Some(Ending::TimedOut));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_to_kill_goes_through_both_steps_at_once_and_the_first_cause_stays() {
-        let (mut it, sender) = interrupts(Some(60));
-        let start = Instant::now();
-        it.started(start);
-        let request = StopRequest { force: StopForce::Kill, cause: StopCause::Shutdown };
-        sender.send_replace(Some(request));
-        assert_eq!((it.next().await, it.next().await), (Step::Stop, Step::Kill));
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        assert_eq!(it.ending(), Some(Ending::Stopped(StopCause::Shutdown)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_nobody_can_make_any_more_leaves_the_timeout() {
-        let (mut it, sender) = interrupts(Some(60));
-        it.started(Instant::now());
-        drop(sender);
-        assert_eq!(it.next().await, Step::Stop);
     }
 }

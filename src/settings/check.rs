@@ -26,6 +26,8 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::Duration if param.name == "start-deadline" => value::deadline(&single()?).map(drop),
         Shape::Duration if param.name == "group-wait" => value::wait(&single()?).map(drop),
         Shape::Duration => value::duration(&single()?).map(drop),
+        Shape::Size => value::output(&single()?).map(drop),
+        Shape::Retention => value::retention(&single()?).map(drop),
         Shape::Count(limit) => value::count(&single()?, limit).map(drop),
         Shape::Number(limit) => value::number(&single()?, limit).map(drop),
         Shape::Choice(words) => value::choice(&single()?, words).map(drop),

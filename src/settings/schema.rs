@@ -118,6 +118,10 @@ enum Type {
     Duration,
     /// From this one.
     Number(u8),
+    /// Bytes with their unit.
+    Size,
+    /// Runs, a length of time or both.
+    Retention,
     Choice(&'static [&'static str]),
     Shell,
     /// Text that cannot be empty.
@@ -134,6 +138,8 @@ impl Type {
             Shape::Duration => Self::Duration,
             Shape::Number(_) => Self::Number(1),
             Shape::Count(_) => Self::Number(0),
+            Shape::Size => Self::Size,
+            Shape::Retention => Self::Retention,
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
@@ -155,6 +161,11 @@ impl Type {
             Self::Choice(choices) => words(choices),
             Self::Duration => format!(r"{}|([0-9]+\s*[a-zA-Z]+\s*)+", any_case("none")),
             Self::Number(_) => "[0-9]+".to_owned(),
+            Self::Size => r"0|[0-9]+\s*[kmgKMG]?[iI]?[bB]?".to_owned(),
+            Self::Retention => {
+                let part = r"\s*[0-9]+\s*[a-zA-Z][0-9a-zA-Z\s]*";
+                format!("{}|{part}(,{part})?", any_case("none"))
+            }
             Self::Shell => format!("/{ANY}|{}", words(&BOOLEANS)),
         };
         // Literal quotes around it are taken off, with a warning.
@@ -174,6 +185,10 @@ impl Type {
                 { "type": "integer", "minimum": least },
                 { "type": "string", "pattern": pattern },
             ] }),
+            Self::Size => json!({ "anyOf": [
+                { "enum": [0] },
+                { "type": "string", "pattern": pattern },
+            ] }),
             Self::Choice(words) => json!({ "anyOf": [
                 { "enum": words },
                 { "type": "string", "pattern": pattern },
@@ -182,7 +197,9 @@ impl Type {
                 { "type": "boolean" },
                 { "type": "string", "pattern": pattern },
             ] }),
-            Self::Some | Self::Duration | Self::Map => json!({ "type": "string", "pattern": pattern }),
+            Self::Some | Self::Duration | Self::Retention | Self::Map => {
+                json!({ "type": "string", "pattern": pattern })
+            }
         }
     }
 }

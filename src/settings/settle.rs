@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     diagnostic::Diagnostic,
-    job::{JobSpec, MissedPolicy, Overlap, Work},
+    job::{DEFAULT_MAX_OUTPUT, JobSpec, MissedPolicy, Overlap, Work},
     name::{JobId, JobKind},
     origin::Origin,
     schedule::{Schedule, Zone},
@@ -229,6 +229,8 @@ impl Settle<'_> {
         let most =
             self.read(layer, "missed-max", |text| value::number(&value::single(text)?, MISSED_MAX_LIMIT));
         let deadline = self.read(layer, "start-deadline", |text| value::deadline(&value::single(text)?));
+        let max_output = self.read(layer, "max-output", |text| value::output(&value::single(text)?));
+        let history = self.read(layer, "history", |text| value::retention(&value::single(text)?));
         let schedule = self.schedule(layer);
         let policies = self.policies(layer).shared();
         let work = self.work(layer);
@@ -247,6 +249,8 @@ impl Settle<'_> {
             missed_max: most.map_or(DEFAULT_MISSED_MAX, |(value, _)| value),
             start_deadline: deadline.and_then(|(value, _)| value),
             run_on_startup: self.flag(layer, "run-on-startup"),
+            max_output: max_output.map_or(DEFAULT_MAX_OUTPUT, |(value, _)| value),
+            history: history.map(|(value, _)| value).unwrap_or_default(),
             policies,
             origin,
         })

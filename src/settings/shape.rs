@@ -9,6 +9,10 @@ pub enum Shape {
     Boolean,
     /// A length of time with its unit.
     Duration,
+    /// A number of bytes with its unit.
+    Size,
+    /// A number of runs, a length of time, or both.
+    Retention,
     /// A number from 1 to this.
     Number(u16),
     /// A number from 0 to this.
@@ -44,6 +48,8 @@ impl Shape {
             Self::Text => "text".into(),
             Self::Boolean => "boolean".into(),
             Self::Duration => "duration".into(),
+            Self::Size => "size such as `64KiB`, or `0`".into(),
+            Self::Retention => "`N runs`, a duration, or both; `none`".into(),
             Self::Number(most) => format!("number from 1 to {most}"),
             Self::Count(most) => format!("number from 0 to {most}"),
             Self::Memory => "amount of memory".into(),

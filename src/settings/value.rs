@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::model::{diagnostic::did_you_mean, duration, variable};
+use crate::model::{bytes, diagnostic::did_you_mean, duration, job::Retention, variable};
 
 use super::layer::Text;
 
@@ -65,6 +65,53 @@ pub fn number(text: &str, most: u16) -> Result<u16, String> {
         .ok()
         .filter(|it| (1..=most).contains(it))
         .ok_or_else(|| format!("\"{text}\" is no number from 1 to {most}: write for example 10"))
+}
+
+/// More of one run's output than this cannot be asked to be kept.
+const OUTPUT_LIMIT: u64 = 1 << 30;
+
+/// Reads how many bytes of a stream are kept: `0` is none.
+pub fn output(text: &str) -> Result<u64, String> {
+    let length = size(text)?;
+    if length > OUTPUT_LIMIT {
+        return Err(format!("\"{}\" is more than 1GiB, the most that is kept of a run", text.trim()));
+    }
+    Ok(length)
+}
+
+/// Reads a size such as `64KiB` or `1MB`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    bytes::parse(text).map_err(|reason| format!("\"{text}\" {reason}: write for example 64KiB, 1MB or 0"))
+}
+
+/// Reads how long runs are kept: a number of runs, a length of time, or both; `none` is the newest run alone.
+pub fn retention(text: &str) -> Result<Retention, String> {
+    const MEND: &str = "write for example 100 runs, 30 days; or none";
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(Retention { runs: Some(0), age: None });
+    }
+    let mut kept = Retention { runs: None, age: None };
+    for part in text.split(',').map(str::trim) {
+        let number = part.split(' ').next().unwrap_or_default();
+        let word = part[number.len()..].trim();
+        let twice = if matches!(word, "run" | "runs") {
+            let runs = number.parse().ok().filter(|it| *it > 0);
+            let runs = runs.ok_or_else(|| format!("\"{part}\" is no number of runs from 1: {MEND}"))?;
+            kept.runs.replace(runs).is_some()
+        } else {
+            let age = duration::parse(part).map_err(|reason| format!("\"{part}\" {reason}: {MEND}"))?;
+            if age.is_zero() {
+                return Err(format!("\"{part}\" keeps nothing: {MEND}"));
+            }
+            kept.age.replace(age).is_some()
+        };
+        if twice {
+            return Err(format!("\"{text}\" says the same twice: {MEND}"));
+        }
+    }
+    Ok(kept)
 }
 
 /// Takes off literal quotes around a whole value, as some files and shells leave them there; `true` if there were any.
@@ -302,6 +349,31 @@ mod tests {
         assert!(duration("soon").is_err());
         assert_eq!(optional_duration("none"), Ok(None));
         assert!(optional_duration("0s").is_err());
+    }
+
+    #[test]
+    fn how_long_runs_are_kept_is_a_number_an_age_or_both_and_reads_as_it_is_written() {
+        let kept = |runs, days: Option<u64>| Retention {
+            runs,
+            age: days.map(|it| Duration::from_secs(it * 86_400)),
+        };
+        for (text, meant) in [
+            ("100 runs, 30 days", kept(Some(100), Some(30))),
+            ("1 run", kept(Some(1), None)),
+            ("7d", kept(None, Some(7))),
+            ("30 days,5 runs", kept(Some(5), Some(30))),
+            ("none", kept(Some(0), None)),
+        ] {
+            assert_eq!(retention(text), Ok(meant), "{text}");
+            assert_eq!(retention(&meant.to_string()), Ok(meant), "{text}");
+        }
+        assert_eq!(retention("100 runs, 30 days"), Ok(Retention::default()), "as the table says");
+        for text in
+            ["", "100", "0 runs", "0s", "runs", "5 runs, 6 runs", "1d, 2d", "-1 runs", "5 months", "1 run,"]
+        {
+            assert!(retention(text).is_err(), "{text}");
+        }
+        assert!(output("2GiB").is_err() && output("0") == Ok(0));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub const EVENTS: &[(&str, &str)] = &[
         "run.leftover",
         "What a run made could not be removed: its container or service, or a helper in the container of its command.",
     ),
+    ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
+    ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
     ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
@@ -110,6 +112,16 @@ pub fn engine_lost(host: &str, reason: &str) {
         reason,
         "the Engine does not answer: the jobs stay as they are"
     );
+}
+
+/// What happens is not kept.
+pub fn history_failing(reason: &str) {
+    error!(event = "history.failing", reason, "the history of runs is not kept: {reason}");
+}
+
+/// What happens is kept again.
+pub fn history_restored(lost: u64) {
+    info!(event = "history.restored", lost, "the history of runs is kept again");
 }
 
 /// The event stream ended and is begun again; ordinary behind some proxies.

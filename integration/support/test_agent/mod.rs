@@ -31,7 +31,7 @@ use watchbell::{
         handle::{self, Handle},
     },
     docker::{client::Engine, inventory::OwnIds},
-    history::{self, keeper::Keeper},
+    history::{self, Opened, keeper::Keeper},
     model::connection::Connection,
     run::{ending::Program, reap::Children, unit::Context},
     settings::{
@@ -190,29 +190,26 @@ impl TestAgent {
             inventory,
             connection,
         };
+        let most = sources.borrow().settings.history_max_size;
+        let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
+        let (keeper, writer, memory) = match opened {
+            Some(Opened { keeper, writer, memory, diagnostics }) => {
+                diagnostics.iter().for_each(report::problem);
+                (keeper, Some(tokio::spawn(writer.run())), memory)
+            }
+            None => (Keeper::none(), None, HashMap::new()),
+        };
         let context = Context {
             engine: client,
             clock: clock.clone(),
             sink,
             children: Children::default(),
+            keeper: keeper.clone(),
             registries: setup.registries,
             program: setup.program.map_or_else(Program::own, Program::at),
         };
-        let opened = setup.state_dir.map(|it| history::open(&it, clock.now()));
-        let (store, memory) = opened.map_or((None, HashMap::new()), |it| {
-            it.diagnostics.iter().for_each(report::problem);
-            (it.store, it.memory)
-        });
-        let keeper = if store.is_some() { Keeper::new() } else { Keeper::none() };
-        let writer = store.map(|store| tokio::spawn(keeper.clone().write(store)));
-        let actor = Actor::new(
-            sources,
-            context,
-            (observed, connected.clone()),
-            (staged, grace),
-            ends,
-            (memory, keeper.clone()),
-        );
+        let actor =
+            Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, memory);
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {

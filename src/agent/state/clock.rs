@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::{
-    agent::{event::Effect, records, timetable::TRUST_LIMIT},
-    model::name::JobId,
+    agent::{event::Effect, records},
+    model::{memory::TRUST_LIMIT, name::JobId},
 };
 
 use super::{State, problem};

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{State, needs_engine, ticket};
+use super::{State, needs_engine};
 
 /// How long the jobs that run when the agent starts, and need no Engine, wait for what labels may say of them.
 const STARTUP_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
@@ -78,8 +78,8 @@ impl State {
             self.startup = Startup::Begun(due.iter().map(|spec| spec.id.clone()).collect());
         }
         for spec in due {
-            let ticket = ticket(spec, Trigger::Startup, Moment::now(now), ids);
-            for ticket in self.past_gate(spec, vec![ticket], effects) {
+            let ticket = self.ticket(spec, Trigger::Startup, Moment::now(now), now, ids);
+            for ticket in self.past_gate(spec, vec![ticket], now, effects) {
                 self.offer(ticket, spec.overlap, now, effects);
             }
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     agent::gap::{Missed, Why},
     model::{
-        job::{Environment, LocalSpec, MissedPolicy, Overlap, Work},
+        job::{DEFAULT_MAX_OUTPUT, Environment, LocalSpec, MissedPolicy, Overlap, Retention, Work},
         origin::Origin,
         policy::Policies,
         schedule::{Schedule, Zone},
@@ -39,6 +39,8 @@ fn job(name: &str, schedule: &str) -> JobSpec {
         missed_max: 10,
         start_deadline: None,
         run_on_startup: false,
+        max_output: DEFAULT_MAX_OUTPUT,
+        history: Retention::default(),
         policies: Policies::default().shared(),
         origin: Origin::Default,
     }

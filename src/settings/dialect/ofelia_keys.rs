@@ -113,7 +113,12 @@ pub(super) static OFELIA_KEYS: &[Key] = &[
     key("working-dir", &[Exec, Run], Parameter("workdir", same), "`workdir`."),
     key("privileged", &[Exec, Run], Parameter("privileged", flag), "The same."),
     key("max-runtime", &[Run, ServiceRun], Parameter("timeout", length), "`timeout`."),
-    key("history-limit", ALL, Nothing, "how many runs are kept is not a job's to say yet"),
+    key(
+        "history-limit",
+        ALL,
+        Nothing,
+        "100 runs of a job are kept for 30 days; our `history` says otherwise",
+    ),
     key("run-on-startup", ALL, Parameter("run-on-startup", flag), "The same."),
     key("max-retries", ALL, Parameter("retries", none_is_zero), "`retries`."),
     key("retry-delay-ms", ALL, Parameter("retry-delay", milliseconds), "`retry-delay`."),

@@ -92,6 +92,7 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
             })
             .unwrap_or(const { NonZeroUsize::new(64).unwrap() }),
         shutdown_grace: settle.value("shutdown-grace", value::duration).unwrap_or(Duration::from_secs(8)),
+        history_max_size: settle.value("history-max-size", history_size).unwrap_or(256 << 20),
         grants: settle.value("allow-from-labels", Grants::parse).unwrap_or_default(),
         label_dialects: settle
             .value("label-dialects", Dialect::list)
@@ -168,6 +169,7 @@ pub fn not_taken(started: &Settings, now: &Settings, placed: &[Placed<'_>]) -> V
         ("state-dir", started.state_dir != now.state_dir),
         ("log-level", started.log_level != now.log_level),
         ("log-format", started.log_format != now.log_format),
+        ("history-max-size", started.history_max_size != now.history_max_size),
     ];
     let changed = changed.into_iter().filter(|(_, changed)| *changed);
     changed
@@ -284,6 +286,13 @@ fn choice(text: &str, words: &[&str]) -> Result<String, String> {
     }
     let hint = did_you_mean(&word, words.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
     Err(format!("\"{text}\" is none of {}{hint}", words.join(", ")))
+}
+
+fn history_size(text: &str) -> Result<u64, String> {
+    match value::size(text)? {
+        size if size < 1 << 20 => Err(format!("\"{text}\" holds next to nothing: write at least 1MiB")),
+        size => Ok(size),
+    }
 }
 
 /// Schemes are decided here and not by the client library, which would talk in the clear where TLS was asked for.

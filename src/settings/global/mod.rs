@@ -104,6 +104,13 @@ pub static SETTINGS: &[Setting] = &[
     )
     .label(),
     row(
+        "history-max-size",
+        "size such as `256MiB`, from 1MiB",
+        "256MiB",
+        true,
+        "How large the file of all runs and their output may become; the oldest go first, and the newest of each job last.",
+    ),
+    row(
         "allow-from-labels",
         "list of grants, by comma or line",
         "none",
@@ -150,6 +157,8 @@ pub struct Settings {
     pub max_concurrent_runs: NonZeroUsize,
     /// How long runs may go on after the agent was asked to stop.
     pub shutdown_grace: Duration,
+    /// How many bytes the history of all jobs may take.
+    pub history_max_size: u64,
     /// What labels on ordinary containers may do.
     pub grants: Grants,
     /// Whose labels are read.

@@ -1,6 +1,9 @@
 //! The settings one by one, as someone would have to write them: for comparing and for showing.
 
-use crate::model::parameters::{HIDDEN, Value};
+use crate::model::{
+    bytes,
+    parameters::{HIDDEN, Value},
+};
 
 use super::{Settings, find};
 
@@ -17,6 +20,7 @@ impl Settings {
             log_format,
             max_concurrent_runs,
             shutdown_grace,
+            history_max_size,
             grants,
             label_dialects,
             from_files,
@@ -33,6 +37,7 @@ impl Settings {
             ("log-format", log_format.to_owned()),
             ("max-concurrent-runs", max_concurrent_runs.to_string()),
             ("shutdown-grace", humantime::format_duration(*shutdown_grace).to_string()),
+            ("history-max-size", bytes::written(*history_max_size)),
             ("allow-from-labels", grants),
             ("label-dialects", dialects.join(", ")),
         ];
@@ -51,6 +56,7 @@ impl Settings {
             state_dir: started.state_dir.clone(),
             log_level: started.log_level.clone(),
             log_format: started.log_format.clone(),
+            history_max_size: started.history_max_size,
             ..self.clone()
         }
     }
@@ -82,7 +88,7 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 9] = [
+    const OTHERS: [(&str, &str); 10] = [
         ("docker-host", "unix:///other"),
         ("state-dir", "/other"),
         ("timezone", "Asia/Tokyo"),
@@ -90,6 +96,7 @@ mod tests {
         ("log-format", "json"),
         ("max-concurrent-runs", "3"),
         ("shutdown-grace", "90s"),
+        ("history-max-size", "5MB"),
         ("allow-from-labels", "run, local"),
         ("label-dialects", "ofelia"),
     ];

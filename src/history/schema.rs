@@ -1,0 +1,197 @@
+//! The shape of the file: its tables, step by step, and how the model's values stand in them.
+//!
+//! What is stored has its own words here, so that the model can change freely. A step that was released is never changed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    name::JobKind,
+    run::{Trigger, WorkHandle},
+};
+
+/// The steps from an empty file to the present schema; the file says how many of them it has seen.
+///
+/// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "CREATE TABLE job_memory (
+        job TEXT PRIMARY KEY,
+        anchor INTEGER NOT NULL,
+        schedule INTEGER NOT NULL,
+        seen INTEGER NOT NULL,
+        idle INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "ALTER TABLE job_memory ADD COLUMN ran INTEGER;
+    ALTER TABLE job_memory ADD COLUMN succeeded INTEGER;
+    ALTER TABLE job_memory ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job_memory ADD COLUMN paused_until INTEGER;
+
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL UNIQUE,
+        job TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        trigger TEXT NOT NULL,
+        occurrence INTEGER NOT NULL,
+        fires INTEGER NOT NULL,
+        admitted INTEGER NOT NULL,
+        started INTEGER,
+        ended INTEGER,
+        duration INTEGER,
+        phase TEXT NOT NULL,
+        outcome TEXT,
+        exit_code INTEGER,
+        reason TEXT,
+        container TEXT,
+        and_more INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        stdout INTEGER NOT NULL DEFAULT 0,
+        stderr INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX runs_by_job ON runs (job, run);
+    CREATE INDEX runs_unfinished ON runs (run) WHERE ended IS NULL;
+
+    CREATE TABLE attempts (
+        id INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        started INTEGER,
+        ended INTEGER,
+        outcome TEXT,
+        exit_code INTEGER,
+        reason TEXT,
+        handle TEXT,
+        handle_id TEXT,
+        handle_of TEXT,
+        PRIMARY KEY (id, number)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE output (
+        id INTEGER NOT NULL,
+        stream INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        length INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX output_by_run ON output (id, stream, sequence);
+
+    CREATE TABLE jobs (
+        job TEXT PRIMARY KEY,
+        ended INTEGER NOT NULL DEFAULT 0,
+        newest TEXT,
+        seen INTEGER,
+        succeeded INTEGER,
+        keep_runs INTEGER DEFAULT 100,
+        keep_for INTEGER DEFAULT 2592000000000000,
+        gone INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID",
+];
+
+/// The present schema.
+#[expect(clippy::cast_possible_truncation, reason = "they are a handful")]
+pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;
+
+/// A moment as it is stored: nanoseconds, which last until 2262.
+pub(super) fn nanos(at: Timestamp) -> i64 {
+    let nanos = at.as_nanosecond();
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// A stored moment.
+pub(super) fn time(nanos: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanos.into()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// A length of time as it is stored.
+pub(super) fn length(it: Duration) -> i64 {
+    i64::try_from(it.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A stored length of time.
+pub(super) fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(nanos.max(0).unsigned_abs())
+}
+
+/// A number as it is stored.
+pub(super) fn number(it: u64) -> i64 {
+    i64::try_from(it).unwrap_or(i64::MAX)
+}
+
+/// A stored number.
+pub(super) fn count(it: i64) -> u64 {
+    it.max(0).unsigned_abs()
+}
+
+/// A stored kind; `None` for what nobody could have stored.
+pub(super) fn kind(text: &str) -> Option<JobKind> {
+    JobKind::ALL.into_iter().find(|it| it.as_str() == text)
+}
+
+/// A stored trigger; `None` for what nobody could have stored.
+pub(super) fn trigger(text: &str) -> Option<Trigger> {
+    Trigger::ALL.into_iter().find(|it| it.as_str() == text)
+}
+
+/// Whether a run of this trigger says that its occurrence was dealt with. What runs because the agent started,
+/// or someone or another job asked for it, has a moment of its own.
+pub(super) fn is_of_schedule(trigger: Trigger) -> bool {
+    match trigger {
+        Trigger::Schedule | Trigger::CatchUp => true,
+        Trigger::Startup | Trigger::Manual | Trigger::Dependency => false,
+    }
+}
+
+/// What an attempt is called, as three columns.
+pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<String>) {
+    match handle {
+        WorkHandle::Exec { exec, container } => ("exec", exec.clone(), Some(container.clone())),
+        WorkHandle::Container { id } => ("container", id.clone(), None),
+        WorkHandle::Service { id } => ("service", id.clone(), None),
+        WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
+    }
+}
+
+/// The three columns read back; `None` for what nobody could have stored.
+pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkHandle> {
+    Some(match what {
+        "exec" => WorkHandle::Exec { exec: id, container: of? },
+        "container" => WorkHandle::Container { id },
+        "service" => WorkHandle::Service { id },
+        "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
+        _ => return None,
+    })
+}
+
+/// The word that is stored for each outcome; the one that a query counts successes by.
+pub(super) const SUCCEEDED: &str = "succeeded";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::run::Outcome;
+
+    #[test]
+    fn every_word_reads_back_as_what_it_was() {
+        for it in JobKind::ALL {
+            assert_eq!(kind(it.as_str()), Some(it));
+        }
+        for it in Trigger::ALL {
+            assert_eq!(trigger(it.as_str()), Some(it));
+        }
+        let text = || "0123abc".to_owned();
+        for it in [
+            WorkHandle::Exec { exec: text(), container: text() },
+            WorkHandle::Container { id: text() },
+            WorkHandle::Service { id: text() },
+            WorkHandle::Process { pid: 7, start: u64::MAX },
+        ] {
+            let (what, id, of) = stored(&it);
+            assert_eq!(handle(what, id, of), Some(it));
+        }
+        assert_eq!(Outcome::Succeeded { exit_code: 0 }.as_str(), SUCCEEDED);
+        let at: Timestamp = "2026-03-29T01:59:59.123456789Z".parse().unwrap();
+        assert_eq!(time(nanos(at)), at);
+    }
+}
