@@ -143,24 +143,21 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::model::{
         container::ContainerId,
-        job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, MissedPolicy, Overlap, Retention, Work},
-        origin::Origin,
-        policy::Policies,
+        job::{Environment, ExecSpec, Work},
         schedule::{Schedule, Zone},
     };
 
     fn spec(id: &str, schedule: &str, command: &str) -> Arc<JobSpec> {
-        Arc::new(JobSpec {
-            id: JobId::plain(id),
-            schedule: Schedule::parse(schedule, &Zone::utc()).unwrap(),
-            work: Work::Exec(Box::new(ExecSpec {
+        Arc::new(JobSpec::new(
+            JobId::plain(id),
+            Schedule::parse(schedule, &Zone::utc()).unwrap(),
+            Work::Exec(Box::new(ExecSpec {
                 container: None,
                 argv: vec![command.to_owned()],
                 user: None,
@@ -169,20 +166,7 @@ mod tests {
                 env_files: Vec::new(),
                 privileged: false,
             })),
-            enabled: true,
-            overlap: Overlap::Skip,
-            timeout: None,
-            grace_period: Duration::from_secs(10),
-            jitter: Duration::ZERO,
-            missed: MissedPolicy::Skip,
-            missed_max: 10,
-            start_deadline: None,
-            run_on_startup: false,
-            max_output: DEFAULT_MAX_OUTPUT,
-            history: Retention::default(),
-            policies: Policies::default().shared(),
-            origin: Origin::Default,
-        })
+        ))
     }
 
     fn candidate(id: u8, running: bool) -> Candidate {

@@ -3,17 +3,15 @@
 #[path = "../../integration/support/year.rs"]
 mod year;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use watchbell::{
     agent::timetable::Timetable,
     model::{
-        job::{DEFAULT_MAX_OUTPUT, Environment, JobSpec, LocalSpec, MissedPolicy, Overlap, Retention, Work},
+        job::{Environment, JobSpec, LocalSpec, Work},
         name::JobId,
-        origin::Origin,
-        policy::Policies,
         schedule::{Schedule, Zone},
     },
 };
@@ -55,24 +53,11 @@ pub fn measure(table: &mut Table) -> Result<(), Failure> {
 fn job(number: u32) -> Result<Arc<JobSpec>, Failure> {
     let schedule = format!("{} {} * * *", number % 60, number / 60 % 24);
     let argv = vec!["true".to_owned()];
-    Ok(Arc::new(JobSpec {
-        id: JobId::plain(&format!("job-{number:06}")),
-        schedule: Schedule::parse(&schedule, &Zone::parse("Europe/Berlin")?)?,
-        work: Work::Local(LocalSpec { argv, workdir: None, environment: Environment::default() }),
-        enabled: true,
-        overlap: Overlap::Skip,
-        timeout: None,
-        grace_period: Duration::from_secs(10),
-        jitter: Duration::ZERO,
-        missed: MissedPolicy::Skip,
-        missed_max: 10,
-        start_deadline: None,
-        run_on_startup: false,
-        max_output: DEFAULT_MAX_OUTPUT,
-        history: Retention::default(),
-        policies: Policies::default().shared(),
-        origin: Origin::Default,
-    }))
+    Ok(Arc::new(JobSpec::new(
+        JobId::plain(&format!("job-{number:06}")),
+        Schedule::parse(&schedule, &Zone::parse("Europe/Berlin")?)?,
+        Work::Local(LocalSpec { argv, workdir: None, environment: Environment::default() }),
+    )))
 }
 
 /// A day, minute by minute: every job is due once. The mean in microseconds.

@@ -224,6 +224,28 @@ impl Overlap {
 }
 
 impl JobSpec {
+    /// A job of which nothing was written but this: everything else is the built-in default.
+    pub fn new(id: JobId, schedule: Schedule, work: Work) -> Self {
+        Self {
+            id,
+            schedule,
+            work,
+            enabled: true,
+            overlap: Overlap::default(),
+            timeout: None,
+            grace_period: Duration::from_secs(10),
+            jitter: Duration::ZERO,
+            missed: MissedPolicy::default(),
+            missed_max: 10,
+            start_deadline: None,
+            run_on_startup: false,
+            max_output: DEFAULT_MAX_OUTPUT,
+            history: Retention::default(),
+            policies: Policies::default().shared(),
+            origin: Origin::Default,
+        }
+    }
+
     /// When it runs, behind its name: `runs every 30 seconds`.
     pub fn when(&self) -> String {
         if self.enabled {

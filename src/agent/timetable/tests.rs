@@ -6,9 +6,7 @@ use super::*;
 use crate::{
     agent::gap::{Missed, Why},
     model::{
-        job::{DEFAULT_MAX_OUTPUT, Environment, LocalSpec, MissedPolicy, Overlap, Retention, Work},
-        origin::Origin,
-        policy::Policies,
+        job::{Environment, LocalSpec, MissedPolicy, Work},
         schedule::{Schedule, Zone},
     },
 };
@@ -22,28 +20,15 @@ fn id(job: &str) -> JobId {
 }
 
 fn job(name: &str, schedule: &str) -> JobSpec {
-    JobSpec {
-        id: id(name),
-        schedule: Schedule::parse(schedule, &Zone::utc()).unwrap(),
-        work: Work::Local(LocalSpec {
+    JobSpec::new(
+        id(name),
+        Schedule::parse(schedule, &Zone::utc()).unwrap(),
+        Work::Local(LocalSpec {
             argv: vec!["true".to_owned()],
             workdir: None,
             environment: Environment::default(),
         }),
-        enabled: true,
-        overlap: Overlap::Skip,
-        timeout: None,
-        grace_period: Duration::from_secs(10),
-        jitter: Duration::ZERO,
-        missed: MissedPolicy::Skip,
-        missed_max: 10,
-        start_deadline: None,
-        run_on_startup: false,
-        max_output: DEFAULT_MAX_OUTPUT,
-        history: Retention::default(),
-        policies: Policies::default().shared(),
-        origin: Origin::Default,
-    }
+    )
 }
 
 fn with(spec: JobSpec, now: &str) -> Timetable {
