@@ -35,6 +35,8 @@ use watchbell::{
     time::Clock,
 };
 
+use crate::support::agent_process::Process;
+
 /// So long that only what never comes takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -46,14 +48,35 @@ const MIB: u64 = 1 << 20;
 /// A file system of its own, unmounted at the end.
 struct Disk {
     folder: TempDir,
+    /// What holds it, where that is a file; it may hang.
+    image: Option<TempDir>,
 }
 
 impl Disk {
     fn new(size: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Self { folder };
+        let disk = Self { folder: tempfile::tempdir().unwrap(), image: None };
         disk.mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
         disk
+    }
+
+    /// One that can be made to hang: whoever writes to it then waits in the kernel, as with a network file system
+    /// whose server is gone.
+    fn that_can_hang() -> Self {
+        let image = tempfile::tempdir().unwrap();
+        let file = image.path().join("image");
+        std::fs::File::create(&file).unwrap().set_len(32 << 20).unwrap();
+        does(Command::new("/sbin/mkfs.ext4").arg("-q").arg(&file));
+        let disk = Self { folder: tempfile::tempdir().unwrap(), image: Some(image) };
+        disk.mount(&["-o", "loop", &file.display().to_string()]);
+        disk
+    }
+
+    fn hang(&self) {
+        does(Command::new("/sbin/fsfreeze").arg("--freeze").arg(self.path()));
+    }
+
+    fn go_on(&self) {
+        does(Command::new("/sbin/fsfreeze").arg("--unfreeze").arg(self.path()));
     }
 
     fn mount(&self, arguments: &[&str]) {
@@ -87,8 +110,17 @@ impl Disk {
     }
 }
 
+fn does(command: &mut Command) {
+    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
+        if self.image.is_some() {
+            // One that hangs still would hold whoever writes to it for ever; otherwise there is nothing to do.
+            let _ = Command::new("/sbin/fsfreeze").arg("--unfreeze").arg(self.folder.path()).output();
+        }
         let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
     }
 }
@@ -284,6 +316,54 @@ async fn a_file_that_someone_else_has_locked_holds_no_run_up_and_is_written_when
     it.well().await;
     it.close().await;
     assert_eq!(runs(folder.path()).len(), 5);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_no_run_up_and_is_written_when_it_goes_on() {
+    let disk = Disk::that_can_hang();
+    let mut it = Kept::open(disk.path(), 64 * MIB);
+    it.run(1, b"before").await;
+    it.keeper.keep([]).within(LIMIT).await;
+    disk.hang();
+    for n in 2..50 {
+        let held_up = it.run(n, &vec![b'x'; 20_000]).await;
+        assert!(held_up < HELD_UP, "run {n} was held up for {held_up:?}");
+    }
+    it.fails("the state directory does not answer: look after its disk").await;
+    let held_up = it.run(50, b"").await;
+    assert!(held_up < Duration::from_millis(100), "nobody waits for it any more: {held_up:?}");
+    assert_eq!(it.told(), (1, 0));
+    disk.go_on();
+    it.well().await;
+    it.run(51, b"after").await;
+    assert_eq!(it.told(), (1, 1));
+    it.close().await;
+    let found = runs(disk.path());
+    assert_eq!(found.len(), 51, "every one");
+    assert!(found.iter().all(|it| it.end.is_some()));
+}
+
+/// The whole agent, from its start: it makes its socket there before anything else.
+#[test]
+fn an_agent_whose_state_directory_hangs_at_its_start_runs_its_jobs() {
+    let disk = Disk::that_can_hang();
+    // What a killed agent left there is to be removed, and that waits.
+    std::fs::write(disk.path().join("agent.sock"), "").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("config.ini"),
+        "[job-local \"beat\"]\nschedule = @every 1s\ncommand = true\n",
+    )
+    .unwrap();
+    disk.hang();
+    let agent = Process::start(folder.path(), disk.path(), 1);
+    agent.wait_for(2, |it| it["event"] == "run.finished" && it["outcome"] == "succeeded");
+    agent.wait_for(1, |it| it["event"] == "history.failing");
+    disk.go_on();
+    agent.wait_for(1, |it| it["event"] == "history.restored");
+    agent.kill();
+    let found = runs(disk.path());
+    assert!(found.iter().filter(|it| it.end.is_some()).count() >= 2, "{}", found.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
