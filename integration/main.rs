@@ -4,6 +4,7 @@ mod cli;
 mod endpoints;
 mod examples;
 mod fake_engine_self;
+mod forgotten;
 mod grammar;
 mod history;
 mod killed;

@@ -4,6 +4,7 @@
 
 pub mod abnf;
 pub mod agent_process;
+pub mod disk;
 pub mod docs;
 pub mod example;
 pub mod expect;
