@@ -10,6 +10,7 @@ mod history;
 mod killed;
 mod laws;
 mod live;
+mod mistakes;
 mod policies;
 mod running;
 mod scenarios;
