@@ -1,6 +1,10 @@
 //! What the agent holds of jobs that went: as much as of those that went just before, however many there were.
 
-use std::{collections::{BTreeMap, HashMap}, fmt::Write as _, num::NonZeroUsize};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    num::NonZeroUsize,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use watchbell::{

@@ -40,6 +40,7 @@ fn each_mistake_of_this_field_has_a_test_that_names_it() {
 
 #[test]
 fn a_comment_without_a_test_counts_for_nothing() {
-    let text = "/// Mistakes 42 and 45: x.\n#[test]\nfn a() {}\n/// Mistake 7.\nfn b() {}\n#[test]\nfn c() {}\n";
+    let text =
+        "/// Mistakes 42 and 45: x.\n#[test]\nfn a() {}\n/// Mistake 7.\nfn b() {}\n#[test]\nfn c() {}\n";
     assert_eq!(named(text), BTreeSet::from([42, 45]));
 }

@@ -90,8 +90,7 @@ fn make(state_dir: &Path) -> Result<std::os::unix::net::UnixListener, SocketErro
         }
         _ => {}
     }
-    let listener =
-        std::os::unix::net::UnixListener::bind(&path).map_err(failed("listening on", &path))?;
+    let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed("listening on", &path))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
         .map_err(failed("restricting", &path))?;
     listener.set_nonblocking(true).map_err(failed("listening on", &path))?;
