@@ -16,6 +16,7 @@ use watchbell::{
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         sink::LogSink,
+        stream::EventStream,
     },
     time::Clock,
     watch::file,
@@ -74,12 +75,13 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let sink = LogSink::stdout();
-    if let Err(reason) = start_logging(&loaded.sources.settings, &sink) {
+    let events = EventStream::default();
+    if let Err(reason) = start_logging(&loaded.sources.settings, &sink, &events) {
         print::complain(format_args!("watchbell: {reason}"));
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, sink, registries(environment)))
+    runtime(2, app::run(loaded, reader, seen, (sink, events), registries(environment)))
 }
 
 /// Where `docker login` keeps what it knows.
@@ -89,7 +91,7 @@ fn registries(environment: &Environment) -> Option<PathBuf> {
     folder.map(|folder| folder.join("config.json"))
 }
 
-fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {
+fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     let format = match &settings.log_format {
         Some(format) => format.parse().map_err(|error: logging::UnknownLogFormat| error.to_string())?,
@@ -99,7 +101,10 @@ fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {
     let level: LogLevel =
         settings.log_level.parse().map_err(|error: logging::UnknownLogLevel| error.to_string())?;
     let layer = logging::layer(format, Clock::System, sink.clone(), terminal);
-    let subscriber = tracing_subscriber::registry().with(layer).with(LogFilter::new(level));
+    let subscriber = tracing_subscriber::registry()
+        .with(layer)
+        .with(events.layer(Clock::System))
+        .with(LogFilter::new(level));
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
 }
 
