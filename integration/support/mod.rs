@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
 
 pub mod abnf;
+pub mod beside;
 pub mod docs;
 pub mod example;
 pub mod expect;
