@@ -8,8 +8,9 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Command, HealthcheckArgs, SettingFlags, typed},
-        completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, simulate,
-        validate,
+        completions, doctor, explain, healthcheck, load, migrate, next,
+        operate::{self, AgentArgs, Desk},
+        plan, print, schema, simulate, validate,
     },
     run::ending,
     settings::{env::PREFIX, global::Settings},
@@ -50,6 +51,19 @@ fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
+        Command::Jobs(args) => asks(&args.agent.clone(), &environment, |desk| operate::jobs(args, desk)),
+        Command::Show(args) => asks(&args.agent.clone(), &environment, |desk| operate::show(args, desk)),
+        Command::Run(args) => asks(&args.agent.clone(), &environment, |desk| operate::run(args, desk)),
+        Command::Stop(args) => asks(&args.agent.clone(), &environment, |desk| operate::stop(args, desk)),
+        Command::Pause(args) => asks(&args.agent.clone(), &environment, |desk| operate::pause(args, desk)),
+        Command::Resume(args) => asks(&args.agent.clone(), &environment, |desk| operate::resume(args, desk)),
+        Command::History(args) => {
+            asks(&args.agent.clone(), &environment, |desk| operate::history(args, desk))
+        }
+        Command::Logs(args) => asks(&args.agent.clone(), &environment, |desk| operate::logs(args, desk)),
+        Command::Problems(args) => {
+            asks(&args.agent.clone(), &environment, |desk| operate::problems(args, desk))
+        }
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
             print::line(concat!("watchbell ", env!("CARGO_PKG_VERSION")));
@@ -106,6 +120,15 @@ fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> R
         .with(events.layer(Clock::System))
         .with(LogFilter::new(level));
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+}
+
+/// A command that asks the running agent.
+fn asks<F: Future<Output = ExitCode>>(
+    agent: &AgentArgs,
+    environment: &Environment,
+    command: impl FnOnce(Desk) -> F,
+) -> ExitCode {
+    runtime(1, command(Desk::new(agent, environment)))
 }
 
 fn ask_health(args: HealthcheckArgs, environment: &Environment) -> ExitCode {

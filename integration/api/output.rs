@@ -126,8 +126,7 @@ fn a_follower_that_takes_nothing_costs_the_run_nothing_and_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("go");
     make_fifo(&fifo);
-    let script =
-        format!("read go <{}; head -c 8000000 /dev/zero | tr '\\\\0' x", fifo.display());
+    let script = format!("read go <{}; head -c 8000000 /dev/zero | tr '\\\\0' x", fifo.display());
     let agent = Beside::start(folder.path(), &job("flood", &script, ""));
     let run = agent.run("flood");
     let path = format!("/api/runs/{run}/output?follow=true");

@@ -106,6 +106,11 @@ pub fn routes(api: Api) -> Router {
         .with_state(api)
 }
 
+/// What the description says, as JSON.
+pub fn described() -> serde_json::Value {
+    serde_json::to_value(Description::openapi()).unwrap_or_default()
+}
+
 /// This description.
 #[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn description() -> Json<utoipa::openapi::OpenApi> {
