@@ -1,5 +1,6 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
+mod api;
 mod cli;
 mod endpoints;
 mod examples;

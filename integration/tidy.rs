@@ -36,8 +36,38 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "time::Alarm",
         ],
     ),
-    ("http", &["agent::handle", "history::keeper", "model::connection", "telemetry"]),
-    ("cli", &["docker", "http", "model", "settings", "telemetry", "time", "watch::file", "watch::identity"]),
+    (
+        "http",
+        &[
+            "agent::event::Refused",
+            "agent::handle",
+            "history::keeper",
+            "history::live",
+            "history::query",
+            "history::store::StoreError",
+            "model",
+            "plan::Entry",
+            "settings::explain",
+            "settings::resolve::View",
+            "telemetry",
+            "time::Clock",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "docker",
+            "history::query",
+            "history::store::StoreError",
+            "http",
+            "model",
+            "settings",
+            "telemetry",
+            "time",
+            "watch::file",
+            "watch::identity",
+        ],
+    ),
     (
         "app",
         &[
@@ -82,6 +112,7 @@ const PURE_NOT: &[&str] = &["tokio", "std::fs", "std::net", "std::process", "std
 const BORDERS: &[(&str, &[&str])] = &[
     ("bollard", &["src/docker/"]),
     ("axum", &["src/http/"]),
+    ("utoipa", &["src/http/"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("clap_complete", &["src/cli/completions.rs"]),
     ("croner", &["src/model/schedule/shapes.rs"]),

@@ -15,6 +15,7 @@ use crate::{
     docker::client::Engine,
     history::{self, Opened},
     http::{
+        api::{self, Api},
         health::{self, Health},
         plan,
         socket::{self, SocketError},
@@ -23,7 +24,7 @@ use crate::{
     run::{ending::Program, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
-    telemetry::{report, sink::LogSink},
+    telemetry::{report, sink::LogSink, stream::EventStream},
     time::Clock,
     watch::{
         engine::Watcher,
@@ -45,12 +46,12 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
-/// like before. `registries` is the file with credentials for registries of images.
+/// like before; `events` are the records of the log that goes to `sink`. `registries` is the file with credentials for registries of images.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
-    sink: LogSink,
+    (sink, events): (LogSink, EventStream),
     registries: Option<PathBuf>,
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
@@ -113,7 +114,8 @@ pub async fn run(
         }
         .watch(),
     );
-    let routes = plan::routes(handle.clone()).merge(health::routes(Health {
+    let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
+    let routes = api::routes(api).merge(plan::routes(handle.clone())).merge(health::routes(Health {
         agent: handle,
         connection: connected.clone(),
         history: keeper.condition(),

@@ -8,14 +8,16 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Command, HealthcheckArgs, SettingFlags, typed},
-        completions, doctor, explain, healthcheck, load, migrate, next, plan, print, schema, simulate,
-        validate,
+        completions, doctor, explain, healthcheck, load, migrate, next,
+        operate::{self, AgentArgs, Desk},
+        plan, print, schema, simulate, validate,
     },
     run::ending,
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         sink::LogSink,
+        stream::EventStream,
     },
     time::Clock,
     watch::file,
@@ -49,6 +51,19 @@ fn main() -> ExitCode {
         Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
+        Command::Jobs(args) => asks(&args.agent.clone(), &environment, |desk| operate::jobs(args, desk)),
+        Command::Show(args) => asks(&args.agent.clone(), &environment, |desk| operate::show(args, desk)),
+        Command::Run(args) => asks(&args.agent.clone(), &environment, |desk| operate::run(args, desk)),
+        Command::Stop(args) => asks(&args.agent.clone(), &environment, |desk| operate::stop(args, desk)),
+        Command::Pause(args) => asks(&args.agent.clone(), &environment, |desk| operate::pause(args, desk)),
+        Command::Resume(args) => asks(&args.agent.clone(), &environment, |desk| operate::resume(args, desk)),
+        Command::History(args) => {
+            asks(&args.agent.clone(), &environment, |desk| operate::history(args, desk))
+        }
+        Command::Logs(args) => asks(&args.agent.clone(), &environment, |desk| operate::logs(args, desk)),
+        Command::Problems(args) => {
+            asks(&args.agent.clone(), &environment, |desk| operate::problems(args, desk))
+        }
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
             print::line(concat!("watchbell ", env!("CARGO_PKG_VERSION")));
@@ -74,12 +89,13 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let sink = LogSink::stdout();
-    if let Err(reason) = start_logging(&loaded.sources.settings, &sink) {
+    let events = EventStream::default();
+    if let Err(reason) = start_logging(&loaded.sources.settings, &sink, &events) {
         print::complain(format_args!("watchbell: {reason}"));
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, sink, registries(environment)))
+    runtime(2, app::run(loaded, reader, seen, (sink, events), registries(environment)))
 }
 
 /// Where `docker login` keeps what it knows.
@@ -89,7 +105,7 @@ fn registries(environment: &Environment) -> Option<PathBuf> {
     folder.map(|folder| folder.join("config.json"))
 }
 
-fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {
+fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<(), String> {
     let terminal = std::io::stdout().is_terminal();
     let format = match &settings.log_format {
         Some(format) => format.parse().map_err(|error: logging::UnknownLogFormat| error.to_string())?,
@@ -99,8 +115,20 @@ fn start_logging(settings: &Settings, sink: &LogSink) -> Result<(), String> {
     let level: LogLevel =
         settings.log_level.parse().map_err(|error: logging::UnknownLogLevel| error.to_string())?;
     let layer = logging::layer(format, Clock::System, sink.clone(), terminal);
-    let subscriber = tracing_subscriber::registry().with(layer).with(LogFilter::new(level));
+    let subscriber = tracing_subscriber::registry()
+        .with(layer)
+        .with(events.layer(Clock::System))
+        .with(LogFilter::new(level));
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+}
+
+/// A command that asks the running agent.
+fn asks<F: Future<Output = ExitCode>>(
+    agent: &AgentArgs,
+    environment: &Environment,
+    command: impl FnOnce(Desk) -> F,
+) -> ExitCode {
+    runtime(1, command(Desk::new(agent, environment)))
 }
 
 fn ask_health(args: HealthcheckArgs, environment: &Environment) -> ExitCode {

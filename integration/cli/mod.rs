@@ -6,6 +6,7 @@ mod explain;
 mod inspected;
 mod migrate;
 mod next;
+mod operate;
 mod plan;
 mod printing;
 mod schema;

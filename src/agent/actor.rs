@@ -32,7 +32,7 @@ use crate::{
 };
 
 use super::{
-    handle::{Ends, Request, Snapshot},
+    handle::{Basis, Ends, Request, Snapshot},
     state::{Answer, Effect, Event, State, Told},
 };
 
@@ -50,6 +50,8 @@ pub struct Actor {
     grace: watch::Sender<Duration>,
     /// The settings in force.
     settings: Option<Arc<Settings>>,
+    /// What the jobs follow from.
+    basis: Basis,
     context: Context,
     inventory: watch::Receiver<Option<Arc<Inventory>>>,
     connection: watch::Receiver<Connection>,
@@ -89,6 +91,7 @@ impl Actor {
             memo: Memo::default(),
             grace,
             settings: None,
+            basis: Basis::default(),
             alarm: Alarm::new(context.clock.clone()),
             condition: context.keeper.condition(),
             keeper: context.keeper.clone(),
@@ -170,7 +173,10 @@ impl Actor {
             problems: self.state.problem_count() + usize::from(self.is_forgetful()),
             catalog: self.state.shared_catalog(),
             paused: self.state.paused(),
+            anchors: self.state.anchors(),
+            diagnostics: self.state.diagnostics(),
             settings: self.settings.clone(),
+            basis: self.basis.clone(),
         };
         self.ends.snapshot.send_if_modified(|last| {
             let news = !snapshot.is_the_same_as(last);
@@ -195,6 +201,7 @@ impl Actor {
             let in_force = sources.started.as_ref().map(|started| Arc::new(settings.in_force(started)));
             self.settings = in_force.or_else(|| Some(settings.clone()));
         }
+        self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
         self.feed(Event::Desired(desired));
         if inventory.is_some() && !self.ready {
             self.ready = true;

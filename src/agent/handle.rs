@@ -1,17 +1,22 @@
 //! How everyone else asks the agent.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     model::{
+        container::Inventory,
+        diagnostic::Diagnostic,
         name::JobId,
         run::{RunId, StopCause},
     },
     plan::Catalog,
-    settings::global::Settings,
+    settings::{global::Settings, resolve::Sources},
 };
 
 use super::event::{Answer, Event, Refused};
@@ -33,8 +38,23 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// The jobs that are paused, and until when.
     pub paused: Arc<BTreeMap<JobId, Option<Timestamp>>>,
+    /// From where `@every` counts, for the jobs whose schedule has it.
+    pub anchors: Arc<HashMap<JobId, Timestamp>>,
+    /// What is wrong with what was written.
+    pub diagnostics: Arc<BTreeSet<Diagnostic>>,
     /// The settings in force; `None` before they were first read.
     pub settings: Option<Arc<Settings>>,
+    /// What the jobs and settings follow from: what was written, and the last complete look at the Engine.
+    pub basis: Basis,
+}
+
+/// What jobs and settings follow from, for who wants to know where something comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Basis {
+    /// Files, flags and environment; `None` before they were first taken in.
+    pub sources: Option<Arc<Sources>>,
+    /// The Engine's containers; `None` before it answered.
+    pub inventory: Option<Arc<Inventory>>,
 }
 
 impl Snapshot {
@@ -44,6 +64,8 @@ impl Snapshot {
         counts(self) == counts(last)
             && Arc::ptr_eq(&self.catalog, &last.catalog)
             && Arc::ptr_eq(&self.paused, &last.paused)
+            && Arc::ptr_eq(&self.anchors, &last.anchors)
+            && Arc::ptr_eq(&self.diagnostics, &last.diagnostics)
             && self.settings == last.settings
     }
 }

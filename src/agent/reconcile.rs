@@ -51,7 +51,9 @@ impl State {
         let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
         let new = problems.difference(&self.problems).cloned();
         effects.extend(new.map(problem));
-        self.problems = problems;
+        if problems != *self.problems {
+            self.problems = Arc::new(problems);
+        }
         if !self.draining {
             self.go_on_with_startup(complete, now, ids, effects);
         }

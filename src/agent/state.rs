@@ -34,6 +34,7 @@ use super::{
 };
 
 mod clock;
+mod look;
 mod startup;
 
 use startup::Startup;
@@ -49,7 +50,7 @@ pub struct State {
     pub(super) keep: Keep,
     /// What came due in this step.
     came: Vec<Ticket>,
-    pub(super) problems: BTreeSet<Diagnostic>,
+    pub(super) problems: Arc<BTreeSet<Diagnostic>>,
     startup: Startup,
     pub(super) draining: bool,
     /// What runs, as it was when it was admitted.
@@ -74,7 +75,7 @@ impl State {
             dependencies: Dependencies::default(),
             keep,
             came: Vec::new(),
-            problems: BTreeSet::new(),
+            problems: Arc::default(),
             startup: Startup::Waiting,
             draining: false,
             engine_lost: false,
@@ -347,36 +348,6 @@ impl State {
             self.next_pause_end(),
         ];
         theirs.into_iter().flatten().min()
-    }
-
-    /// The jobs.
-    pub fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    /// The jobs, for someone to look at later.
-    pub fn shared_catalog(&self) -> Arc<Catalog> {
-        self.catalog.clone()
-    }
-
-    /// The jobs that are paused, and until when.
-    pub fn paused(&self) -> Arc<BTreeMap<JobId, Option<Timestamp>>> {
-        self.paused.clone()
-    }
-
-    /// How many things are wrong with what was written.
-    pub fn problem_count(&self) -> usize {
-        self.problems.len()
-    }
-
-    /// How many runs go on.
-    pub fn running_count(&self) -> usize {
-        self.admission.running_count()
-    }
-
-    /// How many occurrences wait their turn.
-    pub fn waiting_count(&self) -> usize {
-        self.admission.waiting_count() + self.dependencies.held_count()
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Timetable {
     order: BTreeSet<(Timestamp, JobId)>,
     /// Jobs that cannot be acted on: they are not in the order.
     held: BTreeSet<JobId>,
+    /// Of the jobs whose schedule counts from one. Shared with those who only look.
+    anchors: Arc<HashMap<JobId, Timestamp>>,
 }
 
 /// One job's place.
@@ -161,6 +163,9 @@ impl Timetable {
     /// Takes a job out; what there is to remember of it.
     pub fn remove(&mut self, job: &JobId, now: Timestamp) -> Option<Memory> {
         let row = self.take(job)?;
+        if self.anchors.contains_key(job) {
+            Arc::make_mut(&mut self.anchors).remove(job);
+        }
         let memory = row.memory();
         Some(Memory { idle: true, seen: memory.seen.max(now), ..memory })
     }
@@ -235,7 +240,20 @@ impl Timetable {
         if let Some(next) = row.moment() {
             self.order.insert((next.fires, job.clone()));
         }
+        let anchor = row.spec.schedule.is_anchored().then_some(row.anchor);
+        if self.anchors.get(&job).copied() != anchor {
+            let anchors = Arc::make_mut(&mut self.anchors);
+            match anchor {
+                Some(anchor) => drop(anchors.insert(job.clone(), anchor)),
+                None => drop(anchors.remove(&job)),
+            }
+        }
         self.rows.insert(job, row);
+    }
+
+    /// From where the schedules count that count from when the job was first seen.
+    pub fn anchors(&self) -> Arc<HashMap<JobId, Timestamp>> {
+        self.anchors.clone()
     }
 
     fn take(&mut self, job: &JobId) -> Option<Row> {

@@ -60,6 +60,24 @@ pub enum Command {
     Simulate(super::simulate::SimulateArgs),
     /// Print what another tool's labels, file or crontab are as ours.
     Migrate(MigrateArgs),
+    /// Print the jobs of the running agent.
+    Jobs(super::operate::JobsArgs),
+    /// Print all that the running agent knows of a job.
+    Show(super::operate::JobArgs),
+    /// Run a job now, on the same way as one that is due.
+    Run(super::operate::RunArgs),
+    /// Ask a run to end.
+    Stop(super::operate::StopArgs),
+    /// Let nothing of a job be due, for a time or until it is resumed.
+    Pause(super::operate::PauseArgs),
+    /// End the pause of a job.
+    Resume(super::operate::JobArgs),
+    /// Print the runs of a job, or of all jobs, the newest first.
+    History(super::operate::HistoryArgs),
+    /// Print what a run printed, or prints.
+    Logs(super::operate::LogsArgs),
+    /// Print what is wrong with what was written; exit code 1 if anything is.
+    Problems(super::operate::ProblemsArgs),
     /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
     Healthcheck(HealthcheckArgs),
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.

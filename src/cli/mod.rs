@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod ask;
+pub mod call;
 pub mod completions;
 pub mod doctor;
 pub mod explain;
@@ -14,6 +15,7 @@ mod moment;
 mod mounts;
 pub mod next;
 pub mod observe;
+pub mod operate;
 pub mod plan;
 pub mod print;
 pub mod render;

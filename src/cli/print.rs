@@ -4,8 +4,9 @@
 //! have been. Output that is lost for another reason, such as a full disk, is told and is a failure.
 
 use std::{
+    borrow::Cow,
     fmt::Display,
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
     process::ExitCode,
     sync::OnceLock,
 };
@@ -23,6 +24,29 @@ pub fn line(text: impl Display) {
 /// A text as it is, with its own line ends: JSON, scripts and what is made visible already.
 pub fn exactly(text: impl Display) {
     write(&text.to_string());
+}
+
+/// What a job printed to standard output or standard error. For programs these are its bytes; a terminal shows them and does
+/// not obey them.
+pub fn printed(is_error: bool, bytes: &[u8]) {
+    if is_error {
+        let mut out = io::stderr();
+        // As for complaints: there is nowhere left to say that this failed.
+        let _ = out.write_all(&shown(bytes, out.is_terminal()));
+    } else if LOST.get().is_none() {
+        let mut out = io::stdout();
+        let terminal = out.is_terminal();
+        keep(out.write_all(&shown(bytes, terminal)).and_then(|()| out.flush()));
+    }
+}
+
+fn shown(bytes: &[u8], terminal: bool) -> Cow<'_, [u8]> {
+    if !terminal {
+        return bytes.into();
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<String> = text.split('\n').map(|line| visible(line.trim_end_matches('\r'))).collect();
+    lines.join("\n").into_bytes().into()
 }
 
 /// One line for people on standard error, as safe as [`line()`].

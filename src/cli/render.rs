@@ -238,6 +238,18 @@ impl Colours {
         self.paint(code, text)
     }
 
+    /// Text in the colour of how a run ended or a job does.
+    pub fn state(self, text: &str, state: &str) -> String {
+        match state {
+            "succeeded" | "enabled" => self.paint("32", text),
+            "running" => self.paint("1;34", text),
+            "failed" | "timed-out" | "not-started" | "lost" | "rejected" => self.paint("1;31", text),
+            "waiting" | "paused" | "stopped" | "skipped" | "missed" => self.paint("33", text),
+            "disabled" => self.paint("2", text),
+            _ => text.to_owned(),
+        }
+    }
+
     fn place(self, text: &str) -> String {
         self.paint("1;34", text)
     }

@@ -24,6 +24,7 @@ use crate::model::{
 };
 
 use super::{
+    live::{Follower, Going, Line, Live, LiveRun},
     output::{Spool, Stock, Wanted},
     write::Batch,
 };
@@ -61,6 +62,7 @@ pub struct Keeper {
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     stock: Arc<Stock>,
+    live: Arc<Live>,
     pub(super) news: Notify,
     pub(super) closed: watch::Sender<bool>,
     pub(super) progress: watch::Sender<Progress>,
@@ -145,6 +147,7 @@ impl Keeper {
         let shared = Shared {
             queue: Mutex::default(),
             stock: Arc::default(),
+            live: Arc::default(),
             news: Notify::new(),
             closed,
             progress,
@@ -165,6 +168,8 @@ impl Keeper {
 
     fn keep_soon(&self, items: impl IntoIterator<Item = Item>, wanted: Wanted) -> Kept {
         let shared = &self.shared;
+        let items: Vec<Item> = items.into_iter().collect();
+        shared.live.note(&items);
         if *shared.condition.borrow() == Condition::Absent {
             return Kept::nothing();
         }
@@ -179,6 +184,32 @@ impl Keeper {
         drop(queue);
         shared.news.notify_one();
         Kept { number, progress }
+    }
+
+    /// Everything that was handed over until here is wanted in the file now, what runs have printed as well.
+    pub fn flush(&self) -> Kept {
+        self.keep([])
+    }
+
+    /// How much goes on of each job of which something does.
+    pub fn going(&self) -> HashMap<JobId, Going> {
+        self.shared.live.jobs()
+    }
+
+    /// The runs of a job, or of all, that have no record, the oldest first.
+    pub fn live(&self, job: Option<&JobId>) -> Vec<LiveRun> {
+        self.shared.live.runs(job)
+    }
+
+    /// Those whose ID begins so, at most two of them.
+    pub fn live_beginning(&self, prefix: &str) -> Vec<LiveRun> {
+        self.shared.live.beginning(prefix)
+    }
+
+    /// What a run prints from now on; `None` if it does not go on, or too many follow already. What it printed before is
+    /// in the file after a [`flush`](Self::flush) that comes later than this.
+    pub fn follow(&self, run: &RunId) -> Option<Follower> {
+        self.shared.live.follow(run)
     }
 
     /// For what becomes of one run. Of each stream of its output at most `max_output` bytes are kept.
@@ -260,6 +291,14 @@ impl Tap {
         let shared = &self.keeper.shared;
         let holds = *shared.condition.borrow() == Condition::Well;
         let (before, wanted) = self.spool.put(stream, bytes, holds);
+        // Only now: who begins to follow later finds it in the spool.
+        if shared.live.is_followed() && !bytes.is_empty() {
+            shared.live.publish(self.spool.run(), || {
+                let (attempt, printed) = self.spool.at(stream);
+                let place = printed.saturating_sub(bytes.len() as u64);
+                Line { stream, attempt, place, bytes: bytes.into() }
+            });
+        }
         if wanted == before {
             return;
         }

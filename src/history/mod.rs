@@ -2,10 +2,12 @@
 //!
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
-//! reads it, with or without an agent; [`output`] holds what a run prints until it is written. What goes wrong here is
+//! reads it, with or without an agent; [`output`] holds what a run prints until it is written, and [`live`] knows what goes
+//! on now. What goes wrong here is
 //! told, and costs no run and delays none.
 
 pub mod keeper;
+pub mod live;
 pub mod output;
 pub mod query;
 pub mod retain;

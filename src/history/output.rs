@@ -146,6 +146,21 @@ impl Spool {
         *attempt = number;
     }
 
+    /// Whose it is.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The attempt that prints now, and how much was printed to this stream so far.
+    pub fn at(&self, stream: Stream) -> (u32, u64) {
+        let streams = self.streams();
+        let kept = match stream {
+            Stream::Stdout => &streams.stdout,
+            Stream::Stderr => &streams.stderr,
+        };
+        (streams.attempt, kept.printed)
+    }
+
     /// What was printed so far, kept or not.
     pub fn printed(&self) -> Printed {
         let streams = self.streams();

@@ -108,6 +108,17 @@ pub struct Piece {
     pub bytes: Vec<u8>,
 }
 
+/// Where a piece of a stream lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// In which attempt.
+    pub attempt: u32,
+    /// How many bytes of the stream come before it.
+    pub place: u64,
+    /// How many bytes it has.
+    pub length: u64,
+}
+
 /// Which runs are asked for. Without any of these it is all, the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -211,6 +222,30 @@ impl Reader {
                 let bytes = unpacked(row.get(3)?, row.get(2)?)?;
                 Ok(cut(Piece { attempt, place, bytes }, from, to))
             })?;
+            rows.collect()
+        })
+    }
+
+    /// Where what was kept of a stream lies, in order: attempt, place and length of each piece.
+    pub fn extents(&self, id: &RunId, stream: Stream) -> Result<Vec<Extent>, StoreError> {
+        self.ask(|connection| {
+            let mut rows = connection.prepare(
+                "SELECT o.attempt, o.place, o.length FROM output o JOIN runs r ON r.id = o.id
+                 WHERE r.run = ?1 AND o.stream = ?2 ORDER BY o.sequence",
+            )?;
+            let rows = rows.query_map(params![&*id.0, stream as u8], |row| {
+                Ok(Extent { attempt: row.get(0)?, place: count(row.get(1)?), length: count(row.get(2)?) })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// The runs whose ID begins so, the oldest first; two are enough to know that it is not one.
+    pub fn beginning(&self, prefix: &str) -> Result<Vec<RunId>, StoreError> {
+        self.ask(|connection| {
+            let mut rows = connection
+                .prepare("SELECT run FROM runs WHERE run >= ?1 AND run < ?1 || '~' ORDER BY run LIMIT 2")?;
+            let rows = rows.query_map([prefix], |row| Ok(RunId(row.get::<_, String>(0)?.into())))?;
             rows.collect()
         })
     }

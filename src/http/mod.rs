@@ -1,7 +1,21 @@
 //! What answers: the agent's own questions and answers over HTTP. The only place that names the web framework.
 //!
-//! It listens on a unix socket in the state directory, for the command line beside the agent.
+//! It listens on a unix socket in the state directory, for the command line beside the agent. [`api`] is what can be
+//! asked about jobs and runs, with a file for each part of it; [`dto`] and [`dto_runs`] are how that is written, and
+//! `problem` how a question is refused.
 
+pub mod about;
+pub mod actions;
+pub mod api;
+pub mod dto;
+pub mod dto_runs;
+pub mod events;
+mod follow;
 pub mod health;
+pub mod job;
+pub mod jobs;
+pub mod output;
 pub mod plan;
+pub mod problem;
+pub mod runs;
 pub mod socket;

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, fmt};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, State, rejection::JsonRejection},
     routing::post,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::agent::handle::Handle;
+
+use super::problem::Problem;
 
 /// Ten thousand jobs are some megabytes.
 const BODY_LIMIT: usize = 256 << 20;
@@ -88,7 +90,11 @@ pub fn routes(agent: Handle) -> Router {
     Router::new().route("/plan", post(report)).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(agent)
 }
 
-async fn report(State(agent): State<Handle>, Json(wanted): Json<Wanted>) -> Json<PlanReport> {
+async fn report(
+    State(agent): State<Handle>,
+    wanted: Result<Json<Wanted>, JsonRejection>,
+) -> Result<Json<PlanReport>, Problem> {
+    let Json(wanted) = wanted.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let snapshot = agent.snapshot();
     let settings = snapshot.settings.iter().flat_map(|it| it.values()).map(|(name, value)| {
         let shown = value.shown().to_owned();
@@ -105,7 +111,7 @@ async fn report(State(agent): State<Handle>, Json(wanted): Json<Wanted>) -> Json
         (id.to_string(), WantedJob { job: id.to_string(), kind, parameters: parameters.collect() })
     });
     let report = compare(there.collect(), wanted.jobs);
-    Json(PlanReport { settings: changed(&settings, &wanted.settings.0), ..report })
+    Ok(Json(PlanReport { settings: changed(&settings, &wanted.settings.0), ..report }))
 }
 
 /// What leads from the jobs that are there to those that are wanted.

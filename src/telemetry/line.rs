@@ -163,6 +163,11 @@ impl Line {
         &self.out
     }
 
+    /// The name of what it tells.
+    pub(super) fn event(&self) -> &str {
+        &self.event
+    }
+
     /// A field whose text is known to be JSON.
     fn json(&mut self, style: Style, name: &str, raw: &str, parsed: &Value) {
         match (style.format, parsed) {

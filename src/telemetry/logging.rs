@@ -136,26 +136,33 @@ struct LogLayer {
     sink: LogSink,
 }
 
+impl Buffers {
+    /// The line of one event.
+    pub(super) fn read(&mut self, style: Style, event: &Event<'_>, clock: &Clock) -> &[u8] {
+        let Self { line, scratch } = self;
+        line.clear();
+        event.record(&mut Fields { style, line, scratch });
+        let metadata = event.metadata();
+        if !is_own(metadata.target()) {
+            // Without it nobody could tell which part of the program speaks.
+            line.text(style, "target", metadata.target());
+        }
+        line.finish(style, clock.now(), severity(*metadata.level()))
+    }
+}
+
 impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // Taken, not borrowed: a value that logs while it is formatted finds an empty cell and starts afresh.
         let mut buffers = BUFFERS.try_with(Cell::take).unwrap_or_default();
-        let Buffers { line, scratch } = &mut *buffers;
-        line.clear();
-        event.record(&mut Fields { style: self.style, line, scratch });
-        let metadata = event.metadata();
-        if !is_own(metadata.target()) {
-            // Without it nobody could tell which part of the program speaks.
-            line.text(self.style, "target", metadata.target());
-        }
-        self.sink.push(line.finish(self.style, self.clock.now(), severity(*metadata.level())));
+        self.sink.push(buffers.read(self.style, event, &self.clock));
         let _ = BUFFERS.try_with(|cell| cell.set(buffers));
     }
 }
 
 #[derive(Default)]
-struct Buffers {
-    line: Line,
+pub(super) struct Buffers {
+    pub line: Line,
     scratch: String,
 }
 
@@ -241,7 +248,7 @@ fn dropped_notice(style: Style, clock: &Clock, lines: u64) -> Vec<u8> {
     line.finish(style, clock.now(), severity(Level::WARN)).to_vec()
 }
 
-fn is_own(target: &str) -> bool {
+pub(super) fn is_own(target: &str) -> bool {
     target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 

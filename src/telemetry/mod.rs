@@ -6,3 +6,4 @@ mod line;
 pub mod logging;
 pub mod report;
 pub mod sink;
+pub mod stream;

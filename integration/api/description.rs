@@ -1,0 +1,169 @@
+//! The description of the API is the API: each operation of it is asked, and answers as it says.
+
+use serde_json::Value;
+
+use super::SECRET;
+use crate::{
+    spec,
+    support::{
+        beside::{Beside, Reply},
+        docs,
+    },
+};
+
+const INI: &str = "[job-local \"hello\"]\nschedule = @yearly\ncommand = sh -c \"echo out; echo err >&2\"\n\
+                   environment = TOKEN=hunter2-canary\n\
+                   [job-local \"long\"]\nschedule = @yearly\ncommand = sleep 600\n\
+                   [job-local \"off\"]\nschedule = @yearly\ncommand = true\nenabled = no\n\
+                   [job-local \"bad\"] \nschedule = every day\ncommand = true\ncolour = red\n# rejected\n";
+
+/// The table of the documentation.
+#[allow(dead_code)]
+pub fn table() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let document = Beside::start(folder.path(), "").get("/api/openapi.json").json();
+    let rows = operations(&document).into_iter().map(|(method, path, operation)| {
+        let text = |key: &str| operation[key].as_str().unwrap_or_default().replace('\n', " ");
+        let what = [text("summary"), text("description")];
+        vec![format!("`{} {path}`", method.to_uppercase()), what.join(" ").trim().to_owned()]
+    });
+    docs::table(&["endpoint", "answer"], rows)
+}
+
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let of = |(path, methods): (&String, &Value)| {
+        let methods = methods.as_object().unwrap().iter();
+        methods
+            .filter(|(method, _)| matches!(&***method, "get" | "put" | "post" | "delete" | "patch"))
+            .map(|(method, operation)| (method.clone(), path.clone(), operation.clone()))
+            .collect::<Vec<_>>()
+    };
+    paths.flat_map(of).collect()
+}
+
+/// What each operation answers to some questions; none for one that nobody knows.
+fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
+    let get = |path: &str| agent.get(path);
+    let tagged = |path: &str| {
+        let tag = agent.get(path).header("etag").to_owned();
+        agent.ask("GET", path, &[("if-none-match", &tag)], "")
+    };
+    Some(match (method, path) {
+        ("get", "/api/jobs") => vec![get("/api/jobs"), tagged("/api/jobs"), get("/api/jobs?limit=0")],
+        ("get", "/api/jobs/{name}") => {
+            vec![get("/api/jobs/hello"), get("/api/jobs/off"), get("/api/jobs/bad"), get("/api/jobs/nobody")]
+        }
+        ("post", "/api/jobs/{name}/run") => {
+            let run = agent.run_to_its_end("hello");
+            assert_eq!(run.len(), 26);
+            vec![
+                agent.post("/api/jobs/long/run", "{}"),
+                // It runs already.
+                agent.post("/api/jobs/long/run", ""),
+                agent.post("/api/jobs/off/run", ""),
+                agent.post("/api/jobs/nobody/run", ""),
+                agent.post("/api/jobs/hello/run", "{\"a\":1}"),
+            ]
+        }
+        ("post", "/api/jobs/{name}/pause") => vec![
+            agent.post("/api/jobs/hello/pause", "{\"for\":\"2h\"}"),
+            agent.post("/api/jobs/hello/pause", "{\"until\":\"yesterday\"}"),
+            agent.post("/api/jobs/hello/pause", "{\"until\":\"2020-01-01T00:00:00Z\"}"),
+            agent.post("/api/jobs/nobody/pause", ""),
+        ],
+        ("post", "/api/jobs/{name}/resume") => vec![
+            agent.post("/api/jobs/hello/resume", ""),
+            agent.post("/api/jobs/nobody/resume", ""),
+            agent.post("/api/jobs/hello/resume", "["),
+        ],
+        ("get", "/api/jobs/{name}/history") => vec![
+            get("/api/jobs/hello/history"),
+            tagged("/api/jobs/off/history"),
+            get("/api/jobs/nobody/history"),
+            get("/api/jobs/hello/history?limit=all"),
+        ],
+        ("get", "/api/runs") => {
+            vec![get("/api/runs"), tagged("/api/runs?job=hello"), get("/api/runs?colour=red")]
+        }
+        ("get", "/api/runs/{id}") => {
+            let run = agent.run_to_its_end("hello");
+            vec![get(&format!("/api/runs/{run}")), get("/api/runs/7ZZZ"), get("/api/runs/%2f")]
+        }
+        ("get", "/api/runs/{id}/output") => {
+            let path = format!("/api/runs/{}/output", agent.run_to_its_end("hello"));
+            let ranged = |range: &str| agent.ask("GET", &path, &[("range", range)], "");
+            let begin = &path[.."/api/runs/0".len()];
+            vec![
+                get(&path),
+                ranged("bytes=1-3"),
+                ranged("bytes=100-"),
+                get("/api/runs/7ZZZ/output"),
+                get(&format!("{begin}/output")),
+            ]
+        }
+        ("post", "/api/runs/{id}/stop") => {
+            let ended = agent.run_to_its_end("hello");
+            let live = agent.get("/api/runs?job=long").json()["runs"][0]["run"].as_str().map(str::to_owned);
+            let live = live.unwrap_or_else(|| agent.run("long"));
+            vec![
+                agent.post(&format!("/api/runs/{live}/stop"), ""),
+                agent.post(&format!("/api/runs/{ended}/stop"), ""),
+                agent.post("/api/runs/7ZZZ/stop", ""),
+                agent.post("/api/runs/-/stop", ""),
+            ]
+        }
+        ("get", "/api/problems") => vec![get("/api/problems"), tagged("/api/problems")],
+        ("get", "/api/config") => vec![get("/api/config")],
+        ("get", "/api/events") => {
+            let mut events = agent.follow("/api/events", &[]);
+            agent.post("/api/jobs/off/pause", "");
+            let told = events.find(|it| it.name == "job.paused").unwrap();
+            assert_eq!(told.json()["job"], "off");
+            vec![]
+        }
+        ("get", "/api/openapi.json") => vec![get("/api/openapi.json")],
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_operation_of_the_description_answers_as_it_says_and_shows_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    let document = agent.get("/api/openapi.json").json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut wrong = Vec::new();
+    for (method, path, operation) in operations(&document) {
+        let Some(replies) = tried(&agent, &method, &path) else {
+            wrong.push(format!("nobody tries {method} {path}"));
+            continue;
+        };
+        let documented = operation["responses"].as_object().unwrap();
+        for reply in replies {
+            let status = reply.status.to_string();
+            let Some(answer) = documented.get(&status) else {
+                wrong.push(format!("{method} {path}: {status} is not described: {}", reply.text()));
+                continue;
+            };
+            let kind = reply.header("content-type").split(';').next().unwrap();
+            let described = answer["content"].as_object().is_none_or(|it| it.contains_key(kind));
+            if !described || reply.text().contains(SECRET) {
+                wrong.push(format!("{method} {path}: {status} {kind}: {}", reply.text()));
+            }
+        }
+    }
+    spec::none(&wrong);
+}
+
+/// A parser of the document finds everything that it refers to.
+#[test]
+fn every_reference_of_the_description_leads_somewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = Beside::start(folder.path(), "").get("/api/openapi.json").json();
+    let text = document.to_string();
+    let references = text.split("\"$ref\":\"#").skip(1).map(|it| it.split('"').next().unwrap());
+    let lost: Vec<String> =
+        references.filter(|it| document.pointer(it).is_none()).map(str::to_owned).collect();
+    spec::none(&lost);
+}

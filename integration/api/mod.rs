@@ -1,0 +1,8 @@
+//! What the agent answers over HTTP: the real process, asked over its socket.
+
+mod answers;
+mod description;
+mod output;
+
+/// Stands where secrets stand, and must never be answered.
+pub const SECRET: &str = "hunter2-canary";

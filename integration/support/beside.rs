@@ -1,0 +1,263 @@
+//! An agent as a process beside the test, without an Engine: the file's local jobs are all that runs. It is asked over its
+//! socket as anyone would ask it.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+/// So long that only what never comes takes longer.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// The agent; it is killed if the test ends before it.
+pub struct Beside {
+    child: Child,
+    state_dir: PathBuf,
+    told: Arc<(Mutex<Vec<Value>>, Condvar)>,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// It is a refusal with this status; the answer is its detail.
+    pub fn refusal(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let json = self.json();
+        assert_eq!(json["status"], status);
+        json["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Server-sent events, as they come.
+pub struct Sent(BufReader<UnixStream>);
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub name: String,
+    pub id: String,
+    pub data: String,
+}
+
+impl Event {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap()
+    }
+}
+
+impl Iterator for Sent {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let mut event = Event { name: String::new(), id: String::new(), data: String::new() };
+        loop {
+            let mut line = String::new();
+            if self.0.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            let line = line.trim_end_matches('\n');
+            match line.split_once(": ").or(line.split_once(':')) {
+                None if event.data.is_empty() => {}
+                None => return Some(event),
+                Some(("event", name)) => event.name = name.to_owned(),
+                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("data", data)) => event.data.push_str(data),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl Beside {
+    /// In a folder, which is its state directory and has its file, with this in it.
+    pub fn start(folder: &Path, ini: &str) -> Self {
+        std::fs::write(folder.join("config.ini"), ini).unwrap();
+        let agent = Self::start_as_it_is(folder, &[]);
+        let jobs = ini.matches("[job-local ").count() - ini.matches("# rejected").count();
+        agent.wait_for(jobs, |it| it["event"] == "job.added");
+        agent
+    }
+
+    /// The same with the file that is there already.
+    pub fn start_as_it_is(folder: &Path, arguments: &[&str]) -> Self {
+        let nowhere = format!("unix://{}", folder.join("no-engine.sock").display());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+            .args(["daemon", "--log-format", "json", "--docker-host", &nowhere, "--config"])
+            .arg(folder.join("config.ini"))
+            .arg("--state-dir")
+            .arg(folder)
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let told = Arc::<(Mutex<Vec<Value>>, Condvar)>::default();
+        let (stdout, there) = (child.stdout.take().unwrap(), told.clone());
+        let read = move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let record = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                there.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+                there.1.notify_all();
+            }
+        };
+        std::thread::Builder::new().spawn(read).unwrap();
+        let agent = Self { child, state_dir: folder.to_owned(), told };
+        agent.wait_for(1, |it| it["event"] == "agent.started");
+        agent.wait_until_it_answers();
+        agent
+    }
+
+    /// That it listens is told nowhere.
+    #[expect(clippy::disallowed_methods, reason = "the agent is another process and lives in real time")]
+    fn wait_until_it_answers(&self) {
+        let begun = std::time::Instant::now();
+        while UnixStream::connect(self.state_dir.join("agent.sock")).is_err() {
+            assert!(begun.elapsed() < LIMIT, "it does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // What was read by then is there.
+        assert_eq!(self.get("/live").status, 200);
+    }
+
+    /// Waits until there are `n` records that fit, and gives all of them.
+    pub fn wait_for(&self, n: usize, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let (records, news) = &*self.told;
+        let records = records.lock().unwrap_or_else(PoisonError::into_inner);
+        let few = |it: &mut Vec<Value>| it.iter().filter(|it| fits(it)).count() < n;
+        let (records, waited) =
+            news.wait_timeout_while(records, LIMIT, few).unwrap_or_else(PoisonError::into_inner);
+        let all = records.clone();
+        drop(records);
+        assert!(!waited.timed_out(), "{n} of these were not told: {all:#?}");
+        all.into_iter().filter(|it| fits(it)).collect()
+    }
+
+    /// Waits for an event of a job.
+    pub fn wait_for_event(&self, event: &str, job: &str) -> Value {
+        self.wait_for(1, |it| it["event"] == event && it["job"] == job).remove(0)
+    }
+
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Ends it as Docker would, or as a crash does.
+    pub fn end(mut self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it something.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let mut answer = self.open(method, path, headers, body);
+        let (status, headers) = head(&mut answer);
+        let mut body = Vec::new();
+        answer.read_to_end(&mut body).unwrap();
+        Reply { status, headers, body }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], "")
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Reply {
+        self.ask("POST", path, &[("content-type", "application/json")], body)
+    }
+
+    /// The events of a stream.
+    pub fn follow(&self, path: &str, headers: &[(&str, &str)]) -> Sent {
+        let mut answer = self.open("GET", path, headers, "");
+        let (status, headers) = head(&mut answer);
+        assert_eq!((status, &*headers["content-type"]), (200, "text/event-stream"), "{path}");
+        Sent(answer)
+    }
+
+    /// A run of a job that is asked for; its ID.
+    pub fn run(&self, job: &str) -> String {
+        let reply = self.post(&format!("/api/jobs/{job}/run"), "");
+        assert_eq!(reply.status, 202, "{}", reply.text());
+        reply.json()["run"].as_str().unwrap().to_owned()
+    }
+
+    /// The same, and its end.
+    pub fn run_to_its_end(&self, job: &str) -> String {
+        let run = self.run(job);
+        self.wait_for(1, |it| it["event"] == "run.finished" && it["run"] == *run);
+        run
+    }
+
+    /// In the version in which a body ends with the connection.
+    pub fn open(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> BufReader<UnixStream> {
+        let mut stream = UnixStream::connect(self.state_dir.join("agent.sock")).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.0\r\nhost: agent\r\ncontent-length: {length}\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        // One who is refused before all of it was read hears of it.
+        let _ = stream.write_all(body.as_bytes());
+        BufReader::new(stream)
+    }
+}
+
+fn head(answer: &mut impl BufRead) -> (u16, BTreeMap<String, String>) {
+    let mut line = || {
+        let mut line = String::new();
+        answer.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    };
+    let first = line();
+    let status = first.split(' ').nth(1).unwrap_or_else(|| panic!("{first}")).parse().unwrap();
+    let mut headers = BTreeMap::new();
+    loop {
+        let header = line();
+        let Some((name, value)) = header.split_once(": ") else { return (status, headers) };
+        headers.insert(name.to_ascii_lowercase(), value.to_owned());
+    }
+}

@@ -1,0 +1,160 @@
+//! Calls the running agent's API over its socket.
+
+use std::{fmt::Display, path::Path, time::Duration};
+
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Bytes, body::Incoming, client::conn::http1::handshake};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::UnixStream, time::timeout};
+
+use crate::http::{dto::ProblemDetails, socket};
+
+/// How long an answer may take to begin.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nobody listens, or what was said was no answer.
+    #[error("{0}")]
+    NoAgent(String),
+    /// It listens and does not answer.
+    #[error("the agent did not answer in time")]
+    TooLate,
+    /// It said no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// One server-sent event.
+#[derive(Debug, Default)]
+pub struct Event {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub data: String,
+}
+
+/// A text as a part of a path or of what stands behind its question mark.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// What is answered to `GET path`.
+pub async fn get<T: DeserializeOwned>(state_dir: &Path, path: &str) -> Result<T, CallError> {
+    let mut body = Vec::new();
+    exchange(state_dir, "GET", path, "application/json", None, |bytes| body.extend_from_slice(bytes)).await?;
+    parsed(&body)
+}
+
+/// The body of the answer to `GET path`, as it comes.
+pub async fn read(state_dir: &Path, path: &str, take: impl FnMut(&[u8])) -> Result<(), CallError> {
+    exchange(state_dir, "GET", path, "text/plain", None, take).await
+}
+
+/// What is answered to `POST path`; nothing where there is nothing to say.
+pub async fn post<T: DeserializeOwned>(
+    state_dir: &Path,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Option<T>, CallError> {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    let mut answer = Vec::new();
+    exchange(state_dir, "POST", path, "application/json", Some(body), |bytes| {
+        answer.extend_from_slice(bytes);
+    })
+    .await?;
+    if answer.is_empty() { Ok(None) } else { parsed(&answer).map(Some) }
+}
+
+/// The events of `GET path`, as they come.
+pub async fn follow(state_dir: &Path, path: &str, mut take: impl FnMut(Event)) -> Result<(), CallError> {
+    let (mut rest, mut event) = (Vec::new(), Event::default());
+    exchange(state_dir, "GET", path, "text/event-stream", None, |bytes| {
+        rest.extend_from_slice(bytes);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            match line.trim_end().split_once(':') {
+                Some(("event", name)) => name.trim_start().clone_into(&mut event.name),
+                Some(("data", data)) => event.data.push_str(data.strip_prefix(' ').unwrap_or(data)),
+                None if !event.data.is_empty() => take(std::mem::take(&mut event)),
+                _ => {}
+            }
+        }
+    })
+    .await
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
+    serde_json::from_slice(body)
+        .map_err(|error| CallError::NoAgent(format!("what the agent said cannot be read: {error}")))
+}
+
+/// The body of an answer that is none of refusal.
+async fn exchange(
+    state_dir: &Path,
+    method: &str,
+    path: &str,
+    accept: &str,
+    body: Option<String>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), CallError> {
+    let socket = socket::path(state_dir);
+    let why = |error: &dyn Display| {
+        let place = socket.display();
+        CallError::NoAgent(format!(
+            "no agent answers at {place}: {error}; is it running with this --state-dir?"
+        ))
+    };
+    let stream = UnixStream::connect(&socket).await.map_err(|error| why(&error))?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| why(&error))?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "agent")
+        .header("accept", accept)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body.unwrap_or_default())))
+        .map_err(|error| why(&error))?;
+    let exchange = async {
+        let response = timeout(LIMIT, sender.send_request(request)).await;
+        let response = response.map_err(|_| CallError::TooLate)?.map_err(|error| why(&error))?;
+        let response = not_refused(response).await?;
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame =
+                frame.map_err(|_| CallError::NoAgent("the agent ended while it answered".to_owned()))?;
+            if let Ok(bytes) = frame.into_data() {
+                take(&bytes);
+            }
+        }
+        Ok(())
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    tokio::select! {
+        biased;
+        answer = &mut exchange => answer,
+        // It may have ended after it had said all.
+        _ = connection => exchange.await,
+    }
+}
+
+async fn not_refused(response: Response<Incoming>) -> Result<Response<Incoming>, CallError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.into_body().collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+    let detail = serde_json::from_slice::<ProblemDetails>(&body).map(|it| it.detail);
+    Err(CallError::Refused(detail.unwrap_or_else(|_| format!("the agent answered {status}"))))
+}

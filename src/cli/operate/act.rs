@@ -1,0 +1,174 @@
+//! `run`, `stop`, `pause` and `resume`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        Output, USAGE,
+        call::{self, CallError, encoded},
+        moment::moment,
+        print,
+    },
+    http::{
+        dto::{Begun, NothingToSay, PauseRequest, Paused},
+        dto_runs::RunItem,
+    },
+    model::duration,
+};
+
+use super::{AgentArgs, Desk, JobArgs, length, logs::followed, second};
+
+/// Which job is run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The job's identity.
+    pub job: String,
+    /// Print what it prints as it comes, and end with its exit code.
+    #[arg(long)]
+    pub wait: bool,
+    /// The agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+}
+
+/// Which run is stopped.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// The run's ID, or a beginning that no other has.
+    pub run: String,
+    /// The agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+}
+
+/// Which job is paused, and for how long.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// The job's identity.
+    pub job: String,
+    /// For so long, such as 2h; without it and --until until it is resumed.
+    #[arg(long, value_name = "DURATION", conflicts_with = "until")]
+    pub r#for: Option<String>,
+    /// Until this moment: RFC 3339, or what a clock of the agent's zone shows, such as 2026-03-29T06:00:00.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// The agent.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+}
+
+/// Runs a job now, on the same way as one that is due.
+pub async fn run(args: RunArgs, desk: Desk) -> ExitCode {
+    let question = format!("/api/jobs/{}/run", encoded(&args.job));
+    let begun = call::post::<Begun>(&desk.state_dir, &question, &NothingToSay {}).await;
+    let run = match begun {
+        Ok(Some(Begun { run })) => run,
+        Ok(None) => return desk.fail(&CallError::NoAgent("the agent did not say which run".to_owned())),
+        Err(error) => return desk.fail(&error),
+    };
+    if !args.wait {
+        match desk.output {
+            Output::Json => desk.json(&Begun { run }),
+            Output::Text => print::line(&run),
+        }
+        return ExitCode::SUCCESS;
+    }
+    match followed(&desk, &format!("/api/runs/{run}/output")).await {
+        Ok(Some(ended)) => {
+            if desk.output == Output::Text {
+                tell_end(&ended);
+            }
+            code(&ended)
+        }
+        Ok(None) => desk.fail(&CallError::NoAgent(format!("the agent ended before the run {run} did"))),
+        Err(error) => desk.fail(&error),
+    }
+}
+
+/// On standard error: standard output has what the job printed, and nothing else.
+fn tell_end(it: &RunItem) {
+    let outcome = it.outcome.as_deref().unwrap_or("ended");
+    let code = it.exit_code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+    let took = it.duration_seconds.map_or_else(String::new, |it| format!(" after {}", length(it)));
+    let why = it.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    print::complain(format_args!("watchbell: run {} of {} {outcome}{code}{took}{why}", it.run, it.job));
+}
+
+/// The command's own exit code; 1 where there is none, and where one that would tell of success is none.
+fn code(it: &RunItem) -> ExitCode {
+    let succeeded = it.outcome.as_deref() == Some("succeeded");
+    match it.exit_code.and_then(|code| u8::try_from(code).ok()) {
+        Some(0) if !succeeded => ExitCode::FAILURE,
+        Some(code) => ExitCode::from(code),
+        None => ExitCode::FAILURE,
+    }
+}
+
+/// Asks a run to end.
+pub async fn stop(args: StopArgs, desk: Desk) -> ExitCode {
+    let question = format!("/api/runs/{}/stop", encoded(&args.run));
+    match call::post::<Begun>(&desk.state_dir, &question, &NothingToSay {}).await {
+        Ok(begun) => {
+            let run = begun.map_or(args.run, |it| it.run);
+            match desk.output {
+                Output::Json => desk.json(&Begun { run }),
+                Output::Text => print::line(format_args!("run {run} was asked to end")),
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => desk.fail(&error),
+    }
+}
+
+/// Pauses a job.
+pub async fn pause(args: PauseArgs, desk: Desk) -> ExitCode {
+    let until = args.until.as_deref().map(|text| moment(text, &desk.timezone)).transpose();
+    let length = args.r#for.as_deref().map(|text| {
+        duration::parse(text).map(drop).map_err(|why| format!("--for: \"{text}\" {why}: write 2h"))
+    });
+    let until = match (until, length.transpose()) {
+        (Ok(until), Ok(_)) => until,
+        (Err(why), _) | (_, Err(why)) => {
+            print::complain(format_args!("watchbell: {why}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    if let Some(note) = until.as_ref().and_then(|it| it.note.as_ref()) {
+        print::complain(format_args!("watchbell: {note}"));
+    }
+    let request = PauseRequest { until: until.map(|it| it.at.to_string()), r#for: args.r#for };
+    let question = format!("/api/jobs/{}/pause", encoded(&args.job));
+    match call::post::<Paused>(&desk.state_dir, &question, &request).await {
+        Ok(paused) => {
+            let paused = paused.unwrap_or(Paused { until: None });
+            match (desk.output, &paused.until) {
+                (Output::Json, _) => desk.json(&paused),
+                (Output::Text, Some(until)) => {
+                    print::line(format_args!("{} is paused until {}", args.job, second(until)));
+                }
+                (Output::Text, None) => {
+                    print::line(format_args!("{} is paused until it is resumed", args.job));
+                }
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => desk.fail(&error),
+    }
+}
+
+/// Ends a pause.
+pub async fn resume(args: JobArgs, desk: Desk) -> ExitCode {
+    let question = format!("/api/jobs/{}/resume", encoded(&args.job));
+    match call::post::<Paused>(&desk.state_dir, &question, &NothingToSay {}).await {
+        Ok(_) => {
+            match desk.output {
+                Output::Json => desk.json(&serde_json::json!({ "job": args.job, "paused": null })),
+                Output::Text => print::line(format_args!("{} goes on", args.job)),
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => desk.fail(&error),
+    }
+}

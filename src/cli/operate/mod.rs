@@ -1,0 +1,110 @@
+//! The commands that ask the running agent: what there is, and what is to be done.
+//!
+//! `history`, `logs` and `show` read the history by themselves where no agent answers, and say so.
+
+mod act;
+mod history;
+mod jobs;
+mod logs;
+mod problems;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::history::{query::Reader, store::StoreError};
+
+use super::{Environment, Output, args::SettingFlags, call::CallError, load, print, render::Colours};
+
+pub use self::{
+    act::{PauseArgs, RunArgs, StopArgs, pause, resume, run, stop},
+    history::{HistoryArgs, history},
+    jobs::{JobArgs, JobsArgs, jobs, show},
+    logs::{LogsArgs, logs},
+    problems::{ProblemsArgs, problems},
+};
+
+/// Which agent is asked, and how it is printed.
+#[derive(Debug, Clone, Args)]
+pub struct AgentArgs {
+    /// The directory of the agent's socket and state.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// One who asks.
+#[derive(Debug)]
+pub struct Desk {
+    state_dir: PathBuf,
+    timezone: crate::model::schedule::Zone,
+    output: Output,
+    colours: Colours,
+}
+
+impl Desk {
+    /// With this to say of the agent, in this environment.
+    pub fn new(args: &AgentArgs, environment: &Environment) -> Self {
+        let flags = SettingFlags { state_dir: args.state_dir.clone(), ..SettingFlags::default() };
+        // What else may be wrong is not the question here.
+        let settings = load::load(&flags, environment).sources.settings;
+        Self {
+            state_dir: settings.state_dir,
+            timezone: settings.timezone,
+            output: args.output,
+            colours: Colours::of_stdout(environment),
+        }
+    }
+
+    fn fail(&self, error: &CallError) -> ExitCode {
+        match self.output {
+            Output::Json => print::exactly(format_args!("{}\n", json!({ "error": error.to_string() }))),
+            Output::Text => print::complain(format_args!("watchbell: {error}")),
+        }
+        ExitCode::FAILURE
+    }
+
+    fn json(&self, answer: &impl serde::Serialize) {
+        print::exactly(format_args!("{}\n", json!(answer)));
+    }
+
+    /// The history, where no agent answers.
+    fn store(&self, no_agent: &CallError) -> Result<Reader, CallError> {
+        let CallError::NoAgent(why) = no_agent else { return Err(CallError::Refused(no_agent.to_string())) };
+        match Reader::open(&self.state_dir) {
+            Ok(Some(reader)) => Ok(reader),
+            Ok(None) => Err(CallError::NoAgent(format!("{why} And there is no history in it"))),
+            Err(error) => Err(unreadable(&error)),
+        }
+    }
+
+    /// Says that what follows is not the agent's word.
+    fn say_so(&self, no_agent: &CallError) {
+        if self.output == Output::Text {
+            print::complain(format_args!("watchbell: {no_agent}"));
+            print::complain("watchbell: this is what its history has:");
+        }
+    }
+}
+
+fn unreadable(error: &StoreError) -> CallError {
+    CallError::Refused(error.to_string())
+}
+
+/// A moment without the part of a second.
+fn second(text: &str) -> String {
+    let Some((whole, rest)) = text.split_once('.') else { return text.to_owned() };
+    format!("{whole}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+fn length(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{seconds:.1}s");
+    }
+    let whole = std::time::Duration::from_secs_f64(seconds.min(1e12)).as_secs();
+    humantime::format_duration(std::time::Duration::from_secs(whole)).to_string()
+}

@@ -1,0 +1,157 @@
+//! What can be asked about jobs, runs and the agent, and what can be asked for: one router, wherever it is served, and
+//! its description from the same code.
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+use utoipa::OpenApi;
+
+use crate::{
+    agent::handle::{Handle, Snapshot},
+    history::{
+        keeper::{Condition, Keeper},
+        query::Reader,
+        store::StoreError,
+    },
+    model::{diagnostic::did_you_mean, name::JobId},
+    telemetry::stream::EventStream,
+    time::Clock,
+};
+
+use super::{
+    about, actions, dto_runs, events, job, jobs, output,
+    problem::{Problem, unknown_path, wrong_method},
+    runs,
+};
+
+/// No body that is asked for here is longer.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// So many read the history at once; each has a connection with a small cache of its own.
+const READERS: usize = 4;
+
+/// How long an answer waits for what happened before it to be in the history.
+pub(super) const FLUSH_LIMIT: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// What there is to ask; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The agent.
+    pub agent: Handle,
+    /// What goes on, and where the history comes from.
+    pub keeper: Keeper,
+    /// Where the history is.
+    pub state_dir: PathBuf,
+    /// The agent's clock.
+    pub clock: Clock,
+    /// Everything that happens.
+    pub events: EventStream,
+    readers: Arc<Semaphore>,
+}
+
+/// The description of everything below.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "watchbell",
+        description = "Jobs, runs and the agent. Every refusal is application/problem+json.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    paths(
+        jobs::list_jobs,
+        job::get_job,
+        actions::run_job,
+        actions::pause_job,
+        actions::resume_job,
+        runs::job_history,
+        runs::list_runs,
+        runs::get_run,
+        output::run_output,
+        actions::stop_run,
+        about::problems,
+        about::config,
+        events::events,
+        description,
+    ),
+    components(schemas(dto_runs::PrintedPiece, dto_runs::DroppedPiece))
+)]
+struct Description;
+
+/// Everything under `/api`. The refusals of what is not there are the whole router's: it is merged with what else is
+/// served in the same place.
+pub fn routes(api: Api) -> Router {
+    Router::new()
+        .route("/api/jobs", get(jobs::list_jobs))
+        .route("/api/jobs/{name}", get(job::get_job))
+        .route("/api/jobs/{name}/run", post(actions::run_job))
+        .route("/api/jobs/{name}/pause", post(actions::pause_job))
+        .route("/api/jobs/{name}/resume", post(actions::resume_job))
+        .route("/api/jobs/{name}/history", get(runs::job_history))
+        .route("/api/runs", get(runs::list_runs))
+        .route("/api/runs/{id}", get(runs::get_run))
+        .route("/api/runs/{id}/output", get(output::run_output))
+        .route("/api/runs/{id}/stop", post(actions::stop_run))
+        .route("/api/problems", get(about::problems))
+        .route("/api/config", get(about::config))
+        .route("/api/events", get(events::events))
+        .route("/api/openapi.json", get(description))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(api)
+}
+
+/// What the description says, as JSON.
+pub fn described() -> serde_json::Value {
+    serde_json::to_value(Description::openapi()).unwrap_or_default()
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+async fn description() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}
+
+impl Api {
+    /// Of this agent.
+    pub fn new(agent: Handle, keeper: Keeper, state_dir: PathBuf, clock: Clock, events: EventStream) -> Self {
+        Self { agent, keeper, state_dir, clock, events, readers: Arc::new(Semaphore::new(READERS)) }
+    }
+
+    /// What happened until here is in the history from now on, unless the store does not do well.
+    pub(super) async fn settle(&self) {
+        self.keeper.flush().within(FLUSH_LIMIT).await;
+    }
+
+    /// Looks something up in the history; `None` where there is none yet.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Option<T>, Problem> {
+        if *self.keeper.condition().borrow() == Condition::Absent {
+            return Ok(None);
+        }
+        let _turn = self.readers.acquire().await;
+        let directory = self.state_dir.clone();
+        let found = spawn_blocking(move || match Reader::open(&directory)? {
+            Some(reader) => look(&reader).map(Some),
+            None => Ok(None),
+        });
+        match found.await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(_)) | Err(_) => Err(Problem::no_history()),
+        }
+    }
+
+    /// The answer where there is no job of this name.
+    pub(super) fn no_job(snapshot: &Snapshot, name: &str) -> Problem {
+        let near = did_you_mean(name, snapshot.catalog.iter().map(|(id, _)| JobId::as_str(id)));
+        let near = near.map_or_else(String::new, |it| format!(": {it}"));
+        Problem::not_found(format!("there is no job \"{name}\" now{near}"))
+    }
+}
