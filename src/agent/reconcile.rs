@@ -53,6 +53,7 @@ impl State {
         effects.extend(new.map(problem));
         self.problems = problems;
         if !self.draining {
+            self.go_on_with_the_left(complete, now, effects);
             self.go_on_with_startup(complete, now, ids, effects);
         }
         self.open_gates(now, effects);
