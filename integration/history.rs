@@ -57,7 +57,8 @@ impl Kept {
             .with(LogFilter::new(LogLevel::Info))
             .with(logging::layer(LogFormat::Json, Clock::System, sink, false));
         let subscriber = tracing::subscriber::set_default(subscriber);
-        let Opened { keeper, writer, memory, diagnostics } = history::open(directory, most, Clock::System);
+        let Opened { keeper, writer, memory, diagnostics, .. } =
+            history::open(directory, most, Clock::System);
         assert!(memory.is_empty() && diagnostics.is_empty(), "{diagnostics:?}");
         let mut writers = JoinSet::new();
         writers.spawn(writer.run());
@@ -120,11 +121,21 @@ fn admitted(n: u32) -> Admitted {
     let at = Timestamp::from_second(n.into()).unwrap();
     let (job, kind) = (JobId::plain(&format!("job-{}", n % 10)), JobKind::Local);
     let trigger = Trigger::Schedule;
-    Admitted { run: id(n), job, kind, trigger, occurrence: at, fires: at, admitted: at, container: None }
+    Admitted {
+        run: id(n),
+        job,
+        kind,
+        trigger,
+        occurrence: at,
+        fires: at,
+        admitted: at,
+        container: None,
+        terms: None,
+    }
 }
 
 fn record(n: u32) -> RunRecord {
-    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container } = admitted(n);
+    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, .. } = admitted(n);
     RunRecord {
         run,
         job,
@@ -141,6 +152,7 @@ fn record(n: u32) -> RunRecord {
         attempts: 1,
         printed: Printed::default(),
         no_more: None,
+        note: None,
         and_more: 0,
     }
 }

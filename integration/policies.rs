@@ -133,6 +133,7 @@ impl World {
                     let before = self.records.insert(record.run.clone(), record);
                     prop_assert!(before.is_none(), "two records: {before:?}");
                 }
+                Effect::TakeUp(_) => prop_assert!(false, "nothing was left"),
                 Effect::Tell(_) | Effect::Stop(..) | Effect::Answer(_) => {}
             }
         }

@@ -89,7 +89,8 @@ pub async fn run(
         }
     };
 
-    let Opened { keeper, writer, memory, diagnostics } = open_history(&settings).await;
+    let Opened { keeper, writer, memory, unfinished, installation, diagnostics } =
+        open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
     let engine = Engine::at(&settings.docker_host);
@@ -130,13 +131,15 @@ pub async fn run(
         sink: sink.clone(),
         children,
         keeper: keeper.clone(),
+        installation,
         registries,
         program: Program::own(),
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, memory);
+    let remembered = (memory, unfinished);
+    let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {

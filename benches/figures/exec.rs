@@ -116,6 +116,7 @@ impl Unit {
                 sink,
                 children: Children::default(),
                 keeper: Keeper::none(),
+                installation: watchbell::history::installation::unknown(),
                 registries: None,
                 program: Program::own(),
             },

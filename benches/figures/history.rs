@@ -127,11 +127,21 @@ fn admitted(n: u32) -> Admitted {
     let at = Timestamp::from_second(n.into()).unwrap_or_default();
     let (job, kind) = (JobId::plain(&format!("job-{}", n % 50)), JobKind::Exec);
     let trigger = Trigger::Schedule;
-    Admitted { run: id(n), job, kind, trigger, occurrence: at, fires: at, admitted: at, container: None }
+    Admitted {
+        run: id(n),
+        job,
+        kind,
+        trigger,
+        occurrence: at,
+        fires: at,
+        admitted: at,
+        container: None,
+        terms: None,
+    }
 }
 
 fn record(n: u32) -> RunRecord {
-    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container } = admitted(n);
+    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, .. } = admitted(n);
     RunRecord {
         run,
         job,
@@ -148,6 +158,7 @@ fn record(n: u32) -> RunRecord {
         attempts: 1,
         printed: Printed::default(),
         no_more: None,
+        note: None,
         and_more: 0,
     }
 }

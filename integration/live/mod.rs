@@ -3,7 +3,9 @@
 //! `make test` sees to the Engine and the images; without them these tests fail and say so.
 
 mod admission;
+mod adoption;
 mod compose;
+mod crash;
 mod diagnostics;
 mod engine;
 mod exec;

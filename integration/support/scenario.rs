@@ -47,7 +47,8 @@ use watchbell::{
         duration,
         memory::Memory,
         name::JobId,
-        run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        run::{Admitted, Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        unfinished::{KeptOutput, Unfinished},
     },
     plan,
     run::order::RunOrder,
@@ -94,6 +95,8 @@ struct Scenario {
     agent: Option<Agent>,
     /// What is kept of the jobs.
     memory: HashMap<JobId, Memory>,
+    /// What is kept of occurrences that have no record.
+    unfinished: BTreeMap<RunId, Unfinished>,
     /// Where the INI file is: no two runs of the test have it in the same place, so it is not shown.
     folder: String,
 }
@@ -185,9 +188,11 @@ impl Scenario {
             running: BTreeMap::new(),
             recorded: BTreeSet::new(),
         });
+        let left: Vec<Unfinished> = self.unfinished.values().cloned().collect();
+        let taken = if left.is_empty() { Vec::new() } else { self.feed(Event::Left(left))? };
         let desired = resolve(&self.agent()?.sources, View::Unknown, now);
         let effects = self.feed(Event::Desired(desired))?;
-        Ok(found.into_iter().chain(effects).collect())
+        Ok(found.into_iter().chain(taken).chain(effects).collect())
     }
 
     /// Through the same reader as the daemon's, so that what a file, a flag and a variable may say is tried as well.
@@ -317,6 +322,13 @@ impl Scenario {
                     match item {
                         Item::Memory(job, Some(memory)) => drop(self.memory.insert(job, memory)),
                         Item::Memory(job, None) => drop(self.memory.remove(&job)),
+                        Item::Waits(it) => {
+                            drop(self.unfinished.insert(it.run.clone(), unfinished(it, false)))
+                        }
+                        Item::Begins(it) => {
+                            drop(self.unfinished.insert(it.run.clone(), unfinished(it, true)))
+                        }
+                        Item::Ended(record, _) => drop(self.unfinished.remove(&record.run)),
                         _ => {}
                     }
                 }
@@ -334,6 +346,12 @@ impl Scenario {
         }
         Ok(lines.into_iter().map(|(_, line)| line).collect())
     }
+}
+
+/// As the next agent finds it.
+fn unfinished(admitted: Admitted, begun: bool) -> Unfinished {
+    let started = begun.then_some(admitted.admitted);
+    Unfinished { admitted, begun, started, last: None, output: KeptOutput::default() }
 }
 
 fn attribute(container: &mut Container, word: &str) -> Result<(), String> {
@@ -359,6 +377,14 @@ impl Agent {
                 };
                 let text =
                     format!("start {} of {}{place}, due {}{why}", order.run, order.job(), order.occurrence);
+                if self.running.insert(order.run.clone(), (order, None)).is_some() {
+                    return Err(format!("twice: {text}"));
+                }
+                Ok(text)
+            }
+            Effect::TakeUp(taken) => {
+                let order = taken.order;
+                let text = format!("take up {} of {}, due {}", order.run, order.job(), order.occurrence);
                 if self.running.insert(order.run.clone(), (order, None)).is_some() {
                     return Err(format!("twice: {text}"));
                 }

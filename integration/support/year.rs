@@ -200,7 +200,7 @@ fn agent(
                             _ => None,
                         }));
                     }
-                    Effect::Answer(_) | Effect::Stop(..) | Effect::Tell(_) => {}
+                    Effect::TakeUp(_) | Effect::Answer(_) | Effect::Stop(..) | Effect::Tell(_) => {}
                 }
             }
         }

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
-    task::{Id, JoinError, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinSet},
+    time::Instant,
 };
 
 use crate::{
@@ -16,9 +17,10 @@ use crate::{
         memory::Memory,
         name::JobId,
         run::{Outcome, RunId, StopForce, StopRequest},
+        unfinished::Unfinished,
     },
     run::{
-        order::RunOrder,
+        order::{JobNow, RunOrder},
         unit::{self, Context, UnitEnd},
     },
     settings::{
@@ -33,8 +35,10 @@ use crate::{
 
 use super::{
     handle::{Basis, Ends, Request, Snapshot},
-    state::{Answer, Effect, Event, State, Told},
+    state::{self, Answer, Effect, Event, State, Told},
 };
+
+mod left;
 
 /// How long a run's container stays for a record that is not kept yet.
 const KEEP_LIMIT: Duration = Duration::from_secs(1);
@@ -60,12 +64,20 @@ pub struct Actor {
     keeper: Keeper,
     condition: watch::Receiver<Condition>,
     alarm: Alarm,
+    /// What the last agent left, until it is taken up.
+    left: Vec<Unfinished>,
     ready: bool,
     draining: bool,
+    /// The stage of the end, and since when.
+    stage_began: Option<(Stage, Instant)>,
     ids: ulid::Generator,
-    runs: JoinSet<UnitEnd>,
-    /// By task, so that even a run that panicked is known by name.
-    orders: HashMap<Id, RunOrder>,
+    runs: JoinSet<Option<UnitEnd>>,
+    /// By task, so that even a run that panicked is known by name; and how it is left to the next agent.
+    orders: HashMap<Id, (RunOrder, AbortHandle)>,
+    /// Runs that another agent began, and what their jobs are now.
+    jobs_now: HashMap<RunId, (JobId, u64, watch::Sender<JobNow>)>,
+    /// What looks for what earlier agents left.
+    sweeping: JoinSet<()>,
     stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
     /// Containers and services that are being removed, and whose they are.
     removals: JoinSet<()>,
@@ -82,7 +94,7 @@ impl Actor {
         (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
-        memory: HashMap<JobId, Memory>,
+        (memory, left): (HashMap<JobId, Memory>, Vec<Unfinished>),
     ) -> Self {
         let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
@@ -100,11 +112,15 @@ impl Actor {
             connection,
             stage,
             ends,
+            left,
             ready: false,
             draining: false,
+            stage_began: None,
             ids: ulid::Generator::new(),
             runs: JoinSet::new(),
             orders: HashMap::new(),
+            jobs_now: HashMap::new(),
+            sweeping: JoinSet::new(),
             stops: HashMap::new(),
             removals: JoinSet::new(),
             leftovers: HashMap::new(),
@@ -114,6 +130,8 @@ impl Actor {
 
     /// Goes round until the end has come and nothing runs any more.
     pub async fn run(mut self) {
+        // Before anything can be due: what the last agent began counts as running.
+        self.take_over();
         self.reconcile();
         self.publish();
         loop {
@@ -156,6 +174,7 @@ impl Actor {
             }
             self.publish();
         }
+        self.stage_over(0);
         self.publish();
     }
 
@@ -203,6 +222,9 @@ impl Actor {
         }
         self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
         self.feed(Event::Desired(desired));
+        if inventory.is_some() {
+            self.tell_of_jobs();
+        }
         if inventory.is_some() && !self.ready {
             self.ready = true;
             report::agent_ready(self.state.catalog().len(), self.state.problem_count());
@@ -222,6 +244,9 @@ impl Actor {
             Stage::Stop => drop(self.feed(Event::StopAll(StopForce::Stop))),
             Stage::Kill => drop(self.feed(Event::StopAll(StopForce::Kill))),
         }
+        let left = if stage > Stage::Drain { self.leave_to_the_next() } else { 0 };
+        self.stage_over(left);
+        self.stage_began = Some((stage, Instant::now()));
     }
 
     /// Feeds the state and carries out what follows. The answer is what was to be kept of it.
@@ -245,6 +270,7 @@ impl Actor {
                 Effect::Tell(told) => tell(&told),
                 Effect::Keep(items) => kept = self.keeper.keep(items),
                 Effect::Start(order) => self.start(order, kept.clone()),
+                Effect::TakeUp(taken) => self.take_up(taken),
                 Effect::Stop(run, request) => {
                     if let Some(stop) = self.stops.get(&run) {
                         ask_to_stop(stop, request);
@@ -259,22 +285,26 @@ impl Actor {
     fn start(&mut self, order: RunOrder, kept: Kept) {
         let (stop, stopped) = watch::channel(None);
         self.stops.insert(order.run.clone(), stop);
-        let task = self.runs.spawn(unit::run(order.clone(), kept, self.context.clone(), stopped));
-        self.orders.insert(task.id(), order);
+        let run = unit::run(order.clone(), kept, self.context.clone(), stopped);
+        let task = self.runs.spawn(async move { Some(run.await) });
+        self.orders.insert(task.id(), (order, task));
     }
 
-    fn run_ended(&mut self, end: Result<(Id, UnitEnd), JoinError>) {
+    fn run_ended(&mut self, end: Result<(Id, Option<UnitEnd>), JoinError>) {
         let (id, end) = match end {
             Ok((id, end)) => (id, Ok(end)),
             Err(error) => (error.id(), Err(error)),
         };
-        let Some(order) = self.orders.remove(&id) else { return };
+        let Some((order, _)) = self.orders.remove(&id) else { return };
         self.stops.remove(&order.run);
-        let UnitEnd { record, leftover, goes_on } = end.unwrap_or_else(|error| {
+        self.jobs_now.remove(&order.run);
+        let end = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
             let record = order.record(None, self.context.clock.now(), None, Outcome::Lost { reason });
-            UnitEnd { record, leftover: None, goes_on: None }
+            Some(UnitEnd { record, leftover: None, goes_on: None })
         });
+        // Without a record it is the next agent's.
+        let Some(UnitEnd { record, leftover, goes_on }) = end else { return };
         // The record first: until it is kept, the container of a run is what can still tell.
         let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
         if let Some(exec) = goes_on {
@@ -299,8 +329,11 @@ impl Actor {
         self.runs.abort_all();
         while let Some(end) = self.runs.join_next_with_id().await {
             if let Err(error) = &end
-                && let Some(order) = self.orders.remove(&error.id())
+                && let Some((order, _)) = self.orders.remove(&error.id())
             {
+                if state::outlives_the_agent(&order.spec) {
+                    continue;
+                }
                 let by = crate::model::run::StopCause::Shutdown;
                 let why = "the agent ended before it did".to_owned();
                 let outcome = Outcome::Stopped { by, still_running: Some(why) };

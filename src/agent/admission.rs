@@ -43,7 +43,7 @@ impl Ticket {
     /// What is kept of it while it waits.
     pub fn as_admitted(&self) -> Admitted {
         let Self { run, job, kind, trigger, occurrence, fires, admitted, group: _ } = self.clone();
-        Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: None }
+        Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: None, terms: None }
     }
 }
 
@@ -195,6 +195,15 @@ impl Admission {
     /// The run is registered; only now may it begin.
     pub fn begin(&mut self, ticket: &Ticket, now: Timestamp) {
         self.running.insert(ticket.run.clone(), Running { job: ticket.job.clone(), since: now });
+    }
+
+    /// A run that the last agent began goes on.
+    pub fn take_over(&mut self, run: &RunId, job: &JobId, group: Option<&Group>, since: Timestamp) {
+        self.running.insert(run.clone(), Running { job: job.clone(), since });
+        self.jobs.entry(job.clone()).or_default().active.push(run.clone());
+        if let Some(group) = group {
+            self.line.take_over(run, group);
+        }
     }
 
     /// The run has ended, or its turn was given up. What waited for it goes to the end of the line.

@@ -10,14 +10,17 @@ use crate::{
         job::JobSpec,
         name::{JobId, JobKind},
         run::{Item, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        unfinished::Unfinished,
     },
-    run::order::RunOrder,
+    run::order::{RunOrder, TakenUp},
     settings::resolve::Desired,
 };
 
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
+    /// What the last agent left without a record; the first thing that happens to this one.
+    Left(Vec<Unfinished>),
     /// Sources or observation changed: this is what there should be now.
     Desired(Desired),
     /// Time has passed.
@@ -107,6 +110,8 @@ pub type Answer = Result<Option<RunId>, Refused>;
 pub enum Effect {
     /// Begin this run; it is registered.
     Start(RunOrder),
+    /// Take up this run, which the last agent began; it is registered.
+    TakeUp(TakenUp),
     /// Ask this run to end.
     Stop(RunId, StopRequest),
     /// Tell the operator.

@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::model::run::RunId;
+use crate::model::{policy::Group, run::RunId};
 
 use super::admission::Ticket;
 
@@ -80,6 +80,14 @@ impl Line {
                 }
                 taken.get_mut().waiting.insert(place, Waiting { ticket, since: now, until });
             }
+        }
+    }
+
+    /// A run that the last agent began has the turn of its group, if nobody has.
+    pub fn take_over(&mut self, run: &RunId, group: &Group) {
+        if let Entry::Vacant(free) = self.groups.entry(group.name.clone()) {
+            free.insert(Turns { holder: run.clone(), waiting: BTreeMap::new() });
+            self.turns.insert(run.clone(), group.name.clone());
         }
     }
 

@@ -1,6 +1,6 @@
 //! What decides: which job is due, which run may begin, which must end.
 //!
-//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], [`mod@line`], [`dependencies`], `operator` and `reconcile`
+//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], [`mod@line`], [`dependencies`], `operator`, `takeover` and `reconcile`
 //! are pure: they are told what happened and what time it is, and answer with effects ([`event`]). [`actor`] alone owns the
 //! state, feeds it and carries the effects out. [`handle`] is how everyone else asks.
 
@@ -16,4 +16,5 @@ mod operator;
 mod reconcile;
 mod records;
 pub mod state;
+mod takeover;
 pub mod timetable;

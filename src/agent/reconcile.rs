@@ -55,6 +55,7 @@ impl State {
             self.problems = Arc::new(problems);
         }
         if !self.draining {
+            self.go_on_with_the_left(complete, now, effects);
             self.go_on_with_startup(complete, now, ids, effects);
         }
         self.open_gates(now, effects);

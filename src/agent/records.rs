@@ -41,6 +41,7 @@ pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome, now: Tim
         attempts: 0,
         printed: Printed::default(),
         no_more: None,
+        note: None,
         and_more: 0,
     }
 }
@@ -128,7 +129,7 @@ pub fn items(
                 settled.insert(&record.run);
                 further.push(Item::Ended(record.clone(), retention(&record.job)));
             }
-            Effect::Stop(..) | Effect::Tell(_) | Effect::Answer(_) | Effect::Keep(_) => {}
+            Effect::TakeUp(_) | Effect::Stop(..) | Effect::Tell(_) | Effect::Answer(_) | Effect::Keep(_) => {}
         }
     }
     let waiting = came.filter(|it| !settled.contains(&it.run));

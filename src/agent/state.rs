@@ -50,6 +50,8 @@ pub struct State {
     pub(super) keep: Keep,
     /// What came due in this step.
     came: Vec<Ticket>,
+    /// What waited its turn when the last agent ended, and whose jobs are not known yet.
+    pub(super) left: Vec<Ticket>,
     pub(super) problems: Arc<BTreeSet<Diagnostic>>,
     startup: Startup,
     pub(super) draining: bool,
@@ -75,6 +77,7 @@ impl State {
             dependencies: Dependencies::default(),
             keep,
             came: Vec::new(),
+            left: Vec::new(),
             problems: Arc::default(),
             startup: Startup::Waiting,
             draining: false,
@@ -91,6 +94,7 @@ impl State {
         let mut effects = Vec::new();
         self.look_at_the_clock(now, &mut effects);
         match event {
+            Event::Left(left) => self.take_over(left, now, &mut effects),
             Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
             Event::Engine { answers } => {
@@ -114,6 +118,7 @@ impl State {
             }
             Event::Drain => {
                 self.draining = true;
+                self.give_up_the_left(now, &mut effects);
                 for ticket in self.admission.give_up_waiting(now) {
                     let reason = "the agent is shutting down and its turn had not come";
                     effects.push(told(records::skipped(&ticket, reason, now)));
@@ -135,7 +140,9 @@ impl State {
             }
             Event::StopAll(force) => {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
-                effects.extend(self.admission.running().map(|run| Effect::Stop(run.clone(), request)));
+                let stays = |run: &&RunId| self.admitted.get(*run).is_some_and(|it| outlives_the_agent(it));
+                let ends = self.admission.running().filter(|run| !stays(run));
+                effects.extend(ends.map(|run| Effect::Stop(run.clone(), request)));
             }
             Event::Pause { job, until } => {
                 // What is due now was due before.
@@ -351,8 +358,16 @@ impl State {
     }
 }
 
+/// Whether a run of the job goes on without the agent, and the next one takes it up.
+pub fn outlives_the_agent(spec: &JobSpec) -> bool {
+    match spec.work {
+        Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Exec(_) | Work::Local(_) => false,
+    }
+}
+
 /// Whether a run of the job asks the Engine for something.
-fn needs_engine(spec: &JobSpec) -> bool {
+pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
         Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) => true,
         Work::Local(_) => false,

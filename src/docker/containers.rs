@@ -4,14 +4,15 @@ use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     errors::Error as Client,
-    models::{ContainerCreateBody, HostConfig, NetworkConnectRequest},
+    models::{ContainerCreateBody, ContainerStateStatusEnum as Status, HostConfig, NetworkConnectRequest},
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-        WaitContainerOptionsBuilder,
+        ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+        StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
     },
 };
 use futures::StreamExt;
+use jiff::Timestamp;
 
 use super::{
     client::{ANSWER_LIMIT, Engine},
@@ -46,6 +47,37 @@ pub struct CreateRequest {
     pub privileged: bool,
     /// What says whose it is.
     pub labels: HashMap<String, String>,
+}
+
+/// What is known of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerFacts {
+    /// Its ID.
+    pub id: String,
+    /// How far it has come.
+    pub phase: ContainerPhase,
+    /// When it was last started.
+    pub started: Option<Timestamp>,
+    /// Whether the Engine keeps what it prints.
+    pub readable: bool,
+    /// What says whose it is.
+    pub labels: HashMap<String, String>,
+}
+
+/// How far a container has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerPhase {
+    /// It was never started.
+    Created,
+    /// It goes on.
+    Running,
+    /// It has ended.
+    Ended {
+        /// Its exit code.
+        code: i64,
+        /// When.
+        at: Option<Timestamp>,
+    },
 }
 
 impl Engine {
@@ -92,6 +124,59 @@ impl Engine {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let list = self.docker()?.list_containers(Some(options)).await?;
         Ok(list.into_iter().find_map(|container| container.id))
+    }
+
+    /// What is known of a container by its ID or name, in whatever state it is; none where there is no such container.
+    pub async fn container_facts(&self, id: &str) -> Result<Option<ContainerFacts>, EngineError> {
+        let none = None::<bollard::query_parameters::InspectContainerOptions>;
+        let found = match self.docker()?.inspect_container(id, none).await.map_err(EngineError::from) {
+            Ok(found) => found,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let state = found.state.unwrap_or_default();
+        // The Engine writes the year 1 for what has not happened.
+        let time = |text: Option<String>| {
+            text.and_then(|it| it.parse::<Timestamp>().ok()).filter(|it| *it > Timestamp::UNIX_EPOCH)
+        };
+        let started = time(state.started_at);
+        let driver = found.host_config.and_then(|it| it.log_config).and_then(|it| it.typ);
+        let phase = match state.status {
+            Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => {
+                ContainerPhase::Running
+            }
+            Some(Status::CREATED | Status::EMPTY) | None if started.is_none() => ContainerPhase::Created,
+            _ => ContainerPhase::Ended {
+                code: state.exit_code.unwrap_or_default(),
+                at: time(state.finished_at),
+            },
+        };
+        Ok(Some(ContainerFacts {
+            id: found.id.unwrap_or_else(|| id.to_owned()),
+            phase,
+            started,
+            readable: driver.as_deref() != Some("none"),
+            labels: found.config.and_then(|it| it.labels).unwrap_or_default(),
+        }))
+    }
+
+    /// The containers that have this `NAME=VALUE` among their labels: their IDs, with the value of another label.
+    pub async fn containers_with_label(
+        &self,
+        label: &str,
+        and: &str,
+    ) -> Result<Vec<(String, String)>, EngineError> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let list = self.docker()?.list_containers(Some(options)).await?;
+        let found = list.into_iter().filter_map(|it| Some((it.id?, it.labels?.remove(and)?)));
+        Ok(found.collect())
+    }
+
+    /// All that a container printed from its beginning, and goes on to print; of an ended one to its end.
+    pub fn container_output(&self, id: &str) -> Result<Output, EngineError> {
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).follow(true).build();
+        Ok(output(self.docker()?.logs(id, Some(options))))
     }
 
     /// Everything that it is going to print. Must be asked before the start.

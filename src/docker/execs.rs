@@ -1,6 +1,9 @@
 //! Commands in running containers.
 
-use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::{
+    exec::{CreateExecOptions, StartExecOptions, StartExecResults},
+    query_parameters::TopOptionsBuilder,
+};
 
 use super::{
     client::Engine,
@@ -63,6 +66,18 @@ impl Engine {
                 Err(EngineError::Malformed("the command was started without its output".to_owned()))
             }
         }
+    }
+
+    /// Whether the first process of a command is among those of its container. What an Engine says of a command whose
+    /// connection was cut while it printed is no more than that the connection was.
+    pub async fn is_exec_there(&self, container: &str, id: &str) -> Result<bool, EngineError> {
+        let Some(pid) = self.docker()?.inspect_exec(id).await?.pid.filter(|pid| *pid > 0) else {
+            return Ok(false);
+        };
+        let options = TopOptionsBuilder::new().ps_args("-o pid").build();
+        let found = self.docker()?.top_processes(container, Some(options)).await?;
+        let rows = found.processes.unwrap_or_default();
+        Ok(rows.iter().flatten().any(|cell| cell.parse() == Ok(pid)))
     }
 
     /// Asks where it stands.

@@ -6,7 +6,7 @@ use bollard::{
     models::{Task as Listed, TaskState as State},
     query_parameters::{
         EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
-        ListTasksOptionsBuilder,
+        ListServicesOptionsBuilder, ListTasksOptionsBuilder,
     },
 };
 use futures::{Stream, StreamExt};
@@ -87,6 +87,25 @@ impl Engine {
         let options = ListTasksOptionsBuilder::new().filters(&filters).build();
         let list = self.docker()?.list_tasks(Some(options)).await?;
         Ok(list.into_iter().filter_map(|listed| task(listed, of)).collect())
+    }
+
+    /// Whether no task goes on of those whose containers have this `NAME=VALUE` among their labels.
+    pub async fn service_is_over(&self, label: &str) -> Result<bool, EngineError> {
+        let tasks = self.tasks_with_label(label, Tasks::EachNode).await?;
+        Ok(tasks.iter().all(|task| task.state.is_over()))
+    }
+
+    /// The services that have this `NAME=VALUE` among their labels: their IDs, with the value of another label.
+    pub async fn services_with_label(
+        &self,
+        label: &str,
+        and: &str,
+    ) -> Result<Vec<(String, String)>, EngineError> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListServicesOptionsBuilder::new().filters(&filters).build();
+        let list = self.docker()?.list_services(Some(options)).await?;
+        let found = list.into_iter().filter_map(|it| Some((it.id?, it.spec?.labels?.remove(and)?)));
+        Ok(found.collect())
     }
 
     /// A hint whenever something happens to a container of the service on this node. Of other nodes, and of a task that

@@ -21,6 +21,7 @@ use crate::model::{
     memory::Memory,
     name::JobId,
     run::{Item, Outcome, Printed, RunId, Stream, WorkHandle},
+    unfinished::KeptOutput,
 };
 
 use super::{
@@ -215,6 +216,12 @@ impl Keeper {
     /// For what becomes of one run. Of each stream of its output at most `max_output` bytes are kept.
     pub fn recorder(&self, run: RunId, max_output: u64) -> Recorder {
         let spool = Arc::new(Spool::new(run.clone(), max_output, self.shared.stock.clone()));
+        Recorder { keeper: self.clone(), run, spool, patience: PATIENCE }
+    }
+
+    /// The same for a run of which this is kept already.
+    pub fn recorder_after(&self, run: RunId, max_output: u64, kept: &KeptOutput) -> Recorder {
+        let spool = Arc::new(Spool::after(run.clone(), max_output, self.shared.stock.clone(), kept));
         Recorder { keeper: self.clone(), run, spool, patience: PATIENCE }
     }
 

@@ -294,11 +294,13 @@ mod tests {
             fires: T0,
             admitted: T0,
             container: None,
+            terms: None,
         }
     }
 
     fn ended(run: &str) -> Item {
-        let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container } = admitted(run);
+        let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms: _ } =
+            admitted(run);
         let record = RunRecord {
             run,
             job,
@@ -315,6 +317,7 @@ mod tests {
             attempts: 1,
             printed: Printed::default(),
             no_more: None,
+            note: None,
             and_more: 0,
         };
         Item::Ended(record, None)

@@ -2,10 +2,12 @@
 //!
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
-//! reads it, with or without an agent; [`output`] holds what a run prints until it is written, and [`live`] knows what goes
-//! on now. What goes wrong here is
+//! reads it, with or without an agent; `unfinished` is what the last agent left, with `terms` of how it is to be ended, and
+//! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
+//! now. What goes wrong here is
 //! told, and costs no run and delays none.
 
+pub mod installation;
 pub mod keeper;
 pub mod live;
 pub mod output;
@@ -14,13 +16,15 @@ pub mod retain;
 mod schema;
 mod statements;
 pub mod store;
+mod terms;
+mod unfinished;
 pub mod write;
 pub mod writer;
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use crate::{
-    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin},
+    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Unfinished},
     time::Clock,
 };
 
@@ -43,6 +47,10 @@ pub struct Opened {
     pub writer: Writer,
     /// What the last agent kept of its jobs.
     pub memory: HashMap<JobId, Memory>,
+    /// What it began or let wait, and left without a record.
+    pub unfinished: Vec<Unfinished>,
+    /// What tells this state directory's agent from others on the same Engine.
+    pub installation: Arc<str>,
     /// What is wrong besides the keeper's [`Condition`].
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -59,26 +67,36 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, memory, condition) = match opened {
-        Ok((store, memory)) => (Some(store), memory, Condition::Well),
-        Err(error) => (None, HashMap::new(), Condition::Failing { reason: failing(&error) }),
+    let (store, (memory, unfinished), condition) = match opened {
+        Ok((store, kept)) => (Some(store), kept, Condition::Well),
+        Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
     };
     let keeper = Keeper::new(condition);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, diagnostics }
+    Opened { keeper, writer, memory, unfinished, installation: installation::of(directory), diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
 pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
     let keeper = Keeper::new(Condition::Failing { reason: UNANSWERED.to_owned() });
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, None);
-    Opened { keeper, writer, memory: HashMap::new(), diagnostics: Vec::new() }
+    Opened {
+        keeper,
+        writer,
+        memory: HashMap::new(),
+        unfinished: Vec::new(),
+        installation: installation::unknown(),
+        diagnostics: Vec::new(),
+    }
 }
 
-fn read(directory: &Path, most: u64) -> Result<(Store, HashMap<JobId, Memory>), StoreError> {
+/// What the last agent kept of its jobs, and the runs that it left.
+type Remembered = (HashMap<JobId, Memory>, Vec<Unfinished>);
+
+fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let memory = store.memory()?;
-    Ok((store, memory))
+    let kept = (store.memory()?, store.unfinished()?);
+    Ok((store, kept))
 }
 
 fn place() -> Origin {

@@ -13,7 +13,10 @@ use std::{
     },
 };
 
-use crate::model::run::{Printed, RunId, Stream};
+use crate::model::{
+    run::{Printed, RunId, Stream},
+    unfinished::{KeptChunk, KeptOutput, printed},
+};
 
 /// The longest chunk.
 const CHUNK: u64 = 16 * 1024;
@@ -112,6 +115,16 @@ impl Spool {
         let kept = || Kept::new(most);
         let streams = Streams { stdout: kept(), stderr: kept(), attempt: 1, wanted: Wanted::NotAtAll };
         Self { run, stock, streams: Mutex::new(streams) }
+    }
+
+    /// The same for a run of which this is kept already.
+    pub fn after(run: RunId, most: u64, stock: Arc<Stock>, kept: &KeptOutput) -> Self {
+        let spool = Self::new(run, most, stock);
+        let mut streams = spool.streams();
+        streams.stdout.go_on_after(&kept.stdout);
+        streams.stderr.go_on_after(&kept.stderr);
+        drop(streams);
+        spool
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
@@ -240,6 +253,16 @@ impl Kept {
             gone: None,
             lent: 0,
         }
+    }
+
+    /// These are in the store.
+    fn go_on_after(&mut self, chunks: &[KeptChunk]) {
+        self.printed = printed(chunks);
+        self.place = self.printed;
+        self.sequence = chunks.iter().map(|it| it.sequence + 1).max().unwrap_or(0);
+        self.end =
+            chunks.iter().filter(|it| !self.is_head(it.place)).map(|it| (it.sequence, it.length)).collect();
+        self.end_length = self.end.iter().map(|(_, length)| length).sum();
     }
 
     /// What was printed and is not kept.

@@ -197,11 +197,8 @@ impl Reader {
     /// The runs that have no record, the oldest first, with their attempts: what an agent left that was killed, or what
     /// goes on now.
     pub fn unfinished(&self) -> Result<Vec<(KeptRun, Vec<Attempt>)>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM runs WHERE ended IS NULL ORDER BY run");
         self.ask(|connection| {
-            let found: Vec<KeptRun> =
-                connection.prepare(&sql)?.query_map([], run)?.collect::<rusqlite::Result<_>>()?;
-            let with_attempts = found.into_iter().map(|it| {
+            let with_attempts = unfinished(connection)?.into_iter().map(|it| {
                 let attempts = attempts(connection, &it.run)?;
                 Ok((it, attempts))
             });
@@ -343,7 +340,13 @@ fn end(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<End>> {
     Ok(Some(End { at: time(at), outcome, exit_code: row.get(first + 2)?, reason: row.get(first + 3)? }))
 }
 
-fn attempts(connection: &Connection, id: &RunId) -> rusqlite::Result<Vec<Attempt>> {
+/// The runs that have no record, the oldest first.
+pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<KeptRun>> {
+    let sql = format!("SELECT {COLUMNS} FROM runs WHERE ended IS NULL ORDER BY run");
+    connection.prepare(&sql)?.query_map([], run)?.collect()
+}
+
+pub(super) fn attempts(connection: &Connection, id: &RunId) -> rusqlite::Result<Vec<Attempt>> {
     let mut rows = connection.prepare(
         "SELECT a.number, a.started, a.ended, a.outcome, a.exit_code, a.reason, a.handle, a.handle_id, a.handle_of
          FROM attempts a JOIN runs r ON r.id = a.id WHERE r.run = ?1 ORDER BY a.number",

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use crate::model::{
     name::JobKind,
-    run::{Trigger, WorkHandle},
+    run::{Outcome, StopCause, Trigger, WorkHandle},
 };
 
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -87,6 +87,7 @@ pub(super) const MIGRATIONS: [&str; 2] = [
         keep_for INTEGER DEFAULT 2592000000000000,
         gone INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID",
+    "ALTER TABLE runs ADD COLUMN terms TEXT",
 ];
 
 /// The present schema.
@@ -164,6 +165,26 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
     })
 }
 
+/// A stored outcome; `None` for what nobody could have stored.
+pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> Option<Outcome> {
+    let text = || reason.clone().unwrap_or_default();
+    Some(match word {
+        SUCCEEDED => Outcome::Succeeded { exit_code: code.unwrap_or_default() },
+        "failed" => Outcome::Failed { exit_code: code?, reason },
+        "timed-out" => Outcome::TimedOut { still_running: None, waited_for: reason },
+        "stopped" => {
+            let causes = [StopCause::Shutdown, StopCause::Replaced, StopCause::Operator];
+            let by = causes.into_iter().find(|it| text().starts_with(it.as_str()))?;
+            Outcome::Stopped { by, still_running: None }
+        }
+        "skipped" => Outcome::Skipped { reason: text() },
+        "missed" => Outcome::Missed { reason: text() },
+        "not-started" => Outcome::NotStarted { error: text() },
+        "lost" => Outcome::Lost { reason: text() },
+        _ => return None,
+    })
+}
+
 /// The word that is stored for each outcome; the one that a query counts successes by.
 pub(super) const SUCCEEDED: &str = "succeeded";
 
@@ -191,6 +212,18 @@ mod tests {
             assert_eq!(handle(what, id, of), Some(it));
         }
         assert_eq!(Outcome::Succeeded { exit_code: 0 }.as_str(), SUCCEEDED);
+        for it in [
+            Outcome::Succeeded { exit_code: 3 },
+            Outcome::Failed { exit_code: 1, reason: Some("r".into()) },
+            Outcome::TimedOut { still_running: None, waited_for: None },
+            Outcome::Stopped { by: StopCause::Operator, still_running: None },
+            Outcome::Skipped { reason: "r".into() },
+            Outcome::Missed { reason: "r".into() },
+            Outcome::NotStarted { error: "r".into() },
+            Outcome::Lost { reason: "r".into() },
+        ] {
+            assert_eq!(outcome(it.as_str(), it.exit_code(), it.reason()), Some(it));
+        }
         let at: Timestamp = "2026-03-29T01:59:59.123456789Z".parse().unwrap();
         assert_eq!(time(nanos(at)), at);
     }

@@ -72,11 +72,12 @@ fn admitted(job: &str, n: u32) -> Admitted {
         fires: minute,
         admitted: minute,
         container: Some("web".to_owned()),
+        terms: None,
     }
 }
 
 fn record(job: &str, n: u32, outcome: Outcome) -> RunRecord {
-    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container } = admitted(job, n);
+    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, .. } = admitted(job, n);
     RunRecord {
         run,
         job,
@@ -93,6 +94,7 @@ fn record(job: &str, n: u32, outcome: Outcome) -> RunRecord {
         attempts: 1,
         printed: Printed { stdout: 7, stderr: 0 },
         no_more: None,
+        note: None,
         and_more: 0,
     }
 }
@@ -221,7 +223,7 @@ fn a_damaged_file_is_put_aside_and_a_new_one_is_begun() {
         let clock = Clock::Anchored {
             wall: "2026-11-22T08:48:21Z".parse().unwrap(),
             at: tokio::time::Instant::now() + Duration::from_secs(3600),
-            steps: std::sync::Arc::default(),
+            steps: Arc::default(),
         };
         let it = open(folder.path(), MOST, clock);
         assert_eq!((it.memory.len(), it.diagnostics.len()), (0, 1));

@@ -19,6 +19,7 @@ use super::{
     schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored},
     statements::{Statements, transaction},
     store::{Store, StoreError},
+    terms,
 };
 
 /// What is written at once.
@@ -120,10 +121,10 @@ fn remember(work: &mut Statements<'_>, job: &JobId, memory: Option<&Memory>) -> 
 
 /// A row of a run that has not ended; one that is further already stays.
 fn begin(work: &mut Statements<'_>, it: &Admitted, phase: &str) -> rusqlite::Result<()> {
-    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container } = it;
-    work.of("INSERT INTO runs (run, job, kind, trigger, occurrence, fires, admitted, phase, container)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT (run) DO UPDATE SET phase = excluded.phase, container = excluded.container
+    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms } = it;
+    work.of("INSERT INTO runs (run, job, kind, trigger, occurrence, fires, admitted, phase, container, terms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (run) DO UPDATE SET phase = excluded.phase, container = excluded.container, terms = excluded.terms
          WHERE phase = 'waiting'")?
         .execute(params![
             &*run.0,
@@ -134,7 +135,8 @@ fn begin(work: &mut Statements<'_>, it: &Admitted, phase: &str) -> rusqlite::Res
             nanos(*fires),
             nanos(*admitted),
             phase,
-            container
+            container,
+            terms.as_ref().and_then(|it| terms::stored(it)),
         ])?;
     if is_of_schedule(*trigger) {
         work.of("INSERT INTO jobs (job, seen) VALUES (?1, ?2)
@@ -157,7 +159,8 @@ fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> ru
                 duration = excluded.duration, phase = excluded.phase, outcome = excluded.outcome,
                 exit_code = excluded.exit_code, reason = excluded.reason,
                 container = coalesce(excluded.container, container), and_more = excluded.and_more,
-                attempts = max(attempts, excluded.attempts), stdout = excluded.stdout, stderr = excluded.stderr
+                attempts = max(attempts, excluded.attempts), stdout = excluded.stdout, stderr = excluded.stderr,
+                terms = NULL
              WHERE ended IS NULL",
         )?
         .execute(named_params! {

@@ -17,4 +17,5 @@ pub mod run;
 pub mod schedule;
 pub mod service;
 pub mod spread;
+pub mod unfinished;
 pub mod variable;

@@ -8,6 +8,7 @@ use super::{
     job::Retention,
     memory::Memory,
     name::{JobId, JobKind},
+    unfinished::Terms,
 };
 
 /// A run's ID: 26 characters, sortable by time of admission.
@@ -212,6 +213,8 @@ pub struct Admitted {
     pub admitted: Timestamp,
     /// The container in or as which it runs, once that is settled.
     pub container: Option<String>,
+    /// How it is to be ended, once it begins.
+    pub terms: Option<Arc<Terms>>,
 }
 
 /// The one record that an occurrence leaves.
@@ -247,6 +250,8 @@ pub struct RunRecord {
     pub printed: Printed,
     /// Why a further attempt that was left was not made.
     pub no_more: Option<String>,
+    /// What there is to know of a run that another agent began.
+    pub note: Option<String>,
     /// How many further occurrences this record speaks for: those that passed in one gap are told together.
     pub and_more: u32,
 }
@@ -255,10 +260,9 @@ impl RunRecord {
     /// What there is to say beyond the outcome's name.
     pub fn reason(&self) -> Option<String> {
         let no_more = self.no_more.as_ref().map(|why| format!("no further attempt was made: {why}"));
-        match (self.outcome.reason(), no_more) {
-            (Some(reason), Some(no_more)) => Some(format!("{reason}; {no_more}")),
-            (reason, no_more) => reason.or(no_more),
-        }
+        let parts: Vec<String> =
+            self.outcome.reason().into_iter().chain(no_more).chain(self.note.clone()).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 

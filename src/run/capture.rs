@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     docker::output::Channel,
     history::keeper::Tap,
-    model::run::Stream,
+    model::run::{Printed, Stream},
     telemetry::{
         report::{self, RunTags},
         sink::{LogSink, Ready},
@@ -63,6 +63,18 @@ impl Lines {
         }
     }
 
+    /// What was told already: only the beginning of a line that had not ended is remembered.
+    fn pass_over(&mut self, chunk: &[u8]) {
+        let line = chunk.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+        if line.is_some() {
+            self.rest.clear();
+        }
+        self.rest.extend_from_slice(&chunk[line.unwrap_or(0)..]);
+        // The pieces of a long line were told as they came.
+        let told = self.rest.len().saturating_sub(1) / LINE_LIMIT * LINE_LIMIT;
+        self.rest.drain(..told);
+    }
+
     /// The stream has ended: what has no line end is a line too.
     pub fn finish(&mut self, mut line: impl FnMut(&[u8])) {
         if !self.rest.is_empty() {
@@ -99,12 +111,20 @@ pub struct Capture {
     stdout: Lines,
     stderr: Lines,
     pending: Option<(Channel, Bytes)>,
+    /// So much comes once more.
+    again: Printed,
 }
 
 impl Capture {
     /// Nothing printed yet.
     pub fn new(tags: RunTags, sink: LogSink, tap: Tap) -> Self {
-        Self { tags, sink, tap, stdout: Lines::default(), stderr: Lines::default(), pending: None }
+        let again = Printed::default();
+        Self { tags, sink, tap, stdout: Lines::default(), stderr: Lines::default(), pending: None, again }
+    }
+
+    /// The output comes from its beginning, and so much of it was taken in by another agent.
+    pub fn comes_again(&mut self, again: Printed) {
+        self.again = again;
     }
 
     /// The tags of the run.
@@ -118,12 +138,20 @@ impl Capture {
     }
 
     /// Takes in a chunk; only while [idle](Self::is_idle).
-    pub fn put(&mut self, channel: Channel, chunk: Bytes) {
+    pub fn put(&mut self, channel: Channel, mut chunk: Bytes) {
         debug_assert!(self.is_idle());
-        let stream = match channel {
-            Channel::Stdout => Stream::Stdout,
-            Channel::Stderr => Stream::Stderr,
+        let (stream, again, lines) = match channel {
+            Channel::Stdout => (Stream::Stdout, &mut self.again.stdout, &mut self.stdout),
+            Channel::Stderr => (Stream::Stderr, &mut self.again.stderr, &mut self.stderr),
         };
+        if *again > 0 {
+            let known = usize::try_from(*again).unwrap_or(usize::MAX).min(chunk.len());
+            *again -= known as u64;
+            lines.pass_over(&chunk.split_to(known));
+            if chunk.is_empty() {
+                return;
+            }
+        }
         self.tap.put(stream, &chunk);
         self.pending = Some((channel, chunk));
     }
@@ -140,7 +168,7 @@ impl Capture {
     }
 
     fn piece(&mut self, ready: Ready) {
-        let Self { tags, sink, tap: _, stdout, stderr, pending } = self;
+        let Self { tags, sink, tap: _, stdout, stderr, pending, again: _ } = self;
         let Some((channel, mut chunk)) = pending.take() else { return };
         let most = &chunk[..chunk.len().min(PIECE_BYTES)];
         let ends = most.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -167,7 +195,7 @@ impl Capture {
         while self.pending.is_some() {
             self.piece(Ready::Stalled);
         }
-        let Self { tags, sink, tap: _, stdout, stderr, pending: _ } = self;
+        let Self { tags, sink, tap: _, stdout, stderr, pending: _, again: _ } = self;
         if ready == Ready::Yes && !(stdout.rest.is_empty() && stderr.rest.is_empty()) {
             ready = timeout_at(until, sink.ready()).await.unwrap_or(Ready::Stalled);
         }
@@ -220,6 +248,26 @@ mod tests {
         assert!(pieces.iter().all(|piece| piece.len() <= LINE_LIMIT && std::str::from_utf8(piece).is_ok()));
         assert_eq!(pieces.concat(), text.as_bytes());
         assert_eq!(lines(&[&[b'x'; LINE_LIMIT], b"\n"]), [[b'x'; LINE_LIMIT]]);
+    }
+
+    #[test]
+    fn what_comes_again_is_not_told_again_but_for_the_beginning_of_a_line_that_had_not_ended() {
+        for (whole, again, told) in
+            [("a\nb\nc\n", 4, &["c"][..]), ("a\nbb\nc\n", 3, &["bb", "c"]), ("a\nb", 3, &["b"]), ("", 0, &[])]
+        {
+            for cut in 1..=whole.len().max(1) {
+                let mut it = Lines::default();
+                let mut out = Vec::new();
+                let (before, after) = whole.as_bytes().split_at(again);
+                before.chunks(cut).for_each(|chunk| it.pass_over(chunk));
+                it.feed(after, |line| out.push(String::from_utf8_lossy(line).into_owned()));
+                it.finish(|line| out.push(String::from_utf8_lossy(line).into_owned()));
+                assert_eq!(out, told, "{whole:?} from {again}");
+            }
+        }
+        let mut it = Lines::default();
+        it.pass_over(&[b'x'; LINE_LIMIT * 2 + 3]);
+        assert_eq!(it.rest.len(), 3);
     }
 
     proptest! {

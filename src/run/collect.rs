@@ -18,6 +18,7 @@ use crate::{
         tasks::Place,
     },
     history::keeper::Tap,
+    model::run::Printed,
     telemetry::{report::RunTags, sink::LogSink},
 };
 
@@ -65,6 +66,17 @@ impl Taken {
     }
 }
 
+/// What of the output was taken in by another agent.
+#[derive(Debug, Clone, Copy)]
+pub enum Again {
+    /// Nothing.
+    Nothing,
+    /// So much of the only task's.
+    Bytes(Printed),
+    /// All until then, as far as anyone knows.
+    Until(Timestamp),
+}
+
 /// The output of all tasks of a run.
 pub struct Collect<'a> {
     engine: &'a Engine,
@@ -78,6 +90,7 @@ pub struct Collect<'a> {
     tags: RunTags,
     sink: LogSink,
     tap: Tap,
+    again: Again,
     /// Why output may be missing.
     trouble: Option<String>,
 }
@@ -96,8 +109,14 @@ impl<'a> Collect<'a> {
             tags,
             sink,
             tap,
+            again: Again::Nothing,
             trouble: None,
         }
+    }
+
+    /// This was taken in before.
+    pub fn comes_again(&mut self, again: Again) {
+        self.again = again;
     }
 
     /// Why output may be missing, if it may.
@@ -131,7 +150,7 @@ impl<'a> Collect<'a> {
 
     /// Takes in a piece; only when the last one is worked off.
     pub fn put(&mut self, piece: Piece, place: Option<&Place>) {
-        let Self { captures, tags, sink, tap, .. } = self;
+        let Self { captures, tags, sink, tap, again, .. } = self;
         let capture = captures.entry(piece.task.clone()).or_insert_with(|| {
             let part = match place {
                 // The Engine calls the container of the first, and of one on each node, by its node.
@@ -140,11 +159,13 @@ impl<'a> Collect<'a> {
             };
             let name = |service: &String| format!("{service}.{part}.{}", piece.task);
             let container = tags.container.as_ref().map(name);
-            Capture::new(
-                RunTags { container, task: place.map(ToString::to_string), ..tags.clone() },
-                sink.clone(),
-                tap.clone(),
-            )
+            let tags = RunTags { container, task: place.map(ToString::to_string), ..tags.clone() };
+            let mut capture = Capture::new(tags, sink.clone(), tap.clone());
+            if let Again::Bytes(known) = *again {
+                *again = Again::Nothing;
+                capture.comes_again(known);
+            }
+            capture
         });
         capture.put(piece.channel, piece.bytes);
         self.busy = Some(piece.task);
@@ -214,6 +235,9 @@ impl<'a> Collect<'a> {
     }
 
     fn is_new(&mut self, piece: &Piece) -> bool {
+        if matches!(self.again, Again::Until(at) if piece.at <= at) {
+            return false;
+        }
         let key = (piece.task.clone(), piece.channel == Channel::Stderr);
         let fresh = || Taken { last: Timestamp::MIN, ..Taken::default() };
         self.taken.entry(key).or_insert_with(fresh).is_new(piece.at)

@@ -21,10 +21,12 @@ use crate::{
 };
 
 use super::{
+    adoption::{self, Meaning},
     ending::{Command, Ender, Ending},
     environment::environment,
     interrupts::{Step, ended},
-    order::RunOrder,
+    order::{RunOrder, TakenUp},
+    takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
@@ -86,13 +88,85 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         exec: &id,
         since: began,
     });
-    let outcome = Exec { engine, id: &id, ending: &ending }.follow(output, life).await;
+    let outcome = Exec { engine, id: &id, container: &container.id.0, ending: &ending, outlived: false }
+        .follow(output, life)
+        .await;
+    end(outcome, &ending, &id)
+}
+
+/// Takes up the command of a run that another agent began.
+pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> KindEnd {
+    let engine = &context.engine;
+    let order = &taken.order;
+    let (Some(container), Some(WorkHandle::Exec { exec: id, .. })) = (&order.container, taken.handle())
+    else {
+        return takeover::outcome(&adoption::of_command(None, None, None))
+            .unwrap_or_else(|| lost("it has no container"))
+            .into();
+    };
+    let asked = takeover::answer_of(async || {
+        let state = match state_of(engine, id).await {
+            Ok(state) => Some(state),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        Ok((state, engine.container_facts(&container.id.0).await?))
+    });
+    let (state, facts) = match asked.await {
+        Ok(found) => found,
+        Err(error) => return lost(&format!("the Engine cannot be asked for it: {error}")).into(),
+    };
+    let meaning = adoption::of_command(taken.began(), Some(state), facts.as_ref());
+    match (takeover::outcome(&meaning), meaning) {
+        (None, _) => {
+            life.goes_on(taken.began(), "its command goes on");
+            life.note = Some(takeover::OUTPUT_UNREAD.to_owned());
+            let ending = Ending::new(Command {
+                engine,
+                program: &context.program,
+                run: &order.run,
+                container: &container.id.0,
+                user: taken.terms.user.as_deref(),
+                exec: id,
+                since: life.since().unwrap_or_else(Instant::now),
+            });
+            let exec = Exec { engine, id, container: &container.id.0, ending: &ending, outlived: true };
+            let outcome = exec.follow(futures::stream::empty().boxed(), life).await;
+            end(outcome, &ending, id)
+        }
+        (Some(outcome), Meaning::Ended { code, .. }) => {
+            life.was_begun(taken.began(), "its command has ended");
+            life.note = Some(takeover::OUTPUT_UNREAD.to_owned());
+            match outcome {
+                Outcome::Failed { exit_code, .. } => {
+                    Outcome::Failed { exit_code, reason: meaning_of(code) }.into()
+                }
+                other => other.into(),
+            }
+        }
+        (Some(outcome), _) => outcome.into(),
+    }
+}
+
+/// Where a command stands. One that has just ended may have no code for a moment.
+async fn state_of(engine: &Engine, id: &str) -> Result<ExecState, EngineError> {
+    let until = Instant::now() + CODE_LIMIT;
+    loop {
+        let state = engine.inspect_exec(id).await?;
+        if state != ExecState::Ended(None) || Instant::now() >= until {
+            return Ok(state);
+        }
+        sleep(CODE_LIMIT / 8).await;
+    }
+}
+
+fn end(outcome: Outcome, ending: &Ending<'_>, id: &str) -> KindEnd {
     let leftover = ending.leftover().map(Leftover::Helper);
     let still = matches!(
         outcome,
         Outcome::TimedOut { still_running: Some(_), .. } | Outcome::Stopped { still_running: Some(_), .. }
     );
-    KindEnd { leftover, goes_on: still.then_some(id), ..outcome.into() }
+    KindEnd { leftover, goes_on: still.then(|| id.to_owned()), ..outcome.into() }
 }
 
 /// Signals on their way.
@@ -102,7 +176,10 @@ type Signals<'a> = FuturesUnordered<BoxFuture<'a, ()>>;
 struct Exec<'a> {
     engine: &'a Engine,
     id: &'a str,
+    container: &'a str,
     ending: &'a Ending<'a>,
+    /// Whether the connection on which it was started is gone.
+    outlived: bool,
 }
 
 impl Exec<'_> {
@@ -144,11 +221,14 @@ impl Exec<'_> {
         let mut code_missing = None;
         let mut outage = Outage::default();
         let silent_since = Instant::now();
-        let mut outlived = false;
+        let mut outlived = self.outlived;
         loop {
             match self.engine.inspect_exec(self.id).await {
+                Ok(ExecState::Ended(Some(126))) if outlived && self.is_there().await => {
+                    // This is what an Engine says of one whose connection was cut, and that goes on.
+                    outage.over();
+                }
                 Ok(ExecState::Ended(Some(126))) if outlived && life.interrupts.ending().is_none() => {
-                    // Such a command was executed. This is what an Engine says of one whose connection was cut.
                     return lost(
                         "the connection to the Engine was cut while the command went on, and the Engine does not know \
                          its exit code any more",
@@ -160,7 +240,7 @@ impl Exec<'_> {
                     {
                         return ending.outcome(Some(why));
                     }
-                    return ended(life.interrupts.ending(), code, meaning(code));
+                    return ended(life.interrupts.ending(), code, meaning_of(code));
                 }
                 Ok(ExecState::Ended(None)) => {
                     let since = *code_missing.get_or_insert_with(Instant::now);
@@ -193,6 +273,11 @@ impl Exec<'_> {
                 },
             }
         }
+    }
+
+    /// Whether it goes on whatever the Engine says of it.
+    async fn is_there(&self) -> bool {
+        self.engine.is_exec_there(self.container, self.id).await.unwrap_or(false)
     }
 
     /// The signal of a step of ending it; none where it is to be given up.
@@ -240,7 +325,7 @@ fn lost(reason: &str) -> Outcome {
 }
 
 /// What these codes mean by custom. The Engine's own words, or the shell's, are in the output.
-fn meaning(code: i64) -> Option<String> {
+fn meaning_of(code: i64) -> Option<String> {
     match code {
         126 => Some("the command could not be executed: its output says why".to_owned()),
         127 => Some("the command was not found: its output says what".to_owned()),

@@ -11,7 +11,12 @@ use futures::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    docker::{client::Engine, containers::CreateRequest, error::EngineError, output::Output},
+    docker::{
+        client::Engine,
+        containers::{ContainerFacts, CreateRequest},
+        error::EngineError,
+        output::Output,
+    },
     model::{
         container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
@@ -21,9 +26,11 @@ use crate::{
 };
 
 use super::{
+    adoption::{self, Meaning},
     environment::environment,
     interrupts::{Step, ended},
-    order::RunOrder,
+    order::{RunOrder, TakenUp},
+    takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
 
@@ -55,7 +62,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         networks: spec.networks.clone(),
         volumes: spec.volumes.iter().map(ToString::to_string).collect(),
         privileged: spec.privileged,
-        labels: labels(order),
+        labels: labels(order, context),
     };
     let id = match engine.create_container(request).await {
         Ok(id) => id,
@@ -82,13 +89,79 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Err(outcome) => outcome,
     };
     match outcome {
-        // It may well go on, and nobody but its owner should end it.
-        Outcome::Lost { .. } => {
-            report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
-            outcome.into()
-        }
+        Outcome::Lost { reason } => lost(life, reason),
         _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
     }
+}
+
+/// Takes up the container of a run that another agent began.
+pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> KindEnd {
+    let engine = &context.engine;
+    let found = match takeover::answer_of(|| find(taken, engine)).await {
+        Ok(found) => found,
+        Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
+    };
+    let meaning = adoption::of_container(taken.handle().is_some(), found.as_ref());
+    let outcome = takeover::outcome(&meaning);
+    let Some(facts) = found else {
+        return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
+    };
+    let leftover = Some(Leftover::Container(facts.id.clone()));
+    let started = taken.began().or(facts.started);
+    match (outcome, &meaning) {
+        (None, _) => {
+            life.goes_on(started, "its container goes on");
+            let output = output_again(taken, &facts, engine, life).await;
+            match follow(&facts.id, output, context, life).await {
+                Outcome::Lost { reason } => lost(life, reason),
+                outcome => KindEnd { leftover, ..outcome.into() },
+            }
+        }
+        (Some(outcome), Meaning::Ended { at, .. }) => {
+            life.was_begun(started, "its container has ended");
+            let mut output = output_again(taken, &facts, engine, life).await;
+            life.drain(&mut output, LAST_OUTPUT, usize::MAX).await;
+            if let Some(at) = at {
+                life.ended_at(*at);
+            }
+            KindEnd { leftover, ..outcome.into() }
+        }
+        (Some(outcome), _) => KindEnd { leftover, ..outcome.into() },
+    }
+}
+
+/// The container of a run that another agent began: where its row does not name it, by the run's label.
+async fn find(taken: &TakenUp, engine: &Engine) -> Result<Option<ContainerFacts>, EngineError> {
+    let id = match taken.handle() {
+        Some(WorkHandle::Container { id }) => Some(id.clone()),
+        _ => engine.container_with_label(&format!("{RUN_LABEL}={}", taken.order.run)).await?,
+    };
+    match id {
+        Some(id) => engine.container_facts(&id).await,
+        None => Ok(None),
+    }
+}
+
+/// What it printed from its beginning, of which what is kept is passed over; from now on only where the Engine keeps
+/// nothing.
+async fn output_again(taken: &TakenUp, facts: &ContainerFacts, engine: &Engine, life: &mut Life) -> Output {
+    let output = if facts.readable {
+        life.capture.comes_again(takeover::known_output(taken));
+        engine.container_output(&facts.id)
+    } else {
+        life.note = Some(takeover::OUTPUT_UNREAD.to_owned());
+        engine.attach_container(&facts.id).await
+    };
+    output.unwrap_or_else(|error| {
+        report::run_output_missing(life.capture.tags(), &error.to_string());
+        futures::stream::empty().boxed()
+    })
+}
+
+/// It may well go on, and nobody but its owner should end it.
+fn lost(life: &Life, reason: String) -> KindEnd {
+    report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
+    Outcome::Lost { reason }.into()
 }
 
 fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
@@ -123,9 +196,9 @@ async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> 
 }
 
 /// What says whose it is, on everything that a run makes.
-pub(super) fn labels(order: &RunOrder) -> HashMap<String, String> {
+pub(super) fn labels(order: &RunOrder, context: &Context) -> HashMap<String, String> {
     let values = [
-        env!("CARGO_PKG_VERSION").to_owned(),
+        context.installation.to_string(),
         order.job().to_string(),
         order.run.to_string(),
         order.occurrence.to_string(),

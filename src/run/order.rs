@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::model::{
-    container::Holder,
+    container::{ContainerId, Holder},
     job::{JobSpec, Work},
     name::{JobId, JobKind},
-    run::{Admitted, Outcome, Printed, RunId, RunRecord, Trigger},
+    run::{Admitted, Outcome, Printed, RunId, RunRecord, Trigger, WorkHandle},
     spread,
+    unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
 };
 
 /// The longest name that a Swarm takes.
@@ -34,6 +35,71 @@ pub struct RunOrder {
     pub admitted: Timestamp,
 }
 
+/// What the job of a run is now that another agent began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobNow {
+    /// Not all jobs are known.
+    Unknown,
+    /// There is none, or it does something else.
+    Changed,
+    /// It does what it did.
+    There(Arc<JobSpec>),
+}
+
+/// A run that the last agent began, with what it left of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenUp {
+    /// The run; its job is one that stands for the true one, of which this is all that is known.
+    pub order: RunOrder,
+    /// How the last agent found its way to it.
+    pub terms: Arc<Terms>,
+    /// When its command was first started.
+    pub started: Option<Timestamp>,
+    /// Its last attempt.
+    pub last: Option<LastAttempt>,
+    /// What of its output is kept.
+    pub output: KeptOutput,
+}
+
+impl TakenUp {
+    /// The run as it is to be followed; none where it had not begun.
+    pub fn new(left: Unfinished) -> Option<Self> {
+        let Unfinished { admitted, begun, started, last, output } = left;
+        let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms } = admitted;
+        let terms = terms.filter(|_| begun)?;
+        let container = match last.as_ref().and_then(|it| it.handle.as_ref()) {
+            Some(WorkHandle::Exec { container: id, .. }) => {
+                let name = container.map_or_else(|| id.as_str().into(), Into::into);
+                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true })
+            }
+            // Where it was to run is known by name only.
+            _ => container.filter(|_| kind == JobKind::Exec).map(|name| Holder {
+                id: ContainerId(name.as_str().into()),
+                name: name.into(),
+                running: true,
+            }),
+        };
+        let spec = Arc::new(terms.stand_in(&job, kind));
+        let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };
+        Some(Self { order, terms, started, last, output })
+    }
+
+    /// How its last attempt is found.
+    pub fn handle(&self) -> Option<&WorkHandle> {
+        self.last.as_ref()?.handle.as_ref()
+    }
+
+    /// When its last attempt was about to begin.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.last.as_ref()?.started
+    }
+
+    /// Which of the run's attempts is the last one.
+    pub fn number(&self) -> u32 {
+        self.last.as_ref().map_or(1, |it| it.number)
+    }
+}
+
 impl RunOrder {
     /// The job.
     pub fn job(&self) -> &JobId {
@@ -56,6 +122,7 @@ impl RunOrder {
             fires: self.fires,
             admitted: self.admitted,
             container: self.container_name(),
+            terms: Some(Arc::new(Terms::of(&self.spec))),
         }
     }
 
@@ -83,6 +150,7 @@ impl RunOrder {
             attempts: 1,
             printed: Printed::default(),
             no_more: None,
+            note: None,
             and_more: 0,
         }
     }

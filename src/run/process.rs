@@ -16,10 +16,11 @@ use crate::{
 };
 
 use super::{
+    adoption,
     ending::{Beside, Ender},
     interrupts::{Step, ended},
-    order::RunOrder,
-    reap,
+    order::{RunOrder, TakenUp},
+    reap, takeover,
     unit::{Context, Life, MARK},
 };
 
@@ -101,6 +102,46 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
             }
         },
         Err(error) => Outcome::Lost { reason: format!("its end could not be seen: {error}") },
+    }
+}
+
+/// Takes up the process of a run that another agent began. Its output went to that one, and its exit code can be learned
+/// by nobody else.
+pub async fn take_up(taken: &TakenUp, _: &Context, life: &mut Life) -> Outcome {
+    let seen = match taken.handle() {
+        Some(WorkHandle::Process { pid, start }) => Some((*pid, reap::Watched::of(*pid, *start))),
+        // It is entered when it has begun already; its environment says whose it is.
+        _ => reap::marked(&format!("{MARK}={}", taken.order.run))
+            .map(|(pid, start)| (pid, reap::Watched::of(pid, start))),
+    };
+    let alive = matches!(&seen, Some((_, Some(_))));
+    let meaning = adoption::of_process(seen.is_some(), alive);
+    let (None, Some((pid, Some(watched)))) = (takeover::outcome(&meaning), seen) else {
+        let outcome = takeover::outcome(&meaning);
+        return outcome.unwrap_or_else(|| Outcome::Lost { reason: "its process is gone".to_owned() });
+    };
+    life.goes_on(taken.began(), "its process goes on");
+    let mut processes = Beside::new(pid, &taken.order.run);
+    let mut stays = None;
+    let gone = watched.gone();
+    tokio::pin!(gone);
+    loop {
+        let Life { interrupts, .. } = &mut *life;
+        tokio::select! {
+            () = &mut gone => break,
+            step = interrupts.next() => match step {
+                Step::Stop => stays = processes.send(Ender::Term).await,
+                Step::Kill => stays = processes.send(Ender::Kill).await,
+                Step::GiveUp => return interrupts.given_up(Some(stays.unwrap_or_default())),
+            },
+        }
+    }
+    match life.interrupts.ending() {
+        Some(ending) => ending.outcome(processes.send(Ender::Kill).await),
+        None => Outcome::Lost {
+            reason: "it outlived the agent that began it and has ended; its output and its exit code went to nobody"
+                .to_owned(),
+        },
     }
 }
 

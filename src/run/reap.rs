@@ -7,6 +7,7 @@
 use std::{
     collections::HashSet,
     io,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,7 +18,9 @@ use nix::{
     },
     unistd::Pid,
 };
+use rustix::process::PidfdFlags;
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
 };
@@ -44,6 +47,49 @@ pub fn began(pid: i32) -> Option<u64> {
     // The name before it may contain anything.
     let (_, rest) = facts.rsplit_once(')')?;
     rest.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// A process that is none of our children.
+#[derive(Debug)]
+pub struct Watched(AsyncFd<OwnedFd>);
+
+impl Watched {
+    /// The process with this ID that began then; none where it has ended.
+    pub fn of(pid: i32, start: u64) -> Option<Self> {
+        let named = rustix::process::Pid::from_raw(pid)?;
+        let opened = rustix::process::pidfd_open(named, PidfdFlags::empty()).ok()?;
+        // From here on the number is nobody else's; whether it was before, the time of its start says.
+        let facts = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let ended = facts.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']));
+        if ended || began(pid) != Some(start) {
+            return None;
+        }
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe code; the owned descriptor is what that asks for"
+        )]
+        AsyncFd::with_interest(opened, Interest::READABLE).ok().map(Self)
+    }
+
+    /// Waits until it has ended.
+    pub async fn gone(&self) {
+        // An error would come at once and for ever; then it counts as gone.
+        let _ = self.0.readable().await;
+    }
+}
+
+/// The process that leads a group of its own and has this `NAME=VALUE` in its environment, and when it began.
+pub fn marked(mark: &str) -> Option<(i32, u64)> {
+    std::fs::read_dir("/proc").ok()?.find_map(|entry| {
+        let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        if !environment.split(|byte| *byte == 0).any(|it| it == mark.as_bytes()) {
+            return None;
+        }
+        let facts = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let group = facts.rsplit_once(") ")?.1.split(' ').nth(2)?;
+        (group.parse() == Ok(pid)).then_some((pid, began(pid)?))
+    })
 }
 
 impl Drop for OwnChild {

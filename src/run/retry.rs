@@ -80,7 +80,7 @@ pub(super) async fn next(
 }
 
 /// What has certainly ended, and not because someone wanted it to, and is not guarded against running twice.
-fn may_be_tried_again(attempt: &Attempt) -> bool {
+pub(super) fn may_be_tried_again(attempt: &Attempt) -> bool {
     if attempt.end.guarded || attempt.end.goes_on.is_some() {
         return false;
     }
@@ -100,7 +100,7 @@ fn ended_by(request: StopRequest) -> Next {
 }
 
 /// Waits until someone asks the run to end.
-async fn asked(stop: &mut watch::Receiver<Option<StopRequest>>) -> StopRequest {
+pub(super) async fn asked(stop: &mut watch::Receiver<Option<StopRequest>>) -> StopRequest {
     match stop.wait_for(Option::is_some).await.ok().and_then(|request| *request) {
         Some(request) => request,
         // Nobody is left who could ask.

@@ -36,11 +36,13 @@ use crate::{
 };
 
 use super::{
-    collect::Collect,
+    adoption,
+    collect::{Again, Collect},
     environment::environment,
     interrupts::{Ending, Step},
     new_container::{LAST_QUESTION, labels},
-    order::RunOrder,
+    order::{RunOrder, TakenUp},
+    takeover,
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -71,22 +73,68 @@ pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, lif
     };
     life.is_called(WorkHandle::Service { id: id.clone() });
     life.started(began);
+    to_the_end(id, order, spec.tasks, Again::Nothing, context, life).await
+}
+
+/// Takes up the service of a run that another agent began.
+pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, life: &mut Life) -> KindEnd {
+    let (engine, order) = (&context.engine, &taken.order);
+    let name = match taken.handle() {
+        Some(WorkHandle::Service { id }) => id.clone(),
+        _ => order.service_name(),
+    };
+    let label = (RUN_LABEL, &*order.run.0);
+    let found = match takeover::answer_of(|| engine.service_with_label(&name, label)).await {
+        Ok(found) => found,
+        Err(error) => return lost(life, format!("its service cannot be asked for: {error}")),
+    };
+    let meaning = adoption::of_service(taken.handle().is_some(), found.is_some());
+    match (takeover::outcome(&meaning), found) {
+        (None, Some(id)) => {
+            life.goes_on(taken.began(), "its service is there");
+            let again = if spec.tasks == Tasks::Replicas(1) {
+                Again::Bytes(takeover::known_output(taken))
+            } else {
+                // Pieces of several tasks come in another order each time.
+                let reason = "what its tasks printed while no agent ran is not read";
+                report::run_output_missing(life.capture.tags(), reason);
+                life.note = Some(reason.to_owned());
+                Again::Until(context.clock.now())
+            };
+            to_the_end(id, order, spec.tasks, again, context, life).await
+        }
+        (Some(outcome), _) => outcome.into(),
+        (None, None) => lost(life, "its service is not there".to_owned()),
+    }
+}
+
+fn lost(life: &Life, reason: String) -> KindEnd {
+    report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
+    Outcome::Lost { reason }.into()
+}
+
+/// Follows a service that was made.
+async fn to_the_end(
+    id: String,
+    order: &RunOrder,
+    tasks: Tasks,
+    again: Again,
+    context: &Context,
+    life: &mut Life,
+) -> KindEnd {
     let service = Service {
-        engine,
+        engine: &context.engine,
         id: &id,
         label: run_label(order),
-        tasks: spec.tasks,
+        tasks,
         good: &order.spec.policies.success_codes,
         asked: AtomicBool::new(false),
         poke: Notify::new(),
     };
-    match service.follow(context, life).await {
-        Ok(outcome) => KindEnd { leftover: Some(Leftover::Service(id, spec.tasks)), ..outcome.into() },
+    match service.follow(context, again, life).await {
+        Ok(outcome) => KindEnd { leftover: Some(Leftover::Service(id, tasks)), ..outcome.into() },
         // It may well go on, and nobody but its owner should end it.
-        Err(reason) => {
-            report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
-            Outcome::Lost { reason }.into()
-        }
+        Err(reason) => lost(life, reason),
     }
 }
 
@@ -120,7 +168,7 @@ async fn request(
         memory: spec.memory.map(|it| it.0),
         cpus: spec.cpus.map(|it| it.0),
         grace: order.grace_period(),
-        labels: labels(order),
+        labels: labels(order, context),
         credentials,
     })
 }
@@ -188,12 +236,13 @@ struct Service<'a> {
 
 impl Service<'_> {
     /// Follows it to its end; an error is why that cannot be told.
-    async fn follow(&self, context: &Context, life: &mut Life) -> Result<Outcome, String> {
+    async fn follow(&self, context: &Context, again: Again, life: &mut Life) -> Result<Outcome, String> {
         let (seen, mut told) = watch::channel(Seen::default());
         let end = self.end(seen);
         tokio::pin!(end);
         let mut collect =
             Collect::new(self.engine, self.id, life.capture.tags().clone(), context.sink.clone(), life.tap());
+        collect.comes_again(again);
         // A piece of a task that no list has told of yet.
         let mut held = None;
         let mut waited_for = None;

@@ -1,6 +1,13 @@
 //! One run from its order to its record.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::StreamExt;
 use tokio::{
@@ -52,6 +59,8 @@ pub struct Context {
     pub children: Children,
     /// Where what becomes of it is kept.
     pub keeper: Keeper,
+    /// What tells what it makes on the Engine from what other agents make there.
+    pub installation: Arc<str>,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
     /// What can be copied into a container as a helper.
@@ -105,25 +114,40 @@ pub async fn run(
     order: RunOrder,
     kept: Kept,
     context: Context,
-    mut stop: watch::Receiver<Option<StopRequest>>,
+    stop: watch::Receiver<Option<StopRequest>>,
 ) -> UnitEnd {
     let mut recorder = context.keeper.recorder(order.run.clone(), order.spec.max_output);
     // Nothing begins that the next agent would not know of.
     recorder.settle(kept).await;
-    let mut began = None;
-    let mut number = 1;
-    let (last, no_more) = loop {
-        let mut attempt = attempt(&order, &context, recorder, number, stop.clone()).await;
-        began = began.or(attempt.started);
-        match retry::next(&order, &context, &mut attempt, &mut stop).await {
-            Next::Attempt => (number, recorder) = (number + 1, attempt.recorder),
-            Next::End { no_more } => break (attempt, no_more),
+    let attempt = attempt(&order, &context, recorder, 1, stop.clone()).await;
+    go_on(order, attempt, None, context, stop).await
+}
+
+/// From the end of an attempt to that of its run, which may have begun long before.
+pub(super) async fn go_on(
+    order: RunOrder,
+    mut last: Attempt,
+    began: Option<(Instant, jiff::Timestamp)>,
+    context: Context,
+    mut stop: watch::Receiver<Option<StopRequest>>,
+) -> UnitEnd {
+    let mut began = began.or(last.started);
+    let mut number = last.tags.attempt;
+    let no_more = loop {
+        match retry::next(&order, &context, &mut last, &mut stop).await {
+            Next::Attempt => {
+                number += 1;
+                last = attempt(&order, &context, last.recorder, number, stop.clone()).await;
+                began = began.or(last.started);
+            }
+            Next::End { no_more } => break no_more,
         }
     };
-    let duration = began.map(|(began, _)| last.ended.duration_since(began));
+    let duration = began.map(|(began, _)| last.ended.saturating_duration_since(began));
     let KindEnd { outcome, leftover, goes_on, .. } = last.end;
     let record = order.record(began.map(|(_, at)| at), last.ended_at, duration, outcome);
-    let record = RunRecord { attempts: number, no_more, printed: last.recorder.printed(), ..record };
+    let printed = last.recorder.printed();
+    let record = RunRecord { attempts: number, no_more, printed, note: last.note, ..record };
     UnitEnd { record, leftover, goes_on }
 }
 
@@ -136,6 +160,8 @@ pub(super) struct Attempt {
     pub ended_at: jiff::Timestamp,
     pub recorder: Recorder,
     pub end: KindEnd,
+    /// What there is to know of it beyond.
+    pub note: Option<String>,
 }
 
 async fn attempt(
@@ -148,37 +174,34 @@ async fn attempt(
     // Before its moment it is only where the clock was set back since.
     let delay = || context.clock.now().duration_since(order.fires).max(jiff::SignedDuration::ZERO);
     let delay = (number == 1).then(delay);
-    let tags = RunTags {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        container: order.container_name(),
-        task: None,
-        attempt: number,
-    };
     recorder.attempt(number);
-    let mut life = Life {
-        capture: Capture::new(tags.clone(), context.sink.clone(), recorder.tap()),
-        interrupts: Interrupts::new(order, stop),
-        recorder,
-        clock: context.clock.clone(),
-        occurrence: order.occurrence,
-        delay,
-        started: None,
-    };
+    let mut life = Life { delay, ..Life::new(order, context, recorder, number, stop) };
     let end = match &order.spec.work {
         Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
     };
-    let (ended, ended_at) = (Instant::now(), context.clock.now());
+    close(life, order, end, context).await
+}
+
+/// The end of an attempt.
+pub(super) async fn close(mut life: Life, order: &RunOrder, end: KindEnd, context: &Context) -> Attempt {
+    let (ended, ended_at) = match life.ended_at {
+        Some(at) => (instant_of(at, &context.clock), at),
+        None => (Instant::now(), context.clock.now()),
+    };
     let outcome = order.spec.policies.success_codes.judge(end.outcome);
-    life.recorder.attempt_ended(number, ended_at, outcome.clone());
+    life.recorder.attempt_ended(life.capture.tags().attempt, ended_at, outcome.clone());
     life.capture.finish().await;
-    let Life { recorder, started, .. } = life;
-    Attempt { tags, started, ended, ended_at, recorder, end: KindEnd { outcome, ..end } }
+    life.into_attempt((ended, ended_at), KindEnd { outcome, ..end })
+}
+
+/// When it was by the clock that counts lengths.
+pub(super) fn instant_of(at: jiff::Timestamp, clock: &Clock) -> Instant {
+    let now = Instant::now();
+    let ago = Duration::try_from(clock.now().duration_since(at)).unwrap_or_default();
+    now.checked_sub(ago).unwrap_or(now)
 }
 
 /// Waits until a command that could not be ended has ended by itself. Until then its job counts as running.
@@ -222,9 +245,76 @@ pub struct Life {
     /// Of the first attempt: how late it began.
     delay: Option<jiff::SignedDuration>,
     started: Option<(Instant, jiff::Timestamp)>,
+    /// When it ended, where that was before it was known.
+    ended_at: Option<jiff::Timestamp>,
+    /// What its record is to say beyond its outcome.
+    pub note: Option<String>,
+    /// Whether it is known what has become of a run that another agent began.
+    pub(super) found: Arc<AtomicBool>,
 }
 
 impl Life {
+    /// Nothing has happened yet.
+    pub(super) fn new(
+        order: &RunOrder,
+        context: &Context,
+        recorder: Recorder,
+        number: u32,
+        stop: watch::Receiver<Option<StopRequest>>,
+    ) -> Self {
+        let tags = RunTags {
+            run: order.run.clone(),
+            job: order.job().clone(),
+            kind: order.kind(),
+            trigger: order.trigger,
+            container: order.container_name(),
+            task: None,
+            attempt: number,
+        };
+        Self {
+            capture: Capture::new(tags, context.sink.clone(), recorder.tap()),
+            interrupts: Interrupts::new(order, stop),
+            recorder,
+            clock: context.clock.clone(),
+            occurrence: order.occurrence,
+            delay: None,
+            started: None,
+            ended_at: None,
+            note: None,
+            found: Arc::default(),
+        }
+    }
+
+    /// Its command goes on, and was started by another agent at this moment.
+    pub fn goes_on(&mut self, started: Option<jiff::Timestamp>, found: &str) {
+        self.was_begun(started, found);
+        if let Some((since, _)) = self.started {
+            self.interrupts.started(since);
+        }
+    }
+
+    /// Its command was started by another agent, and has ended.
+    pub fn was_begun(&mut self, started: Option<jiff::Timestamp>, found: &str) {
+        self.found.store(true, Ordering::Relaxed);
+        let started = started.unwrap_or_else(|| self.clock.now());
+        self.started = Some((instant_of(started, &self.clock), started));
+        report::run_adopted(self.capture.tags(), self.occurrence, found);
+    }
+
+    /// Since when its command goes on.
+    pub fn since(&self) -> Option<Instant> {
+        self.started.map(|(since, _)| since)
+    }
+
+    /// It ended then, and not when that was known.
+    pub fn ended_at(&mut self, at: jiff::Timestamp) {
+        self.ended_at = Some(at);
+    }
+
+    pub(super) fn into_attempt(self, (ended, ended_at): (Instant, jiff::Timestamp), end: KindEnd) -> Attempt {
+        let Self { recorder, started, note, capture, .. } = self;
+        Attempt { tags: capture.tags().clone(), started, ended, ended_at, recorder, end, note }
+    }
     /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
     /// until it is kept, so that the next agent finds it.
     pub async fn called(&mut self, handle: WorkHandle) {

@@ -18,7 +18,11 @@ use crate::model::{
 pub const EVENTS: &[(&str, &str)] = &[
     ("agent.started", "The agent began; with its version and settings."),
     ("agent.ready", "The Engine was seen and the first plan carried out."),
-    ("agent.stopping", "The agent was asked to stop; nothing begins any more."),
+    (
+        "agent.stopping",
+        "The agent was asked to stop, and nothing begins any more; then, as each stage of its end is over: drain (runs may \
+         go on), stop (they are asked to end), kill; with how long it took.",
+    ),
     ("agent.stopped", "The last record before the end."),
     ("engine.connected", "The Engine answers."),
     ("engine.lost", "The Engine does not answer; the jobs stay as they are."),
@@ -33,10 +37,15 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
     ("run.held", "An occurrence came due and waits for jobs that it depends on; with their names."),
     ("run.started", "A run's command was started; once for each attempt."),
+    (
+        "run.adopted",
+        "A run that another agent began was found again, and is followed or recorded; with what was found.",
+    ),
     ("run.output", "A line that a run printed."),
     ("run.attempt_failed", "An attempt of a run failed, and another one follows; with when that comes."),
     ("run.finished", "A run ended; with outcome, exit code and duration."),
     ("run.skipped", "An occurrence did not run, because a policy or a missing container said so."),
+    ("run.lost", "How a run ended cannot be told; with the reason."),
     (
         "run.missed",
         "The moment of an occurrence passed while the agent could not act, or its start deadline did.",
@@ -44,7 +53,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("run.output_missing", "Some of what a run printed could not be read; with the reason."),
     (
         "run.leftover",
-        "What a run made could not be removed: its container or service, or a helper in the container of its command.",
+        "What a run made could not be removed: its container or service, or a helper in the container of its command; or \
+         it was found by a later agent.",
     ),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
@@ -77,10 +87,23 @@ pub fn agent_ready(jobs: usize, problems: usize) {
 pub fn agent_stopping(running: usize, grace: Duration) {
     info!(
         event = "agent.stopping",
+        stage = "drain",
         running,
         grace_seconds = grace.as_secs_f64(),
         "stopping: nothing begins any more, {running} runs may go on for {}",
         humantime::format_duration(grace)
+    );
+}
+
+/// A stage of the end is over.
+pub fn agent_stage_over(stage: &str, took: Duration, running: usize, left: usize) {
+    info!(
+        event = "agent.stopping",
+        stage,
+        duration_seconds = took.as_secs_f64(),
+        running,
+        left,
+        "stopping: the stage \"{stage}\" is over, {running} runs go on, and {left} are left for the next agent"
     );
 }
 
@@ -282,6 +305,22 @@ pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: Option<SignedDu
     );
 }
 
+/// A run that another agent began was found again.
+pub fn run_adopted(tags: &RunTags, occurrence: Timestamp, found: &str) {
+    info!(
+        event = "run.adopted",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        attempt = tags.attempt,
+        trigger = tags.trigger.as_str(),
+        occurrence = %occurrence,
+        container = tags.container.as_deref(),
+        reason = found,
+        "{} taken up: {found}", tags.job
+    );
+}
+
 /// A line that a run printed. `exact` are its bytes in base64, where they are no UTF-8.
 pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Option<&str>) {
     info!(
@@ -346,6 +385,11 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
     );
 }
 
+/// What an earlier agent made was found.
+pub fn leftover(run: &str, container: &str, found: &str) {
+    warn!(event = "run.leftover", run, container, reason = found, "left by an earlier agent: {found}");
+}
+
 /// The one record of an occurrence.
 pub fn record(it: &RunRecord) {
     let reason = it.reason();
@@ -382,6 +426,6 @@ pub fn record(it: &RunRecord) {
         Outcome::NotStarted { error } => {
             tell!(error, "run.finished", "{} could not be started: {error}", it.job);
         }
-        Outcome::Lost { reason } => tell!(error, "run.finished", "{} was lost: {reason}", it.job),
+        Outcome::Lost { reason } => tell!(error, "run.lost", "{} was lost: {reason}", it.job),
     }
 }

@@ -192,12 +192,12 @@ impl TestAgent {
         };
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
-        let (keeper, writer, memory) = match opened {
-            Some(Opened { keeper, writer, memory, diagnostics }) => {
+        let (keeper, writer, remembered, installation) = match opened {
+            Some(Opened { keeper, writer, memory, unfinished, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                (keeper, Some(tokio::spawn(writer.run())), memory)
+                (keeper, Some(tokio::spawn(writer.run())), (memory, unfinished), installation)
             }
-            None => (Keeper::none(), None, HashMap::new()),
+            None => (Keeper::none(), None, (HashMap::new(), Vec::new()), history::installation::unknown()),
         };
         let context = Context {
             engine: client,
@@ -205,11 +205,12 @@ impl TestAgent {
             sink,
             children: Children::default(),
             keeper: keeper.clone(),
+            installation,
             registries: setup.registries,
             program: setup.program.map_or_else(Program::own, Program::at),
         };
         let actor =
-            Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, memory);
+            Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, remembered);
         let (signals, mut signalled) = mpsc::unbounded_channel::<()>();
         let drive = shutdown::drive(stage, graced, async move || {
             if signalled.recv().await.is_none() {

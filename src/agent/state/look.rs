@@ -52,6 +52,6 @@ impl State {
 
     /// How many occurrences wait their turn.
     pub fn waiting_count(&self) -> usize {
-        self.admission.waiting_count() + self.dependencies.held_count()
+        self.admission.waiting_count() + self.dependencies.held_count() + self.left.len()
     }
 }

@@ -91,6 +91,14 @@ impl Schedule {
         Self::read(text, zone, Some(identity))
     }
 
+    /// `@triggered`: of what no clock decides.
+    pub fn triggered() -> Self {
+        let rule = Rule::Triggered;
+        let inner =
+            Inner { text: TRIGGERED[0].into(), zone: Zone::utc(), prefixed: false, identity: None, rule };
+        Self(shared::one_of_them(inner))
+    }
+
     fn read(text: &str, zone: &Zone, identity: Option<&str>) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let (zone, expression, prefixed) = match split_zone(text) {

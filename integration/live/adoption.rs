@@ -1,0 +1,282 @@
+//! Runs that go on while one agent ends and the next takes its place.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use watchbell::{
+    history::query::{KeptRun, Reader},
+    model::run::{RunId, Stream},
+};
+
+use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, manager, pause, text};
+
+/// Prints a number each half second, and one to the other stream at its end.
+const COUNT: &str = "i=0; while [ $$i -lt 16 ]; do i=$$((i+1)); echo line $$i; sleep 0.5; done; echo end >&2";
+
+fn of_job<'a>(event: &'a str, job: &'a str) -> impl Fn(&Record) -> bool + 'a {
+    move |it| it["event"] == event && it["job"] == job
+}
+
+/// The run as the history has it, and what it printed.
+fn kept(agent: &Agent, run: &str) -> (KeptRun, String) {
+    let reader = Reader::open(Path::new(agent.state_dir())).unwrap().unwrap();
+    let run = RunId(run.into());
+    let out = reader.output(&run, Stream::Stdout, 0, u64::MAX).unwrap();
+    let text = out.into_iter().flat_map(|it| it.bytes).collect();
+    (reader.run(&run).unwrap().unwrap().0, String::from_utf8(text).unwrap())
+}
+
+fn lines(last: u32) -> String {
+    (1..=last).map(|n| format!("line {n}\n")).collect()
+}
+
+/// What `docker` has of the containers and services of a job.
+fn left(stage: &Stage, job: &str) -> String {
+    let filter = format!("label=watchbell.job={job}");
+    stage.docker(["ps", "-aq", "--filter", &filter])
+}
+
+/// Lets an agent begin a run of a job that comes once, and ends that agent in this way when it has told of `after`.
+fn begun(stage: &Stage, kind: &str, job: &str, parameters: &[(&str, &str)], how: Signal) -> (Agent, String) {
+    let all =
+        [[("run-on-startup", "true"), ("schedule", "@triggered")].to_vec(), parameters.to_vec()].concat();
+    let first = stage.agent().file_job(kind, job, &all).arguments(&["--shutdown-grace", "1s"]).start();
+    let run = text(&first.wait_for_event("run.started", job), "run").to_owned();
+    (ended(first, how), run)
+}
+
+fn ended(agent: Agent, how: Signal) -> Agent {
+    agent.signal(how);
+    agent.wait_for_exit();
+    agent
+}
+
+/// The next agent in its place, with a job that does not come again by itself.
+fn next(stage: &Stage, first: &Agent, kind: &str, job: &str, parameters: &[(&str, &str)]) -> Agent {
+    let all = [[("schedule", "@triggered")].to_vec(), parameters.to_vec()].concat();
+    stage.agent().file_job(kind, job, &all).after(first).start()
+}
+
+#[test]
+fn a_container_that_goes_on_while_the_agent_is_replaced_has_succeeded_with_every_line_once() {
+    for how in [Signal::SIGTERM, Signal::SIGKILL] {
+        let stage = Stage::new();
+        let job = stage.name("report");
+        let parameters = [("image", WORKER), ("network", "none"), ("shell", "true"), ("command", COUNT)];
+        let (first, run) = begun(&stage, "run", &job, &parameters, how);
+        let second = next(&stage, &first, "run", &job, &parameters);
+        let adopted = second.wait_for_event("run.adopted", &job);
+        assert_eq!(text(&adopted, "run"), run, "{adopted}");
+        let ended = second.wait_for_end(&job);
+        assert_eq!((text(&ended, "outcome"), text(&ended, "run")), ("succeeded", &*run), "{ended}");
+        let told: Vec<String> = [&first, &second].iter().flat_map(|it| it.lines(&run, "stdout")).collect();
+        let wanted: Vec<String> = lines(16).lines().map(str::to_owned).collect();
+        if how == Signal::SIGTERM {
+            assert_eq!(told, wanted, "the log has every line once");
+        } else {
+            // Of the last moment before a kill the history may not have what the log has.
+            assert!(wanted.iter().all(|line| told.contains(line)), "{told:?}");
+        }
+        assert_eq!(second.lines(&run, "stderr"), ["end"]);
+        second.terminate();
+        second.wait_for_exit();
+        let (row, out) = kept(&second, &run);
+        assert_eq!(out, lines(16), "the history has every line once");
+        assert_eq!(row.printed.stdout, lines(16).len() as u64);
+        assert!(row.duration.unwrap() >= Duration::from_secs(8), "from its true start: {row:?}");
+        assert_eq!(left(&stage, &job), "");
+        assert!(first.records(of_job("run.finished", &job)).is_empty(), "one record");
+    }
+}
+
+#[test]
+fn a_container_that_ends_while_no_agent_runs_is_recorded_with_the_engines_times_and_removed() {
+    let stage = Stage::new();
+    let job = stage.name("short");
+    let command = [("command", "echo one; sleep 1; echo two; exit 3")];
+    let parameters =
+        [[("image", WORKER), ("network", "none"), ("shell", "true")].to_vec(), command.to_vec()].concat();
+    let (first, run) = begun(&stage, "run", &job, &parameters, Signal::SIGKILL);
+    let running = format!("label=watchbell.run={run}");
+    eventually("it has ended", || stage.docker(["ps", "-q", "--filter", &running]).is_empty());
+    pause(Duration::from_secs(2));
+    let second = next(&stage, &first, "run", &job, &parameters);
+    let ended = second.wait_for_end(&job);
+    assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &3.into()), "{ended}");
+    assert!(ended["duration_seconds"].as_f64().unwrap() < 2.5, "{ended}");
+    second.terminate();
+    second.wait_for_exit();
+    assert_eq!(kept(&second, &run).1, "one\ntwo\n");
+    assert_eq!(left(&stage, &job), "");
+}
+
+/// The end of this run, however it is told.
+fn end_of(agent: &Agent, run: &str) -> Record {
+    agent.wait_for("its end", |it| {
+        ["run.finished", "run.lost"].contains(&text(it, "event")) && it["run"] == *run
+    })
+}
+
+#[test]
+fn a_command_in_a_container_is_followed_to_its_end_and_its_record_says_what_is_not_known() {
+    let stage = Stage::new();
+    let web = stage.worker("web").start();
+    // What prints when nobody listens has its connection cut: then the Engine does not know how it ends.
+    for (part, print, outcome) in
+        [("quiet", "", "failed"), ("loud", "echo unheard; sleep 1; echo and this;", "lost")]
+    {
+        let job = stage.name(part);
+        let command = format!("sleep 3; {print} sleep 2; echo once >> /tmp/ran-{part}; exit 4");
+        let parameters = [("container", &*web), ("shell", "true"), ("command", &*command)];
+        let (first, run) = begun(&stage, "exec", &job, &parameters, Signal::SIGKILL);
+        let second = next(&stage, &first, "exec", &job, &parameters);
+        assert_eq!(text(&second.wait_for_event("run.adopted", &job), "run"), run);
+        let ended = end_of(&second, &run);
+        assert_eq!(text(&ended, "outcome"), outcome, "{ended}");
+        if outcome == "failed" {
+            assert_eq!(ended["exit_code"], 4, "{ended}");
+        }
+        assert!(text(&ended, "reason").contains("cannot be read"), "{ended}");
+        let ran = stage.docker(["exec", &web, "cat", &format!("/tmp/ran-{part}")]);
+        assert_eq!(ran, "once", "it is followed until its process has gone, and ran once");
+    }
+}
+
+#[test]
+fn a_command_that_was_adopted_is_ended_at_its_timeout_from_its_true_start() {
+    let stage = Stage::new();
+    let web = stage.worker("web").start();
+    let jobs = ["exec", "run"].map(|kind| (kind, stage.name(kind)));
+    for (kind, job) in &jobs {
+        let own = if *kind == "exec" { ("container", &*web) } else { ("image", WORKER) };
+        let parameters = [own, ("command", "sleep 301"), ("timeout", "6s"), ("grace-period", "1s")];
+        let begun_at = Instant::now();
+        let (first, run) = begun(&stage, kind, job, &parameters, Signal::SIGKILL);
+        // The job is gone; its run is ended as was ordered.
+        let second = stage.agent().after(&first).start();
+        let ended = second.wait_for_end(job);
+        assert_eq!((text(&ended, "outcome"), text(&ended, "run")), ("timed-out", &*run), "{ended}");
+        assert!(begun_at.elapsed() < Duration::from_secs(15), "{:?}", begun_at.elapsed());
+        assert!(ended["duration_seconds"].as_f64().unwrap() >= 6.0, "{ended}");
+        if *kind == "exec" {
+            eventually("its process is gone", || !stage.has_process(&web, "sleep 301"));
+        } else {
+            eventually("its container is gone", || left(&stage, job).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_adopted_holds_off_the_next_occurrence() {
+    let stage = Stage::new();
+    let job = stage.name("long");
+    let parameters = [("image", WORKER), ("network", "none"), ("command", "sleep 6")];
+    let (first, run) = begun(&stage, "run", &job, &parameters, Signal::SIGKILL);
+    let all = [[("schedule", "@every 1s")].to_vec(), parameters.to_vec()].concat();
+    let second = stage.agent().file_job("run", &job, &all).after(&first).start();
+    let skipped = second.wait_for_event("run.skipped", &job);
+    assert!(text(&skipped, "reason").contains(&format!("run {run} of {job} is still running")), "{skipped}");
+    let ended = second.wait_for_end(&job);
+    assert_eq!((text(&ended, "run"), text(&ended, "outcome")), (&*run, "succeeded"), "{ended}");
+}
+
+#[test]
+fn a_service_is_followed_like_a_fresh_one_with_every_line_once() {
+    let stage = Stage::at(manager());
+    let job = stage.name("swarm");
+    let parameters = [("image", WORKER), ("shell", "true"), ("command", COUNT)];
+    let (first, run) = begun(&stage, "service-run", &job, &parameters, Signal::SIGKILL);
+    let second = next(&stage, &first, "service-run", &job, &parameters);
+    second.wait_for_event("run.adopted", &job);
+    let ended = second.wait_for_end(&job);
+    assert_eq!((text(&ended, "outcome"), text(&ended, "run")), ("succeeded", &*run), "{ended}");
+    second.terminate();
+    second.wait_for_exit();
+    assert_eq!(kept(&second, &run).1, lines(16));
+    let filter = format!("label=watchbell.job={job}");
+    eventually("it is gone", || stage.docker(["service", "ls", "-q", "--filter", &filter]).is_empty());
+}
+
+#[test]
+fn a_process_beside_the_agent_that_outlives_it_is_followed_and_ended_at_its_timeout() {
+    let stage = Stage::new();
+    let job = stage.name("local");
+    let parameters = [("command", "sleep 302"), ("timeout", "4s"), ("grace-period", "1s")];
+    let (first, run) = begun(&stage, "local", &job, &parameters, Signal::SIGKILL);
+    let second = stage.agent().after(&first).start();
+    let ended = second.wait_for_end(&job);
+    assert_eq!((text(&ended, "outcome"), text(&ended, "run")), ("timed-out", &*run), "{ended}");
+    assert_eq!(super::local::processes_of(&run), Vec::<String>::new());
+
+    let brief = stage.name("brief");
+    let (first, run) = begun(&stage, "local", &brief, &[("command", "sleep 2")], Signal::SIGKILL);
+    let second = stage.agent().after(&first).start();
+    let lost = second.wait_for_event("run.lost", &brief);
+    assert_eq!(text(&lost, "run"), run);
+    assert!(text(&lost, "reason").contains("exit code"), "{lost}");
+}
+
+#[test]
+fn a_failed_run_that_was_adopted_makes_the_attempts_that_it_has_left_if_its_job_is_the_same() {
+    for same in [true, false] {
+        let stage = Stage::new();
+        let job = stage.name("again");
+        let command = "sleep 3; exit 5";
+        let parameters = [
+            ("image", WORKER),
+            ("network", "none"),
+            ("shell", "true"),
+            ("command", command),
+            ("retries", "1"),
+            ("retry-delay", "100ms"),
+        ];
+        let (first, run) = begun(&stage, "run", &job, &parameters, Signal::SIGKILL);
+        let changed = parameters.map(|(name, value)| (name, if value == command { "exit 6" } else { value }));
+        let second = next(&stage, &first, "run", &job, if same { &parameters } else { &changed });
+        let ended = second.wait_for_end(&job);
+        assert_eq!((text(&ended, "run"), &ended["exit_code"]), (&*run, &5.into()), "{ended}");
+        assert_eq!(ended["attempt"], if same { 2 } else { 1 }, "{ended}");
+        assert_eq!(text(&ended, "reason").contains("removed or changed"), !same, "{ended}");
+        eventually("nothing is left", || left(&stage, &job).is_empty());
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_removed_and_what_is_another_agents_is_not() {
+    let stage = Stage::new();
+    let agent = stage.agent().start();
+    agent.wait_until_ready();
+    let agent = ended(agent, Signal::SIGTERM);
+    let own = std::fs::read_to_string(Path::new(agent.state_dir()).join("installation")).unwrap();
+    let make = |part: &str, installation: &str, command: &[&str]| {
+        let labels = [
+            format!("watchbell.agent={installation}"),
+            "watchbell.job=old".to_owned(),
+            format!("watchbell.run=00000000000000000000000{part}"),
+            "watchbell.occurrence=2026-01-01T00:00:00Z".to_owned(),
+            stage.label(),
+        ];
+        let name = stage.name(part);
+        let mut arguments = vec!["run", "-d", "--network", "none", "--name", &name];
+        arguments.extend(labels.iter().flat_map(|it| ["--label", it]));
+        arguments.push(WORKER);
+        arguments.extend(command);
+        stage.docker(arguments);
+        name
+    };
+    let [ended_one, runs, foreign] = [
+        make("ead", own.trim(), &["true"]),
+        make("eaf", own.trim(), &["sleep", "100"]),
+        make("eag", "SOMEONEELSE", &["true"]),
+    ];
+    let there = |name: &str| !stage.docker(["ps", "-aq", "--filter", &format!("name=^{name}$")]).is_empty();
+    let second = stage.agent().after(&agent).start();
+    eventually("what has ended is gone", || !there(&ended_one));
+    second.wait_for("that one goes on", |it| {
+        it["event"] == "run.leftover" && text(it, "reason").contains("goes on")
+    });
+    assert!(there(&runs) && there(&foreign));
+}

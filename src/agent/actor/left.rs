@@ -1,0 +1,69 @@
+//! What passes from one agent to the next: what the last one left is taken up, and what outlives this one is left.
+
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    agent::{event::Event, state::outlives_the_agent, takeover::same_work},
+    run::{
+        leftovers::Sweep,
+        order::{JobNow, TakenUp},
+        takeover,
+    },
+    shutdown::Stage,
+    telemetry::report,
+};
+
+use super::{Actor, run_id};
+
+impl Actor {
+    /// Takes up what the last agent left, and looks for what nobody waits for.
+    pub(super) fn take_over(&mut self) {
+        let now = self.context.clock.now();
+        let before = run_id(&mut self.ids, now);
+        let left = std::mem::take(&mut self.left);
+        let taken_up = left.iter().map(|it| it.admitted.run.clone()).collect();
+        let (engine, installation) = (self.context.engine.clone(), self.context.installation.clone());
+        self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
+        if !left.is_empty() {
+            self.feed(Event::Left(left));
+        }
+    }
+
+    pub(super) fn take_up(&mut self, taken: TakenUp) {
+        let order = taken.order.clone();
+        let (stop, stopped) = watch::channel(None);
+        let (job, job_now) = watch::channel(JobNow::Unknown);
+        self.stops.insert(order.run.clone(), stop);
+        self.jobs_now.insert(order.run.clone(), (order.job().clone(), taken.terms.shape, job));
+        let task = self.runs.spawn(takeover::take_up(taken, job_now, self.context.clone(), stopped));
+        self.orders.insert(task.id(), (order, task));
+    }
+
+    /// All jobs are known: the runs that were taken up hear of theirs.
+    pub(super) fn tell_of_jobs(&self) {
+        for (job, shape, sender) in self.jobs_now.values() {
+            let spec = self.state.catalog().get(job).map(|entry| &entry.spec);
+            let there = spec.filter(|spec| same_work(spec, *shape));
+            sender.send_replace(there.map_or(JobNow::Changed, |spec| JobNow::There(spec.clone())));
+        }
+    }
+
+    /// Runs that outlive the agent are nobody's from here on; the answer is how many.
+    pub(super) fn leave_to_the_next(&mut self) -> usize {
+        let outlive = self.orders.extract_if(|_, (order, _)| outlives_the_agent(&order.spec));
+        // Without an entry here the end of the task is nobody's business.
+        outlive.map(|(_, (_, task))| task.abort()).count()
+    }
+
+    /// Tells of the stage of the end that is over.
+    pub(super) fn stage_over(&mut self, left: usize) {
+        let Some((stage, since)) = self.stage_began.take() else { return };
+        let stage = match stage {
+            Stage::Run | Stage::Leave => return,
+            Stage::Drain => "drain",
+            Stage::Stop => "stop",
+            Stage::Kill => "kill",
+        };
+        report::agent_stage_over(stage, Instant::now() - since, self.runs.len(), left);
+    }
+}

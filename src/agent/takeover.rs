@@ -1,0 +1,134 @@
+//! What the last agent left: the runs that it began count as running from the first moment on, and the occurrences that
+//! waited their turn come to it, or leave their record.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    model::{
+        job::{JobSpec, MissedPolicy},
+        name::JobId,
+        run::{Admitted, Outcome, Trigger},
+        unfinished::Unfinished,
+    },
+    run::order::TakenUp,
+};
+
+use super::{
+    admission::Ticket,
+    event::Effect,
+    gap::LATE_LIMIT,
+    records,
+    state::{State, needs_engine, told},
+};
+
+impl State {
+    /// Takes it in. Nothing of it is looked for here.
+    pub(super) fn take_over(&mut self, left: Vec<Unfinished>, now: Timestamp, effects: &mut Vec<Effect>) {
+        for it in left {
+            if !it.begun {
+                self.left.push(ticket(it.admitted));
+                continue;
+            }
+            let Some(taken) = TakenUp::new(it) else { continue };
+            let order = &taken.order;
+            let group = order.spec.policies.group.as_ref();
+            self.admission.take_over(&order.run, order.job(), group, taken.started.unwrap_or(now));
+            self.admitted.insert(order.run.clone(), order.spec.clone());
+            effects.push(Effect::TakeUp(taken));
+        }
+    }
+
+    /// Occurrences that waited their turn when the last agent ended, once their jobs are known: they run now, after
+    /// whatever goes on of their job, or are missed. `complete`: all jobs are known.
+    pub(super) fn go_on_with_the_left(&mut self, complete: bool, now: Timestamp, effects: &mut Vec<Effect>) {
+        let mut jobs: BTreeMap<JobId, Vec<Ticket>> = BTreeMap::new();
+        for ticket in std::mem::take(&mut self.left) {
+            let known = self.catalog.get(&ticket.job).is_some_and(|it| complete || !needs_engine(&it.spec));
+            if known || complete {
+                jobs.entry(ticket.job.clone()).or_default().push(ticket);
+            } else {
+                self.left.push(ticket);
+            }
+        }
+        for (job, tickets) in jobs {
+            let spec = self.catalog.get(&job).map(|it| it.spec.clone());
+            let mut after = Vec::new();
+            let (newest, all) = (newest_of_schedule(&tickets), tickets);
+            for ticket in all {
+                match missed(spec.as_deref(), &ticket, newest, now) {
+                    Some(reason) => {
+                        let outcome = Outcome::Missed { reason: format!("{ENDED}{reason}") };
+                        effects.push(told(records::of(&ticket, None, outcome, now)));
+                    }
+                    None => after.push(ticket),
+                }
+            }
+            let Some(spec) = spec.filter(|_| !after.is_empty()) else { continue };
+            let group = spec.policies.group.clone();
+            let after = after.into_iter().map(|it| Ticket { group: group.clone(), ..it }).collect();
+            let after = self.past_gate(&spec, after, now, effects);
+            self.admission.line_up(after, spec.overlap, now);
+        }
+    }
+
+    /// What waits for its job to be known, given up.
+    pub(super) fn give_up_the_left(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        for ticket in std::mem::take(&mut self.left) {
+            let reason = "the agent is shutting down and its turn had not come";
+            effects.push(told(records::skipped(&ticket, reason, now)));
+        }
+    }
+}
+
+/// What the reasons begin with.
+const ENDED: &str = "the agent ended before its turn came, and ";
+
+fn ticket(it: Admitted) -> Ticket {
+    let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: _, terms: _ } = it;
+    Ticket { run, job, kind, trigger, occurrence, fires, admitted, group: None }
+}
+
+/// Whether a schedule named it, now or once.
+fn is_of_schedule(ticket: &Ticket) -> bool {
+    matches!(ticket.trigger, Trigger::Schedule | Trigger::CatchUp)
+}
+
+fn newest_of_schedule(tickets: &[Ticket]) -> Option<Timestamp> {
+    tickets.iter().filter(|it| is_of_schedule(it)).map(|it| it.fires).max()
+}
+
+/// Why an occurrence that waited does not run any more; none where it does. What another job's end started runs however
+/// late it is, for nothing else will start it.
+fn missed(
+    spec: Option<&JobSpec>,
+    ticket: &Ticket,
+    newest: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<String> {
+    let Some(spec) = spec else { return Some("its job is not there any more".to_owned()) };
+    if !spec.enabled {
+        return Some("its job is not enabled now".to_owned());
+    }
+    if records::is_too_late(spec, ticket.fires, now) {
+        return Some(records::too_late(spec));
+    }
+    let late = now.duration_since(ticket.fires) > LATE_LIMIT;
+    match (ticket.trigger, spec.missed) {
+        (Trigger::Startup, _) => Some("the start of the next one runs it anew".to_owned()),
+        (Trigger::Schedule | Trigger::CatchUp, MissedPolicy::Once) if Some(ticket.fires) != newest => {
+            Some("a newer one waited as well (missed=once)".to_owned())
+        }
+        (Trigger::Schedule | Trigger::CatchUp | Trigger::Manual, MissedPolicy::Skip) if late => {
+            let late = SignedDuration::from_secs(now.duration_since(ticket.fires).as_secs());
+            Some(format!("its moment is {late:#} past (missed=skip)"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the job that there is now does what this run does, so that it may be tried again.
+pub(super) fn same_work(spec: &Arc<JobSpec>, shape: u64) -> bool {
+    spec.enabled && crate::model::unfinished::shape(&spec.work) == shape
+}

@@ -1,0 +1,51 @@
+//! What tells the agent of one state directory from the others on the same Engine: a number that was drawn once. It is on
+//! all that the agent makes there, so that no agent ever touches what belongs to another.
+
+use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+
+/// The file in the state directory. It is none of the database's, whose damage must not make us a stranger.
+const FILE: &str = "installation";
+
+/// As many digits and letters as there are in one.
+const LENGTH: usize = 26;
+
+/// The one of this state directory; drawn now if it has none. Where it cannot be kept, it holds for this life only.
+pub fn of(directory: &Path) -> Arc<str> {
+    let path = directory.join(FILE);
+    if let Some(known) = read(&path) {
+        return known;
+    }
+    let drawn = unknown();
+    // Only one can make it; another agent here would be refused by its socket, and the file says who was first.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let written = made.and_then(|mut file| writeln!(file, "{drawn}"));
+    match written {
+        Ok(()) => drawn,
+        Err(_) => read(&path).unwrap_or(drawn),
+    }
+}
+
+/// One that nobody has.
+pub fn unknown() -> Arc<str> {
+    ulid::Ulid::generate().to_string().into()
+}
+
+fn read(path: &Path) -> Option<Arc<str>> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let text = text.trim();
+    (text.len() == LENGTH && text.bytes().all(|it| it.is_ascii_alphanumeric())).then(|| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_the_same_and_differs_between_directories() {
+        let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let first = of(one.path());
+        assert_eq!(of(one.path()), first);
+        assert_ne!(of(other.path()), first);
+        assert_ne!(of(Path::new("/nowhere/at/all")), of(Path::new("/nowhere/at/all")));
+    }
+}

@@ -1,0 +1,133 @@
+//! How a run is to be ended, as it stands in its row until it has.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    job::DEFAULT_MAX_OUTPUT,
+    policy::{EdgeKind, Group, SuccessCodes},
+    service::Tasks,
+    unfinished::Terms,
+};
+
+use super::schema::{duration, length};
+
+/// Lengths of time are nanoseconds. What is not said is none.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Stored {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<i64>,
+    grace: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<u8>,
+    retries: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_wait: Option<i64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    on_success: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    on_failure: Vec<String>,
+    max_output: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// 0 is one on each node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<u16>,
+    shape: u64,
+}
+
+/// As text; none where it cannot be written, which does not happen.
+pub(super) fn stored(it: &Terms) -> Option<String> {
+    let named = |kind| {
+        let of_kind = it.edges.iter().filter(move |(edge, _)| *edge == kind);
+        of_kind.map(|(_, name)| name.to_string()).collect()
+    };
+    let codes = it.success_codes.texts().iter().filter_map(|code| code.parse().ok()).collect::<Vec<u8>>();
+    let stored = Stored {
+        timeout: it.timeout.map(length),
+        grace: length(it.grace),
+        codes: if codes == [0] { Vec::new() } else { codes },
+        retries: it.retries,
+        group: it.group.as_ref().map(|group| group.name.to_string()),
+        group_wait: it.group.as_ref().and_then(|group| group.wait).map(length),
+        on_success: named(EdgeKind::OnSuccess),
+        on_failure: named(EdgeKind::OnFailure),
+        max_output: it.max_output,
+        user: it.user.clone(),
+        tasks: it.tasks.map(|tasks| match tasks {
+            Tasks::Replicas(count) => count,
+            Tasks::EachNode => 0,
+        }),
+        shape: it.shape,
+    };
+    serde_json::to_string(&stored).ok()
+}
+
+/// Reads it again; what cannot be read is as if nothing had been said.
+pub(super) fn read(text: &str) -> Option<Terms> {
+    let it: Stored = serde_json::from_str(text).ok()?;
+    let edges = |kind, names: Vec<String>| names.into_iter().map(move |name| (kind, name.into()));
+    Some(Terms {
+        timeout: it.timeout.map(duration),
+        grace: duration(it.grace),
+        success_codes: SuccessCodes::new(it.codes).unwrap_or_default(),
+        retries: it.retries,
+        group: it.group.map(|name| Group { name: name.into(), wait: it.group_wait.map(duration) }),
+        edges: edges(EdgeKind::OnSuccess, it.on_success)
+            .chain(edges(EdgeKind::OnFailure, it.on_failure))
+            .collect(),
+        max_output: it.max_output,
+        user: it.user,
+        tasks: it.tasks.map(|count| if count == 0 { Tasks::EachNode } else { Tasks::Replicas(count) }),
+        shape: it.shape,
+    })
+}
+
+/// What holds for a run whose row says nothing of it: the built-in defaults.
+pub(super) fn unknown() -> Terms {
+    Terms {
+        timeout: None,
+        grace: Duration::from_secs(10),
+        success_codes: SuccessCodes::default(),
+        retries: 0,
+        group: None,
+        edges: Vec::new(),
+        max_output: DEFAULT_MAX_OUTPUT,
+        user: None,
+        tasks: None,
+        shape: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_and_what_cannot_be_read_is_nothing() {
+        let all = Terms {
+            timeout: Some(Duration::from_millis(1_500)),
+            grace: Duration::from_secs(3),
+            success_codes: SuccessCodes::new(vec![0, 3]).unwrap_or_default(),
+            retries: 2,
+            group: Some(Group { name: "disk".into(), wait: Some(Duration::from_secs(60)) }),
+            edges: vec![
+                (EdgeKind::OnSuccess, "b".into()),
+                (EdgeKind::OnSuccess, "c".into()),
+                (EdgeKind::OnFailure, "d".into()),
+            ],
+            max_output: 7,
+            user: Some("www".to_owned()),
+            tasks: Some(Tasks::EachNode),
+            shape: u64::MAX,
+        };
+        for it in [all, unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..unknown() }] {
+            assert_eq!(stored(&it).and_then(|text| read(&text)), Some(it));
+        }
+        assert_eq!(read("{"), None);
+    }
+}

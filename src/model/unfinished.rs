@@ -1,0 +1,244 @@
+//! What an agent leaves that ended before its runs did: how each is found again, and how it is to be ended.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, Work},
+    name::{JobId, JobKind},
+    origin::Origin,
+    policy::{Edge, EdgeKind, Group, Policies, SuccessCodes},
+    run::{Admitted, Outcome, WorkHandle},
+    schedule::Schedule,
+    service::{ServiceRunSpec, Tasks},
+    spread,
+};
+
+/// As much of a job as a run needs that has begun: the job may be another one when the next agent starts, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
+    /// Between asking it to stop and killing it.
+    pub grace: Duration,
+    /// Exit codes that count as success.
+    pub success_codes: SuccessCodes,
+    /// How many further attempts the run may make.
+    pub retries: u16,
+    /// With whom it takes turns.
+    pub group: Option<Group>,
+    /// Which jobs its end starts.
+    pub edges: Vec<(EdgeKind, Arc<str>)>,
+    /// How many bytes of each stream are kept.
+    pub max_output: u64,
+    /// As whom a command in a container runs.
+    pub user: Option<String>,
+    /// How many tasks a service has.
+    pub tasks: Option<Tasks>,
+    /// The [`shape`] of what it does.
+    pub shape: u64,
+}
+
+/// A number that stands for what a job does. Values of variables do not count: they may be secret.
+pub fn shape(work: &Work) -> u64 {
+    spread::hash(&[format!("{work:?}").as_bytes()])
+}
+
+impl Terms {
+    /// Those of a run that begins now.
+    pub fn of(spec: &JobSpec) -> Self {
+        let (user, tasks) = match &spec.work {
+            Work::Exec(exec) => (exec.user.clone(), None),
+            Work::ServiceRun(service) => (None, Some(service.tasks)),
+            Work::Run(_) | Work::Local(_) => (None, None),
+        };
+        Self {
+            timeout: spec.timeout,
+            grace: spec.grace_period,
+            success_codes: spec.policies.success_codes.clone(),
+            retries: spec.policies.retry.retries,
+            group: spec.policies.group.clone(),
+            edges: spec.policies.edges.iter().map(|edge| (edge.kind, edge.name.clone())).collect(),
+            max_output: spec.max_output,
+            user,
+            tasks,
+            shape: shape(&spec.work),
+        }
+    }
+
+    /// What stands for the job of a run that goes on: enough to follow and to end it, and nothing that could begin it.
+    pub fn stand_in(&self, job: &JobId, kind: JobKind) -> JobSpec {
+        let none = Environment::default;
+        let work = match kind {
+            JobKind::Run => Work::Run(Box::new(RunSpec {
+                image: String::new(),
+                argv: None,
+                user: None,
+                workdir: None,
+                environment: none(),
+                env_files: Vec::new(),
+                networks: Vec::new(),
+                entrypoint: None,
+                hostname: None,
+                volumes: Vec::new(),
+                privileged: false,
+            })),
+            JobKind::ServiceRun => Work::ServiceRun(Box::new(ServiceRunSpec {
+                image: String::new(),
+                argv: None,
+                user: None,
+                workdir: None,
+                environment: none(),
+                env_files: Vec::new(),
+                networks: Vec::new(),
+                mounts: Vec::new(),
+                secrets: Vec::new(),
+                configs: Vec::new(),
+                constraints: Vec::new(),
+                tasks: self.tasks.unwrap_or(Tasks::Replicas(1)),
+                memory: None,
+                cpus: None,
+                with_registry_auth: false,
+            })),
+            JobKind::Local => Work::Local(LocalSpec { argv: Vec::new(), workdir: None, environment: none() }),
+            _ => Work::Exec(Box::new(ExecSpec {
+                container: None,
+                argv: Vec::new(),
+                user: self.user.clone(),
+                workdir: None,
+                environment: none(),
+                env_files: Vec::new(),
+                privileged: false,
+            })),
+        };
+        let edge = |(kind, name): &(EdgeKind, Arc<str>)| Edge {
+            kind: *kind,
+            name: name.clone(),
+            origin: Origin::Default,
+        };
+        let policies = Policies {
+            success_codes: self.success_codes.clone(),
+            group: self.group.clone(),
+            edges: self.edges.iter().map(edge).collect(),
+            ..Policies::default()
+        };
+        JobSpec {
+            timeout: self.timeout,
+            grace_period: self.grace,
+            max_output: self.max_output,
+            policies: policies.shared(),
+            ..JobSpec::new(job.clone(), Schedule::triggered(), work)
+        }
+    }
+}
+
+/// An occurrence that the last agent left without a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// What it was when it came due or began.
+    pub admitted: Admitted,
+    /// Whether it had begun; else it waited its turn.
+    pub begun: bool,
+    /// When its command was first started.
+    pub started: Option<Timestamp>,
+    /// Its last attempt.
+    pub last: Option<LastAttempt>,
+    /// What of its output is kept.
+    pub output: KeptOutput,
+}
+
+/// The last attempt that was made of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// Which, from 1.
+    pub number: u32,
+    /// When it was about to begin.
+    pub started: Option<Timestamp>,
+    /// How to find it.
+    pub handle: Option<WorkHandle>,
+    /// How it ended, where that was known.
+    pub ended: Option<(Timestamp, Outcome)>,
+}
+
+/// What is kept of a run's output: of each stream its chunks, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptOutput {
+    /// Standard output.
+    pub stdout: Vec<KeptChunk>,
+    /// Standard error.
+    pub stderr: Vec<KeptChunk>,
+}
+
+/// Where a chunk lies in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptChunk {
+    /// Which of the stream's chunks it is.
+    pub sequence: u32,
+    /// In which attempt.
+    pub attempt: u32,
+    /// How many bytes of the stream come before it.
+    pub place: u64,
+    /// How many there are in it.
+    pub length: u64,
+}
+
+impl KeptChunk {
+    fn end(&self) -> u64 {
+        self.place + self.length
+    }
+}
+
+/// How much of a stream is known: to the end of its last chunk.
+pub fn printed(chunks: &[KeptChunk]) -> u64 {
+    chunks.iter().map(KeptChunk::end).max().unwrap_or(0)
+}
+
+/// How much of it was printed in this attempt.
+pub fn printed_in(chunks: &[KeptChunk], attempt: u32) -> u64 {
+    let before = chunks.iter().filter(|it| it.attempt < attempt).map(KeptChunk::end).max().unwrap_or(0);
+    printed(chunks) - before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schedule::Zone;
+
+    #[test]
+    fn what_stands_for_a_job_ends_as_the_job_would_have_been_ended_and_has_its_edges() {
+        let zone = Zone::utc();
+        let schedule = Schedule::parse("@daily", &zone).unwrap();
+        for kind in [JobKind::Exec, JobKind::Run, JobKind::Local, JobKind::ServiceRun] {
+            let policies = Policies {
+                success_codes: SuccessCodes::new(vec![0, 3]).unwrap(),
+                edges: vec![Edge { kind: EdgeKind::OnSuccess, name: "b".into(), origin: Origin::Default }],
+                ..Policies::default()
+            };
+            let sample = Terms::of(&JobSpec::new(
+                JobId::plain("a"),
+                schedule.clone(),
+                Work::Local(LocalSpec { argv: vec![], workdir: None, environment: Environment::default() }),
+            ));
+            let sample = Terms { tasks: None, user: None, ..sample };
+            let job = JobSpec {
+                timeout: Some(Duration::from_secs(7)),
+                grace_period: Duration::from_secs(3),
+                policies: policies.shared(),
+                ..sample.stand_in(&JobId::plain("a"), kind)
+            };
+            let terms = Terms::of(&job);
+            let again = terms.stand_in(&job.id, kind);
+            assert_eq!(again.kind(), kind);
+            assert_eq!(Terms::of(&again), terms);
+        }
+    }
+
+    #[test]
+    fn what_was_printed_in_an_attempt_begins_where_the_one_before_ended() {
+        let chunk = |sequence, attempt, place, length| KeptChunk { sequence, attempt, place, length };
+        let chunks = [chunk(0, 1, 0, 10), chunk(1, 2, 10, 5), chunk(3, 2, 40, 2)];
+        assert_eq!((printed(&chunks), printed_in(&chunks, 2), printed_in(&chunks, 3)), (42, 32, 0));
+        assert_eq!((printed(&[]), printed_in(&chunks[..1], 1)), (0, 10));
+    }
+}

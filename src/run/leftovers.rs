@@ -1,0 +1,82 @@
+//! What an earlier agent of this state directory made and nobody waits for any more: looked for once, at the start, by the
+//! label that tells ours from what belongs to other agents.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    docker::{client::Engine, containers::ContainerPhase, error::EngineError},
+    model::{
+        container::{AGENT_LABEL, RUN_LABEL},
+        run::RunId,
+    },
+    telemetry::report,
+};
+
+use super::{new_container, takeover};
+
+/// What is looked for.
+#[derive(Debug)]
+pub struct Sweep {
+    /// The Engine.
+    pub engine: Engine,
+    /// Whose it is.
+    pub installation: Arc<str>,
+    /// Runs that are taken up: what is theirs is theirs.
+    pub taken_up: HashSet<RunId>,
+    /// Runs from this one on are this agent's own.
+    pub before: RunId,
+}
+
+impl Sweep {
+    /// Waits for the Engine, removes what has ended, and tells of what goes on.
+    pub async fn sweep(self) {
+        let label = format!("{AGENT_LABEL}={}", self.installation);
+        let services = self.services(&label).await.unwrap_or_default();
+        let found = takeover::answer_of(|| self.engine.containers_with_label(&label, RUN_LABEL)).await;
+        let found = found.unwrap_or_default().into_iter().filter(|(_, run)| self.is_nobodys(run));
+        // What the tasks of a service left goes with it, or stays for it.
+        for (id, run) in found.filter(|(_, run)| !services.contains(run)) {
+            match self.container(&id).await {
+                Ok(None) => {}
+                Ok(Some(said)) => report::leftover(&run, &id, said),
+                Err(error) => report::leftover(&run, &id, &error.to_string()),
+            }
+        }
+    }
+
+    fn is_nobodys(&self, run: &str) -> bool {
+        *run < *self.before.0 && !self.taken_up.iter().any(|it| *it.0 == *run)
+    }
+
+    /// The answer is what there is to say of it; nothing of what has gone by itself.
+    async fn container(&self, id: &str) -> Result<Option<&'static str>, EngineError> {
+        let Some(facts) = self.engine.container_facts(id).await? else { return Ok(None) };
+        if facts.phase == ContainerPhase::Running {
+            return Ok(Some(GOES_ON));
+        }
+        new_container::remove(&self.engine, id).await?;
+        Ok(Some(REMOVED))
+    }
+
+    /// The runs that have a service. An Engine without a Swarm has none and says so.
+    async fn services(&self, label: &str) -> Result<HashSet<String>, EngineError> {
+        let mut runs = HashSet::new();
+        for (id, run) in self.engine.services_with_label(label, RUN_LABEL).await? {
+            if self.is_nobodys(&run) {
+                let over = self.engine.service_is_over(&format!("{RUN_LABEL}={run}")).await?;
+                if over {
+                    self.engine.remove_service(&id).await?;
+                }
+                report::leftover(&run, &id, if over { REMOVED } else { GOES_ON });
+                if over {
+                    continue;
+                }
+            }
+            runs.insert(run);
+        }
+        Ok(runs)
+    }
+}
+
+const REMOVED: &str = "an earlier agent made it and nobody waits for it: it has ended and was removed";
+const GOES_ON: &str = "an earlier agent made it and its run is recorded as ended: it goes on and is left as it is; end it by hand";

@@ -1,0 +1,184 @@
+//! A run that another agent began, from where that one left it to its record.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    docker::error::EngineError,
+    history::keeper::Recorder,
+    model::{
+        job::{JobSpec, Work},
+        run::{Outcome, Printed, RunRecord, StopCause, StopForce, StopRequest, WorkHandle},
+        service::Tasks,
+        unfinished::printed_in,
+    },
+    telemetry::report,
+};
+
+use super::{
+    adoption::Meaning,
+    in_container, new_container,
+    order::{JobNow, RunOrder, TakenUp},
+    process,
+    retry::{asked, may_be_tried_again},
+    service,
+    unit::{self, Attempt, Context, KindEnd, Leftover, Life, UnitEnd},
+};
+
+/// An Engine that does not answer is asked again after this long, then after twice as long each time, up to the second.
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// How long an Engine that answers may take to know its Swarm again.
+const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a record says of a command whose output nobody read.
+pub const OUTPUT_UNREAD: &str =
+    "what it printed after the agent that began it had ended cannot be read, for the Engine does not keep it";
+
+/// Carries it to its end. `job` is what its job is now, as far as that is known.
+///
+/// Nothing comes back where the agent ends before anyone could say what has become of it: then it is left to the next.
+pub async fn take_up(
+    taken: TakenUp,
+    mut job: watch::Receiver<JobNow>,
+    context: Context,
+    mut stop: watch::Receiver<Option<StopRequest>>,
+) -> Option<UnitEnd> {
+    let order = taken.order.clone();
+    let recorder = context.keeper.recorder_after(order.run.clone(), taken.terms.max_output, &taken.output);
+    let found = Arc::<AtomicBool>::default();
+    let mut ending = stop.clone();
+    let attempt = tokio::select! {
+        attempt = attempt(&taken, &context, recorder, &stop, found.clone()) => attempt,
+        () = left_behind(&mut ending, &found) => return None,
+    };
+    let began = taken.started.map(|at| (unit::instant_of(at, &context.clock), at)).or(attempt.started);
+    let mut order = order;
+    let mut given_up = None;
+    if attempt.tags.attempt <= u32::from(taken.terms.retries) && may_be_tried_again(&attempt) {
+        match job_now(&mut job, &mut stop).await {
+            Ok(spec) => order = RunOrder { spec, ..order },
+            Err(reason) => given_up = Some(reason),
+        }
+    }
+    let end = unit::go_on(order, attempt, began, context, stop).await;
+    let record = RunRecord { no_more: end.record.no_more.or(given_up), ..end.record };
+    Some(UnitEnd { record, ..end })
+}
+
+/// Waits until the agent ends while nothing of the run was found yet.
+async fn left_behind(stop: &mut watch::Receiver<Option<StopRequest>>, found: &AtomicBool) {
+    let is_the_end = |it: &Option<StopRequest>| {
+        it.is_some_and(|it| it.cause == StopCause::Shutdown && it.force >= StopForce::Stop)
+    };
+    if stop.wait_for(is_the_end).await.is_err() || found.load(Ordering::Relaxed) {
+        std::future::pending().await
+    }
+}
+
+/// The job as it is now, if it does the same as before.
+async fn job_now(
+    job: &mut watch::Receiver<JobNow>,
+    stop: &mut watch::Receiver<Option<StopRequest>>,
+) -> Result<Arc<JobSpec>, String> {
+    tokio::select! {
+        request = asked(stop) => Err(request.cause.as_str().to_owned()),
+        found = job.wait_for(|it| *it != JobNow::Unknown) => match found.as_deref() {
+            Ok(JobNow::There(spec)) => Ok(spec.clone()),
+            Ok(JobNow::Unknown | JobNow::Changed) | Err(_) => {
+                Err("its job was removed or changed since the run began".to_owned())
+            }
+        },
+    }
+}
+
+/// The attempt that the last agent left.
+async fn attempt(
+    taken: &TakenUp,
+    context: &Context,
+    recorder: Recorder,
+    stop: &watch::Receiver<Option<StopRequest>>,
+    found: Arc<AtomicBool>,
+) -> Attempt {
+    let number = taken.number();
+    recorder.attempt(number);
+    let mut life = Life::new(&taken.order, context, recorder, number, stop.clone());
+    life.found = found;
+    if let Some((at, outcome)) = taken.last.as_ref().and_then(|it| it.ended.clone()) {
+        report::run_adopted(life.capture.tags(), taken.order.occurrence, "its last attempt had ended");
+        let end = KindEnd { leftover: leftover(taken), ..outcome.into() };
+        return life.into_attempt((unit::instant_of(at, &context.clock), at), end);
+    }
+    let end = match &taken.order.spec.work {
+        Work::Exec(_) => in_container::take_up(taken, context, &mut life).await,
+        Work::Run(_) => new_container::take_up(taken, context, &mut life).await,
+        Work::Local(_) => process::take_up(taken, context, &mut life).await.into(),
+        Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
+    };
+    unit::close(life, &taken.order, end, context).await
+}
+
+/// What an attempt that has ended left.
+fn leftover(taken: &TakenUp) -> Option<Leftover> {
+    match taken.handle()? {
+        WorkHandle::Container { id } => Some(Leftover::Container(id.clone())),
+        WorkHandle::Service { id } => {
+            Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
+        }
+        WorkHandle::Exec { .. } | WorkHandle::Process { .. } => None,
+    }
+}
+
+/// What comes of a run that does not go on; none where it does.
+pub fn outcome(meaning: &Meaning) -> Option<Outcome> {
+    match meaning {
+        Meaning::GoesOn => None,
+        Meaning::Ended { code: 0, .. } => Some(Outcome::Succeeded { exit_code: 0 }),
+        Meaning::Ended { code, .. } => Some(Outcome::Failed { exit_code: *code, reason: None }),
+        Meaning::NeverBegan => {
+            Some(Outcome::NotStarted { error: "the agent ended before its command was started".to_owned() })
+        }
+        Meaning::Lost(reason) => Some(Outcome::Lost { reason: (*reason).to_owned() }),
+    }
+}
+
+/// How much of the attempt's output is kept already.
+pub fn known_output(taken: &TakenUp) -> Printed {
+    let number = taken.number();
+    Printed {
+        stdout: printed_in(&taken.output.stdout, number),
+        stderr: printed_in(&taken.output.stderr, number),
+    }
+}
+
+/// Asks until the Engine answers: until then nobody knows.
+pub async fn answer_of<T, F: Future<Output = Result<T, EngineError>>>(
+    ask: impl Fn() -> F,
+) -> Result<T, EngineError> {
+    let mut wait = ASK_AGAIN.0;
+    let mut answers_since = None;
+    loop {
+        match ask().await {
+            Err(error) if error.is_outage() => answers_since = None,
+            // After its own start it does not know its Swarm for a while.
+            Err(error @ EngineError::Refused { status: 500.., .. }) => {
+                if answers_since.get_or_insert_with(Instant::now).elapsed() > SETTLE_LIMIT {
+                    return Err(error);
+                }
+            }
+            other => return other,
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(ASK_AGAIN.1);
+    }
+}
