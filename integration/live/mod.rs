@@ -3,6 +3,7 @@
 //! `make test` sees to the Engine and the images; without them these tests fail and say so.
 
 mod admission;
+mod cli;
 mod compose;
 mod diagnostics;
 mod engine;

@@ -53,7 +53,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     // In this order: what is printed before the one is found by the other.
     let follower = api.keeper.follow(&run);
-    if follower.is_none() && api.keeper.live_beginning(&run.0).first().is_some() {
+    if follower.is_none() && !api.keeper.live_beginning(&run.0).is_empty() {
         let detail = "too many follow already: ask without follow, or try again later";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
@@ -105,7 +105,7 @@ impl Following {
                 return None;
             }
             if let Some((stream, extent)) = self.backlog.pop_front() {
-                self.from_history(stream, extent).await;
+                self.of_history(stream, extent).await;
                 continue;
             }
             let Some(follower) = &mut self.follower else {
@@ -140,7 +140,7 @@ impl Following {
         self.done = true;
     }
 
-    async fn from_history(&mut self, stream: Stream, extent: Extent) {
+    async fn of_history(&mut self, stream: Stream, extent: Extent) {
         let Extent { attempt, place, length } = extent;
         let end = place + length;
         let from = place.max(self.place(stream));
