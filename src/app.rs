@@ -76,7 +76,7 @@ pub async fn run(
             return ExitCode::FAILURE;
         }
     };
-    let listener = match socket::bind(&settings.state_dir).await {
+    let listener = match socket::bind(&settings.state_dir, OPEN_LIMIT).await {
         Ok(listener) => Some(listener),
         Err(error) => {
             let fatal = matches!(error, SocketError::InUse);
@@ -114,15 +114,16 @@ pub async fn run(
         }
         .watch(),
     );
-    if let Some(listener) = listener {
-        let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
-        let routes = api::routes(api).merge(plan::routes(handle.clone())).merge(health::routes(Health {
-            agent: handle,
-            connection: connected.clone(),
-            history: keeper.condition(),
-        }));
-        tasks.spawn(socket::serve(listener, routes));
-    }
+    let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
+    let routes = api::routes(api).merge(plan::routes(handle.clone())).merge(health::routes(Health {
+        agent: handle,
+        connection: connected.clone(),
+        history: keeper.condition(),
+    }));
+    match listener {
+        Some(listener) => tasks.spawn(socket::serve(listener, routes)),
+        None => tasks.spawn(socket::serve_when_it_can_be(settings.state_dir.clone(), routes)),
+    };
     let context = Context {
         engine,
         clock: Clock::System,
@@ -183,9 +184,12 @@ async fn first_failure(tasks: &mut JoinSet<()>) -> String {
 fn no_socket(error: &SocketError) -> String {
     match error {
         SocketError::InUse => error.to_string(),
+        SocketError::Unanswered => {
+            format!("{error}; jobs run, but nothing can ask the agent until it does")
+        }
         SocketError::Io { .. } => format!(
-            "{error}; jobs run, but healthcheck cannot ask the agent: make the state directory writable, in a \
-             container by a volume"
+            "{error}; jobs run, but no command can ask the agent until it can be made: make the state directory \
+             writable, in a container by a volume"
         ),
     }
 }
