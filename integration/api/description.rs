@@ -124,6 +124,7 @@ fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
     })
 }
 
+/// Mistake 55.
 #[test]
 fn every_operation_of_the_description_answers_as_it_says_and_shows_no_secret() {
     let folder = tempfile::tempdir().unwrap();

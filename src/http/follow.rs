@@ -115,13 +115,7 @@ impl Following {
             };
             match follower.next().await {
                 News::Printed(line) => self.printed(line.stream, line.attempt, line.place, &line.bytes),
-                News::Ended(record) => {
-                    let item = runs::ended(&record);
-                    // What was printed while nothing was kept, and before this one followed.
-                    self.dropped(Stream::Stdout, item.stdout_bytes);
-                    self.dropped(Stream::Stderr, item.stderr_bytes);
-                    self.end(Some(item));
-                }
+                News::Ended(record) => self.end(Some(runs::ended(&record))),
                 News::TooSlow => {
                     self.say(
                         "lagged",
@@ -135,6 +129,9 @@ impl Following {
 
     fn end(&mut self, item: Option<RunItem>) {
         if let Some(item) = item {
+            // What was printed while nothing was kept, and before this one followed.
+            self.dropped(Stream::Stdout, item.stdout_bytes);
+            self.dropped(Stream::Stderr, item.stderr_bytes);
             self.say("end", &item);
         }
         self.done = true;
