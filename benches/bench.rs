@@ -15,7 +15,7 @@ use tokio::time::{error::Elapsed, timeout};
 use kit::{engine::Worker, table::Table};
 
 /// The groups, in the order of the table, each with its limit.
-const GROUPS: [(&str, u64); 9] = [
+const GROUPS: [(&str, u64); 10] = [
     ("exec", 150),
     ("delay", 90),
     ("labels", 120),
@@ -23,6 +23,7 @@ const GROUPS: [(&str, u64); 9] = [
     ("schedules", 60),
     ("time", 120),
     ("history", 240),
+    ("api", 90),
     ("resident", 180),
     ("output", 300),
 ];

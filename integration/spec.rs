@@ -22,7 +22,7 @@ use crate::support::{
     expect::{self, root},
     source,
 };
-use crate::{endpoints, tidy};
+use crate::{api, endpoints, tidy};
 
 const DOCUMENTS: [&str; 6] =
     ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
@@ -81,6 +81,20 @@ fn dialect(dialect: Dialect) -> String {
     docs::table(&["key there", "here", "meaning"], rows)
 }
 
+/// The commands with what they take that has no dashes before it.
+fn commands_table() -> String {
+    let cli = watchbell::cli::args::command();
+    let rows = cli.get_subcommands().map(|it| {
+        let names = it.get_positionals().map(|argument| {
+            let name = argument.get_id().as_str().to_uppercase();
+            if argument.is_required_set() { format!(" {name}") } else { format!(" [{name}]") }
+        });
+        let about = it.get_about().map(ToString::to_string).unwrap_or_default();
+        vec![code(&format!("watchbell {}{}", it.get_name(), names.collect::<String>())), about]
+    });
+    docs::table(&["command", "what it does"], rows)
+}
+
 fn table(section: &str) -> Option<String> {
     let made = match section {
         "parameters" => docs::table(
@@ -136,6 +150,8 @@ fn table(section: &str) -> Option<String> {
             EVENTS.iter().map(|(name, meaning)| vec![code(name), (*meaning).to_owned()]),
         ),
         "endpoints" => endpoints::table(),
+        "api" => api::description::table(),
+        "commands" => commands_table(),
         "imports" => docs::table(
             &["module", "may import"],
             tidy::IMPORTS.iter().filter(|(module, _)| !matches!(*module, "main" | "lib")).map(
@@ -161,11 +177,13 @@ fn the_generated_tables_are_those_of_the_code() {
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
     let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
-    let sections = ["parameters", "settings", "grants", "endpoints", "events"].map(str::to_owned);
+    let sections = ["parameters", "settings", "grants", "endpoints", "api", "events"].map(str::to_owned);
     for section in sections.into_iter().chain(dialects) {
         assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }
-    assert!(there.contains(&("README.md", "events".to_owned())));
+    for section in ["events", "commands"] {
+        assert!(there.contains(&("README.md", section.to_owned())));
+    }
 }
 
 // --- Examples -------------------------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ fn no_socket(error: &SocketError) -> String {
             format!("{error}; jobs run, but nothing can ask the agent until it does")
         }
         SocketError::Io { .. } => format!(
-            "{error}; jobs run, but healthcheck cannot ask the agent until it can be made: make the state directory \
+            "{error}; jobs run, but no command can ask the agent until it can be made: make the state directory \
              writable, in a container by a volume"
         ),
     }

@@ -1,5 +1,6 @@
 //! One file for each group of figures.
 
+mod api;
 mod delay;
 mod exec;
 mod history;
@@ -31,6 +32,7 @@ pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Re
         "exec" => exec::measure(worker, table).await,
         "delay" => delay::measure(worker, table).await,
         "labels" => labels::measure(table).await,
+        "api" => api::measure(table).await,
         "resident" => resident::measure(table).await,
         "output" => output::measure(worker, table).await,
         _ => Err("there is no such group".into()),

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
         Arc,
@@ -28,7 +28,7 @@ pub struct Agent {
     child: Child,
     records: mpsc::UnboundedReceiver<Value>,
     output: Arc<AtomicU64>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Agent {
@@ -55,7 +55,7 @@ impl Agent {
         let output = Arc::new(AtomicU64::new(0));
         let counted = output.clone();
         drop(spawn_blocking(move || read(stdout, &sender, &counted)));
-        let mut agent = Self { child, records, output, _directory: directory };
+        let mut agent = Self { child, records, output, directory };
         agent.record("agent.ready", Duration::from_secs(30), |_| true).await?;
         Ok(agent)
     }
@@ -82,6 +82,11 @@ impl Agent {
     /// Passes over what has been told so far.
     pub fn forget(&mut self) {
         while self.records.try_recv().is_ok() {}
+    }
+
+    /// Where it keeps its state and listens.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// How many lines of jobs' output it has logged.

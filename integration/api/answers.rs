@@ -127,7 +127,7 @@ fn a_list_comes_in_pages_is_filtered_and_says_when_nothing_has_changed() {
     assert_eq!(count(&agent.get("/api/runs?outcome=failed").json()), 0);
 }
 
-/// Mistakes 52 and 55.
+/// Mistake 52.
 #[test]
 fn what_makes_no_sense_is_refused_in_words_and_names_with_dots_percent_signs_and_other_letters_arrive() {
     let folder = tempfile::tempdir().unwrap();

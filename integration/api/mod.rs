@@ -1,7 +1,7 @@
 //! What the agent answers over HTTP: the real process, asked over its socket.
 
 mod answers;
-mod description;
+pub mod description;
 mod output;
 
 /// Stands where secrets stand, and must never be answered.

@@ -7,7 +7,7 @@ use crate::support::live_engine::{IMAGE, Record, Stage, WORKER, eventually, text
 /// What a stage's agent has in its file, for one in a container: foreign jobs are never due.
 const CONFIG: &str = "[job-defaults]\nenabled = false\n";
 
-fn demand_image(stage: &Stage) {
+pub fn demand_image(stage: &Stage) {
     if let Err(why) = stage.try_docker(["image", "inspect", "--format", "{{.Id}}", IMAGE]) {
         panic!("there is no image {IMAGE}: run `make image`, or `make test`, which does it. ({why})");
     }
@@ -36,7 +36,7 @@ fn panic_if_ended(stage: &Stage, container: &str) -> bool {
 }
 
 /// Makes a container of the agent's image, hardened; the answer is its name.
-fn agent(stage: &Stage, labels: &[(String, String)], jobs: &[&str]) -> String {
+pub fn agent(stage: &Stage, labels: &[(String, String)], jobs: &[&str]) -> String {
     let name = stage.name("agent");
     let volume = stage.name("state");
     stage.docker(["volume", "create", "--label", &stage.label(), &volume]);

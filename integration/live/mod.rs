@@ -4,6 +4,7 @@
 
 mod admission;
 mod adoption;
+mod cli;
 mod compose;
 mod crash;
 mod diagnostics;

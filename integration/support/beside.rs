@@ -96,8 +96,8 @@ impl Iterator for Sent {
             match line.split_once(": ").or(line.split_once(':')) {
                 None if event.data.is_empty() => {}
                 None => return Some(event),
-                Some(("event", name)) => event.name = name.to_owned(),
-                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("event", name)) => name.clone_into(&mut event.name),
+                Some(("id", id)) => id.clone_into(&mut event.id),
                 Some(("data", data)) => event.data.push_str(data),
                 Some(_) => {}
             }
@@ -235,8 +235,9 @@ impl Beside {
     ) -> BufReader<UnixStream> {
         let mut stream = UnixStream::connect(self.state_dir.join("agent.sock")).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let length = body.len();
+        let headers: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (headers, length) = (headers.concat(), body.len());
         let head =
             format!("{method} {path} HTTP/1.0\r\nhost: agent\r\ncontent-length: {length}\r\n{headers}\r\n");
         stream.write_all(head.as_bytes()).unwrap();

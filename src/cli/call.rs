@@ -1,8 +1,12 @@
 //! Calls the running agent's API over its socket.
 
-use std::{fmt::Display, path::Path, time::Duration};
+use std::{
+    fmt::{Display, Write as _},
+    path::Path,
+    time::Duration,
+};
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::{Request, Response, body::Bytes, body::Incoming, client::conn::http1::handshake};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,7 +47,7 @@ pub fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
@@ -154,7 +158,7 @@ async fn not_refused(response: Response<Incoming>) -> Result<Response<Incoming>,
     if status.is_success() {
         return Ok(response);
     }
-    let body = response.into_body().collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+    let body = response.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let detail = serde_json::from_slice::<ProblemDetails>(&body).map(|it| it.detail);
     Err(CallError::Refused(detail.unwrap_or_else(|_| format!("the agent answered {status}"))))
 }

@@ -182,7 +182,9 @@ impl Table {
                 let queues = self.queues.remove(&record.run).unwrap_or_default();
                 if !queues.is_empty() {
                     let record = Arc::new(record.clone());
-                    queues.iter().for_each(|queue| queue.end(News::Ended(record.clone())));
+                    for queue in queues {
+                        queue.end(News::Ended(record.clone()));
+                    }
                 }
             }
         }

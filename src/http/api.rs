@@ -8,7 +8,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use utoipa::OpenApi;
 
 use crate::{
@@ -34,6 +34,9 @@ const BODY_LIMIT: usize = 64 << 10;
 
 /// So many read the history at once; each has a connection with a small cache of its own.
 const READERS: usize = 4;
+
+/// How long a disk may take to answer.
+const READ_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// How long an answer waits for what happened before it to be in the history.
 pub(super) const FLUSH_LIMIT: std::time::Duration = std::time::Duration::from_millis(500);
@@ -136,16 +139,20 @@ impl Api {
         if *self.keeper.condition().borrow() == Condition::Absent {
             return Ok(None);
         }
-        let _turn = self.readers.acquire().await;
-        let directory = self.state_dir.clone();
-        let found = spawn_blocking(move || match Reader::open(&directory)? {
-            Some(reader) => look(&reader).map(Some),
-            None => Ok(None),
-        });
-        match found.await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(_)) | Err(_) => Err(Problem::no_history()),
-        }
+        let (readers, directory) = (self.readers.clone(), self.state_dir.clone());
+        let found = async move {
+            let turn = readers.acquire_owned().await.ok()?;
+            let found = spawn_blocking(move || {
+                // As long as the disk keeps it: one that hangs costs no more threads than there are turns.
+                let _turn = turn;
+                match Reader::open(&directory)? {
+                    Some(reader) => look(&reader).map(Some),
+                    None => Ok(None),
+                }
+            });
+            found.await.ok()?.ok()
+        };
+        timeout(READ_LIMIT, found).await.ok().flatten().ok_or_else(Problem::no_history)
     }
 
     /// The answer where there is no job of this name.

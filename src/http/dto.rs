@@ -55,7 +55,7 @@ pub enum JobState {
     Waiting,
     /// It is listed and never due.
     Disabled,
-    /// What was written makes no job; its diagnostics say why.
+    /// What was written makes no job; its diagnostics say why. No list has it: the problems do.
     Rejected,
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     // In this order: what is printed before the one is found by the other.
     let follower = api.keeper.follow(&run);
-    if follower.is_none() && api.keeper.live_beginning(&run.0).first().is_some() {
+    if follower.is_none() && !api.keeper.live_beginning(&run.0).is_empty() {
         let detail = "too many follow already: ask without follow, or try again later";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     }
@@ -105,7 +105,7 @@ impl Following {
                 return None;
             }
             if let Some((stream, extent)) = self.backlog.pop_front() {
-                self.from_history(stream, extent).await;
+                self.of_history(stream, extent).await;
                 continue;
             }
             let Some(follower) = &mut self.follower else {
@@ -115,13 +115,7 @@ impl Following {
             };
             match follower.next().await {
                 News::Printed(line) => self.printed(line.stream, line.attempt, line.place, &line.bytes),
-                News::Ended(record) => {
-                    let item = runs::ended(&record);
-                    // What was printed while nothing was kept, and before this one followed.
-                    self.dropped(Stream::Stdout, item.stdout_bytes);
-                    self.dropped(Stream::Stderr, item.stderr_bytes);
-                    self.end(Some(item));
-                }
+                News::Ended(record) => self.end(Some(runs::ended(&record))),
                 News::TooSlow => {
                     self.say(
                         "lagged",
@@ -135,12 +129,15 @@ impl Following {
 
     fn end(&mut self, item: Option<RunItem>) {
         if let Some(item) = item {
+            // What was printed while nothing was kept, and before this one followed.
+            self.dropped(Stream::Stdout, item.stdout_bytes);
+            self.dropped(Stream::Stderr, item.stderr_bytes);
             self.say("end", &item);
         }
         self.done = true;
     }
 
-    async fn from_history(&mut self, stream: Stream, extent: Extent) {
+    async fn of_history(&mut self, stream: Stream, extent: Extent) {
         let Extent { attempt, place, length } = extent;
         let end = place + length;
         let from = place.max(self.place(stream));

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     agent::handle::Snapshot,
     history::{
+        keeper::Condition,
         live::Going,
         query::{Filter, KeptRun, Phase},
     },
@@ -72,13 +73,16 @@ pub async fn list_jobs(
             more = true;
         }
     }
-    add_last(&api, &mut jobs).await?;
+    add_last(&api, &mut jobs).await;
     let next_cursor = jobs.last().filter(|_| more).map(|it| it.name.clone());
     Ok(tagged(&headers, &JobList { jobs, total, next_cursor }))
 }
 
 /// The end of each one's newest run. A history that cannot be read costs these only.
-async fn add_last(api: &Api, jobs: &mut [JobItem]) -> Result<(), Problem> {
+async fn add_last(api: &Api, jobs: &mut [JobItem]) {
+    if *api.keeper.condition().borrow() != Condition::Well {
+        return;
+    }
     let names: Vec<JobId> = jobs.iter().map(|it| JobId::plain(&it.name)).collect();
     let found = api.read(move |reader| {
         let last = names.into_iter().map(|job| {
@@ -91,7 +95,6 @@ async fn add_last(api: &Api, jobs: &mut [JobItem]) -> Result<(), Problem> {
     for (job, last) in jobs.iter_mut().zip(found.await.ok().flatten().unwrap_or_default()) {
         job.last = last;
     }
-    Ok(())
 }
 
 /// The end of a run, if it has one.

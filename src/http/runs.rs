@@ -46,7 +46,8 @@ pub async fn list_runs(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let RunsQuery { limit, cursor, job, outcome } = query;
-    let filter = Filter { job: job.as_deref().map(JobId::plain), outcome, before: cursor.map(run_id) };
+    let filter =
+        Filter { job: job.as_deref().map(JobId::plain), outcome, before: cursor.as_deref().map(run_id) };
     Ok(tagged(&headers, &list(&api, filter, limit).await?))
 }
 
@@ -70,7 +71,7 @@ pub async fn job_history(
     let HistoryQuery { limit, cursor, outcome } = query;
     let job = JobId::plain(&name);
     let begins = cursor.is_none() && outcome.is_none();
-    let filter = Filter { job: Some(job.clone()), outcome, before: cursor.map(run_id) };
+    let filter = Filter { job: Some(job.clone()), outcome, before: cursor.as_deref().map(run_id) };
     let list = list(&api, filter, limit).await?;
     if list.runs.is_empty() && begins {
         let snapshot = api.agent.snapshot();
@@ -81,7 +82,7 @@ pub async fn job_history(
     Ok(tagged(&headers, &list))
 }
 
-fn run_id(text: String) -> RunId {
+fn run_id(text: &str) -> RunId {
     RunId(text.to_ascii_uppercase().into())
 }
 

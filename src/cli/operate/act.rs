@@ -18,7 +18,7 @@ use crate::{
     model::duration,
 };
 
-use super::{AgentArgs, Desk, JobArgs, length, logs::followed, second};
+use super::{AgentArgs, Desk, JobArgs, length, logs::followed, print_json, second};
 
 /// Which job is run.
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ pub async fn run(args: RunArgs, desk: Desk) -> ExitCode {
     };
     if !args.wait {
         match desk.output {
-            Output::Json => desk.json(&Begun { run }),
+            Output::Json => print_json(&Begun { run }),
             Output::Text => print::line(&run),
         }
         return ExitCode::SUCCESS;
@@ -113,7 +113,7 @@ pub async fn stop(args: StopArgs, desk: Desk) -> ExitCode {
         Ok(begun) => {
             let run = begun.map_or(args.run, |it| it.run);
             match desk.output {
-                Output::Json => desk.json(&Begun { run }),
+                Output::Json => print_json(&Begun { run }),
                 Output::Text => print::line(format_args!("run {run} was asked to end")),
             }
             ExitCode::SUCCESS
@@ -144,7 +144,7 @@ pub async fn pause(args: PauseArgs, desk: Desk) -> ExitCode {
         Ok(paused) => {
             let paused = paused.unwrap_or(Paused { until: None });
             match (desk.output, &paused.until) {
-                (Output::Json, _) => desk.json(&paused),
+                (Output::Json, _) => print_json(&paused),
                 (Output::Text, Some(until)) => {
                     print::line(format_args!("{} is paused until {}", args.job, second(until)));
                 }
@@ -164,7 +164,7 @@ pub async fn resume(args: JobArgs, desk: Desk) -> ExitCode {
     match call::post::<Paused>(&desk.state_dir, &question, &NothingToSay {}).await {
         Ok(_) => {
             match desk.output {
-                Output::Json => desk.json(&serde_json::json!({ "job": args.job, "paused": null })),
+                Output::Json => print_json(&serde_json::json!({ "job": args.job, "paused": null })),
                 Output::Text => print::line(format_args!("{} goes on", args.job)),
             }
             ExitCode::SUCCESS

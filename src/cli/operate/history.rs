@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    AgentArgs, Desk, length, second,
+    AgentArgs, Desk, length, print_json, second,
     table::{Cell, print_table, state},
     unreadable,
 };
@@ -56,7 +56,7 @@ pub async fn history(args: HistoryArgs, desk: Desk) -> ExitCode {
         Err(error) => return desk.fail(&error),
     };
     match desk.output {
-        Output::Json => desk.json(&json!({ "agent": agent, "runs": runs })),
+        Output::Json => print_json(&json!({ "agent": agent, "runs": runs })),
         Output::Text => print_runs(&runs, &desk),
     }
     ExitCode::SUCCESS

@@ -1,6 +1,6 @@
 //! `jobs` and `show`: the jobs that there are, and all that is known of one.
 
-use std::process::ExitCode;
+use std::{fmt::Write as _, process::ExitCode};
 
 use clap::Args;
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::{
 use super::{
     AgentArgs, Desk,
     history::{kept, print_runs},
-    length, second,
+    length, print_json, second,
     table::{Cell, print_table, state},
 };
 
@@ -53,7 +53,7 @@ pub async fn jobs(args: JobsArgs, desk: Desk) -> ExitCode {
     let mut question = "/api/jobs?limit=1000".to_owned();
     for (key, value) in [("state", &args.state), ("kind", &args.kind), ("name", &args.name)] {
         if let Some(value) = value {
-            question.push_str(&format!("&{key}={}", encoded(value)));
+            let _ = write!(question, "&{key}={}", encoded(value));
         }
     }
     let list = match all(&desk, &question).await {
@@ -61,7 +61,7 @@ pub async fn jobs(args: JobsArgs, desk: Desk) -> ExitCode {
         Err(error) => return desk.fail(&error),
     };
     if desk.output == Output::Json {
-        desk.json(&list);
+        print_json(&list);
         return ExitCode::SUCCESS;
     }
     let rows = list.jobs.iter().map(row).collect();
@@ -106,7 +106,7 @@ fn row(job: &JobItem) -> Vec<Cell> {
 pub async fn show(args: JobArgs, desk: Desk) -> ExitCode {
     let question = format!("/api/jobs/{}", encoded(&args.job));
     match call::get::<JobDetails>(&desk.state_dir, &question).await {
-        Ok(job) if desk.output == Output::Json => desk.json(&job),
+        Ok(job) if desk.output == Output::Json => print_json(&job),
         Ok(job) => print_job(&job, &desk),
         Err(error @ CallError::NoAgent(_)) => {
             let runs = match kept(&desk, &error, Some(&args.job), 20) {
@@ -120,7 +120,7 @@ pub async fn show(args: JobArgs, desk: Desk) -> ExitCode {
             desk.say_so(&error);
             match desk.output {
                 Output::Json => {
-                    desk.json(&json!({ "name": args.job, "agent": error.to_string(), "runs": runs }));
+                    print_json(&json!({ "name": args.job, "agent": error.to_string(), "runs": runs }));
                 }
                 Output::Text => print_runs(&runs, &desk),
             }

@@ -17,7 +17,7 @@ use crate::{
     model::run::{RunId, Stream},
 };
 
-use super::{AgentArgs, Desk, unreadable};
+use super::{AgentArgs, Desk, print_json, unreadable};
 
 /// So much is read from the history at once.
 const WINDOW: u64 = 256 << 10;
@@ -62,14 +62,14 @@ async fn whole(desk: &Desk, question: &str) -> Result<(), CallError> {
         call::read(&desk.state_dir, &question, take).await?;
     }
     if desk.output == Output::Json {
-        print_json(desk, &stdout, &stderr, "ok");
+        print_streams(&stdout, &stderr, "ok");
     }
     Ok(())
 }
 
-fn print_json(desk: &Desk, stdout: &[u8], stderr: &[u8], agent: &str) {
+fn print_streams(stdout: &[u8], stderr: &[u8], agent: &str) {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    desk.json(&json!({ "agent": agent, "stdout": text(stdout), "stderr": text(stderr) }));
+    print_json(&json!({ "agent": agent, "stdout": text(stdout), "stderr": text(stderr) }));
 }
 
 /// Prints what comes; the answer is the run when it has ended.
@@ -132,7 +132,7 @@ fn from_store(desk: &Desk, no_agent: &CallError, text: &str) -> Result<(), CallE
         read(&reader, run, stream, take)?;
     }
     if desk.output == Output::Json {
-        print_json(desk, &stdout, &stderr, &no_agent.to_string());
+        print_streams(&stdout, &stderr, &no_agent.to_string());
     }
     Ok(())
 }
@@ -149,7 +149,9 @@ fn read(reader: &Reader, run: &RunId, stream: Stream, mut take: impl FnMut(&[u8]
         while from < end {
             let to = end.min(from + WINDOW);
             let pieces = reader.output(run, stream, from, to).map_err(|error| unreadable(&error))?;
-            pieces.iter().for_each(|it| take(&it.bytes));
+            for it in pieces {
+                take(&it.bytes);
+            }
             from = to;
         }
         at = end;

@@ -68,10 +68,6 @@ impl Desk {
         ExitCode::FAILURE
     }
 
-    fn json(&self, answer: &impl serde::Serialize) {
-        print::exactly(format_args!("{}\n", json!(answer)));
-    }
-
     /// The history, where no agent answers.
     fn store(&self, no_agent: &CallError) -> Result<Reader, CallError> {
         let CallError::NoAgent(why) = no_agent else { return Err(CallError::Refused(no_agent.to_string())) };
@@ -89,6 +85,10 @@ impl Desk {
             print::complain("watchbell: this is what its history has:");
         }
     }
+}
+
+fn print_json(answer: &impl serde::Serialize) {
+    print::exactly(format_args!("{}\n", json!(answer)));
 }
 
 fn unreadable(error: &StoreError) -> CallError {

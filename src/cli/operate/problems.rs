@@ -10,7 +10,7 @@ use crate::{
     model::diagnostic::Severity,
 };
 
-use super::{AgentArgs, Desk};
+use super::{AgentArgs, Desk, print_json};
 
 /// Which agent is asked.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub async fn problems(_: ProblemsArgs, desk: Desk) -> ExitCode {
         Err(error) => return desk.fail(&error),
     };
     match desk.output {
-        Output::Json => desk.json(&list),
+        Output::Json => print_json(&list),
         Output::Text => print_text(&list, &desk),
     }
     if list.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
