@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
+    net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::{JoinSet, spawn_blocking},
@@ -46,7 +47,8 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
-/// like before; `events` are the records of the log that goes to `sink`. `registries` is the file with credentials for registries of images.
+/// like before; `events` are the records of the log that goes to `sink`. `registries` is the file with credentials for
+/// registries of images.
 pub async fn run(
     reading: Reading,
     reader: Reader,
@@ -76,17 +78,9 @@ pub async fn run(
             return ExitCode::FAILURE;
         }
     };
-    let listener = match socket::bind(&settings.state_dir, OPEN_LIMIT).await {
-        Ok(listener) => Some(listener),
-        Err(error) => {
-            let fatal = matches!(error, SocketError::InUse);
-            report::problem(&Diagnostic::error(Origin::Place("setting state-dir".into()), no_socket(&error)));
-            if fatal {
-                sink.flush(FLUSH_LIMIT).await;
-                return ExitCode::FAILURE;
-            }
-            None
-        }
+    let Ok(listener) = listen(&settings).await else {
+        sink.flush(FLUSH_LIMIT).await;
+        return ExitCode::FAILURE;
     };
 
     let Opened { keeper, writer, memory, unfinished, installation, diagnostics } =
@@ -159,6 +153,16 @@ pub async fn run(
     report::agent_stopped(stopping.get().map_or(Duration::ZERO, Instant::elapsed));
     sink.flush(FLUSH_LIMIT).await;
     ExitCode::SUCCESS
+}
+
+/// The agent's socket, if it can be made now. An error, which was told: another agent has it.
+async fn listen(settings: &Settings) -> Result<Option<UnixListener>, ()> {
+    let error = match socket::bind(&settings.state_dir, OPEN_LIMIT).await {
+        Ok(listener) => return Ok(Some(listener)),
+        Err(error) => error,
+    };
+    report::problem(&Diagnostic::error(Origin::Place("setting state-dir".into()), no_socket(&error)));
+    if matches!(error, SocketError::InUse) { Err(()) } else { Ok(None) }
 }
 
 /// Opens the store, unless its disk does not answer: then the agent begins without.
