@@ -130,6 +130,23 @@ fn history_logs_and_show_read_the_store_when_no_agent_answers_and_say_so() {
 }
 
 #[test]
+fn without_a_history_a_run_can_still_be_begun_waited_for_and_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing can be kept in it.
+    std::fs::create_dir(folder.path().join("watchbell.db")).unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    let waited = asked(folder.path(), &["run", "talk", "--wait"]);
+    assert!(waited.code == 3 && waited.err.contains("failed with exit code 3"), "{waited:?}");
+    let run = agent.run("long");
+    agent.wait_for_event("run.started", "long");
+    asked(folder.path(), &["show", "long"]).shows(&format!("running: run {run} since "));
+    assert_eq!(asked(folder.path(), &["stop", &run[..20]]).code, 0);
+    let history = asked(folder.path(), &["history"]);
+    assert!(history.code == 1 && history.err.contains("cannot be read now"), "{history:?}");
+    assert_eq!(asked(folder.path(), &["problems"]).code, 1);
+}
+
+#[test]
 fn problems_are_printed_and_are_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let agent = Beside::start(folder.path(), INI);

@@ -20,7 +20,7 @@ use tokio::{
 use crate::model::{
     memory::Memory,
     name::JobId,
-    run::{Item, Outcome, Printed, RunId, Stream, WorkHandle},
+    run::{Item, Outcome, Printed, RunId, RunRecord, Stream, WorkHandle},
     unfinished::KeptOutput,
 };
 
@@ -205,6 +205,11 @@ impl Keeper {
     /// Those whose ID begins so, at most two of them.
     pub fn live_beginning(&self, prefix: &str) -> Vec<LiveRun> {
         self.shared.live.beginning(prefix)
+    }
+
+    /// Runs that ended a moment ago and whose ID begins so, kept or not.
+    pub fn ended_beginning(&self, prefix: &str) -> Vec<Arc<RunRecord>> {
+        self.shared.live.ended(prefix)
     }
 
     /// What a run prints from now on; `None` if it does not go on, or too many follow already. What it printed before is

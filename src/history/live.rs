@@ -28,6 +28,10 @@ const PIECES_LIMIT: usize = 4096;
 /// So many follow at once; further ones are refused.
 const FOLLOWERS_LIMIT: usize = 512;
 
+/// So many runs that have ended are known for a moment longer: who has just begun one may ask for its end before it is in
+/// the file, or where it never will be.
+const RECENT: usize = 64;
+
 /// A run that has no record yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRun {
@@ -87,6 +91,8 @@ struct Table {
     /// A job of which nothing goes on has no entry.
     jobs: HashMap<JobId, Going>,
     queues: HashMap<RunId, Vec<Arc<Queue>>>,
+    /// The newest records, the oldest first.
+    recent: VecDeque<Arc<RunRecord>>,
 }
 
 /// What waits for one follower.
@@ -137,6 +143,12 @@ impl Live {
         from.take_while(|(run, _)| run.0.starts_with(prefix)).take(2).map(|(_, it)| it.clone()).collect()
     }
 
+    /// Those that ended a moment ago and whose ID begins so.
+    pub fn ended(&self, prefix: &str) -> Vec<Arc<RunRecord>> {
+        let table = self.table();
+        table.recent.iter().filter(|it| it.run.0.starts_with(prefix)).cloned().collect()
+    }
+
     /// Whether someone may follow something now.
     pub fn is_followed(&self) -> bool {
         self.followers.load(Ordering::SeqCst) > 0
@@ -179,13 +191,14 @@ impl Table {
                 if let Some(it) = self.runs.remove(&record.run) {
                     self.count(&it, false);
                 }
-                let queues = self.queues.remove(&record.run).unwrap_or_default();
-                if !queues.is_empty() {
-                    let record = Arc::new(record.clone());
-                    for queue in queues {
-                        queue.end(News::Ended(record.clone()));
-                    }
+                let record = Arc::new(record.clone());
+                for queue in self.queues.remove(&record.run).unwrap_or_default() {
+                    queue.end(News::Ended(record.clone()));
                 }
+                if self.recent.len() >= RECENT {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(record);
             }
         }
     }

@@ -69,7 +69,7 @@ pub(super) async fn answer(
     // Without the history there is still what comes.
     let backlog = match extents.await {
         Ok(extents) => extents.unwrap_or_default().into(),
-        Err(_) if follower.is_some() => VecDeque::new(),
+        Err(_) if follower.is_some() || !api.keeper.ended_beginning(&run.0).is_empty() => VecDeque::new(),
         Err(error) => return Err(error),
     };
     let places = last.and_then(places_of).unwrap_or_default();

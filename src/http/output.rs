@@ -1,4 +1,4 @@
-//! What a run printed: as a text, of which parts can be asked for, or [as it comes](super::follow).
+//! What a run printed: as a text, of which parts can be asked for, or, by `follow`, as it comes.
 
 use std::{io, ops::Range};
 

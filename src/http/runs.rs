@@ -126,12 +126,16 @@ pub(super) async fn details(api: &Api, run: &RunId) -> Result<RunDetails, Proble
         Ok(Some((kept, attempts))) => {
             Ok(RunDetails { run: item(&kept), tries: attempts.iter().map(attempt).collect() })
         }
-        other => match api.keeper.live_beginning(&run.0).first() {
-            Some(live) => Ok(RunDetails { run: going(live), tries: Vec::new() }),
-            None => Err(other
-                .err()
-                .unwrap_or_else(|| Problem::not_found(format!("there is no run {run} any more")))),
-        },
+        other => {
+            let live = api.keeper.live_beginning(&run.0).first().map(going);
+            let known = live.or_else(|| api.keeper.ended_beginning(&run.0).first().map(|it| ended(it)));
+            match known {
+                Some(run) => Ok(RunDetails { run, tries: Vec::new() }),
+                None => Err(other
+                    .err()
+                    .unwrap_or_else(|| Problem::not_found(format!("there is no run {run} any more")))),
+            }
+        }
     }
 }
 
@@ -143,6 +147,7 @@ pub(super) async fn find(api: &Api, text: &str) -> Result<RunId, Problem> {
     }
     let live = api.keeper.live_beginning(&prefix);
     let mut found: BTreeSet<RunId> = live.into_iter().map(|it| it.admitted.run).collect();
+    found.extend(api.keeper.ended_beginning(&prefix).into_iter().map(|it| it.run.clone()));
     api.settle().await;
     let asked = prefix.clone();
     match api.read(move |reader| reader.beginning(&asked)).await {
