@@ -9,8 +9,8 @@ use crate::{
     model::{
         job::{JobSpec, MissedPolicy},
         name::JobId,
-        run::{Admitted, Outcome, Trigger},
-        unfinished::Unfinished,
+        run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
+        unfinished::{Unfinished, shape},
     },
     run::order::TakenUp,
 };
@@ -73,6 +73,29 @@ impl State {
         }
     }
 
+    /// Nothing begins any more, and what waits is given up.
+    pub(super) fn drain(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.draining = true;
+        self.give_up_the_left(now, effects);
+        for ticket in self.admission.give_up_waiting(now) {
+            let reason = "the agent is shutting down and its turn had not come";
+            effects.push(told(records::skipped(&ticket, reason, now)));
+        }
+        for ticket in self.dependencies.drain() {
+            let reason = "the agent is shutting down, and the jobs that it depends on had not succeeded";
+            effects.push(told(records::skipped(&ticket, reason, now)));
+        }
+        let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
+        let mut tries: Vec<&RunId> = self
+            .admitted
+            .iter()
+            .filter(|(_, spec)| spec.policies.retry.retries > 0)
+            .map(|(run, _)| run)
+            .collect();
+        tries.sort_unstable();
+        effects.extend(tries.into_iter().map(|run| Effect::Stop(run.clone(), request)));
+    }
+
     /// What waits for its job to be known, given up.
     pub(super) fn give_up_the_left(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for ticket in std::mem::take(&mut self.left) {
@@ -129,6 +152,6 @@ fn missed(
 }
 
 /// Whether the job that there is now does what this run does, so that it may be tried again.
-pub(super) fn same_work(spec: &Arc<JobSpec>, shape: u64) -> bool {
-    spec.enabled && crate::model::unfinished::shape(&spec.work) == shape
+pub(super) fn same_work(spec: &Arc<JobSpec>, as_before: u64) -> bool {
+    spec.enabled && shape(&spec.work) == as_before
 }

@@ -19,7 +19,7 @@ mod unfinished;
 pub mod write;
 pub mod writer;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path};
 
 use crate::{
     model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Unfinished},
@@ -27,6 +27,7 @@ use crate::{
 };
 
 use self::{
+    installation::Installation,
     keeper::{Condition, Keeper},
     store::{Store, StoreError},
     writer::Writer,
@@ -48,7 +49,7 @@ pub struct Opened {
     /// What it began or let wait, and left without a record.
     pub unfinished: Vec<Unfinished>,
     /// What tells this state directory's agent from others on the same Engine.
-    pub installation: Arc<str>,
+    pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
     pub diagnostics: Vec<Diagnostic>,
 }

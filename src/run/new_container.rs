@@ -198,7 +198,7 @@ async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> 
 /// What says whose it is, on everything that a run makes.
 pub(super) fn labels(order: &RunOrder, context: &Context) -> HashMap<String, String> {
     let values = [
-        context.installation.to_string(),
+        context.installation.id.to_string(),
         order.job().to_string(),
         order.run.to_string(),
         order.occurrence.to_string(),
