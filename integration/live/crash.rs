@@ -18,7 +18,11 @@ fn work(file: &str, length: &str) -> String {
 }
 
 fn rounds() -> u32 {
-    std::env::var("WATCHBELL_CRASH_ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(8)
+    given("WATCHBELL_CRASH_ROUNDS").unwrap_or(8)
+}
+
+fn given<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var_os(name)?.to_str()?.parse().ok()
 }
 
 /// Numbers that look like chance, from a seed that a failing test tells.
@@ -27,8 +31,8 @@ struct Noise(u64);
 impl Noise {
     fn new() -> Self {
         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(1, |it| it.as_nanos());
-        let given = std::env::var("WATCHBELL_CRASH_SEED").ok().and_then(|it| it.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::try_from(now & 0xffff_ffff).unwrap_or(1));
+        let seed =
+            given("WATCHBELL_CRASH_SEED").unwrap_or_else(|| u64::try_from(now & 0xffff_ffff).unwrap_or(1));
         eprintln!("WATCHBELL_CRASH_SEED={seed}");
         Self(seed)
     }
@@ -75,7 +79,12 @@ impl World {
             let file = if kind == "local" { local.clone() } else { "/ran/ran".to_owned() };
             let command = work(&file, length);
             let schedule = if schedules { schedule } else { "@triggered" };
-            let mut parameters = vec![("schedule", schedule), ("shell", "true"), ("command", &*command)];
+            let mut parameters = vec![
+                ("schedule", schedule),
+                ("shell", "true"),
+                ("command", &*command),
+                ("history", "100000 runs"),
+            ];
             parameters.extend(own);
             if kind == "run" {
                 parameters.push(("network", "none"));

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::{
-        job::{JobSpec, MissedPolicy},
+        job::{JobSpec, MissedPolicy, Overlap},
         name::JobId,
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
         unfinished::{Unfinished, shape},
@@ -69,7 +69,15 @@ impl State {
             let group = spec.policies.group.clone();
             let after = after.into_iter().map(|it| Ticket { group: group.clone(), ..it }).collect();
             let after = self.past_gate(&spec, after, now, effects);
+            // What waited for the job's last run keeps the one place that there is for that, or the last run's own.
+            let by_policy = |it: &Ticket| {
+                it.trigger != Trigger::CatchUp && matches!(spec.overlap, Overlap::Queue | Overlap::Replace)
+            };
+            let (offered, after): (Vec<Ticket>, Vec<Ticket>) = after.into_iter().partition(by_policy);
             self.admission.line_up(after, spec.overlap, now);
+            for ticket in offered {
+                self.offer(ticket, spec.overlap, now, effects);
+            }
         }
     }
 
