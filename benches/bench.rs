@@ -24,7 +24,7 @@ const GROUPS: [(&str, u64); 9] = [
     ("time", 120),
     ("history", 240),
     ("resident", 180),
-    ("output", 120),
+    ("output", 300),
 ];
 
 fn main() -> ExitCode {

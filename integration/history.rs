@@ -3,14 +3,9 @@
 //!
 //! File systems are mounted for this, so it needs root, as the tests of a real Engine do.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
-use tempfile::TempDir;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -35,6 +30,8 @@ use watchbell::{
     time::Clock,
 };
 
+use crate::support::{agent_process::Process, disk::Disk};
+
 /// So long that only what never comes takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -42,56 +39,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 const HELD_UP: Duration = Duration::from_millis(750);
 
 const MIB: u64 = 1 << 20;
-
-/// A file system of its own, unmounted at the end.
-struct Disk {
-    folder: TempDir,
-}
-
-impl Disk {
-    fn new(size: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Self { folder };
-        disk.mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
-        disk
-    }
-
-    fn mount(&self, arguments: &[&str]) {
-        let done = Command::new("mount").args(arguments).arg(self.folder.path()).output().unwrap();
-        assert!(
-            done.status.success(),
-            "this test mounts a file system, and that is refused: run it as root, in a container with --cap-add \
-             SYS_ADMIN: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Leaves no byte free; the answer is the file that takes them.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut size = 4 << 20;
-        while size > 0 {
-            let mut bytes = std::fs::read(&path).unwrap_or_default();
-            let before = bytes.len();
-            bytes.resize(before + size, 7);
-            if std::fs::write(&path, &bytes).is_err() {
-                let _ = std::fs::write(&path, &bytes[..before]);
-                size /= 2;
-            }
-        }
-        path
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.folder.path()).status();
-    }
-}
 
 /// A store that is written to, and its log.
 struct Kept {
@@ -296,6 +243,54 @@ async fn a_file_that_someone_else_has_locked_holds_no_run_up_and_is_written_when
     it.well().await;
     it.close().await;
     assert_eq!(runs(folder.path()).len(), 5);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_no_run_up_and_is_written_when_it_goes_on() {
+    let disk = Disk::that_can_hang();
+    let mut it = Kept::open(disk.path(), 64 * MIB);
+    it.run(1, b"before").await;
+    it.keeper.keep([]).within(LIMIT).await;
+    disk.hang();
+    for n in 2..50 {
+        let held_up = it.run(n, &vec![b'x'; 20_000]).await;
+        assert!(held_up < HELD_UP, "run {n} was held up for {held_up:?}");
+    }
+    it.fails("the state directory does not answer: look after its disk").await;
+    let held_up = it.run(50, b"").await;
+    assert!(held_up < Duration::from_millis(100), "nobody waits for it any more: {held_up:?}");
+    assert_eq!(it.told(), (1, 0));
+    disk.go_on();
+    it.well().await;
+    it.run(51, b"after").await;
+    assert_eq!(it.told(), (1, 1));
+    it.close().await;
+    let found = runs(disk.path());
+    assert_eq!(found.len(), 51, "every one");
+    assert!(found.iter().all(|it| it.end.is_some()));
+}
+
+/// The whole agent, from its start: it makes its socket there before anything else.
+#[test]
+fn an_agent_whose_state_directory_hangs_at_its_start_runs_its_jobs() {
+    let disk = Disk::that_can_hang();
+    // What a killed agent left there is to be removed, and that waits.
+    std::fs::write(disk.path().join("agent.sock"), "").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("config.ini"),
+        "[job-local \"beat\"]\nschedule = @every 1s\ncommand = true\n",
+    )
+    .unwrap();
+    disk.hang();
+    let agent = Process::start(folder.path(), disk.path(), 1);
+    agent.wait_for(2, |it| it["event"] == "run.finished" && it["outcome"] == "succeeded");
+    agent.wait_for(1, |it| it["event"] == "history.failing");
+    disk.go_on();
+    agent.wait_for(1, |it| it["event"] == "history.restored");
+    agent.kill();
+    let found = runs(disk.path());
+    assert!(found.iter().filter(|it| it.end.is_some()).count() >= 2, "{}", found.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,87 +1,15 @@
 //! The agent as a process, killed and stopped by signals that it cannot see: what it had kept is there for the next one.
 //! Without an Engine the file's local jobs are all that runs, and all that this needs.
 
-use std::{
-    fmt::Write as _,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use watchbell::history::query::Filter;
 
-/// So long that only what never comes takes longer.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// An agent with its log in a file; it is killed if the test ends before it.
-struct Process {
-    child: Child,
-    log: std::path::PathBuf,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Process {
-    /// The agent's `nth` life in a folder that has its file and its state.
-    fn start(folder: &Path, nth: u32) -> Self {
-        let log = folder.join(format!("log-{nth}"));
-        let nowhere = format!("unix://{}", folder.join("no-engine.sock").display());
-        let child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
-            .args(["daemon", "--log-format", "json", "--docker-host", &nowhere, "--config"])
-            .arg(folder.join("config.ini"))
-            .arg("--state-dir")
-            .arg(folder)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .stdin(Stdio::null())
-            .stdout(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Self { child, log }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
-    }
-
-    fn kill(mut self) {
-        self.signal(Signal::SIGKILL);
-        self.child.wait().unwrap();
-    }
-
-    /// Whole lines told so far.
-    fn records(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(&self.log).unwrap();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// Waits until there are `n` records that fit, and gives all of them.
-    #[expect(clippy::disallowed_methods, reason = "the agent is another process and lives in real time")]
-    fn wait_for(&self, n: usize, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let begun = Instant::now();
-        loop {
-            let found: Vec<Value> = self.records().into_iter().filter(|it| fits(it)).collect();
-            if found.len() >= n {
-                return found;
-            }
-            assert!(begun.elapsed() < LIMIT, "{n} of these were not told: {:#?}", self.records());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
+use crate::support::agent_process::Process;
 
 fn folder(parameters: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -126,13 +54,13 @@ fn pause_millis(millis: u64) {
 #[test]
 fn an_agent_that_was_killed_keeps_the_beat_and_catches_up() {
     let folder = folder("missed = once");
-    let first = Process::start(folder.path(), 1);
+    let first = Process::start(folder.path(), folder.path(), 1);
     let before = first.wait_for(3, |it| is(it, "run.finished"));
     // What is kept of the last run needs no longer than this to be written.
     pause(3);
     first.kill();
     pause(4);
-    let second = Process::start(folder.path(), 2);
+    let second = Process::start(folder.path(), folder.path(), 2);
     let caught_up = &second.wait_for(1, |it| is(it, "run.finished") && it["trigger"] == "catch-up")[0];
     let after = second.wait_for(2, |it| is(it, "run.finished") && it["trigger"] == "schedule");
     let anchor = occurrence(&before[0]);
@@ -150,7 +78,7 @@ fn an_agent_that_was_killed_keeps_the_beat_and_catches_up() {
 fn a_process_that_was_stopped_and_goes_on_leaves_one_record_for_every_occurrence() {
     for (policy, caught_up_at_all) in [("skip", 0..=0), ("once", 1..=1), ("all", 3..=10)] {
         let folder = folder(&format!("missed = {policy}"));
-        let agent = Process::start(folder.path(), 1);
+        let agent = Process::start(folder.path(), folder.path(), 1);
         agent.wait_for(2, |it| is(it, "run.finished"));
         agent.signal(Signal::SIGSTOP);
         pause(6);
@@ -192,7 +120,7 @@ fn whenever_it_is_killed_each_occurrence_has_one_run_and_the_history_knows_of_ea
     std::fs::write(path.join("config.ini"), file).unwrap();
     let mut noise = 1_u64;
     for nth in 0..20 {
-        let agent = Process::start(path, nth);
+        let agent = Process::start(path, path, nth);
         agent.wait_for(1, |it| it["event"] == "agent.started");
         noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         pause_millis(600 + (noise >> 33) % 900);

@@ -27,6 +27,7 @@ async fn an_idle_agent_ends_at_once() {
     assert!(told[1].has("duration_seconds"), "{told:?}");
 }
 
+/// Mistake 30.
 #[tokio::test(start_paused = true)]
 async fn nothing_begins_any_more_although_it_is_due() {
     let mut agent = TestAgent::with(Setup::ini("[global]\nshutdown-grace = 5m\n")).await;
@@ -75,6 +76,7 @@ async fn occurrences_that_wait_their_turn_leave_their_records() {
     assert_eq!(agent.outcomes("web.a"), ["skipped", "succeeded"]);
 }
 
+/// Mistake 30.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_goes_on_after_the_grace_is_stopped_and_recorded() {
     let mut agent = TestAgent::new().await;
@@ -109,6 +111,7 @@ async fn a_run_that_ignores_the_request_is_killed_in_time() {
 }
 
 /// A run that is given up leaves a record as well.
+/// Mistake 30.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_cannot_be_ended_is_left_and_the_record_says_so() {
     let mut agent = TestAgent::new().await;

@@ -75,7 +75,7 @@ pub async fn run(
             return ExitCode::FAILURE;
         }
     };
-    let listener = match socket::bind(&settings.state_dir).await {
+    let listener = match socket::bind(&settings.state_dir, OPEN_LIMIT).await {
         Ok(listener) => Some(listener),
         Err(error) => {
             let fatal = matches!(error, SocketError::InUse);
@@ -114,14 +114,15 @@ pub async fn run(
         }
         .watch(),
     );
-    if let Some(listener) = listener {
-        let routes = plan::routes(handle.clone()).merge(health::routes(Health {
-            agent: handle,
-            connection: connected.clone(),
-            history: keeper.condition(),
-        }));
-        tasks.spawn(socket::serve(listener, routes));
-    }
+    let routes = plan::routes(handle.clone()).merge(health::routes(Health {
+        agent: handle,
+        connection: connected.clone(),
+        history: keeper.condition(),
+    }));
+    match listener {
+        Some(listener) => tasks.spawn(socket::serve(listener, routes)),
+        None => tasks.spawn(socket::serve_when_it_can_be(settings.state_dir.clone(), routes)),
+    };
     let context = Context {
         engine,
         clock: Clock::System,
@@ -184,9 +185,12 @@ async fn first_failure(tasks: &mut JoinSet<()>) -> String {
 fn no_socket(error: &SocketError) -> String {
     match error {
         SocketError::InUse => error.to_string(),
+        SocketError::Unanswered => {
+            format!("{error}; jobs run, but nothing can ask the agent until it does")
+        }
         SocketError::Io { .. } => format!(
-            "{error}; jobs run, but healthcheck cannot ask the agent: make the state directory writable, in a \
-             container by a volume"
+            "{error}; jobs run, but healthcheck cannot ask the agent until it can be made: make the state directory \
+             writable, in a container by a volume"
         ),
     }
 }

@@ -138,6 +138,7 @@ fn a_line_of_a_hundred_thousand_bytes_comes_in_pieces_and_complete() {
     assert_eq!(lines.concat(), "x".repeat(100_000));
 }
 
+/// Mistake 31.
 #[test]
 fn two_hundred_megabytes_of_output_arrive_to_the_byte_in_bounded_memory() {
     const BYTES: u64 = 200_000_000;
@@ -164,6 +165,7 @@ fn two_hundred_megabytes_of_output_arrive_to_the_byte_in_bounded_memory() {
     assert!(peak < PEAK_KIB, "{peak} KiB");
 }
 
+/// Mistake 24.
 #[test]
 fn a_timeout_ends_a_command_that_ignores_the_request_and_all_its_children() {
     let stage = Stage::new();

@@ -11,6 +11,7 @@ fn unix_time(record: &Record) -> i64 {
     text(record, "occurrence").parse::<jiff::Timestamp>().expect("a time").as_second()
 }
 
+/// Mistake 28.
 #[test]
 fn a_run_has_its_own_container_with_name_labels_environment_and_exactly_its_networks() {
     let stage = Stage::new();

@@ -51,6 +51,7 @@ fn a_container_that_fails_is_made_anew_for_each_attempt_and_none_is_left() {
     assert_eq!(left.trim(), "");
 }
 
+/// Mistake 22.
 #[test]
 fn a_chain_goes_the_way_that_the_true_outcomes_say() {
     let stage = Stage::new();

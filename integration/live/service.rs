@@ -129,6 +129,7 @@ fn a_constraint_that_no_node_meets_ends_by_the_timeout_with_the_swarms_reason() 
     }
 }
 
+/// Mistake 27.
 #[test]
 fn of_three_tasks_one_that_fails_makes_it_failed_and_none_runs_twice() {
     let swarm = Swarm::new();

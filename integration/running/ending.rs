@@ -28,6 +28,7 @@ async fn finished(agent: &TestAgent, after: Duration) -> Record {
     finished
 }
 
+/// Mistake 23, where it is about the output.
 #[tokio::test(start_paused = true)]
 async fn a_command_past_its_timeout_is_asked_to_end_by_its_mark() {
     let agent = agent(&["TERM", "KILL"]).await;

@@ -3,8 +3,8 @@
 use tokio::time::sleep;
 
 use crate::support::{
-    fake_engine::{ContainerSpec, ExecBehaviour},
-    test_agent::{MINUTE, MOMENT, TestAgent, seconds, signalled, signals, with_job},
+    fake_engine::{ContainerSpec, ExecBehaviour, RunBehaviour},
+    test_agent::{MINUTE, MOMENT, Setup, TestAgent, seconds, signalled, signals, with_job},
 };
 
 /// Due every minute, and each run takes 150 seconds.
@@ -68,6 +68,26 @@ async fn replace_stops_the_old_run_and_then_starts_the_new_one() {
     let execs = agent.engine.execs();
     let work: Vec<_> = execs.iter().filter(|exec| exec.cmd == ["work"]).collect();
     assert!(work[0].ended <= work[1].started, "never both at once: {work:?}");
+}
+
+/// Mistake 34.
+#[tokio::test(start_paused = true)]
+async fn runs_of_one_job_that_overlap_have_a_container_each_and_remove_their_own() {
+    let file = "[job-run \"backup\"]\nschedule = * * * * *\nimage = backup:1\noverlap = allow\n";
+    let agent = TestAgent::with(Setup::ini(file)).await;
+    agent.engine.on_run(|_| RunBehaviour::exit(0).takes(seconds(150)));
+    agent.sleep_until("00:03").await;
+    sleep(MOMENT).await;
+    let names = |minutes: &[i64]| {
+        let start = 1_767_571_200;
+        minutes.iter().map(|it| format!("watchbell-backup-{}", start + it * 60)).collect::<Vec<_>>()
+    };
+    assert_eq!(agent.engine.container_names(), names(&[1, 2, 3]));
+    sleep(seconds(31)).await;
+    assert_eq!(agent.engine.container_names(), names(&[2, 3]), "the first has removed its own, and no other");
+    sleep(MINUTE).await;
+    assert_eq!(agent.engine.container_names(), names(&[3, 4]));
+    assert_eq!(agent.outcomes("backup"), ["succeeded", "succeeded"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "a toolbox: not every test run uses every tool")]
 
 pub mod abnf;
+pub mod agent_process;
+pub mod disk;
 pub mod docs;
 pub mod example;
 pub mod expect;

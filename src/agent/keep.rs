@@ -124,20 +124,20 @@ impl Keep {
         self.note(job, memory);
     }
 
-    /// The job is no longer on the timetable.
-    pub fn gone(&mut self, job: &JobId, memory: Memory) {
+    /// The job is no longer on the timetable. The answer is a job that is forgotten for it, because too many have gone.
+    pub fn gone(&mut self, job: &JobId, memory: Memory) -> Option<JobId> {
         self.note(job, memory);
         self.absent.insert(job.clone(), memory);
         if self.absent.len() <= GONE_LIMIT {
-            return;
+            return None;
         }
         // Jobs that are still waited for are not given up for those that went.
         let idle = self.absent.iter().filter(|(_, it)| it.idle);
-        if let Some(oldest) = idle.min_by_key(|(_, it)| it.seen).map(|(job, _)| job.clone()) {
-            self.absent.remove(&oldest);
-            self.marks.remove(&oldest);
-            self.notes.push((oldest, None));
-        }
+        let oldest = idle.min_by_key(|(_, it)| it.seen).map(|(job, _)| job.clone())?;
+        self.absent.remove(&oldest);
+        self.marks.remove(&oldest);
+        self.notes.push((oldest.clone(), None));
+        Some(oldest)
     }
 
     /// Nothing of this job is due while it is not on the timetable.

@@ -128,7 +128,12 @@ impl State {
 
     fn unschedule(&mut self, job: &JobId, now: Timestamp) {
         match self.timetable.remove(job, now) {
-            Some(memory) => self.keep.gone(job, memory),
+            Some(memory) => {
+                let forgotten = self.keep.gone(job, memory);
+                if let Some(forgotten) = forgotten.filter(|it| self.paused.contains_key(it)) {
+                    Arc::make_mut(&mut self.paused).remove(&forgotten);
+                }
+            }
             None => self.keep.idle(job, now),
         }
     }

@@ -4,13 +4,21 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use axum::Router;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::UnixListener,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 /// The socket's name in the state directory.
 const NAME: &str = "agent.sock";
+
+/// After a try that failed, the time until the next: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Where the agent of this state directory listens.
 pub fn path(state_dir: &Path) -> PathBuf {
@@ -25,6 +33,9 @@ pub enum SocketError {
         "another agent runs with this state directory: stop it, or give this one another with --state-dir"
     )]
     InUse,
+    /// The directory's disk takes too long.
+    #[error("the state directory does not answer: look after its disk")]
+    Unanswered,
     /// The directory or the socket could not be made.
     #[error("{operation} {path}: {source}")]
     Io {
@@ -38,7 +49,28 @@ pub enum SocketError {
 }
 
 /// Makes the directory, if need be, and listens. A socket that a killed agent left behind is replaced.
-pub async fn bind(state_dir: &Path) -> Result<UnixListener, SocketError> {
+///
+/// The disk may be slow to answer, or never do: then this waits, on a thread of its own, no longer than `patience`.
+pub async fn bind(state_dir: &Path, patience: Duration) -> Result<UnixListener, SocketError> {
+    let directory = state_dir.to_owned();
+    let Ok(made) = timeout(patience, spawn_blocking(move || make(&directory))).await else {
+        return Err(SocketError::Unanswered);
+    };
+    let made = made.unwrap_or_else(|error| {
+        Err(SocketError::Io {
+            operation: "making the socket in",
+            path: state_dir.to_owned(),
+            source: io::Error::other(error),
+        })
+    })?;
+    UnixListener::from_std(made).map_err(|source| SocketError::Io {
+        operation: "listening on",
+        path: path(state_dir),
+        source,
+    })
+}
+
+fn make(state_dir: &Path) -> Result<std::os::unix::net::UnixListener, SocketError> {
     let failed = |operation, path: &Path| {
         let path = path.to_owned();
         move |source| SocketError::Io { operation, path, source }
@@ -49,7 +81,7 @@ pub async fn bind(state_dir: &Path) -> Result<UnixListener, SocketError> {
         .create(state_dir)
         .map_err(failed("making the state directory", state_dir))?;
     let path = path(state_dir);
-    if UnixStream::connect(&path).await.is_ok() {
+    if std::os::unix::net::UnixStream::connect(&path).is_ok() {
         return Err(SocketError::InUse);
     }
     match std::fs::remove_file(&path) {
@@ -58,9 +90,10 @@ pub async fn bind(state_dir: &Path) -> Result<UnixListener, SocketError> {
         }
         _ => {}
     }
-    let listener = UnixListener::bind(&path).map_err(failed("listening on", &path))?;
+    let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed("listening on", &path))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
         .map_err(failed("restricting", &path))?;
+    listener.set_nonblocking(true).map_err(failed("listening on", &path))?;
     Ok(listener)
 }
 
@@ -68,4 +101,19 @@ pub async fn bind(state_dir: &Path) -> Result<UnixListener, SocketError> {
 pub async fn serve(listener: UnixListener, routes: Router) {
     // It returns only on errors of accepting that it cannot wait out, and it waits out all there are.
     let _ = axum::serve(listener, routes).await;
+}
+
+/// The same where the socket could not be made at the start: it is tried until it can be.
+pub async fn serve_when_it_can_be(state_dir: PathBuf, routes: Router) {
+    let mut pause = RETRY.0;
+    loop {
+        sleep(pause).await;
+        pause = (pause * 2).min(RETRY.1);
+        match bind(&state_dir, RETRY.1).await {
+            Ok(listener) => return serve(listener, routes).await,
+            // Another agent took the directory meanwhile, and answers there; this one goes on unasked.
+            Err(SocketError::InUse) => return std::future::pending().await,
+            Err(SocketError::Unanswered | SocketError::Io { .. }) => {}
+        }
+    }
 }

@@ -305,6 +305,7 @@ mod tests {
         command(text, None).unwrap().argv
     }
 
+    /// Mistake 29.
     #[test]
     fn quoted_arguments_stay_together() {
         assert_eq!(argv(r#"sh -c "echo 'a b'" c\ d"#), ["sh", "-c", "echo 'a b'", "c d"]);
