@@ -23,10 +23,12 @@ enum By {
     Helper,
     Run,
     Service,
+    /// The next agent, of what the last one left.
+    Left,
 }
 
 /// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 28] = [
+const ENDPOINTS: [(By, &str, &str, &str); 32] = [
     (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
     (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     (By::Agent, "GET", "/containers/json", "the containers and their labels"),
@@ -46,7 +48,7 @@ const ENDPOINTS: [(By, &str, &str, &str); 28] = [
     (By::Run, "POST", "/containers/{id}/attach", "its output"),
     (By::Run, "POST", "/containers/{id}/start", "its start"),
     (By::Run, "POST", "/containers/{id}/wait", "how it ended"),
-    (By::Run, "POST", "/containers/{id}/stop", "its end at the timeout and when the agent stops"),
+    (By::Run, "POST", "/containers/{id}/stop", "its end at the timeout"),
     (By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
     (By::Run, "DELETE", "/containers/{id}", "its removal"),
     (By::Service, "POST", "/services/create", "the service"),
@@ -65,6 +67,10 @@ const ENDPOINTS: [(By, &str, &str, &str); 28] = [
     (By::Service, "POST", "/containers/{id}/kill", "the end of those on this node that do not listen"),
     (By::Service, "DELETE", "/services/{id}", "its removal"),
     (By::Service, "DELETE", "/containers/{id}", "the containers that the Engine leaves of it on this node"),
+    (By::Left, "GET", "/containers/{id}/json", "how the container of a run that the last agent began does"),
+    (By::Left, "GET", "/containers/{id}/logs", "what it printed and prints"),
+    (By::Left, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
+    (By::Left, "GET", "/services", "services that nobody waits for, where the Engine manages a Swarm"),
 ];
 
 /// Method and path of what an agent with jobs of kind `exec` needs.
@@ -84,6 +90,7 @@ pub fn table() -> String {
                 By::Helper => "jobs of kind `exec` without `/bin/sh`",
                 By::Run => "jobs of kind `run`",
                 By::Service => "jobs of kind `service-run`",
+                By::Left => "an agent that follows another one",
             };
             vec![format!("`{method} {path}`"), by.to_owned(), what.to_owned()]
         }),
@@ -157,24 +164,44 @@ async fn an_agent_with_exec_jobs_in_a_container_without_a_shell_asks_two_more() 
 async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
     let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nnetwork = front\nnetwork = back\n\
                timeout = 30s\n";
-    let mut agent = behind_proxy(Setup::ini(ini)).await;
+    let agent = behind_proxy(Setup::ini(ini)).await;
     agent.engine.add_network("front");
     agent.engine.add_network("back");
     agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
     agent.wait_for("run.finished", 1).await;
     assert_eq!(agent.outcomes("copy"), ["timed-out"]);
-    // While the next one runs, the agent is stopped.
-    agent.wait_for("run.started", 2).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_follows_another_one_asks_the_endpoints_of_the_table_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let ini = "[job-run \"copy\"]\nschedule = 1 0 * * *\nimage = copy:1\n";
+    let setup = || Setup { state_dir: Some(folder.path().to_owned()), ..Setup::ini(ini) };
+    let mut agent = behind_proxy(setup()).await;
+    agent.engine.on_run(|_| RunBehaviour::exit(0).takes(std::time::Duration::from_secs(60)));
+    agent.wait_for("run.started", 1).await;
     agent.signal();
     agent.end().await;
-    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+    let (clock, engine) = (agent.clock(), agent.engine.clone());
+    drop(agent);
+    let agent = TestAgent::on(clock, engine, setup());
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("copy"), ["succeeded"]);
+    let asked = asked(&agent.engine);
+    let known = lines(&[By::Agent, By::Run, By::Left]);
+    assert!(asked.is_subset(&known), "{:?}", asked.difference(&known));
+    for line in ["GET /containers/{id}/json", "GET /containers/{id}/logs"] {
+        assert!(asked.contains(line), "{asked:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_with_service_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
     let ini = "[job-service-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nsecret = pass\nconfig = conf\n\
                timeout = 30s\ngrace-period = 20s\n";
-    let mut agent = behind_proxy(Setup::ini(ini)).await;
+    let agent = behind_proxy(Setup::ini(ini)).await;
     agent.engine.manage(&["pass"], &["conf"]);
     let ends = std::sync::atomic::AtomicBool::new(true);
     agent.engine.on_task(move |_| {
@@ -184,11 +211,8 @@ async fn an_agent_with_service_run_jobs_asks_the_endpoints_of_the_table_and_no_o
         TaskBehaviour::Runs(if first { run } else { run.hold_until_killed().ignores_term() })
     });
     agent.wait_for("run.finished", 1).await;
-    agent.wait_for("run.started", 2).await;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    agent.signal();
-    agent.end().await;
-    assert_eq!(agent.outcomes("copy"), ["succeeded", "stopped"]);
+    agent.wait_for("run.finished", 2).await;
+    assert_eq!(agent.outcomes("copy"), ["succeeded", "timed-out"]);
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Service]));
 }
 

@@ -22,7 +22,9 @@ async fn an_idle_agent_ends_at_once() {
     agent.start(with_job("web", "sync", "@hourly")).await;
     agent.signal();
     assert!(agent.end().await < seconds(1));
-    assert_eq!(agent.all("agent.stopping").len(), 1);
+    let told = agent.all("agent.stopping");
+    assert_eq!(told.iter().map(|it| it.text("stage")).collect::<Vec<_>>(), ["drain", "drain"]);
+    assert!(told[1].has("duration_seconds"), "{told:?}");
 }
 
 /// Mistake 30.
@@ -172,32 +174,31 @@ async fn a_second_signal_is_immediate_even_where_nothing_can_be_ended() {
 const RUN: &str = "[job-run \"backup\"]\nschedule = * * * * *\nimage = backup:1\n";
 
 #[tokio::test(start_paused = true)]
-async fn a_container_that_goes_on_after_the_grace_is_stopped_recorded_and_removed() {
-    let mut agent = TestAgent::with(Setup::ini(RUN)).await;
-    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed());
+async fn a_container_that_goes_on_after_the_grace_is_left_to_the_next_agent_which_records_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = || Setup { state_dir: Some(folder.path().to_owned()), ..Setup::ini(RUN) };
+    let mut agent = TestAgent::with(setup()).await;
+    let (clock, engine) = (agent.clock(), agent.engine.clone());
+    engine.on_run(|_| {
+        RunBehaviour::exit(3).stdout("one\n").takes(seconds(30)).stdout_after(seconds(20), "two\n")
+    });
     agent.sleep_until("00:01").await;
     sleep(seconds(5)).await;
+    let run = agent.one("run.started").text("run");
     agent.signal();
     let took = agent.end().await;
     assert!(took >= seconds(8) && took < seconds(9), "{took:?}");
-    assert_eq!(agent.outcomes("backup"), ["stopped"]);
-    assert_eq!(agent.engine.container_names(), [""; 0]);
-}
+    assert_eq!(agent.outcomes("backup"), [""; 0]);
+    assert_eq!(engine.container_names().len(), 1, "it goes on");
+    drop(agent);
 
-#[tokio::test(start_paused = true)]
-async fn a_container_that_ignores_the_request_is_killed_recorded_and_removed_in_time() {
-    let mut agent = TestAgent::with(Setup::ini(RUN)).await;
-    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
-    agent.sleep_until("00:01").await;
-    sleep(seconds(5)).await;
-    agent.signal();
-    let took = agent.end().await;
-    assert!(took <= LIMIT, "{took:?}");
-    let finished = agent.one("run.finished");
-    assert_eq!(
-        (finished.text("outcome"), finished.text("reason")),
-        ("stopped".into(), "the agent is shutting down".into())
-    );
+    let agent = TestAgent::on(clock, engine, setup());
+    let adopted = agent.wait_for("run.adopted", 1).await;
+    assert_eq!(adopted.text("run"), run);
+    let finished = agent.wait_for("run.finished", 1).await;
+    assert_eq!((finished.text("run"), finished.text("outcome")), (run, "failed".into()));
+    assert_eq!(agent.output("backup"), ["stdout: two"], "what the last agent told is not told again");
+    sleep(MOMENT).await;
     assert_eq!(agent.engine.container_names(), [""; 0]);
 }
 

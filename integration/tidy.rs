@@ -20,7 +20,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("docker", &["model"]),
     ("history", &["model", "telemetry::report", "time::Clock"]),
     ("watch", &["docker", "model", "settings", "telemetry", "time"]),
-    ("run", &["docker", "history::keeper", "model", "plan", "telemetry", "time"]),
+    ("run", &["docker", "history::installation", "history::keeper", "model", "plan", "telemetry", "time"]),
     (
         "agent",
         &[
@@ -28,7 +28,9 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "history::keeper",
             "model",
             "plan",
+            "run::leftovers",
             "run::order",
+            "run::takeover",
             "run::unit",
             "settings",
             "shutdown::Stage",
@@ -104,6 +106,8 @@ const PURE: &[&str] = &[
     "src/agent/operator.rs",
     "src/agent/reconcile.rs",
     "src/agent/records.rs",
+    "src/agent/takeover.rs",
+    "src/run/adoption.rs",
     "src/agent/admission.rs",
 ];
 const PURE_NOT: &[&str] = &["tokio", "std::fs", "std::net", "std::process", "std::env", "futures"];

@@ -1,9 +1,6 @@
 //! Runs that go on while one agent ends and the next takes its place.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use nix::sys::signal::Signal;
 use watchbell::{
@@ -30,7 +27,7 @@ fn kept(agent: &Agent, run: &str) -> (KeptRun, String) {
 }
 
 fn lines(last: u32) -> String {
-    (1..=last).map(|n| format!("line {n}\n")).collect()
+    (1..=last).fold(String::new(), |text, n| text + &format!("line {n}\n"))
 }
 
 /// What `docker` has of the containers and services of a job.
@@ -153,14 +150,13 @@ fn a_command_that_was_adopted_is_ended_at_its_timeout_from_its_true_start() {
     for (kind, job) in &jobs {
         let own = if *kind == "exec" { ("container", &*web) } else { ("image", WORKER) };
         let parameters = [own, ("command", "sleep 301"), ("timeout", "6s"), ("grace-period", "1s")];
-        let begun_at = Instant::now();
         let (first, run) = begun(&stage, kind, job, &parameters, Signal::SIGKILL);
         // The job is gone; its run is ended as was ordered.
         let second = stage.agent().after(&first).start();
         let ended = second.wait_for_end(job);
         assert_eq!((text(&ended, "outcome"), text(&ended, "run")), ("timed-out", &*run), "{ended}");
-        assert!(begun_at.elapsed() < Duration::from_secs(15), "{:?}", begun_at.elapsed());
-        assert!(ended["duration_seconds"].as_f64().unwrap() >= 6.0, "{ended}");
+        let took = ended["duration_seconds"].as_f64().unwrap();
+        assert!((6.0..12.0).contains(&took), "from its true start: {ended}");
         if *kind == "exec" {
             eventually("its process is gone", || !stage.has_process(&web, "sleep 301"));
         } else {

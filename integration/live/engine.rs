@@ -101,7 +101,7 @@ fn an_engine_that_is_killed_and_started_again_costs_no_job() {
     eventually("it is well again", || healthcheck(agent.state_dir()).is_ok());
 
     // The Engine ended what was running in it and knows nothing of it any more: that is told, and told once.
-    let of_it = |it: &Record| it["event"] == "run.finished" && it["run"] == in_flight["run"];
+    let of_it = |it: &Record| it["event"] == "run.lost" && it["run"] == in_flight["run"];
     assert_eq!(text(&agent.wait_for("the end of the run in flight", of_it), "outcome"), "lost");
     assert_eq!(agent.records(of_it).len(), 1);
     agent.wait_for_nth("its job goes on", 2, |it| it["event"] == "run.started" && it["job"] == *jobs[2]);

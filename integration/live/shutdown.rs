@@ -21,8 +21,7 @@ fn at(record: &Record, field: &str) -> jiff::Timestamp {
 fn ended_in_time(agent: &Agent, grace: i64) {
     let told = |event: &str| {
         let records = agent.records(|it| it["event"] == *event);
-        assert_eq!(records.len(), 1, "{event}: {records:?}");
-        at(&records[0], "timestamp")
+        at(records.first().expect(event), "timestamp")
     };
     let took = told("agent.stopped").duration_since(told("agent.stopping"));
     assert!(took <= jiff::SignedDuration::from_secs(grace + 2), "it took {took:#} with a grace of {grace} s");
@@ -82,47 +81,27 @@ fn sigterm_stops_a_local_process_group_after_the_grace() {
     eventually("its processes are gone", || super::local::processes_of(text(&ended, "run")).is_empty());
 }
 
+/// Who takes it up, and how, is in `adoption`.
 #[test]
-fn sigterm_stops_a_new_container_after_the_grace_and_removes_it() {
+fn sigterm_leaves_a_new_container_to_the_next_agent_after_the_grace() {
     let stage = Stage::new();
     let job = stage.name("long");
-    let long = [
-        ("schedule", "@every 1s"),
-        ("image", WORKER),
-        ("network", "none"),
-        ("shell", "true"),
-        // As the first process of a container it has to say that it listens.
-        ("command", "trap 'echo bye; exit 0' TERM; sleep 33 & wait"),
-    ];
+    let long = [("schedule", "@every 1s"), ("image", WORKER), ("network", "none"), ("command", "sleep 33")];
     let agent = stage
         .agent()
         .file_job("run", &job, &long)
         .file_job("local", &stage.name("tick"), &TICK)
         .arguments(&["--shutdown-grace", "1s"])
         .start();
-    let ended = stop(&agent, &job, 1);
-    assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
-    assert_eq!(agent.lines(text(&ended, "run"), "stdout"), ["bye"], "it was asked, and its answer was heard");
-    let filter = format!("name={}", text(&ended, "container"));
-    assert_eq!(stage.docker(["ps", "-aq", "--filter", &filter]), "");
-}
-
-#[test]
-fn sigterm_kills_a_new_container_that_does_not_listen_long_before_its_own_grace_period() {
-    let stage = Stage::new();
-    let job = stage.name("long");
-    let long = [
-        ("schedule", "@every 1s"),
-        ("image", WORKER),
-        ("network", "none"),
-        ("command", "sleep 36"),
-        ("grace-period", "30s"),
-    ];
-    let agent = stage.agent().file_job("run", &job, &long).arguments(&["--shutdown-grace", "1s"]).start();
-    let ended = stop(&agent, &job, 1);
-    assert_eq!(text(&ended, "outcome"), "stopped", "{ended}");
-    let filter = format!("name={}", text(&ended, "container"));
-    eventually("it does not run", || stage.docker(["ps", "-q", "--filter", &filter]).is_empty());
+    let container = text(&agent.wait_for_event("run.started", &job), "container").to_owned();
+    agent.terminate();
+    assert_eq!(agent.wait_for_exit().code(), Some(0));
+    ended_in_time(&agent, 1);
+    assert!(agent.records(|it| it["event"] == "run.finished" && it["job"] == *job).is_empty());
+    assert_eq!(stage.inspect(&container, "{{.State.Running}}"), "true");
+    let stages = agent.records(|it| it["event"] == "agent.stopping" && !it["duration_seconds"].is_null());
+    assert_eq!(text(&stages[0], "stage"), "drain");
+    assert_eq!(stages[0]["left"], 1);
 }
 
 #[test]

@@ -88,7 +88,8 @@ async fn an_exit_code_that_comes_late_is_waited_for() {
 async fn an_exit_code_that_never_comes_is_told_as_lost_and_not_as_success() {
     let agent = TestAgent::new().await;
     agent.engine.on_exec(|_| ExecBehaviour::exit(0).without_code_for(u32::MAX));
-    let finished = run(&agent).await;
+    agent.start(with_job("web", "sync", "1 0 * * *")).await;
+    let finished = agent.wait_for("run.lost", 1).await;
     assert_eq!(finished.text("outcome"), "lost");
     assert!(!finished.has("exit_code"));
 }
@@ -142,7 +143,7 @@ async fn an_engine_that_is_gone_for_good_during_a_run_makes_it_lost_and_not_succ
     agent.engine.down();
     sleep(seconds(55)).await;
     assert_eq!(agent.outcomes("web.sync"), [""; 0], "it may come back");
-    let finished = agent.wait_for("run.finished", 1).await;
+    let finished = agent.wait_for("run.lost", 1).await;
     assert_eq!(finished.text("outcome"), "lost");
     assert!(finished.number("duration_seconds") < 90.0, "{finished:?}");
     assert_eq!(agent.handle.snapshot().running, 0);
@@ -165,7 +166,7 @@ async fn a_container_that_dies_under_its_run_ends_it() {
     sleep(seconds(10)).await;
     agent.engine.remove("web");
     sleep(seconds(5)).await;
-    let last = agent.all("run.finished").pop().unwrap();
+    let last = agent.all("run.lost").pop().unwrap();
     assert_eq!(last.text("outcome"), "lost", "the Engine has forgotten the command");
 }
 

@@ -133,7 +133,7 @@ async fn a_run_in_which_the_agent_itself_fails_leaves_a_record_and_the_agent_goe
     agent.sleep_until("00:02").await;
     sleep(MOMENT).await;
     assert_eq!(agent.outcomes("web.a"), ["lost", "lost"]);
-    assert!(agent.of("run.finished", "web.a")[0].text("reason").contains("a mistake of ours"));
+    assert!(agent.of("run.lost", "web.a")[0].text("reason").contains("a mistake of ours"));
     assert_eq!(agent.outcomes("db.dump"), ["succeeded", "succeeded"]);
     assert_eq!(agent.handle.snapshot().running, 0);
 }

@@ -221,7 +221,7 @@ async fn an_engine_that_is_gone_for_good_makes_it_lost_and_not_succeeded() {
     agent.wait_for("run.started", 1).await;
     sleep(seconds(5)).await;
     agent.engine.down();
-    let finished = agent.wait_for("run.finished", 1).await;
+    let finished = agent.wait_for("run.lost", 1).await;
     assert_eq!(finished.text("outcome"), "lost");
     assert!((60.0..75.0).contains(&finished.number("duration_seconds")), "{finished:?}");
     agent.wait_for("run.leftover", 1).await;

@@ -323,10 +323,10 @@ impl Scenario {
                         Item::Memory(job, Some(memory)) => drop(self.memory.insert(job, memory)),
                         Item::Memory(job, None) => drop(self.memory.remove(&job)),
                         Item::Waits(it) => {
-                            drop(self.unfinished.insert(it.run.clone(), unfinished(it, false)))
+                            drop(self.unfinished.insert(it.run.clone(), unfinished(it, false)));
                         }
                         Item::Begins(it) => {
-                            drop(self.unfinished.insert(it.run.clone(), unfinished(it, true)))
+                            drop(self.unfinished.insert(it.run.clone(), unfinished(it, true)));
                         }
                         Item::Ended(record, _) => drop(self.unfinished.remove(&record.run)),
                         _ => {}

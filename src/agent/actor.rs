@@ -35,7 +35,7 @@ use crate::{
 
 use super::{
     handle::{Basis, Ends, Request, Snapshot},
-    state::{self, Answer, Effect, Event, State, Told},
+    state::{Answer, Effect, Event, State, Told},
 };
 
 mod left;
@@ -321,31 +321,6 @@ impl Actor {
                 unit::clear_away(engine, leftover, whose).await;
             });
             self.leftovers.insert(task.id(), tags(&order));
-        }
-    }
-
-    /// Leaves what would not end, and says so.
-    async fn leave(&mut self) {
-        self.runs.abort_all();
-        while let Some(end) = self.runs.join_next_with_id().await {
-            if let Err(error) = &end
-                && let Some((order, _)) = self.orders.remove(&error.id())
-            {
-                if state::outlives_the_agent(&order.spec) {
-                    continue;
-                }
-                let by = crate::model::run::StopCause::Shutdown;
-                let why = "the agent ended before it did".to_owned();
-                let outcome = Outcome::Stopped { by, still_running: Some(why) };
-                let record = order.record(None, self.context.clock.now(), None, outcome);
-                self.feed(Event::RunEnded { record: Box::new(record), goes_on: false });
-            } else {
-                self.run_ended(end);
-            }
-        }
-        self.removals.abort_all();
-        for tags in self.leftovers.values() {
-            report::run_leftover(tags, "the agent ended before the Engine answered");
         }
     }
 }

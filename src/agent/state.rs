@@ -116,28 +116,7 @@ impl State {
                 self.admission.end(&job, &run, now);
                 self.begin_next(now, &mut effects);
             }
-            Event::Drain => {
-                self.draining = true;
-                self.give_up_the_left(now, &mut effects);
-                for ticket in self.admission.give_up_waiting(now) {
-                    let reason = "the agent is shutting down and its turn had not come";
-                    effects.push(told(records::skipped(&ticket, reason, now)));
-                }
-                for ticket in self.dependencies.drain() {
-                    let reason =
-                        "the agent is shutting down, and the jobs that it depends on had not succeeded";
-                    effects.push(told(records::skipped(&ticket, reason, now)));
-                }
-                let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
-                let mut tries: Vec<&RunId> = self
-                    .admitted
-                    .iter()
-                    .filter(|(_, spec)| spec.policies.retry.retries > 0)
-                    .map(|(run, _)| run)
-                    .collect();
-                tries.sort_unstable();
-                effects.extend(tries.into_iter().map(|run| Effect::Stop(run.clone(), request)));
-            }
+            Event::Drain => self.drain(now, &mut effects),
             Event::StopAll(force) => {
                 let request = StopRequest { force, cause: StopCause::Shutdown };
                 let stays = |run: &&RunId| self.admitted.get(*run).is_some_and(|it| outlives_the_agent(it));

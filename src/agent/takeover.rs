@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::{
-        job::{JobSpec, MissedPolicy},
+        job::{JobSpec, MissedPolicy, Overlap},
         name::JobId,
-        run::{Admitted, Outcome, Trigger},
-        unfinished::Unfinished,
+        run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
+        unfinished::{Unfinished, shape},
     },
     run::order::TakenUp,
 };
@@ -69,8 +69,39 @@ impl State {
             let group = spec.policies.group.clone();
             let after = after.into_iter().map(|it| Ticket { group: group.clone(), ..it }).collect();
             let after = self.past_gate(&spec, after, now, effects);
+            // What waited for the job's last run keeps the one place that there is for that, or the last run's own.
+            let by_policy = |it: &Ticket| {
+                it.trigger != Trigger::CatchUp && matches!(spec.overlap, Overlap::Queue | Overlap::Replace)
+            };
+            let (offered, after): (Vec<Ticket>, Vec<Ticket>) = after.into_iter().partition(by_policy);
             self.admission.line_up(after, spec.overlap, now);
+            for ticket in offered {
+                self.offer(ticket, spec.overlap, now, effects);
+            }
         }
+    }
+
+    /// Nothing begins any more, and what waits is given up.
+    pub(super) fn drain(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.draining = true;
+        self.give_up_the_left(now, effects);
+        for ticket in self.admission.give_up_waiting(now) {
+            let reason = "the agent is shutting down and its turn had not come";
+            effects.push(told(records::skipped(&ticket, reason, now)));
+        }
+        for ticket in self.dependencies.drain() {
+            let reason = "the agent is shutting down, and the jobs that it depends on had not succeeded";
+            effects.push(told(records::skipped(&ticket, reason, now)));
+        }
+        let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
+        let mut tries: Vec<&RunId> = self
+            .admitted
+            .iter()
+            .filter(|(_, spec)| spec.policies.retry.retries > 0)
+            .map(|(run, _)| run)
+            .collect();
+        tries.sort_unstable();
+        effects.extend(tries.into_iter().map(|run| Effect::Stop(run.clone(), request)));
     }
 
     /// What waits for its job to be known, given up.
@@ -129,6 +160,6 @@ fn missed(
 }
 
 /// Whether the job that there is now does what this run does, so that it may be tried again.
-pub(super) fn same_work(spec: &Arc<JobSpec>, shape: u64) -> bool {
-    spec.enabled && crate::model::unfinished::shape(&spec.work) == shape
+pub(super) fn same_work(spec: &Arc<JobSpec>, as_before: u64) -> bool {
+    spec.enabled && shape(&spec.work) == as_before
 }

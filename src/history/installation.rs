@@ -9,8 +9,17 @@ const FILE: &str = "installation";
 /// As many digits and letters as there are in one.
 const LENGTH: usize = 26;
 
+/// What tells one agent from the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The number, as text.
+    pub id: Arc<str>,
+    /// Whether no agent had it before, so that nothing on the Engine can be of it.
+    pub is_new: bool,
+}
+
 /// The one of this state directory; drawn now if it has none. Where it cannot be kept, it holds for this life only.
-pub fn of(directory: &Path) -> Arc<str> {
+pub fn of(directory: &Path) -> Installation {
     let path = directory.join(FILE);
     if let Some(known) = read(&path) {
         return known;
@@ -18,22 +27,22 @@ pub fn of(directory: &Path) -> Arc<str> {
     let drawn = unknown();
     // Only one can make it; another agent here would be refused by its socket, and the file says who was first.
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let written = made.and_then(|mut file| writeln!(file, "{drawn}"));
-    match written {
+    match made.and_then(|mut file| writeln!(file, "{}", drawn.id)) {
         Ok(()) => drawn,
         Err(_) => read(&path).unwrap_or(drawn),
     }
 }
 
 /// One that nobody has.
-pub fn unknown() -> Arc<str> {
-    ulid::Ulid::generate().to_string().into()
+pub fn unknown() -> Installation {
+    Installation { id: ulid::Ulid::generate().to_string().into(), is_new: true }
 }
 
-fn read(path: &Path) -> Option<Arc<str>> {
+fn read(path: &Path) -> Option<Installation> {
     let text = std::fs::read_to_string(path).ok()?;
-    let text = text.trim();
-    (text.len() == LENGTH && text.bytes().all(|it| it.is_ascii_alphanumeric())).then(|| text.into())
+    let id = text.trim();
+    let is_one = id.len() == LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric());
+    is_one.then(|| Installation { id: id.into(), is_new: false })
 }
 
 #[cfg(test)]
@@ -44,7 +53,8 @@ mod tests {
     fn it_stays_the_same_and_differs_between_directories() {
         let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let first = of(one.path());
-        assert_eq!(of(one.path()), first);
+        assert!(first.is_new);
+        assert_eq!(of(one.path()), Installation { is_new: false, ..first.clone() });
         assert_ne!(of(other.path()), first);
         assert_ne!(of(Path::new("/nowhere/at/all")), of(Path::new("/nowhere/at/all")));
     }

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::model::{
     name::JobId,
     run::{Admitted, Item, RunId, RunRecord, Stream},
+    unfinished::Unfinished,
 };
 
 /// So many bytes wait for one follower; they are shared by all who follow the run.
@@ -125,6 +126,20 @@ impl Live {
         }
     }
 
+    /// What the last agent left without a record.
+    pub fn left(&self, left: &[Unfinished]) {
+        let mut table = self.table();
+        for it in left {
+            let attempt = it.last.as_ref().map_or(0, |it| it.number);
+            table.insert(LiveRun {
+                admitted: it.admitted.clone(),
+                running: it.begun,
+                started: it.started,
+                attempt,
+            });
+        }
+    }
+
     /// How much goes on of each job of which something does.
     pub fn jobs(&self) -> HashMap<JobId, Going> {
         self.table().jobs.clone()
@@ -204,9 +219,12 @@ impl Table {
     }
 
     fn set(&mut self, admitted: &Admitted, running: bool) {
-        let run = LiveRun { admitted: admitted.clone(), running, started: None, attempt: 0 };
+        self.insert(LiveRun { admitted: admitted.clone(), running, started: None, attempt: 0 });
+    }
+
+    fn insert(&mut self, run: LiveRun) {
         self.count(&run, true);
-        if let Some(before) = self.runs.insert(admitted.run.clone(), run) {
+        if let Some(before) = self.runs.insert(run.admitted.run.clone(), run) {
             self.count(&before, false);
         }
     }

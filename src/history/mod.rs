@@ -21,7 +21,7 @@ mod unfinished;
 pub mod write;
 pub mod writer;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path};
 
 use crate::{
     model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Unfinished},
@@ -29,6 +29,7 @@ use crate::{
 };
 
 use self::{
+    installation::Installation,
     keeper::{Condition, Keeper},
     store::{Store, StoreError},
     writer::Writer,
@@ -50,7 +51,7 @@ pub struct Opened {
     /// What it began or let wait, and left without a record.
     pub unfinished: Vec<Unfinished>,
     /// What tells this state directory's agent from others on the same Engine.
-    pub installation: Arc<str>,
+    pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -72,6 +73,7 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
     };
     let keeper = Keeper::new(condition);
+    keeper.shared.live.left(&unfinished);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
     Opened { keeper, writer, memory, unfinished, installation: installation::of(directory), diagnostics }
 }

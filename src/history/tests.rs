@@ -1,6 +1,6 @@
 //! The store as a file: kept, damaged, locked away, written by another version, and within its limits.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -211,6 +211,50 @@ fn the_first_version_of_the_file_is_brought_along_with_what_it_remembers() {
     assert_eq!(all(folder.path()), [1]);
     let vacuum: u32 = store.told(|it| it.pragma_query_value(None, "auto_vacuum", |row| row.get(0))).unwrap();
     assert_eq!(vacuum, 2, "what is freed can be given back");
+}
+
+/// The file is one that the second schema's agent left when it was killed.
+#[test]
+fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v2.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 2, .. })));
+    let Opened { memory, unfinished, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), unfinished.len()), (vec![], 2, 1));
+    let left = &unfinished[0];
+    let last = left.last.as_ref().unwrap();
+    assert_eq!((left.admitted.job.as_str(), left.begun, last.number), ("long", true, 1));
+    assert_eq!(last.handle, Some(WorkHandle::Process { pid: 30_588, start: 570_778 }));
+    assert_eq!(left.admitted.terms.as_deref(), Some(&terms::unknown()), "the built-in defaults");
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 7);
+}
+
+#[test]
+fn what_was_left_is_read_back_with_its_terms_and_where_its_output_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(folder.path());
+    let terms = terms::unknown();
+    let terms = Arc::new(crate::model::unfinished::Terms { retries: 3, user: Some("www".into()), ..terms });
+    let begins = Admitted { terms: Some(terms.clone()), ..admitted("a", 1) };
+    let chunk = |sequence, place, text: &str| Chunk {
+        run: id(1),
+        stream: Stream::Stdout,
+        sequence,
+        attempt: 1,
+        place,
+        bytes: text.into(),
+        instead_of: None,
+    };
+    let items = vec![Item::Waits(admitted("a", 2)), Item::Begins(begins)];
+    let output = vec![chunk(0, 0, "one\n"), chunk(4, 9, "three")];
+    store.write(&Batch { items, output, ..Batch::default() }).unwrap();
+    let left = store.unfinished().unwrap();
+    assert_eq!(left.iter().map(|it| it.begun).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(left[0].admitted.terms, Some(terms));
+    assert_eq!(crate::model::unfinished::printed(&left[0].output.stdout), 14);
+    write(&mut store, vec![succeeded("a", 1), succeeded("a", 2)]);
+    assert_eq!(store.unfinished().unwrap(), []);
 }
 
 #[test]

@@ -266,7 +266,7 @@ mod tests {
             }
         }
         let mut it = Lines::default();
-        it.pass_over(&[b'x'; LINE_LIMIT * 2 + 3]);
+        it.pass_over(&vec![b'x'; LINE_LIMIT * 2 + 3]);
         assert_eq!(it.rest.len(), 3);
     }
 

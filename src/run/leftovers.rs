@@ -58,9 +58,12 @@ impl Sweep {
         Ok(Some(REMOVED))
     }
 
-    /// The runs that have a service. An Engine without a Swarm has none and says so.
+    /// The runs that have a service.
     async fn services(&self, label: &str) -> Result<HashSet<String>, EngineError> {
         let mut runs = HashSet::new();
+        if takeover::answer_of(|| self.engine.facts()).await?.manager != Some(true) {
+            return Ok(runs);
+        }
         for (id, run) in self.engine.services_with_label(label, RUN_LABEL).await? {
             if self.is_nobodys(&run) {
                 let over = self.engine.service_is_over(&format!("{RUN_LABEL}={run}")).await?;

@@ -13,12 +13,12 @@ use tokio::time::{Instant, sleep};
 use crate::{
     docker::{
         client::Engine,
-        containers::{ContainerFacts, CreateRequest},
+        containers::{ContainerFacts, ContainerPhase, CreateRequest},
         error::EngineError,
         output::Output,
     },
     model::{
-        container::{RUN_LABEL, RUN_LABELS},
+        container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
         job::RunSpec,
         run::{Outcome, WorkHandle},
     },
@@ -70,7 +70,12 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             let leftover = half_made(order, &error, context).await.map(Leftover::Container);
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
-            return KindEnd { leftover, guarded, ..not_started("making", &error, spec).into() };
+            let outcome = if guarded && leftover.is_none() {
+                Outcome::NotStarted { error: guard(order, spec, context).await }
+            } else {
+                not_started("making", &error, spec)
+            };
+            return KindEnd { leftover, guarded, ..outcome.into() };
         }
     };
     life.called(WorkHandle::Container { id: id.clone() }).await;
@@ -164,6 +169,29 @@ fn lost(life: &Life, reason: String) -> KindEnd {
     Outcome::Lost { reason }.into()
 }
 
+/// Why an occurrence is not run whose container is there already, and whose that is.
+async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
+    let name = order.created_name();
+    let whose = match context.engine.container_facts(&name).await {
+        Ok(Some(facts)) => {
+            let run = facts.labels.get(RUN_LABEL).map_or("no run of any agent", String::as_str);
+            let ours = facts.labels.get(AGENT_LABEL).is_some_and(|it| **it == *context.installation.id);
+            let agent = if ours { "an earlier life of this agent" } else { "another agent" };
+            let does = match facts.phase {
+                ContainerPhase::Created => "was never started".to_owned(),
+                ContainerPhase::Running => "goes on".to_owned(),
+                ContainerPhase::Ended { code, .. } => format!("has ended with exit code {code}"),
+            };
+            format!("{name} of run {run}, which {agent} made, and which {does}")
+        }
+        Ok(None) | Err(_) => name,
+    };
+    format!(
+        "making a container of {}: this occurrence has one already and is not run twice: {whose}",
+        spec.image
+    )
+}
+
 fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
     let mend = match error {
         EngineError::Refused { status: 404, message } if message.contains("No such image") => {
@@ -198,7 +226,7 @@ async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> 
 /// What says whose it is, on everything that a run makes.
 pub(super) fn labels(order: &RunOrder, context: &Context) -> HashMap<String, String> {
     let values = [
-        context.installation.to_string(),
+        context.installation.id.to_string(),
         order.job().to_string(),
         order.run.to_string(),
         order.occurrence.to_string(),

@@ -3,8 +3,12 @@
 //! The Engine tells of containers on its own node only; where the tasks stand has to be asked, sooner where something
 //! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
 
+mod registry;
+mod removal;
+
+pub use removal::remove;
+
 use std::{
-    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -20,12 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    docker::{
-        client::Engine,
-        credentials::{self, Credentials},
-        error::EngineError,
-        services::ServiceRequest,
-    },
+    docker::{client::Engine, error::EngineError, services::ServiceRequest},
     model::{
         container::RUN_LABEL,
         policy::SuccessCodes,
@@ -148,7 +147,7 @@ async fn request(
     context: &Context,
 ) -> Result<ServiceRequest, String> {
     let credentials = if spec.with_registry_auth {
-        Some(credentials(&spec.image, context.registries.as_deref()).await?)
+        Some(registry::credentials(&spec.image, context.registries.as_deref()).await?)
     } else {
         None
     };
@@ -171,21 +170,6 @@ async fn request(
         labels: labels(order, context),
         credentials,
     })
-}
-
-/// What the nodes show to the registry.
-async fn credentials(image: &str, file: Option<&Path>) -> Result<Credentials, String> {
-    let Some(path) = file.map(Path::to_owned) else {
-        return Err(
-            "with-registry-auth: neither DOCKER_CONFIG nor HOME says where the credentials are".to_owned()
-        );
-    };
-    let shown = path.display().to_string();
-    // The file may lie on a disk that is slow or gone.
-    let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
-    let text = text.map_err(|error| error.to_string())?;
-    let text = text.map_err(|error| format!("with-registry-auth: {shown} cannot be read: {error}"))?;
-    credentials::find(&text, image).map_err(|reason| format!("with-registry-auth: {shown}: {reason}"))
 }
 
 fn not_started(error: &EngineError, spec: &ServiceRunSpec) -> Outcome {
@@ -398,45 +382,4 @@ fn waits_for(seen: &Seen, tasks: Tasks) -> Option<String> {
         Meaning::Going { waits_for } => waits_for,
         Meaning::Over(_) => None,
     }
-}
-
-/// How often removing a run's service is tried.
-const REMOVE_ATTEMPTS: u32 = 3;
-
-/// How long what it left in line, and what would not end, may take to be gone.
-const GONE_LIMIT: Duration = Duration::from_secs(10);
-
-/// Removes a run's service, over a short absence of the Engine.
-pub async fn remove(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> Result<(), EngineError> {
-    let mut attempt = 1;
-    loop {
-        match clear(engine, service, tasks, tags).await {
-            Ok(()) => return Ok(()),
-            Err(error) if attempt == REMOVE_ATTEMPTS => return Err(error),
-            Err(_) => sleep(Duration::from_secs(attempt.into())).await,
-        }
-        attempt += 1;
-    }
-}
-
-/// In this order: an Engine that removes a service in job mode may leave its tasks as they are, one that is in line for
-/// a failed one among them; and the containers of those that are over it leaves in any case then.
-async fn clear(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> Result<(), EngineError> {
-    engine.end_service(service).await?;
-    let label = format!("{RUN_LABEL}={}", tags.run);
-    let until = Instant::now() + GONE_LIMIT;
-    let mut pause = SOON;
-    while Instant::now() < until {
-        let list = engine.tasks_with_label(&label, tasks).await?;
-        if list.iter().all(|task| task.state.is_over()) {
-            break;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(RESYNC);
-    }
-    engine.remove_service(service).await?;
-    for container in engine.service_containers(service).await? {
-        engine.remove_container(&container).await?;
-    }
-    Ok(())
 }

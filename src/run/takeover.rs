@@ -82,7 +82,7 @@ async fn left_behind(stop: &mut watch::Receiver<Option<StopRequest>>, found: &At
         it.is_some_and(|it| it.cause == StopCause::Shutdown && it.force >= StopForce::Stop)
     };
     if stop.wait_for(is_the_end).await.is_err() || found.load(Ordering::Relaxed) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -17,7 +17,10 @@ use tokio::{
 
 use crate::{
     docker::{client::Engine, error::EngineError, output::Output},
-    history::keeper::{Keeper, Kept, Recorder, Tap},
+    history::{
+        installation::Installation,
+        keeper::{Keeper, Kept, Recorder, Tap},
+    },
     model::{
         job::Work,
         run::{Outcome, RunRecord, StopRequest, WorkHandle},
@@ -60,7 +63,7 @@ pub struct Context {
     /// Where what becomes of it is kept.
     pub keeper: Keeper,
     /// What tells what it makes on the Engine from what other agents make there.
-    pub installation: Arc<str>,
+    pub installation: Installation,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
     /// What can be copied into a container as a helper.

@@ -2,6 +2,10 @@
 //!
 //! Names of events and keys are stable; they stand here and nowhere else.
 
+mod taken;
+
+pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
@@ -92,18 +96,6 @@ pub fn agent_stopping(running: usize, grace: Duration) {
         grace_seconds = grace.as_secs_f64(),
         "stopping: nothing begins any more, {running} runs may go on for {}",
         humantime::format_duration(grace)
-    );
-}
-
-/// A stage of the end is over.
-pub fn agent_stage_over(stage: &str, took: Duration, running: usize, left: usize) {
-    info!(
-        event = "agent.stopping",
-        stage,
-        duration_seconds = took.as_secs_f64(),
-        running,
-        left,
-        "stopping: the stage \"{stage}\" is over, {running} runs go on, and {left} are left for the next agent"
     );
 }
 
@@ -305,22 +297,6 @@ pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: Option<SignedDu
     );
 }
 
-/// A run that another agent began was found again.
-pub fn run_adopted(tags: &RunTags, occurrence: Timestamp, found: &str) {
-    info!(
-        event = "run.adopted",
-        job = %tags.job,
-        kind = %tags.kind,
-        run = %tags.run,
-        attempt = tags.attempt,
-        trigger = tags.trigger.as_str(),
-        occurrence = %occurrence,
-        container = tags.container.as_deref(),
-        reason = found,
-        "{} taken up: {found}", tags.job
-    );
-}
-
 /// A line that a run printed. `exact` are its bytes in base64, where they are no UTF-8.
 pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Option<&str>) {
     info!(
@@ -335,20 +311,6 @@ pub fn run_output(tags: &RunTags, stream: &'static str, line: &str, exact: Optio
         line,
         line_base64 = exact,
         "output"
-    );
-}
-
-/// Some of what a run printed could not be read.
-pub fn run_output_missing(tags: &RunTags, reason: &str) {
-    warn!(
-        event = "run.output_missing",
-        job = %tags.job,
-        kind = %tags.kind,
-        run = %tags.run,
-        attempt = tags.attempt,
-        container = tags.container.as_deref(),
-        reason,
-        "some of the run's output could not be read"
     );
 }
 
@@ -383,11 +345,6 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
         reason,
         "what the run made could not be removed"
     );
-}
-
-/// What an earlier agent made was found.
-pub fn leftover(run: &str, container: &str, found: &str) {
-    warn!(event = "run.leftover", run, container, reason = found, "left by an earlier agent: {found}");
 }
 
 /// The one record of an occurrence.

@@ -238,6 +238,11 @@ impl TestAgent {
         }
     }
 
+    /// The clock that agent and Engine go by, for the next agent.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     /// The wall clock of agent and Engine.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

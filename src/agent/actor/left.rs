@@ -4,6 +4,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     agent::{event::Event, state::outlives_the_agent, takeover::same_work},
+    model::run::{Outcome, StopCause},
     run::{
         leftovers::Sweep,
         order::{JobNow, TakenUp},
@@ -22,8 +23,11 @@ impl Actor {
         let before = run_id(&mut self.ids, now);
         let left = std::mem::take(&mut self.left);
         let taken_up = left.iter().map(|it| it.admitted.run.clone()).collect();
-        let (engine, installation) = (self.context.engine.clone(), self.context.installation.clone());
-        self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
+        // A state directory that begins has left nothing.
+        if !self.context.installation.is_new {
+            let (engine, installation) = (self.context.engine.clone(), self.context.installation.id.clone());
+            self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
+        }
         if !left.is_empty() {
             self.feed(Event::Left(left));
         }
@@ -65,5 +69,29 @@ impl Actor {
             Stage::Kill => "kill",
         };
         report::agent_stage_over(stage, Instant::now() - since, self.runs.len(), left);
+    }
+    /// Leaves what would not end, and says so.
+    pub(super) async fn leave(&mut self) {
+        self.runs.abort_all();
+        while let Some(end) = self.runs.join_next_with_id().await {
+            if let Err(error) = &end
+                && let Some((order, _)) = self.orders.remove(&error.id())
+            {
+                if outlives_the_agent(&order.spec) {
+                    continue;
+                }
+                let by = StopCause::Shutdown;
+                let why = "the agent ended before it did".to_owned();
+                let outcome = Outcome::Stopped { by, still_running: Some(why) };
+                let record = order.record(None, self.context.clock.now(), None, outcome);
+                self.feed(Event::RunEnded { record: Box::new(record), goes_on: false });
+            } else {
+                self.run_ended(end);
+            }
+        }
+        self.removals.abort_all();
+        for tags in self.leftovers.values() {
+            report::run_leftover(tags, "the agent ended before the Engine answered");
+        }
     }
 }
