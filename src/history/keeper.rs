@@ -63,7 +63,7 @@ pub struct Keeper {
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     stock: Arc<Stock>,
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     pub(super) news: Notify,
     pub(super) closed: watch::Sender<bool>,
     pub(super) progress: watch::Sender<Progress>,
