@@ -287,6 +287,8 @@ fn every_option_is_read_back_from_the_service_that_was_made() {
     assert_eq!(spec["Labels"]["watchbell.run"], started["run"]);
     agent.terminate();
     agent.wait_for_exit();
+    // It outlives the agent, and no other one comes.
+    swarm.0.docker(["service", "rm", text(&started, "container")]);
     swarm.nothing_is_left();
     swarm.0.docker(["secret", "rm", &secret]);
     swarm.0.docker(["config", "rm", &config]);
