@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{
     docs,
-    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
+    fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
@@ -22,13 +22,17 @@ enum By {
     /// Commands in containers without a shell, when they are ended; a proxy may refuse it.
     Helper,
     Run,
+    /// Jobs of kind `run` whose image is not there.
+    Pull,
+    /// Jobs of kind `run` that are like a container.
+    Like,
     Service,
     /// The next agent, of what the last one left.
     Left,
 }
 
 /// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 32] = [
+const ENDPOINTS: [(By, &str, &str, &str); 34] = [
     (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
     (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     (By::Agent, "GET", "/containers/json", "the containers and their labels"),
@@ -51,6 +55,8 @@ const ENDPOINTS: [(By, &str, &str, &str); 32] = [
     (By::Run, "POST", "/containers/{id}/stop", "its end at the timeout"),
     (By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
     (By::Run, "DELETE", "/containers/{id}", "its removal"),
+    (By::Pull, "POST", "/images/create", "the pull of its image; it lasts as long as that takes"),
+    (By::Like, "GET", "/containers/{id}/json", "what the container is made of"),
     (By::Service, "POST", "/services/create", "the service"),
     (By::Service, "GET", "/secrets", "the IDs of its secrets"),
     (By::Service, "GET", "/configs", "the IDs of its configs"),
@@ -89,6 +95,8 @@ pub fn table() -> String {
                 By::Exec => "jobs of kind `exec`",
                 By::Helper => "jobs of kind `exec` without `/bin/sh`",
                 By::Run => "jobs of kind `run`",
+                By::Pull => "jobs of kind `run` whose image is pulled",
+                By::Like => "jobs of kind `run` with `like`",
                 By::Service => "jobs of kind `service-run`",
                 By::Left => "an agent that follows another one",
             };
@@ -172,6 +180,22 @@ async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() 
     assert_eq!(agent.outcomes("copy"), ["timed-out"]);
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_run_jobs_pull_and_are_like_a_container_asks_two_more() {
+    let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nlike = web\nnetwork = front\nnetwork = back\n\
+               timeout = 30s\n";
+    let agent = behind_proxy(Setup::ini(ini)).await;
+    agent.engine.add_network("front");
+    agent.engine.add_network("back");
+    agent.engine.without_image("copy:1");
+    agent.engine.start(ContainerSpec::new("web"));
+    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("copy"), ["timed-out"]);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run, By::Pull, By::Like]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ use crate::{
         socket::{self, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
-    run::{ending::Program, reap::Children, unit::Context},
+    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink, stream::EventStream},
@@ -126,6 +126,7 @@ pub async fn run(
         children,
         keeper: keeper.clone(),
         installation,
+        pulls: Pulls::default(),
         registries,
         program: Program::own(),
     };

@@ -18,10 +18,11 @@ use super::{
     client::{ANSWER_LIMIT, Engine},
     error::EngineError,
     output::{Output, output},
+    pattern::CopiedMount,
 };
 
 /// A container to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// Its name.
     pub name: String,
@@ -43,6 +44,10 @@ pub struct CreateRequest {
     pub networks: Vec<String>,
     /// `<volume or path>:<path>[:<mode>]`.
     pub volumes: Vec<String>,
+    /// What is mounted as into another container.
+    pub mounts: Vec<CopiedMount>,
+    /// Directories in memory, with their options.
+    pub tmpfs: HashMap<String, String>,
     /// With all rights on the machine.
     pub privileged: bool,
     /// What says whose it is.
@@ -99,6 +104,8 @@ impl Engine {
             host_config: Some(HostConfig {
                 network_mode: networks.next(),
                 binds: Some(request.volumes),
+                mounts: Some(request.mounts.into_iter().map(|it| it.body).collect()),
+                tmpfs: Some(request.tmpfs),
                 privileged: Some(request.privileged),
                 ..HostConfig::default()
             }),

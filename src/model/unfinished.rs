@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    image::Pull,
     job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
@@ -72,7 +73,9 @@ impl Terms {
         let none = Environment::default;
         let work = match kind {
             JobKind::Run => Work::Run(Box::new(RunSpec {
-                image: String::new(),
+                image: None,
+                pull: Pull::default(),
+                like: None,
                 argv: None,
                 user: None,
                 workdir: None,

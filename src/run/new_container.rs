@@ -19,6 +19,7 @@ use crate::{
     },
     model::{
         container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
+        image::PullPolicy,
         job::RunSpec,
         run::{Outcome, WorkHandle},
     },
@@ -29,7 +30,9 @@ use super::{
     adoption::{self, Meaning},
     environment::environment,
     interrupts::{Step, ended},
+    like,
     order::{RunOrder, TakenUp},
+    pull::pulled,
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -46,34 +49,22 @@ const HELD: Duration = Duration::from_secs(5);
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
     let engine = &context.engine;
-    let environment = match environment(order, &spec.env_files, &spec.environment).await {
-        Ok(environment) => environment,
+    let request = match request(order, spec, context).await {
+        Ok(request) => request,
         Err(error) => return Outcome::NotStarted { error }.into(),
     };
-    let request = CreateRequest {
-        name: order.created_name(),
-        image: spec.image.clone(),
-        argv: spec.argv.clone(),
-        entrypoint: spec.entrypoint.clone(),
-        environment,
-        user: spec.user.clone(),
-        workdir: spec.workdir.clone(),
-        hostname: spec.hostname.clone(),
-        networks: spec.networks.clone(),
-        volumes: spec.volumes.iter().map(ToString::to_string).collect(),
-        privileged: spec.privileged,
-        labels: labels(order, context),
-    };
-    let id = match engine.create_container(request).await {
+    let image = request.image.clone();
+    let id = match made(request, spec, context, life).await {
         Ok(id) => id,
-        Err(error) => {
+        Err(Unmade::Unpulled(outcome)) => return outcome.into(),
+        Err(Unmade::Refused(error)) => {
             let leftover = half_made(order, &error, context).await.map(Leftover::Container);
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
-                Outcome::NotStarted { error: guard(order, spec, context).await }
+                Outcome::NotStarted { error: guard(order, &image, context).await }
             } else {
-                not_started("making", &error, spec)
+                not_started("making", &error, &image)
             };
             return KindEnd { leftover, guarded, ..outcome.into() };
         }
@@ -81,9 +72,11 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     life.called(WorkHandle::Container { id: id.clone() }).await;
     let began = Instant::now();
     let started = async {
-        let output =
-            engine.attach_container(&id).await.map_err(|error| not_started("attaching to", &error, spec))?;
-        engine.start_container(&id).await.map_err(|error| not_started("starting", &error, spec))?;
+        let output = engine
+            .attach_container(&id)
+            .await
+            .map_err(|error| not_started("attaching to", &error, &image))?;
+        engine.start_container(&id).await.map_err(|error| not_started("starting", &error, &image))?;
         Ok(output)
     };
     let outcome = match started.await {
@@ -97,6 +90,64 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Outcome::Lost { reason } => lost(life, reason),
         _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
     }
+}
+
+/// What the Engine is asked for; an error is why that cannot be said.
+async fn request(order: &RunOrder, spec: &RunSpec, context: &Context) -> Result<CreateRequest, String> {
+    let request = CreateRequest {
+        name: order.created_name(),
+        image: spec.image.clone().unwrap_or_default(),
+        argv: spec.argv.clone(),
+        entrypoint: spec.entrypoint.clone(),
+        environment: environment(order, &spec.env_files, &spec.environment).await?,
+        user: spec.user.clone(),
+        workdir: spec.workdir.clone(),
+        hostname: spec.hostname.clone(),
+        networks: spec.networks.clone(),
+        volumes: spec.volumes.iter().map(ToString::to_string).collect(),
+        mounts: Vec::new(),
+        tmpfs: HashMap::new(),
+        privileged: spec.privileged,
+        labels: labels(order, context),
+    };
+    let Some(like) = &spec.like else { return Ok(request) };
+    let pattern = like::pattern(like, order.container.as_ref(), spec, context).await?;
+    Ok(like::under(request, pattern))
+}
+
+/// Why there is no container.
+enum Unmade {
+    /// Its image could not be pulled.
+    Unpulled(Outcome),
+    /// The Engine did not make it.
+    Refused(EngineError),
+}
+
+/// Makes the container, whose image is pulled before where the job says so or the Engine lacks it. The answer is its ID.
+async fn made(
+    request: CreateRequest,
+    spec: &RunSpec,
+    context: &Context,
+    life: &mut Life,
+) -> Result<String, Unmade> {
+    let image = request.image.clone();
+    // What is named by its ID no registry can be asked for.
+    let policy = if is_id(&image) { PullPolicy::Never } else { spec.pull.policy };
+    if policy == PullPolicy::Always {
+        pulled(&image, None, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
+    }
+    match context.engine.create_container(request.clone()).await {
+        Err(error) if policy == PullPolicy::Missing && error.is_without_image() => {
+            pulled(&image, None, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
+            context.engine.create_container(request).await
+        }
+        made => made,
+    }
+    .map_err(Unmade::Refused)
+}
+
+fn is_id(image: &str) -> bool {
+    image.starts_with("sha256:")
 }
 
 /// Takes up the container of a run that another agent began.
@@ -170,7 +221,7 @@ fn lost(life: &Life, reason: String) -> KindEnd {
 }
 
 /// Why an occurrence is not run whose container is there already, and whose that is.
-async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
+async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
     let name = order.created_name();
     let whose = match context.engine.container_facts(&name).await {
         Ok(Some(facts)) => {
@@ -186,23 +237,24 @@ async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
         }
         Ok(None) | Err(_) => name,
     };
-    format!(
-        "making a container of {}: this occurrence has one already and is not run twice: {whose}",
-        spec.image
-    )
+    format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
 }
 
-fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
+fn not_started(operation: &str, error: &EngineError, image: &str) -> Outcome {
     let mend = match error {
-        EngineError::Refused { status: 404, message } if message.contains("No such image") => {
-            format!(": pull it first (docker pull {})", spec.image)
+        _ if error.is_without_image() && is_id(image) => {
+            ": the container that it is to be like has an image that was removed: make that container anew"
+                .to_owned()
+        }
+        _ if error.is_without_image() => {
+            format!(": pull it first (docker pull {image}), or let it be pulled with pull=missing")
         }
         EngineError::Refused { status: 409, .. } => {
             ": this occurrence has a container already and is not run twice".to_owned()
         }
         _ => String::new(),
     };
-    Outcome::NotStarted { error: format!("{operation} a container of {}: {error}{mend}", spec.image) }
+    Outcome::NotStarted { error: format!("{operation} a container of {image}: {error}{mend}") }
 }
 
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.

@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
+    container::Container,
     diagnostic::did_you_mean,
     job::{JobSpec, Volume, Work},
     name::{JobId, JobKind},
@@ -38,8 +39,12 @@ pub enum Grant {
 impl Grant {
     /// Every grant, with what it allows.
     pub const ALL: [(Self, &'static str, &'static str); 9] = [
-        (Self::ExecOther, "exec-other", "a command in another container than the labelled one"),
-        (Self::Run, "run", "a new container"),
+        (
+            Self::ExecOther,
+            "exec-other",
+            "a command in another container than the labelled one, or a copy of one (`like`), besides `run`",
+        ),
+        (Self::Run, "run", "a new container, of any image, with the agent's credentials for that"),
         (
             Self::ServiceRun,
             "service-run",
@@ -51,7 +56,7 @@ impl Grant {
         (
             Self::HostMounts,
             "host-mounts",
-            "a path of the machine in a new container, besides `run` or `service-run`",
+            "a path of the machine in a new container, also by `like`, besides `run` or `service-run`",
         ),
         (Self::Privileged, "privileged", "`privileged=true`, besides what its kind needs"),
         (Self::EnvFile, "env-file", "a file that is read beside the agent"),
@@ -98,6 +103,11 @@ impl Grants {
         self.0.iter().map(|grant| grant.row().1).collect()
     }
 
+    /// Whether a grant is in force.
+    pub fn has(&self, grant: Grant) -> bool {
+        self.0.contains(&grant)
+    }
+
     /// Why a label on an ordinary container may not start a job of someone else, which does this; `None` if it may.
     pub fn refuses_to_start(&self, job: &JobId, work: &Work) -> Option<String> {
         let grant = match work {
@@ -111,10 +121,10 @@ impl Grants {
         })
     }
 
-    /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.
+    /// What `spec`, defined by a label on an ordinary container, asks for and may not have.
     ///
     /// `by_label` says that a label, and not the operator alone, said what an `exec` does or where.
-    pub fn refusals(&self, spec: &JobSpec, home: &str, by_label: bool) -> Vec<Refusal> {
+    pub fn refusals(&self, spec: &JobSpec, home: Home<'_>, by_label: bool) -> Vec<Refusal> {
         asked(&spec.work, home, by_label)
             .into_iter()
             .filter(|(grant, ..)| !self.0.contains(grant))
@@ -128,6 +138,32 @@ impl Grants {
     }
 }
 
+/// The container that a job's labels are on.
+#[derive(Debug, Clone, Copy)]
+pub enum Home<'a> {
+    /// It is there.
+    Container(&'a Container),
+    /// Its name is all that is known.
+    Name(&'a str),
+}
+
+impl Home<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Container(container) => &container.name,
+            Self::Name(name) => name,
+        }
+    }
+
+    /// Whether `like` means it.
+    fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Container(container) => container.is_called(name),
+            Self::Name(own) => *own == name,
+        }
+    }
+}
+
 /// Something that was asked for and is not granted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -138,13 +174,13 @@ pub struct Refusal {
 }
 
 /// What `work` asks for beyond a command in `home`, and the parameter that does.
-fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, String)> {
+fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Vec<(Grant, &'static str, String)> {
     let mut asked = Vec::new();
     let (privileged, env_files) = match work {
         // All that is done is the operator's word.
         Work::Exec(_) if !by_label => return asked,
         Work::Exec(exec) => {
-            if let Some(other) = exec.container.as_ref().filter(|other| *other != home) {
+            if let Some(other) = exec.container.as_ref().filter(|other| *other != home.name()) {
                 asked.push((
                     Grant::ExecOther,
                     "container",
@@ -155,6 +191,10 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
         }
         Work::Run(run) => {
             asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
+            // What it shows of the machine is known when a run begins, and refused then.
+            if let Some(like) = run.like.as_ref().filter(|like| !home.is_called(&like.name)) {
+                asked.push((Grant::ExecOther, "like", format!("a copy of the container \"{}\"", like.name)));
+            }
             if let Some(path) = run.volumes.iter().find_map(Volume::host_path) {
                 asked.push((Grant::HostMounts, "volume", format!("the path {path} of the machine")));
             }

@@ -23,6 +23,7 @@ pub mod label;
 pub mod layer;
 mod look_up;
 pub mod memo;
+mod param;
 pub mod params;
 mod policies;
 pub mod print;

@@ -46,7 +46,7 @@ pub struct Desired {
 pub struct DesiredJob {
     /// The job.
     pub spec: Arc<JobSpec>,
-    /// Containers in which a job of kind `exec` can run; the best first.
+    /// Containers in which a job of kind `exec` can run, or which one of kind `run` is to be like; the best first.
     pub candidates: Vec<Candidate>,
 }
 
@@ -273,9 +273,7 @@ fn settle_home<'a>(all: &mut [Definition<'a>], diagnostics: &mut Vec<Diagnostic>
             );
         }
     }
-    replicas.sort_by_key(|it| {
-        (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone())
-    });
+    replicas.sort_by_key(|it| best_first(it));
     Home {
         container: winner.container,
         read: winner.read,
@@ -295,6 +293,11 @@ fn same_text(a: &LabelJob, b: &LabelJob) -> bool {
     std::ptr::eq(a, b) || (a.kind == b.kind && texts(a) == texts(b))
 }
 
+/// The order of containers that share a job: the healthy before the others, then by number.
+fn best_first(it: &Container) -> impl Ord + use<> {
+    (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone())
+}
+
 fn candidate(container: &Container) -> Candidate {
     Candidate {
         id: container.id.clone(),
@@ -303,7 +306,7 @@ fn candidate(container: &Container) -> Candidate {
     }
 }
 
-/// The containers by name, for jobs that name theirs; put in order when the first of them asks.
+/// The containers, for jobs that name theirs; by name, put in order when the first of them asks.
 struct Places<'a> {
     view: View<'a>,
     by_name: OnceCell<HashMap<&'a str, Vec<&'a Container>>>,
@@ -315,20 +318,56 @@ impl<'a> Places<'a> {
     }
 
     fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
-        let Work::Exec(exec) = &spec.work else { return Vec::new() };
-        match (&exec.container, home, self.view) {
-            (None, Some(home), _) => home.candidates.clone(),
-            (Some(name), _, View::Observed(inventory)) => {
-                let by_name = self.by_name.get_or_init(|| {
-                    let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
-                    for it in &inventory.containers {
-                        by_name.entry(&it.name).or_default().push(it);
-                    }
-                    by_name
-                });
-                by_name.get(name.as_str()).into_iter().flatten().map(|it| candidate(it)).collect()
+        match &spec.work {
+            Work::Exec(exec) => match (&exec.container, home) {
+                (None, Some(home)) => home.candidates.clone(),
+                (Some(name), _) => self.named(name).iter().map(|it| candidate(it)).collect(),
+                (None, None) => Vec::new(),
+            },
+            Work::Run(run) => {
+                let like = run.like.as_ref();
+                like.map_or_else(Vec::new, |like| self.like(&like.name, home))
             }
-            _ => Vec::new(),
+            Work::Local(_) | Work::ServiceRun(_) => Vec::new(),
         }
+    }
+
+    fn named(&self, name: &str) -> &[&'a Container] {
+        let View::Observed(inventory) = self.view else { return &[] };
+        let by_name = self.by_name.get_or_init(|| {
+            let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
+            for it in &inventory.containers {
+                by_name.entry(&it.name).or_default().push(it);
+            }
+            by_name
+        });
+        by_name.get(name).map_or(&[], |all| all)
+    }
+
+    /// The containers that `like` means where a job on `home` says it: the job's own, those of a service of its project,
+    /// the container of that name, those of `<project>.<service>`. Only the first of these that there are.
+    fn like(&self, name: &str, home: Option<&Home<'_>>) -> Vec<Candidate> {
+        let View::Observed(inventory) = self.view else { return Vec::new() };
+        let of_service = |wanted: Option<(&str, &str)>| -> Vec<&Container> {
+            let of_it = |it: &&Container| wanted.is_some() && it.service() == wanted;
+            // One that `docker compose run` made has its service's labels, and may be made otherwise.
+            inventory.containers.iter().filter(of_it).filter(|it| !it.is_one_off() && !it.is_run()).collect()
+        };
+        // Labels of Compose can be written by anyone; what shares the definition of the job is its own.
+        if let Some(own) = home.filter(|home| home.container.is_called(name)) {
+            return own.candidates.clone();
+        }
+        let project = home.and_then(|home| home.container.service()).map(|(project, _)| project);
+        let mut found = of_service(project.map(|project| (project, name)));
+        if found.is_empty() {
+            found = self.named(name).to_vec();
+        }
+        if found.is_empty() {
+            // Both parts may have dots.
+            let parts = name.match_indices('.').map(|(at, _)| (&name[..at], &name[at + 1..]));
+            found = parts.flat_map(|parts| of_service(Some(parts))).collect();
+        }
+        found.sort_by_key(|it| best_first(it));
+        found.into_iter().map(candidate).collect()
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Names of events and keys are stable; they stand here and nowhere else.
 
+mod image;
 mod taken;
 
+pub use image::{image_awaited, image_pulled, image_pulling};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
@@ -40,6 +42,12 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job.resumed", "A job that was paused goes on; with its next occurrence."),
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
     ("run.held", "An occurrence came due and waits for jobs that it depends on; with their names."),
+    (
+        "image.pulling",
+        "An image is being pulled for a run: when that begins, how far it has come every 15 s, and when another run waits for \
+         it as well.",
+    ),
+    ("image.pulled", "An image was pulled; with its layers, the bytes that came and the time it took."),
     ("run.started", "A run's command was started; once for each attempt."),
     (
         "run.adopted",

@@ -33,7 +33,7 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     model::connection::Connection,
-    run::{ending::Program, reap::Children, unit::Context},
+    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -206,6 +206,7 @@ impl TestAgent {
             children: Children::default(),
             keeper: keeper.clone(),
             installation,
+            pulls: Pulls::default(),
             registries: setup.registries,
             program: setup.program.map_or_else(Program::own, Program::at),
         };

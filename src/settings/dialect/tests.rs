@@ -68,7 +68,7 @@ fn specs_of_file(dialect: Dialect, text: &str) -> (BTreeMap<JobId, JobSpec>, Vec
 fn line(spec: &JobSpec) -> String {
     let (argv, place, user) = match &spec.work {
         Work::Exec(it) => (it.argv.clone(), it.container.clone(), it.user.clone()),
-        Work::Run(it) => (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone()),
+        Work::Run(it) => (it.argv.clone().unwrap_or_default(), it.image.clone(), it.user.clone()),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
         Work::ServiceRun(it) => {
             (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
@@ -133,9 +133,8 @@ fn ofelias_own_container_may_define_every_kind_and_a_label_alone_grants_nothing(
     ];
     let (jobs, told) = specs(&[Dialect::Ofelia], &labels);
     let places: Vec<&str> = told.iter().map(|it| it.split(')').next().unwrap()).collect();
-    let (exec, run) =
-        ("container web (label ofelia.job-exec.there", "container web (label ofelia.job-run.print");
-    assert_eq!(places, [exec, run], "the default user and pull: {told:?}");
+    let exec = "container web (label ofelia.job-exec.there";
+    assert_eq!(places, [exec], "the default user: {told:?}");
     assert_eq!(
         lines(&jobs),
         [
