@@ -151,11 +151,11 @@ pub fn allow_list<'a>(jobs: impl IntoIterator<Item = &'a JobSpec>) -> Vec<Allowe
         jobs.into_iter().flat_map(|job| asked_by(job)).copied().chain([By::Agent]).collect();
     let mut allowed: Vec<Allowed> = Vec::new();
     for row in ENDPOINTS.iter().filter(|row| by.contains(&row.by)) {
-        match allowed.iter_mut().find(|it| (it.method, it.path) == (row.method, row.path)) {
-            Some(it) => it.uses.push((row.by, row.what)),
-            None => {
-                allowed.push(Allowed { method: row.method, path: row.path, uses: vec![(row.by, row.what)] })
-            }
+        let uses = (row.by, row.what);
+        if let Some(it) = allowed.iter_mut().find(|it| (it.method, it.path) == (row.method, row.path)) {
+            it.uses.push(uses);
+        } else {
+            allowed.push(Allowed { method: row.method, path: row.path, uses: vec![uses] });
         }
     }
     allowed
