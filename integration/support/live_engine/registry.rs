@@ -86,7 +86,10 @@ impl Registry<'_> {
 
     /// Removes an image from the Engine.
     pub fn forget(&self, name: &str) {
-        self.stage.docker(["image", "rm", &self.image(name)]);
+        // The container of a run goes a moment after its record.
+        eventually("the Engine lets it go", || {
+            self.stage.try_docker(["image", "rm", &self.image(name)]).is_ok()
+        });
     }
 
     /// A `config.json` as `docker login` writes it, in a directory of this name.
