@@ -11,6 +11,7 @@ pub mod error;
 pub mod events;
 pub mod execs;
 pub mod inventory;
+mod options;
 pub mod output;
 pub mod services;
 pub mod task_output;
