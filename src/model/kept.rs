@@ -46,17 +46,18 @@ impl Keep {
 impl Delete {
     /// Whether the container of a run that ended so stays.
     pub fn keeps(self, outcome: &Outcome) -> bool {
-        match (self, outcome) {
-            (Self::Always, _) => false,
-            // What goes on in it would go on for ever.
-            (
-                _,
-                Outcome::TimedOut { still_running: Some(_), .. }
-                | Outcome::Stopped { still_running: Some(_), .. },
-            ) => false,
-            (Self::OnSuccess, Outcome::Succeeded { .. }) => false,
-            (Self::OnSuccess | Self::Never, _) => true,
-        }
+        let goes_on = matches!(
+            outcome,
+            Outcome::TimedOut { still_running: Some(_), .. }
+                | Outcome::Stopped { still_running: Some(_), .. }
+        );
+        // What goes on in it would go on for ever.
+        !goes_on
+            && match self {
+                Self::Always => false,
+                Self::OnSuccess => !matches!(outcome, Outcome::Succeeded { .. }),
+                Self::Never => true,
+            }
     }
 }
 
@@ -152,8 +153,8 @@ mod tests {
     fn what_could_not_be_ended_is_not_kept() {
         let still =
             |why: Option<&str>| Outcome::TimedOut { still_running: why.map(str::to_owned), waited_for: None };
-        let success = Outcome::Succeeded { exit_code: 0 };
-        let failure = Outcome::Failed { exit_code: 1, reason: None };
+        let success = Outcome::Succeeded { exit_code: Some(0) };
+        let failure = Outcome::Failed { exit_code: Some(1), reason: None };
         for (delete, kept) in [
             (Delete::Always, [false, false, false, false]),
             (Delete::OnSuccess, [false, true, true, false]),

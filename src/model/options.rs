@@ -151,9 +151,9 @@ pub enum SecurityOption {
     NoNewPrivileges(bool),
     /// Its seccomp profile: `unconfined`, `builtin` or JSON.
     Seccomp(String),
-    /// The name of its AppArmor profile, or `unconfined`.
+    /// The name of its `AppArmor` profile, or `unconfined`.
     AppArmor(String),
-    /// A label of SELinux, such as `disable` or `type:container_t`.
+    /// A label of `SELinux`, such as `disable` or `type:container_t`.
     Label(String),
     /// Whether it sees the paths of the kernel that are hidden otherwise.
     AllPaths,

@@ -34,11 +34,8 @@ pub struct Pruning {
 impl Pruning {
     /// Removes what is past; the answer is whether anything stays that will be some day, as far as it is known.
     pub async fn prune(self) -> bool {
-        let kept = match self.kept().await {
-            Ok(kept) => kept,
-            // Whatever there is will be there at the next look.
-            Err(_) => return true,
-        };
+        // Whatever there is will be there at the next look.
+        let Ok(kept) = self.kept().await else { return true };
         let count = kept.len();
         let past = past(kept, self.now);
         let stays = count > past.len();

@@ -101,13 +101,11 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
         Err(outcome) => outcome,
     };
-    match outcome {
-        Outcome::Lost { reason } => lost(life, reason),
-        _ => {
-            let leftover = Some(Leftover::Container { id, delete: spec.delete });
-            KindEnd { leftover, ..outcome.into() }
-        }
+    if let Outcome::Lost { reason } = outcome {
+        return lost(life, reason);
     }
+    let leftover = Some(Leftover::Container { id, delete: spec.delete });
+    KindEnd { leftover, ..outcome.into() }
 }
 
 /// Takes up the container of a run that another agent began.
@@ -141,9 +139,10 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
                 life.ended_at(*at);
             }
             let outcome = match outcome {
-                Outcome::Failed { exit_code, .. } => {
-                    Outcome::Failed { exit_code, reason: lack_of_memory(exit_code, &facts) }
-                }
+                Outcome::Failed { exit_code, .. } => Outcome::Failed {
+                    exit_code,
+                    reason: exit_code.and_then(|code| lack_of_memory(code, &facts)),
+                },
                 other => other,
             };
             KindEnd { leftover, ..outcome.into() }

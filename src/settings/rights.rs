@@ -126,7 +126,7 @@ pub(super) fn gpus(text: &str) -> Result<Gpus, String> {
             "device" => it.devices.push(value.to_owned()),
             "driver" => value.clone_into(&mut it.driver),
             "capabilities" => {
-                it.capabilities.extend(Some(value).filter(|it| *it != "gpu").map(str::to_owned))
+                it.capabilities.extend(Some(value).filter(|it| *it != "gpu").map(str::to_owned));
             }
             key => return Err(format!("\"{key}\" is nothing of a graphics processor: {FORM}")),
         }
