@@ -287,7 +287,7 @@ pub static PARAMS: &[Param] = &[
         Shape::List,
         "none",
         NOW,
-        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as in `docker run --mount` and `docker service create`.",
+        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as in `docker run` and `docker service create`.",
     )
     .grant(Grant::HostMounts),
     row("tmpfs", &[Run], Shape::List, "none", NOW, "`<path>[:<options>]`: directories in memory, with options such as `size=64m,mode=1777,noexec`."),
