@@ -15,6 +15,7 @@ mod labels;
 mod like;
 mod local;
 mod new_container;
+mod options;
 mod plan;
 mod policies;
 mod registry;

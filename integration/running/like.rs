@@ -20,7 +20,7 @@ async fn agent(grants: &str, ini: &str) -> TestAgent {
     TestAgent::with(Setup { environment, ..Setup::ini(ini) }).await
 }
 
-/// The image of what was made for the `n`th run.
+/// What was made for the `n`th run.
 fn made(agent: &TestAgent, n: usize) -> CreateRecord {
     agent.engine.created().remove(n)
 }
@@ -124,6 +124,22 @@ async fn a_label_gets_no_path_of_the_machine_without_its_grant_and_nothing_is_ma
     agent.start(with_job("web", "web").bind("/var/run/docker.sock", "/sock")).await;
     let finished = agent.wait_for("run.finished", 1).await;
     assert_eq!(finished.text("outcome"), "succeeded", "{finished:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_gets_no_network_of_the_machine_by_a_copy_but_may_have_another_one() {
+    let agent = agent("run,host-mounts", "").await;
+    let web = with_job("web", "web").label("watchbell.job-run.free.schedule", "* * * * *");
+    let web = web.label("watchbell.job-run.free.like", "web").label("watchbell.job-run.free.network", "none");
+    agent.engine.start(web.networks(["host"]));
+    agent.wait_for("run.finished", 2).await;
+    assert_eq!(
+        (agent.outcomes("web.dump"), agent.outcomes("web.free")),
+        (vec!["not-started".into()], vec!["succeeded".into()])
+    );
+    let reason = agent.of("run.finished", "web.dump")[0].text("reason");
+    assert!(reason.contains("allow-from-labels=privileged"), "{reason}");
+    assert_eq!(made(&agent, 0).networks, ["none"]);
 }
 
 /// Anyone can write the labels of Compose: they make nobody's service one's own.

@@ -13,6 +13,7 @@ pub mod events;
 pub mod execs;
 pub mod images;
 pub mod inventory;
+mod options;
 pub mod output;
 pub mod pattern;
 pub mod services;

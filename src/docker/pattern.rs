@@ -1,11 +1,11 @@
 //! What a container was made of, for another one that is to be like it.
 
-use std::collections::HashMap;
-
 use bollard::models::{
     ContainerInspectResponse, Mount as MountBody, MountBindOptions,
     MountBindOptionsPropagationEnum as Propagation, MountPoint, MountType, NetworkSettings,
 };
+
+use crate::model::options::Tmpfs;
 
 use super::{client::Engine, error::EngineError};
 
@@ -28,8 +28,8 @@ pub struct Pattern {
     pub networks: Vec<String>,
     /// What is mounted into it.
     pub mounts: Vec<CopiedMount>,
-    /// Directories in memory, with their options.
-    pub tmpfs: HashMap<String, String>,
+    /// Directories in memory.
+    pub tmpfs: Vec<Tmpfs>,
 }
 
 /// Something that is mounted into a container.
@@ -71,7 +71,7 @@ fn pattern(answer: ContainerInspectResponse) -> Pattern {
         workdir: set(config.working_dir),
         networks: networks(host.network_mode.as_deref().unwrap_or_default(), answer.network_settings),
         mounts: effective.into_iter().filter_map(|it| mount(it, &declared)).collect(),
-        tmpfs: host.tmpfs.unwrap_or_default(),
+        tmpfs: host.tmpfs.into_iter().flatten().map(|(path, options)| Tmpfs { path, options }).collect(),
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
             (it.environment, it.argv, it.entrypoint),
             (vec!["A=1".into()], Some(vec!["x".into()]), None)
         );
-        assert_eq!(it.tmpfs["/run"], "size=1m");
+        assert_eq!(it.tmpfs, [Tmpfs { path: "/run".into(), options: "size=1m".into() }]);
         let shown: Vec<Value> = it.mounts.iter().map(|it| serde_json::to_value(&it.body).unwrap()).collect();
         assert_eq!(shown[0]["Source"], "/etc/x:y");
         assert_eq!((&shown[0]["Target"], &shown[0]["ReadOnly"]), (&json!("/x"), &json!(true)));

@@ -50,4 +50,8 @@ pub struct Like {
     pub name: String,
     /// Whether paths of the machine that it shows may come along.
     pub host_mounts: bool,
+    /// Whether the network of the machine may.
+    pub host_network: bool,
+    /// Whether the network of yet another container may.
+    pub other_network: bool,
 }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     image::{Like, Pull},
     name::{JobId, JobKind},
+    options::{ContainerOptions, Delete},
     origin::Origin,
     policy::Policies,
     schedule::Schedule,
@@ -62,7 +63,7 @@ pub enum Work {
 }
 
 /// A command in a running container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExecSpec {
     /// The container's name; `None` is the container that the job is labelled on.
     pub container: Option<String>,
@@ -81,7 +82,7 @@ pub struct ExecSpec {
 }
 
 /// A new container that runs one command and is removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunSpec {
     /// The image; `None` is that of the container in `like`.
     pub image: Option<String>,
@@ -109,6 +110,10 @@ pub struct RunSpec {
     pub volumes: Vec<Volume>,
     /// Whether it has all rights that root has on the machine.
     pub privileged: bool,
+    /// When it is removed.
+    pub delete: Delete,
+    /// What else it is given; `None` where nothing is.
+    pub options: Option<Box<ContainerOptions>>,
 }
 
 /// A directory of a new container that outlives it.

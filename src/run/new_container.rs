@@ -21,6 +21,8 @@ use crate::{
         container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
         image::PullPolicy,
         job::RunSpec,
+        kept::{KEEP_LABEL, Keep},
+        options::Delete,
         run::{Outcome, WorkHandle},
     },
     telemetry::report,
@@ -33,6 +35,7 @@ use super::{
     like,
     order::{RunOrder, TakenUp},
     pull::pulled,
+    reasons::{can_do, is_id, lack_of_memory, not_started},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -53,12 +56,16 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         Ok(request) => request,
         Err(error) => return Outcome::NotStarted { error }.into(),
     };
+    if let Err(error) = can_do(engine, spec).await {
+        return Outcome::NotStarted { error }.into();
+    }
     let image = request.image.clone();
     let id = match made(request, spec, context, life).await {
         Ok(id) => id,
         Err(Unmade::Unpulled(outcome)) => return outcome.into(),
         Err(Unmade::Refused(error)) => {
-            let leftover = half_made(order, &error, context).await.map(Leftover::Container);
+            let half_made = half_made(order, &error, context).await;
+            let leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
@@ -86,10 +93,11 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
         Err(outcome) => outcome,
     };
-    match outcome {
-        Outcome::Lost { reason } => lost(life, reason),
-        _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
+    if let Outcome::Lost { reason } = outcome {
+        return lost(life, reason);
     }
+    let leftover = Some(Leftover::Container { id, delete: spec.delete });
+    KindEnd { leftover, ..outcome.into() }
 }
 
 /// What the Engine is asked for; an error is why that cannot be said.
@@ -105,10 +113,10 @@ async fn request(order: &RunOrder, spec: &RunSpec, context: &Context) -> Result<
         hostname: spec.hostname.clone(),
         networks: spec.networks.clone(),
         volumes: spec.volumes.iter().map(ToString::to_string).collect(),
-        mounts: Vec::new(),
-        tmpfs: HashMap::new(),
+        copied: Vec::new(),
         privileged: spec.privileged,
-        labels: labels(order, context),
+        labels: all_labels(order, spec, context),
+        options: spec.options.as_deref().cloned().unwrap_or_default(),
     };
     let Some(like) = &spec.like else { return Ok(request) };
     let pattern = like::pattern(like, order.container.as_ref(), spec, context).await?;
@@ -132,22 +140,19 @@ async fn made(
 ) -> Result<String, Unmade> {
     let image = request.image.clone();
     // What is named by its ID no registry can be asked for.
+    let platform = spec.options.as_ref().and_then(|it| it.platform.as_deref());
     let policy = if is_id(&image) { PullPolicy::Never } else { spec.pull.policy };
     if policy == PullPolicy::Always {
-        pulled(&image, None, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
+        pulled(&image, platform, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
     }
     match context.engine.create_container(request.clone()).await {
         Err(error) if policy == PullPolicy::Missing && error.is_without_image() => {
-            pulled(&image, None, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
+            pulled(&image, platform, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
             context.engine.create_container(request).await
         }
         made => made,
     }
     .map_err(Unmade::Refused)
-}
-
-fn is_id(image: &str) -> bool {
-    image.starts_with("sha256:")
 }
 
 /// Takes up the container of a run that another agent began.
@@ -162,7 +167,7 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
-    let leftover = Some(Leftover::Container(facts.id.clone()));
+    let leftover = Some(Leftover::Container { id: facts.id.clone(), delete: delete_of(&facts.labels) });
     let started = taken.began().or(facts.started);
     match (outcome, &meaning) {
         (None, _) => {
@@ -180,6 +185,13 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
             if let Some(at) = at {
                 life.ended_at(*at);
             }
+            let outcome = match outcome {
+                Outcome::Failed { exit_code, .. } => Outcome::Failed {
+                    exit_code,
+                    reason: exit_code.and_then(|code| lack_of_memory(code, &facts)),
+                },
+                other => other,
+            };
             KindEnd { leftover, ..outcome.into() }
         }
         (Some(outcome), _) => KindEnd { leftover, ..outcome.into() },
@@ -240,23 +252,6 @@ async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
     format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
 }
 
-fn not_started(operation: &str, error: &EngineError, image: &str) -> Outcome {
-    let mend = match error {
-        _ if error.is_without_image() && is_id(image) => {
-            ": the container that it is to be like has an image that was removed: make that container anew"
-                .to_owned()
-        }
-        _ if error.is_without_image() => {
-            format!(": pull it first (docker pull {image}), or let it be pulled with pull=missing")
-        }
-        EngineError::Refused { status: 409, .. } => {
-            ": this occurrence has a container already and is not run twice".to_owned()
-        }
-        _ => String::new(),
-    };
-    Outcome::NotStarted { error: format!("{operation} a container of {image}: {error}{mend}") }
-}
-
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.
 /// It is known by the label of this run: what has its name may belong to someone else.
 async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> Option<String> {
@@ -284,6 +279,19 @@ pub(super) fn labels(order: &RunOrder, context: &Context) -> HashMap<String, Str
         order.occurrence.to_string(),
     ];
     RUN_LABELS.map(str::to_owned).into_iter().zip(values).collect()
+}
+
+/// The same, and whether it stays.
+fn all_labels(order: &RunOrder, spec: &RunSpec, context: &Context) -> HashMap<String, String> {
+    let keep = Keep { delete: spec.delete, retention: order.spec.history };
+    let mut labels = labels(order, context);
+    labels.extend(keep.label().map(|it| (KEEP_LABEL.to_owned(), it)));
+    labels
+}
+
+/// When a container goes, by what stands on it.
+pub(super) fn delete_of(labels: &HashMap<String, String>) -> Delete {
+    Keep::of(labels).map_or(Delete::Always, |keep| keep.delete)
 }
 
 async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
@@ -321,7 +329,15 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
         life.drain(&mut output, LAST_OUTPUT, usize::MAX).await;
     }
     match code {
-        Ok(code) => ended(life.interrupts.ending(), code, None),
+        Ok(code) => {
+            let ending = life.interrupts.ending();
+            // Only the Engine can tell this kill from another.
+            let facts = match (code, ending) {
+                (0, _) | (_, Some(_)) => None,
+                (_, None) => context.engine.container_facts(id).await.ok().flatten(),
+            };
+            ended(ending, code, facts.and_then(|facts| lack_of_memory(code, &facts)))
+        }
         Err(reason) => Outcome::Lost { reason },
     }
 }

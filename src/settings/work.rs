@@ -46,7 +46,9 @@ impl Settle<'_> {
                 let pull = self.pull(layer);
                 let like = self.like(layer);
                 let image = if like.is_some() { image } else { Some(self.required(layer, "image", image)?) };
-                let networks = self.read(layer, "network", networks).map(|(list, _)| list);
+                let networks =
+                    self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
+                let options = self.container_options(layer, &networks);
                 let entrypoint =
                     self.read(layer, "entrypoint", |text| value::command(&value::single(text)?, None));
                 let volumes = self.read(layer, "volume", volumes).map(|(list, _)| list);
@@ -60,11 +62,13 @@ impl Settle<'_> {
                     workdir,
                     environment,
                     env_files,
-                    networks: networks.unwrap_or_default(),
+                    networks,
                     entrypoint: entrypoint.map(|(command, _)| command.argv),
                     hostname,
                     volumes: volumes.unwrap_or_default(),
                     privileged,
+                    delete: self.delete(layer),
+                    options,
                 })))
             }
             JobKind::Local => {
@@ -98,9 +102,10 @@ impl Settle<'_> {
             self.warn(written.origin.clone(), "pull", &reason);
         }
         // The operator's own jobs need no grant.
-        let host_mounts =
-            self.home.is_none_or(|home| home.read.own) || self.settings.grants.has(Grant::HostMounts);
-        Some(Like { name, host_mounts })
+        let free = self.home.is_none_or(|home| home.read.own);
+        let may = |grant| free || self.settings.grants.has(grant);
+        let (host_mounts, host_network) = (may(Grant::HostMounts), may(Grant::Privileged));
+        Some(Like { name, host_mounts, host_network, other_network: may(Grant::ExecOther) })
     }
 
     fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {

@@ -87,8 +87,10 @@ impl Registry<'_> {
     /// Removes an image from the Engine.
     pub fn forget(&self, name: &str) {
         // The container of a run goes a moment after its record.
+        let image = self.image(name);
         eventually("the Engine lets it go", || {
-            self.stage.try_docker(["image", "rm", &self.image(name)]).is_ok()
+            let _ = self.stage.try_docker(["image", "rm", &image]);
+            self.stage.try_docker(["image", "inspect", "--format", "{{.Id}}", &image]).is_err()
         });
     }
 
