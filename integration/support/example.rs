@@ -13,6 +13,7 @@ use watchbell::{
     model::{
         container::{Container, ContainerId, ContainerState, Inventory},
         name::JobId,
+        swarm::Services,
     },
     settings::resolve::{DesiredJob, View, resolve},
 };
@@ -172,7 +173,7 @@ impl Example {
             })
             .collect();
         let own = containers.iter().map(|it| &it.id).find(|id| &*id.0 == "watchbell").cloned();
-        let inventory = Inventory { containers, own };
+        let inventory = Inventory { containers, own, services: Services::none() };
         let view = if self.containers.is_empty() { View::FilesOnly } else { View::Observed(&inventory) };
         let now = Timestamp::from_second(1_790_000_000).map_err(|error| error.to_string())?;
         let desired = resolve(&loaded.sources, view, now);

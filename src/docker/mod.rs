@@ -12,6 +12,8 @@ pub mod events;
 pub mod execs;
 pub mod inventory;
 pub mod output;
+mod raw;
 pub mod services;
+pub mod swarm;
 pub mod task_output;
 pub mod tasks;

@@ -17,5 +17,6 @@ pub mod run;
 pub mod schedule;
 pub mod service;
 pub mod spread;
+pub mod swarm;
 pub mod unfinished;
 pub mod variable;
