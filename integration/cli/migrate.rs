@@ -89,7 +89,7 @@ fn labels_under_deploy_are_told_of_for_every_tool_that_is_read() {
     let answer = desk.run(&["migrate", "--from", "swarm-cronjob", "compose.yaml"]);
     assert_eq!(answer.code, 1);
     for part in
-        ["service shop_web, label swarm.cronjob.enable", "service shop_db, label swarm.cronjob.enable"]
+        ["service shop_web (label swarm.cronjob.enable)", "service shop_db (label swarm.cronjob.enable)"]
     {
         assert!(answer.err.contains(part), "{}", answer.err);
     }

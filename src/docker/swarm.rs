@@ -47,9 +47,9 @@ impl Membership {
 }
 
 impl Engine {
-    /// The services of the Swarm, where the Engine manages one. What cannot be seen is as it was in `last`.
-    pub async fn services(&self, part: &Membership, last: Option<&Services>) -> Services {
-        let known = last.is_some_and(|last| !last.list.is_empty());
+    /// The services of the Swarm, where the Engine manages one. What cannot be seen is as it was `before`.
+    pub async fn services(&self, part: &Membership, before: Option<&Services>) -> Services {
+        let known = before.is_some_and(|it| !it.list.is_empty());
         let unseen = match part {
             // Whether there is a Swarm is not known, and an Engine without one would refuse.
             Membership::Untold | Membership::Outside => return Services::none(),
@@ -59,10 +59,12 @@ impl Engine {
             Membership::Unclear(why) => (*why).to_owned(),
             Membership::Manager(node) => match self.list_services(node).await {
                 Ok(list) => return Services { list, unseen: None },
+                // A proxy that keeps the Swarm from the agent.
+                Err(EngineError::Refused { status: 403..=405, .. }) if !known => return Services::none(),
                 Err(error) => format!("the services of the Swarm cannot be listed: {error}"),
             },
         };
-        let list = last.map(|it| it.list.clone()).unwrap_or_default();
+        let list = before.map(|it| it.list.clone()).unwrap_or_default();
         Services { list, unseen: Some(unseen.into()) }
     }
 

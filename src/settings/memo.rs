@@ -33,12 +33,20 @@ pub struct Memo {
     pass: u64,
     containers: HashMap<ContainerId, (u64, Arc<Read>)>,
     /// By the Swarm's ID; the labels of a service that is there can be changed.
-    services: HashMap<Arc<str>, (u64, BTreeMap<String, String>, Arc<Read>)>,
+    services: HashMap<Arc<str>, KeptService>,
     jobs: HashMap<JobId, Kept>,
     asked: (usize, usize),
     settings: Option<KeptSettings>,
     /// The schedules in force that name years, by job: they may have come for the last time, and are no mistake then.
     ending: HashMap<JobId, (u64, Schedule)>,
+}
+
+/// The labels of a service, and what was read of them.
+#[derive(Debug)]
+struct KeptService {
+    pass: u64,
+    labels: BTreeMap<String, String>,
+    read: Arc<Read>,
 }
 
 /// The settings with the labels of the agent's own container; kept, and so never mistaken for another that came to lie
@@ -147,13 +155,14 @@ impl Memo {
     pub(super) fn read_service(&mut self, service: &Service, dialects: &[Dialect]) -> Arc<Read> {
         let pass = self.pass;
         match self.services.get_mut(&service.id) {
-            Some((last, labels, read)) if *labels == service.labels && read.name == service.name => {
-                *last = pass;
-                read.clone()
+            Some(kept) if kept.labels == service.labels && kept.read.name == service.name => {
+                kept.pass = pass;
+                kept.read.clone()
             }
             _ => {
                 let read = Arc::new(Read::of_service(service, dialects));
-                self.services.insert(service.id.clone(), (pass, service.labels.clone(), read.clone()));
+                let kept = KeptService { pass, labels: service.labels.clone(), read: read.clone() };
+                self.services.insert(service.id.clone(), kept);
                 read
             }
         }
@@ -239,7 +248,7 @@ impl Memo {
         if self.containers.len() > self.asked.0 {
             self.containers.retain(|_, (last, _)| *last == pass);
         }
-        self.services.retain(|_, (last, ..)| *last == pass);
+        self.services.retain(|_, kept| kept.pass == pass);
         if self.jobs.len() > self.asked.1 {
             self.jobs.retain(|_, kept| kept.pass == pass);
         }
