@@ -159,7 +159,7 @@ fn statistics(runs: &[KeptRun]) -> Statistics {
         n if n % 2 == 1 => Some(lengths[middle]),
         _ => Some(f64::midpoint(lengths[middle - 1], lengths[middle])),
     };
-    let succeeded = Outcome::Succeeded { exit_code: 0 }.as_str();
+    let succeeded = Outcome::Succeeded { exit_code: Some(0) }.as_str();
     let passed_over = [
         Outcome::Skipped { by: Skip::Overlap, reason: String::new() },
         Outcome::Missed { reason: String::new() },

@@ -120,6 +120,59 @@ impl Tallies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{
+        name::JobKind,
+        run::{Printed, RunId, StopCause, Trigger},
+    };
+
+    fn record(outcome: Outcome, and_more: u32) -> RunRecord {
+        let at = Timestamp::UNIX_EPOCH;
+        RunRecord {
+            run: RunId("01".into()),
+            job: JobId::plain("a"),
+            kind: JobKind::Local,
+            trigger: Trigger::Schedule,
+            occurrence: at,
+            fires: at,
+            admitted: at,
+            started: None,
+            ended: at,
+            container: None,
+            duration: None,
+            outcome,
+            attempts: 0,
+            printed: Printed::default(),
+            no_more: None,
+            note: None,
+            and_more,
+        }
+    }
+
+    #[test]
+    fn each_outcome_and_each_reason_has_its_count_and_what_was_missed_together_is_counted_singly() {
+        let reason = String::new;
+        let mut tally = Tally::default();
+        for outcome in [
+            Outcome::Succeeded { exit_code: Some(0) },
+            Outcome::Failed { exit_code: Some(3), reason: None },
+            Outcome::TimedOut { still_running: None, waited_for: None },
+            Outcome::Stopped { by: StopCause::Operator, still_running: None },
+            Outcome::NotStarted { error: reason() },
+            Outcome::Lost { reason: reason() },
+        ] {
+            tally.count(&record(outcome, 0));
+        }
+        for by in Skip::ALL {
+            tally.count(&record(Outcome::Skipped { by, reason: reason() }, 0));
+        }
+        assert_eq!(tally.last.unwrap().exit_code, None, "what was lost has none, and what was skipped is no run");
+        tally.count(&record(Outcome::Missed { reason: reason() }, 4));
+        let counts: HashMap<_, _> = tally.outcomes().collect();
+        assert_eq!((counts["skipped"], counts["missed"]), (10, 5));
+        let others = counts.iter().filter(|(name, _)| !["skipped", "missed"].contains(name));
+        assert!(others.clone().all(|(_, count)| *count == 1) && others.count() == 6, "{counts:?}");
+        assert!(tally.skipped().all(|(_, count)| count == 1));
+    }
 
     #[test]
     fn a_job_that_comes_back_goes_on_and_names_that_are_used_once_do_not_pile_up() {
