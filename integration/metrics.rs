@@ -1,4 +1,9 @@
 //! `/metrics`: the table of the documentation, and what the numbers say.
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    reason = "counts are whole numbers, and small ones"
+)]
 
 use std::{
     collections::BTreeSet,

@@ -12,11 +12,14 @@ use tokio::{
 };
 
 use crate::{
-    agent::{actor::Actor, handle},
+    agent::{
+        actor::Actor,
+        handle::{self, Handle},
+    },
     docker::client::Engine,
     history::{
         self, Opened,
-        keeper::Condition,
+        keeper::{Condition, Keeper},
         query::{self, LastEnd},
     },
     http::{
@@ -118,22 +121,11 @@ pub async fn run(
         }
         .watch(),
     );
-    let (known, remembered) = watch::channel(());
-    if *keeper.condition().borrow() == Condition::Well {
-        tasks.spawn(remember_last_runs(settings.state_dir.clone(), metrics.clone(), known));
-    }
-    let exposed = metrics::routes(metrics::Sources {
-        metrics,
-        agent: handle.clone(),
-        keeper: keeper.clone(),
-        connection: connected.clone(),
-        sink: sink.clone(),
-        clock: Clock::System,
-        remembered,
-    });
+    let seen = (handle.clone(), keeper.clone(), connected.clone());
+    let scraped = metrics::routes(scraped(&mut tasks, &settings, seen, (metrics, sink.clone())));
     let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
     let routes =
-        api::routes(api).merge(exposed).merge(plan::routes(handle.clone())).merge(health::routes(Health {
+        api::routes(api).merge(scraped).merge(plan::routes(handle.clone())).merge(health::routes(Health {
             agent: handle,
             connection: connected.clone(),
             history: keeper.condition(),
@@ -200,19 +192,29 @@ async fn open_history(settings: &Settings) -> Opened {
     }
 }
 
-/// How the last runs ended and when jobs last succeeded is known before there is a new run. An alert about a backup that
-/// does not succeed must not wait for the next one.
-async fn remember_last_runs(directory: PathBuf, metrics: Metrics, known: watch::Sender<()>) {
+/// What `/metrics` reads. How last runs ended and when jobs last succeeded is taken from the history beside the start: an
+/// alert about a backup that does not succeed must not wait for the next one.
+fn scraped(
+    tasks: &mut JoinSet<()>,
+    settings: &Settings,
+    (agent, keeper, connection): (Handle, Keeper, watch::Receiver<Connection>),
+    (metrics, sink): (Metrics, LogSink),
+) -> metrics::Sources {
+    let (known, remembered) = watch::channel(());
+    let (directory, to) = (settings.state_dir.clone(), metrics.clone());
     let remember = move || {
         // A history that cannot be read is told of by who writes it.
         let reader = query::Reader::open(&directory).ok().flatten();
         for it in reader.and_then(|it| it.last_ends().ok()).unwrap_or_default() {
             let LastEnd { job, succeeded, ended, duration, exit_code } = it;
-            metrics.remember(job, ended.map(|ended| LastRun { ended, duration, exit_code }), succeeded);
+            to.remember(job, ended.map(|ended| LastRun { ended, duration, exit_code }), succeeded);
         }
+        drop(known);
     };
-    let _ = spawn_blocking(remember).await;
-    drop(known);
+    if *keeper.condition().borrow() == Condition::Well {
+        tasks.spawn(async move { drop(spawn_blocking(remember).await) });
+    }
+    metrics::Sources { metrics, agent, keeper, connection, sink, clock: Clock::System, remembered }
 }
 
 /// Waits until one of the tasks that should go on for ever has failed by a mistake of ours.

@@ -1,4 +1,5 @@
 //! `/metrics` of an agent on a real Engine, while it works.
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
 
 use std::path::Path;
 

@@ -38,7 +38,7 @@ impl Exposition {
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, shape) = rest.split_once(' ').expect(line);
                 assert_eq!(name, now, "{line}");
-                families.get_mut(name).unwrap().shape = shape.to_owned();
+                shape.clone_into(&mut families.get_mut(name).unwrap().shape);
             } else {
                 let sample = sample(line);
                 let family = families.get_mut(&now).unwrap_or_else(|| panic!("no head before {line}"));

@@ -202,7 +202,9 @@ pub(super) fn by_job(shared: &Arc<Shared>) -> Result<Page, MetricsError> {
             if metric == index {
                 let tallies = shared.tallies();
                 let jobs = seen.jobs.get(from..to).unwrap_or_default();
-                jobs.iter().for_each(|job| observe(job, tallies.get(&job.spec.id), put));
+                for job in jobs {
+                    observe(job, tallies.get(&job.spec.id), put);
+                }
             }
         });
     }
@@ -267,10 +269,10 @@ fn observed(meter: &Meter, metric: &Metric, observe: impl Fn(&mut Put<'_>) + Sen
     // The provider keeps it.
     if metric.shape == Shape::Counter {
         let builder = meter.f64_observable_counter(metric.name).with_unit(unit(metric));
-        drop(builder.with_description(metric.doc).with_callback(observe).build());
+        let _ = builder.with_description(metric.doc).with_callback(observe).build();
     } else {
         let builder = meter.f64_observable_gauge(metric.name).with_unit(unit(metric));
-        drop(builder.with_description(metric.doc).with_callback(observe).build());
+        let _ = builder.with_description(metric.doc).with_callback(observe).build();
     }
 }
 

@@ -165,7 +165,11 @@ mod tests {
         for by in Skip::ALL {
             tally.count(&record(Outcome::Skipped { by, reason: reason() }, 0));
         }
-        assert_eq!(tally.last.unwrap().exit_code, None, "what was lost has none, and what was skipped is no run");
+        assert_eq!(
+            tally.last.unwrap().exit_code,
+            None,
+            "what was lost has none, and what was skipped is no run"
+        );
         tally.count(&record(Outcome::Missed { reason: reason() }, 4));
         let counts: HashMap<_, _> = tally.outcomes().collect();
         assert_eq!((counts["skipped"], counts["missed"]), (10, 5));

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 pub use crate::telemetry::metrics::Reconciled;
-use crate::telemetry::metrics::count;
+use crate::telemetry::metrics::{Metrics, count};
 
 /// The Engine sent an event of a container.
 pub fn engine_event() {
-    count(|it| it.engine_event());
+    count(Metrics::engine_event);
 }
 
 /// The jobs were compared with what is written.
