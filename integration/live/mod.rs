@@ -15,6 +15,7 @@ mod labels;
 mod local;
 mod metrics;
 mod new_container;
+mod options;
 mod plan;
 mod policies;
 mod reload;
