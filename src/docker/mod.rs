@@ -16,6 +16,8 @@ pub mod inventory;
 mod options;
 pub mod output;
 pub mod pattern;
+mod raw;
 pub mod services;
+pub mod swarm;
 pub mod task_output;
 pub mod tasks;

@@ -6,12 +6,12 @@
 use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
-    container::Container,
     diagnostic::did_you_mean,
     job::{JobSpec, Volume, Work},
     name::{JobId, JobKind},
     options::ContainerOptions,
     service::Mount,
+    swarm::Labelled,
 };
 
 /// Something that a label may do only if `allow-from-labels` has it.
@@ -126,7 +126,7 @@ impl Grants {
         })
     }
 
-    /// What `spec`, defined by a label on an ordinary container, asks for and may not have.
+    /// What `spec`, defined by a label on an ordinary container or a service, asks for and may not have.
     ///
     /// `by_label` says that a label, and not the operator alone, said what an `exec` does or where.
     pub fn refusals(&self, spec: &JobSpec, home: Home<'_>, by_label: bool) -> Vec<Refusal> {
@@ -143,27 +143,28 @@ impl Grants {
     }
 }
 
-/// The container that a job's labels are on.
+/// What a job's labels are on.
 #[derive(Debug, Clone, Copy)]
 pub enum Home<'a> {
     /// It is there.
-    Container(&'a Container),
-    /// Its name is all that is known.
+    On(Labelled<'a>),
+    /// A container of which only the name is known.
     Name(&'a str),
 }
 
 impl Home<'_> {
-    fn name(&self) -> &str {
+    /// The name of the container, if it is one.
+    fn container(&self) -> Option<&str> {
         match self {
-            Self::Container(container) => &container.name,
-            Self::Name(name) => name,
+            Self::On(labelled) => labelled.container(),
+            Self::Name(name) => Some(name),
         }
     }
 
     /// Whether `like` means it.
     fn is_called(&self, name: &str) -> bool {
         match self {
-            Self::Container(container) => container.is_called(name),
+            Self::On(labelled) => labelled.is_called(name),
             Self::Name(own) => *own == name,
         }
     }
@@ -185,7 +186,9 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
         // All that is done is the operator's word.
         Work::Exec(_) if !by_label => return asked,
         Work::Exec(exec) => {
-            if let Some(other) = exec.container.as_ref().filter(|other| *other != home.name()) {
+            // No container is a service, whatever its name.
+            let own = home.container();
+            if let Some(other) = exec.container.as_ref().filter(|other| Some(other.as_str()) != own) {
                 asked.push((
                     Grant::ExecOther,
                     "container",
