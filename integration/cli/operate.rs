@@ -130,6 +130,37 @@ fn history_logs_and_show_read_the_store_when_no_agent_answers_and_say_so() {
 }
 
 #[test]
+fn a_backup_is_the_history_of_one_moment_for_its_owner_alone_with_and_without_an_agent() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    let run = agent.run_to_its_end("talk");
+    let place = |name: &str| folder.path().join(name).join("watchbell.db");
+    for name in ["with", "without"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let back_up = |name: &str| asked(folder.path(), &["backup", place(name).to_str().unwrap()]);
+    let made = back_up("with");
+    assert!(made.code == 0 && made.out.contains(" bytes"), "{made:?}");
+    let again = back_up("with");
+    assert!(again.code == 1 && again.err.contains("is there already"), "{again:?}");
+    let nowhere = back_up("nowhere");
+    assert!(nowhere.code == 1 && nowhere.err.contains("cannot be written: "), "{nowhere:?}");
+    agent.end(Signal::SIGKILL);
+    assert_eq!(back_up("without").code, 0);
+    for name in ["with", "without"] {
+        let mode = std::fs::metadata(place(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path().join(name)).unwrap().count(), 1, "and nothing else");
+        // It is a store like any other, where it is put in the place of one.
+        let logs = asked(&folder.path().join(name), &["logs", &run]);
+        assert_eq!((logs.code, &*logs.out), (0, "out\n"));
+    }
+    let none = asked(&folder.path().join("nowhere"), &["backup", "x"]);
+    assert!(none.code == 1 && none.err.contains("no history in"), "{none:?}");
+}
+
+#[test]
 fn without_a_history_a_run_can_still_be_begun_waited_for_and_stopped() {
     let folder = tempfile::tempdir().unwrap();
     // Nothing can be kept in it.

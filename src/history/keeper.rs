@@ -36,8 +36,9 @@ const JOBS_LIMIT: usize = 50_000;
 /// No more news of runs than this waits while the store cannot be written; the oldest goes, and is counted.
 const ITEMS_LIMIT: usize = 10_000;
 
-/// How long one run waits for the store, in all.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long one run waits for the store, in all. A disk that other work keeps busy takes a second now and then, and a run
+/// that began without its row is unknown to the next agent if this one is killed before the row is there.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the store does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! `history`, `logs` and `show` read the history by themselves where no agent answers, and say so.
 
 mod act;
+mod backup;
 mod history;
 mod jobs;
 mod logs;
@@ -20,6 +21,7 @@ use super::{Environment, Output, args::SettingFlags, call::CallError, load, prin
 
 pub use self::{
     act::{PauseArgs, RunArgs, StopArgs, pause, resume, run, stop},
+    backup::{BackupArgs, backup},
     history::{HistoryArgs, history},
     jobs::{JobArgs, JobsArgs, jobs, show},
     logs::{LogsArgs, logs},
