@@ -25,7 +25,7 @@ use crate::model::{
 };
 
 use super::{
-    live::{Follower, Going, Line, Live, LiveRun},
+    live::{Follower, Going, Line, Live, LiveRun, RECENT},
     output::{Spool, Stock, Wanted},
     write::Batch,
 };
@@ -171,8 +171,13 @@ impl Keeper {
     fn keep_soon(&self, items: impl IntoIterator<Item = Item>, wanted: Wanted) -> Kept {
         let shared = &self.shared;
         let items: Vec<Item> = items.into_iter().collect();
-        shared.live.note(&items);
-        if *shared.condition.borrow() == Condition::Absent {
+        let (absent, failing) = match *shared.condition.borrow() {
+            Condition::Well => (false, false),
+            Condition::Absent => (true, false),
+            Condition::Failing { .. } => (false, true),
+        };
+        shared.live.note(&items, if failing { ITEMS_LIMIT } else { RECENT });
+        if absent {
             return Kept::nothing();
         }
         let progress = Some(shared.progress.subscribe());

@@ -28,7 +28,7 @@ use crate::{
 use super::{
     adoption::{self, Meaning},
     environment::environment,
-    interrupts::{Step, ended},
+    interrupts::{Step, ended, stopped_before},
     order::{RunOrder, TakenUp},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
@@ -64,7 +64,14 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         privileged: spec.privileged,
         labels: labels(order, context),
     };
-    let id = match engine.create_container(request).await {
+    let made = tokio::select! {
+        made = engine.create_container(request) => made,
+        by = life.interrupts.is_asked() => {
+            let leftover = half_made(order, &EngineError::TimedOut, context).await.map(Leftover::Container);
+            return KindEnd { leftover, ..stopped_before(by) };
+        }
+    };
+    let id = match made {
         Ok(id) => id,
         Err(error) => {
             let leftover = half_made(order, &error, context).await.map(Leftover::Container);
@@ -79,6 +86,9 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
     };
     life.called(WorkHandle::Container { id: id.clone() }).await;
+    if let Some(by) = life.interrupts.asked() {
+        return KindEnd { leftover: Some(Leftover::Container(id)), ..stopped_before(by) };
+    }
     let began = Instant::now();
     let started = async {
         let output =
@@ -288,7 +298,7 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 if asked.elapsed() > HELD {
                     outage.over();
                 }
-                if outage.is_too_long() {
+                if outage.is_too_long(&error) {
                     return Err(error.to_string());
                 }
                 sleep(Duration::from_millis(500)).await;

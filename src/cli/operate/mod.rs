@@ -72,7 +72,10 @@ impl Desk {
 
     /// The history, where no agent answers.
     fn store(&self, no_agent: &CallError) -> Result<Reader, CallError> {
-        let CallError::NoAgent(why) = no_agent else { return Err(CallError::Refused(no_agent.to_string())) };
+        let why = match no_agent {
+            CallError::NoAgent(_) | CallError::TooLate => no_agent.to_string(),
+            CallError::Refused(_) => return Err(CallError::Refused(no_agent.to_string())),
+        };
         match Reader::open(&self.state_dir) {
             Ok(Some(reader)) => Ok(reader),
             Ok(None) => Err(CallError::NoAgent(format!("{why} And there is no history in it"))),
