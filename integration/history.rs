@@ -289,7 +289,7 @@ async fn a_disk_that_is_busy_for_a_while_is_waited_for() {
         runs(disk.path()).len()
     };
     let busy = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         disk.go_on();
     };
     let (rows, ()) = tokio::join!(begins, busy);

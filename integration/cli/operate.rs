@@ -150,8 +150,8 @@ fn a_backup_is_the_history_of_one_moment_for_its_owner_alone_with_and_without_an
     agent.end(Signal::SIGKILL);
     assert_eq!(back_up("without").code, 0);
     for name in ["with", "without"] {
-        let mode = std::fs::metadata(place(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = std::fs::metadata(place(name)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path().join(name)).unwrap().count(), 1, "and nothing else");
         // It is a store like any other, where it is put in the place of one.
         let logs = asked(&folder.path().join(name), &["logs", &run]);
