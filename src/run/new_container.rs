@@ -2,7 +2,11 @@
 //!
 //! It is never removed by itself: until the record is kept, the container is what can still tell how it ended.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt,
@@ -25,13 +29,13 @@ use crate::{
         options::Delete,
         run::{Outcome, WorkHandle},
     },
-    telemetry::report,
+    telemetry::report::{self, RunTags},
 };
 
 use super::{
     adoption::{self, Meaning},
     environment::environment,
-    interrupts::{Step, ended},
+    interrupts::{Step, ended, stopped_before},
     like,
     order::{RunOrder, TakenUp},
     pull::pulled,
@@ -60,7 +64,20 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         return Outcome::NotStarted { error }.into();
     }
     let image = request.image.clone();
-    let id = match made(request, spec, context, life).await {
+    let tags = life.capture.tags().clone();
+    let making = AtomicBool::new(false);
+    let made = tokio::select! {
+        made = made(request, spec, context, &tags, &making) => made,
+        by = life.interrupts.is_asked() => {
+            let mut leftover = None;
+            if making.load(Ordering::Relaxed) {
+                let half_made = half_made(order, &EngineError::TimedOut, context).await;
+                leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
+            }
+            return KindEnd { leftover, ..stopped_before(by) };
+        }
+    };
+    let id = match made {
         Ok(id) => id,
         Err(Unmade::Unpulled(outcome)) => return outcome.into(),
         Err(Unmade::Refused(error)) => {
@@ -77,6 +94,10 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
     };
     life.called(WorkHandle::Container { id: id.clone() }).await;
+    if let Some(by) = life.interrupts.asked() {
+        let leftover = Leftover::Container { id, delete: Delete::Always };
+        return KindEnd { leftover: Some(leftover), ..stopped_before(by) };
+    }
     let began = Instant::now();
     let started = async {
         let output = engine
@@ -132,23 +153,33 @@ enum Unmade {
 }
 
 /// Makes the container, whose image is pulled before where the job says so or the Engine lacks it. The answer is its ID.
+/// `making` is whether the Engine may be making it now.
 async fn made(
     request: CreateRequest,
     spec: &RunSpec,
     context: &Context,
-    life: &mut Life,
+    tags: &RunTags,
+    making: &AtomicBool,
 ) -> Result<String, Unmade> {
     let image = request.image.clone();
+    let pulled = || async {
+        making.store(false, Ordering::Relaxed);
+        let platform = spec.options.as_ref().and_then(|it| it.platform.as_deref());
+        pulled(&image, platform, spec.pull, context, tags).await.map_err(Unmade::Unpulled)
+    };
+    let create = |request| {
+        making.store(true, Ordering::Relaxed);
+        context.engine.create_container(request)
+    };
     // What is named by its ID no registry can be asked for.
-    let platform = spec.options.as_ref().and_then(|it| it.platform.as_deref());
     let policy = if is_id(&image) { PullPolicy::Never } else { spec.pull.policy };
     if policy == PullPolicy::Always {
-        pulled(&image, platform, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
+        pulled().await?;
     }
-    match context.engine.create_container(request.clone()).await {
+    match create(request.clone()).await {
         Err(error) if policy == PullPolicy::Missing && error.is_without_image() => {
-            pulled(&image, platform, spec.pull, context, life).await.map_err(Unmade::Unpulled)?;
-            context.engine.create_container(request).await
+            pulled().await?;
+            create(request).await
         }
         made => made,
     }
@@ -356,7 +387,7 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 if asked.elapsed() > HELD {
                     outage.over();
                 }
-                if outage.is_too_long() {
+                if outage.is_too_long(&error) {
                     return Err(error.to_string());
                 }
                 sleep(Duration::from_millis(500)).await;

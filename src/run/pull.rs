@@ -30,10 +30,7 @@ use crate::{
     telemetry::report::{self, RunTags},
 };
 
-use super::{
-    registry,
-    unit::{Context, Life},
-};
+use super::{registry, unit::Context};
 
 /// How long the Engine may tell nothing of a pull before that counts as standing still. It may be as long silent while it
 /// waits for a registry, or puts a large layer into its place on a slow disk.
@@ -85,15 +82,14 @@ impl Pulls {
     }
 }
 
-/// Pulls an image for a run, or waits for a pull of it; an error is the run's outcome.
+/// Pulls an image for a run, or waits for a pull of it; an error is the run's outcome. A run that is stopped drops it.
 pub(super) async fn pulled(
     image: &str,
     platform: Option<&str>,
     terms: Pull,
     context: &Context,
-    life: &mut Life,
+    tags: &RunTags,
 ) -> Result<(), Outcome> {
-    let tags = life.capture.tags().clone();
     let pulling = async {
         let found = registry::credentials(image, context.registries.as_deref(), &context.children).await;
         // Most images are for everyone; that there are none is told where one is not.
@@ -103,19 +99,16 @@ pub(super) async fn pulled(
         };
         let platform = platform.map(str::to_owned);
         let request = PullRequest { image: image.to_owned(), platform, credentials };
-        let end = context.pulls.join(&context.engine, request, &tags).await;
+        let end = context.pulls.join(&context.engine, request, tags).await;
         end.map_err(|failure| format!("pulling {image}: {}", told(&failure, image, without)))
     };
-    tokio::select! {
-        ended = timeout(terms.timeout, pulling) => {
-            let late = || format!(
-                "pulling {image}: it is not there after {}: set pull-timeout higher, or pull it by other means",
-                humantime::format_duration(terms.timeout)
-            );
-            ended.unwrap_or_else(|_| Err(late())).map_err(|error| Outcome::NotStarted { error })
-        }
-        _ = life.interrupts.next() => Err(life.interrupts.given_up(None)),
-    }
+    let ended = timeout(terms.timeout, pulling).await.unwrap_or_else(|_| {
+        let limit = humantime::format_duration(terms.timeout);
+        Err(format!(
+            "pulling {image}: it is not there after {limit}: set pull-timeout higher, or pull it by other means"
+        ))
+    });
+    ended.map_err(|error| Outcome::NotStarted { error })
 }
 
 /// What went wrong, and what can be done about it. `without` is why the registry was shown no credentials.
