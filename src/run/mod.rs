@@ -18,6 +18,7 @@ pub mod interrupts;
 pub mod kept;
 pub mod leftovers;
 mod like;
+mod making;
 pub mod new_container;
 pub mod order;
 pub mod process;

@@ -23,13 +23,12 @@ use crate::{
     },
     model::{
         container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
-        image::PullPolicy,
         job::RunSpec,
         kept::{KEEP_LABEL, Keep},
         options::Delete,
         run::{Outcome, WorkHandle},
     },
-    telemetry::report::{self, RunTags},
+    telemetry::report,
 };
 
 use super::{
@@ -37,9 +36,9 @@ use super::{
     environment::environment,
     interrupts::{Step, ended, stopped_before},
     like,
+    making::{Unmade, made},
     order::{RunOrder, TakenUp},
-    pull::pulled,
-    reasons::{can_do, is_id, lack_of_memory, not_started},
+    reasons::{can_do, lack_of_memory, not_started},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -142,48 +141,6 @@ async fn request(order: &RunOrder, spec: &RunSpec, context: &Context) -> Result<
     let Some(like) = &spec.like else { return Ok(request) };
     let pattern = like::pattern(like, order.container.as_ref(), spec, context).await?;
     Ok(like::under(request, pattern))
-}
-
-/// Why there is no container.
-enum Unmade {
-    /// Its image could not be pulled.
-    Unpulled(Outcome),
-    /// The Engine did not make it.
-    Refused(EngineError),
-}
-
-/// Makes the container, whose image is pulled before where the job says so or the Engine lacks it. The answer is its ID.
-/// `making` is whether the Engine may be making it now.
-async fn made(
-    request: CreateRequest,
-    spec: &RunSpec,
-    context: &Context,
-    tags: &RunTags,
-    making: &AtomicBool,
-) -> Result<String, Unmade> {
-    let image = request.image.clone();
-    let pulled = || async {
-        making.store(false, Ordering::Relaxed);
-        let platform = spec.options.as_ref().and_then(|it| it.platform.as_deref());
-        pulled(&image, platform, spec.pull, context, tags).await.map_err(Unmade::Unpulled)
-    };
-    let create = |request| {
-        making.store(true, Ordering::Relaxed);
-        context.engine.create_container(request)
-    };
-    // What is named by its ID no registry can be asked for.
-    let policy = if is_id(&image) { PullPolicy::Never } else { spec.pull.policy };
-    if policy == PullPolicy::Always {
-        pulled().await?;
-    }
-    match create(request.clone()).await {
-        Err(error) if policy == PullPolicy::Missing && error.is_without_image() => {
-            pulled().await?;
-            create(request).await
-        }
-        made => made,
-    }
-    .map_err(Unmade::Refused)
 }
 
 /// Takes up the container of a run that another agent began.

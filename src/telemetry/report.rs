@@ -8,7 +8,7 @@ mod taken;
 
 pub use counted::{Reconciled, engine_event, reconciled};
 pub use image::{image_awaited, image_pulled, image_pulling};
-pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
+pub use taken::{agent_stage_over, leftover, run_adopted, run_leftover, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
 
@@ -345,19 +345,6 @@ pub fn run_attempt_failed(tags: &RunTags, outcome: &Outcome, took: Option<Durati
         container = tags.container.as_deref(),
         reason = reason.as_deref(),
         "{}: attempt {} {name}, the next comes at {next}", tags.job, tags.attempt
-    );
-}
-
-/// What a run made could not be removed.
-pub fn run_leftover(tags: &RunTags, reason: &str) {
-    warn!(
-        event = "run.leftover",
-        job = %tags.job,
-        kind = %tags.kind,
-        run = %tags.run,
-        container = tags.container.as_deref(),
-        reason,
-        "what the run made could not be removed"
     );
 }
 
