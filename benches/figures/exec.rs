@@ -129,6 +129,7 @@ impl Unit {
                 id: ContainerId(worker.id.as_str().into()),
                 name: worker.name.as_str().into(),
                 running: true,
+                passing: false,
             },
         }
     }

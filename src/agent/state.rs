@@ -280,7 +280,9 @@ impl State {
                     continue;
                 }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
-                    (Work::Exec(_), Some(holder)) if holder.running => Ok((entry, Some(holder.clone()))),
+                    (Work::Exec(_), Some(holder)) if holder.running || holder.passing => {
+                        Ok((entry, Some(holder.clone())))
+                    }
                     (Work::Exec(_), Some(holder)) => {
                         let name = holder.name.to_string();
                         let reason = format!("container {name} is not running");
@@ -294,7 +296,9 @@ impl State {
                         };
                         Err((name, reason))
                     }
-                    (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
+                    (Work::Run(_) | Work::Start(_) | Work::Local(_) | Work::ServiceRun(_), _) => {
+                        Ok((entry, None))
+                    }
                 },
             };
             match refused {
@@ -340,7 +344,7 @@ impl State {
 /// Whether a run of the job goes on without the agent, and the next one takes it up.
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Exec(_) | Work::Local(_) => false,
     }
 }
@@ -348,7 +352,7 @@ pub fn outlives_the_agent(spec: &JobSpec) -> bool {
 /// Whether a run of the job asks the Engine for something.
 pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Exec(_) | Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Local(_) => false,
     }
 }

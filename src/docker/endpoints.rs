@@ -121,7 +121,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
 fn asked_by(job: &JobSpec) -> &'static [By] {
     match job.work {
         Work::Exec(_) => &[By::Exec, By::Helper, By::NextExec],
-        Work::Run(_) => &[By::Run, By::NextRun],
+        Work::Run(_) | Work::Start(_) => &[By::Run, By::NextRun],
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
     }

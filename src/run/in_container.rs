@@ -15,6 +15,7 @@ use crate::{
         output::Output,
     },
     model::{
+        container::Holder,
         job::ExecSpec,
         run::{Outcome, WorkHandle},
     },
@@ -29,6 +30,10 @@ use super::{
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
+
+/// How long a container that takes no command just now is waited for, and how often it is tried.
+const COMING_BACK: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child
 /// in the background holds open, looks just like it.
@@ -61,17 +66,19 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         user: spec.user.clone(),
         workdir: spec.workdir.clone(),
         privileged: spec.privileged,
+        tty: spec.tty,
     };
     let not_started = |operation: &str, error: &EngineError| Outcome::NotStarted {
         error: format!("{operation} the command in container {}: {error}", container.name),
     };
     let engine = &context.engine;
-    let began = Instant::now();
-    let id = match engine.create_exec(&container.id.0, request).await {
-        Ok(id) => id,
-        Err(error) => return not_started("preparing", &error).into(),
-    };
-    life.called(WorkHandle::Exec { exec: id.clone(), container: container.id.0.to_string() }).await;
+    let Prepared { exec: id, container: place, since: began } =
+        match prepare(engine, container, request, life).await {
+            Ok(prepared) => prepared,
+            Err(Unprepared::Error(error)) => return not_started("preparing", &error).into(),
+            Err(Unprepared::Outcome(outcome)) => return outcome.into(),
+        };
+    life.called(WorkHandle::Exec { exec: id.clone(), container: place.clone() }).await;
     let output = match engine.start_exec(&id).await {
         Ok(output) => output,
         // It may have begun, and only the answer was lost: the Engine can still tell.
@@ -83,15 +90,80 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         engine,
         program: &context.program,
         run: &order.run,
-        container: &container.id.0,
+        container: &place,
         user: spec.user.as_deref(),
         exec: &id,
         since: began,
     });
-    let outcome = Exec { engine, id: &id, container: &container.id.0, ending: &ending, outlived: false }
+    let outcome = Exec { engine, id: &id, container: &place, ending: &ending, outlived: false }
         .follow(output, life)
         .await;
     end(outcome, &ending, &id)
+}
+
+/// A command that can be started.
+struct Prepared {
+    /// The Engine's ID of it.
+    exec: String,
+    /// The container's.
+    container: String,
+    /// When it was prepared.
+    since: Instant,
+}
+
+/// Why there is none.
+enum Unprepared {
+    Error(EngineError),
+    Outcome(Outcome),
+}
+
+/// Prepares the command. A container that is paused, being restarted, stopping or just being made anew may be there again
+/// in a moment: it is waited for, a little, and then the occurrence is skipped.
+async fn prepare(
+    engine: &Engine,
+    container: &Holder,
+    request: ExecRequest,
+    life: &mut Life,
+) -> Result<Prepared, Unprepared> {
+    let until = Instant::now() + COMING_BACK;
+    let mut place = container.id.0.to_string();
+    loop {
+        let since = Instant::now();
+        let error = match engine.create_exec(&place, request.clone()).await {
+            Ok(exec) => return Ok(Prepared { exec, container: place, since }),
+            Err(error) => error,
+        };
+        let Some(state) = passing(&error) else { return Err(Unprepared::Error(error)) };
+        if Instant::now() >= until {
+            let waited = humantime::format_duration(COMING_BACK);
+            let reason = format!("container {} {state}, and still was after {waited}", container.name);
+            return Err(Unprepared::Outcome(Outcome::Skipped { reason }));
+        }
+        tokio::select! {
+            () = sleep(ASK_AGAIN) => {}
+            _ = life.interrupts.next() => {
+                return Err(Unprepared::Outcome(life.interrupts.given_up(None)));
+            }
+        }
+        if error.is_not_found()
+            && let Ok(Some(anew)) = engine.container_facts(&container.name).await
+        {
+            place = anew.id;
+        }
+    }
+}
+
+/// What keeps a container from taking a command now, and may not in a moment.
+fn passing(error: &EngineError) -> Option<&'static str> {
+    match error {
+        EngineError::Refused { status: 404, .. } => Some("is not there any more"),
+        EngineError::Refused { status: 409, message } if message.contains("paused") => Some("is paused"),
+        EngineError::Refused { status: 409, message } if message.contains("restarting") => {
+            Some("is being restarted")
+        }
+        EngineError::Refused { status: 409, message } if message.contains("not running") => Some("is not running"),
+        _ => None,
+    }
 }
 
 /// Takes up the command of a run that another agent began.

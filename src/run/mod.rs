@@ -12,6 +12,7 @@ pub mod capture;
 mod collect;
 pub mod ending;
 mod environment;
+mod existing;
 pub mod in_container;
 pub mod interrupts;
 pub mod kept;

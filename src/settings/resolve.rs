@@ -59,6 +59,8 @@ pub struct Candidate {
     pub name: Arc<str>,
     /// Whether it runs now.
     pub running: bool,
+    /// Whether it does not, and may in a moment.
+    pub passing: bool,
 }
 
 /// One container's word on a job.
@@ -300,6 +302,7 @@ fn candidate(container: &Container) -> Candidate {
         id: container.id.clone(),
         name: container.name.clone(),
         running: container.state == ContainerState::Running,
+        passing: container.state.is_passing(),
     }
 }
 

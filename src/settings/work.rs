@@ -1,12 +1,14 @@
 //! What a job does: the parameters of its kind, each with its type → its [`Work`].
 
 use crate::model::{
-    job::{Environment, ExecSpec, LocalSpec, RunSpec, Volume, Work},
+    job::{Environment, ExecSpec, LocalSpec, RunSpec, StartSpec, Volume, Work},
     name::JobKind,
+    origin::Origin,
 };
 
 use super::{
     layer::{JobLayer, Text},
+    params::PARAMS,
     service::Common,
     settle::Settle,
     value,
@@ -37,8 +39,10 @@ impl Settle<'_> {
                     environment,
                     env_files,
                     privileged,
+                    tty: self.flag(layer, "tty"),
                 })))
             }
+            JobKind::Run if layer.get("container").is_some() => self.existing(layer).map(Work::Start),
             JobKind::Run => {
                 let image = self.text(layer, "image");
                 let networks =
@@ -74,6 +78,27 @@ impl Settle<'_> {
             }
             JobKind::Compose | JobKind::Container => None,
         }
+    }
+
+    /// A container that is there already: it is what it was made as, so nothing that makes one can be said of it.
+    fn existing(&mut self, layer: &JobLayer) -> Option<StartSpec> {
+        let container = self.text(layer, "container");
+        let making = PARAMS.iter().filter(|it| it.kinds.len() < JobKind::ALL.len() || it.name == "command");
+        for param in making.filter(|it| it.name != "container" && it.name != "stop-during") {
+            let Some(written) = layer.get(param.name) else { continue };
+            // A default of the file, or of another tool, is for the jobs that make theirs.
+            if self.is_default(param.name, &written.origin) || matches!(written.origin, Origin::Container(_)) {
+                continue;
+            }
+            let reason = "it has no effect with \"container\", which starts one as it was made: remove one of them";
+            // Other tools pass over what they are told besides.
+            if matches!(param.name, "command" | "image") && !self.is_of_another_tool() {
+                self.reject(written.origin.clone(), param.name, reason);
+            } else {
+                self.warn(written.origin.clone(), param.name, reason);
+            }
+        }
+        Some(StartSpec { container: container? })
     }
 
     fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {
