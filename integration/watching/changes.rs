@@ -214,10 +214,9 @@ async fn a_container_that_is_renamed_brings_its_job_under_the_new_name() {
 async fn another_container_to_start_is_a_change() {
     let agent = TestAgent::with(Setup::ini("[global]\nallow-from-labels = all\n")).await;
     let starts = |name: &str| {
-        ContainerSpec::new("web").label("watchbell.enabled", "true").labels([
-            ("watchbell.job-run.it.schedule", "@daily"),
-            ("watchbell.job-run.it.container", name),
-        ])
+        ContainerSpec::new("web")
+            .label("watchbell.enabled", "true")
+            .labels([("watchbell.job-run.it.schedule", "@daily"), ("watchbell.job-run.it.container", name)])
     };
     agent.start(starts("one")).await;
     agent.replace("web", starts("two"));

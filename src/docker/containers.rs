@@ -6,7 +6,8 @@ use bollard::{
     errors::Error as Client,
     models::{
         ContainerCreateBody, ContainerStateStatusEnum as Status, ContainerSummaryStateEnum as State,
-        EndpointSettings, HostConfig, NetworkConnectRequest, NetworkingConfig, RestartPolicyNameEnum as Policy,
+        EndpointSettings, HostConfig, NetworkConnectRequest, NetworkingConfig,
+        RestartPolicyNameEnum as Policy,
     },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,

@@ -54,7 +54,9 @@ pub fn of_existing(began: Option<Timestamp>, found: Option<&ContainerFacts>) -> 
     match facts.phase {
         ContainerPhase::Running if ours => Meaning::GoesOn,
         ContainerPhase::Ended { code, at } if ours => Meaning::Ended { code, at },
-        ContainerPhase::Created | ContainerPhase::Running | ContainerPhase::Ended { .. } => Meaning::NeverBegan,
+        ContainerPhase::Created | ContainerPhase::Running | ContainerPhase::Ended { .. } => {
+            Meaning::NeverBegan
+        }
     }
 }
 
@@ -165,7 +167,10 @@ mod tests {
         assert_eq!(of(ContainerPhase::Running, 11), Meaning::GoesOn);
         assert_eq!(of(ContainerPhase::Running, 9), Meaning::GoesOn, "clocks may differ");
         assert_eq!(of(ENDED, 11), Meaning::Ended { code: 3, at: None });
-        assert_eq!((of(ENDED, 5), of(ContainerPhase::Running, 5)), (Meaning::NeverBegan, Meaning::NeverBegan));
+        assert_eq!(
+            (of(ENDED, 5), of(ContainerPhase::Running, 5)),
+            (Meaning::NeverBegan, Meaning::NeverBegan)
+        );
         assert!(is_lost(&of_existing(Some(at(10)), None), "removed"));
     }
 

@@ -7,6 +7,7 @@ use crate::{
     model::{
         job::StartSpec,
         run::{Outcome, WorkHandle},
+        skip::Skip,
     },
 };
 
@@ -21,7 +22,8 @@ use super::{
 /// Runs it.
 pub async fn run(spec: &StartSpec, context: &Context, life: &mut Life) -> KindEnd {
     let (engine, name) = (&context.engine, &spec.container);
-    let not_started = |what: &str| Outcome::NotStarted { error: format!("starting container {name}: {what}") };
+    let not_started =
+        |what: &str| Outcome::NotStarted { error: format!("starting container {name}: {what}") };
     let facts = match engine.container_facts(name).await {
         Ok(Some(facts)) => facts,
         Ok(None) => return not_started("there is none of this name: make it first (docker create)").into(),
@@ -29,7 +31,11 @@ pub async fn run(spec: &StartSpec, context: &Context, life: &mut Life) -> KindEn
     };
     if facts.phase == ContainerPhase::Running {
         let since = facts.started.map_or_else(String::new, |at| format!(" since {at:.0}"));
-        return Outcome::Skipped { reason: format!("container {name} is running already{since}") }.into();
+        return Outcome::Skipped {
+            by: Skip::Container,
+            reason: format!("container {name} is running already{since}"),
+        }
+        .into();
     }
     if let Some(rule) = facts.always_restarts {
         // Its end would never come.

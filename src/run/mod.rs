@@ -19,6 +19,7 @@ pub mod kept;
 pub mod leftovers;
 pub mod new_container;
 pub mod order;
+mod prepare;
 pub mod process;
 pub mod reap;
 mod reasons;

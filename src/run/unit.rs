@@ -37,8 +37,7 @@ use crate::{
 use super::{
     capture::{Capture, FINISH_LIMIT},
     ending::{self, Program},
-    existing,
-    in_container,
+    existing, in_container,
     interrupts::Interrupts,
     new_container,
     order::RunOrder,

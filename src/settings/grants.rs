@@ -50,7 +50,11 @@ impl Grant {
             "service-run",
             "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
         ),
-        (Self::Container, "container", "an action on another container than the labelled one; with `run` the start of one that is there already (`container`)"),
+        (
+            Self::Container,
+            "container",
+            "an action on another container than the labelled one; with `run` the start of one that is there already (`container`)",
+        ),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
         (
@@ -176,7 +180,11 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Asked {
         Work::Start(StartSpec { container }) => {
             asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
             if container != home {
-                asked.push((Grant::Container, "container", format!("the start of the container \"{container}\"")));
+                asked.push((
+                    Grant::Container,
+                    "container",
+                    format!("the start of the container \"{container}\""),
+                ));
             }
             (false, &[][..])
         }

@@ -87,10 +87,12 @@ impl Settle<'_> {
         for param in making.filter(|it| it.name != "container" && it.name != "stop-during") {
             let Some(written) = layer.get(param.name) else { continue };
             // A default of the file, or of another tool, is for the jobs that make theirs.
-            if self.is_default(param.name, &written.origin) || matches!(written.origin, Origin::Container(_)) {
+            if self.is_default(param.name, &written.origin) || matches!(written.origin, Origin::Container(_))
+            {
                 continue;
             }
-            let reason = "it has no effect with \"container\", which starts one as it was made: remove one of them";
+            let reason =
+                "it has no effect with \"container\", which starts one as it was made: remove one of them";
             // Other tools pass over what they are told besides.
             if matches!(param.name, "command" | "image") && !self.is_of_another_tool() {
                 self.reject(written.origin.clone(), param.name, reason);
