@@ -13,6 +13,7 @@ use crate::{
 
 use super::{
     adoption,
+    interrupts::stopped_before,
     new_container::{carry_on, follow, lost},
     order::TakenUp,
     takeover,
@@ -44,6 +45,9 @@ pub async fn run(spec: &StartSpec, context: &Context, life: &mut Life) -> KindEn
     }
     let id = facts.id;
     life.called(WorkHandle::Existing { id: id.clone() }).await;
+    if let Some(by) = life.interrupts.asked() {
+        return stopped_before(by);
+    }
     let began = Instant::now();
     let output = match engine.attach_container(&id).await {
         Ok(output) => output,

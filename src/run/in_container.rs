@@ -17,6 +17,7 @@ use crate::{
     model::{
         job::ExecSpec,
         run::{Outcome, WorkHandle},
+        skip::Skip,
     },
 };
 
@@ -24,7 +25,7 @@ use super::{
     adoption::{self, Meaning},
     ending::{Command, Ender, Ending},
     environment::environment,
-    interrupts::{Step, ended},
+    interrupts::{Step, ended, stopped_before},
     order::{RunOrder, TakenUp},
     prepare::{Prepared, Unprepared, prepare},
     takeover,
@@ -72,9 +73,15 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         match prepare(engine, container, request, life).await {
             Ok(prepared) => prepared,
             Err(Unprepared::Error(error)) => return not_started("preparing", &error).into(),
-            Err(Unprepared::Outcome(outcome)) => return outcome.into(),
+            Err(Unprepared::Skipped(reason)) => {
+                return Outcome::Skipped { by: Skip::Container, reason }.into();
+            }
+            Err(Unprepared::Stopped(by)) => return stopped_before(by),
         };
     life.called(WorkHandle::Exec { exec: id.clone(), container: place.clone() }).await;
+    if let Some(by) = life.interrupts.asked() {
+        return stopped_before(by);
+    }
     let output = match engine.start_exec(&id).await {
         Ok(output) => output,
         // It may have begun, and only the answer was lost: the Engine can still tell.
@@ -262,7 +269,7 @@ impl Exec<'_> {
                     );
                 }
                 Err(error) => {
-                    if outage.is_too_long() {
+                    if outage.is_too_long(&error) {
                         return lost(&error.to_string());
                     }
                 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     docker::{client::Engine, error::EngineError, execs::ExecRequest},
-    model::{container::Holder, run::Outcome, skip::Skip},
+    model::{container::Holder, run::StopCause},
 };
 
 use super::unit::Life;
@@ -19,7 +19,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 pub(super) struct Prepared {
     /// The Engine's ID of it.
     pub exec: String,
-    /// The container's.
+    /// The container's ID, or its name where it was made anew.
     pub container: String,
     /// When it was prepared.
     pub since: Instant,
@@ -29,8 +29,10 @@ pub(super) struct Prepared {
 pub(super) enum Unprepared {
     /// The Engine's.
     Error(EngineError),
-    /// What becomes of the run.
-    Outcome(Outcome),
+    /// The container did not take it.
+    Skipped(String),
+    /// Someone asked for the end before.
+    Stopped(StopCause),
 }
 
 /// Prepares the command. A container that is paused, being restarted, stopping or just being made anew may be there again
@@ -45,7 +47,12 @@ pub(super) async fn prepare(
     let mut place = container.id.0.to_string();
     loop {
         let since = Instant::now();
-        let error = match engine.create_exec(&place, request.clone()).await {
+        let made = tokio::select! {
+            made = engine.create_exec(&place, request.clone()) => made,
+            // What the Engine may still prepare is never started.
+            by = life.interrupts.is_asked() => return Err(Unprepared::Stopped(by)),
+        };
+        let error = match made {
             Ok(exec) => return Ok(Prepared { exec, container: place, since }),
             Err(error) => error,
         };
@@ -53,18 +60,15 @@ pub(super) async fn prepare(
         if Instant::now() >= until {
             let waited = humantime::format_duration(COMING_BACK);
             let reason = format!("container {} {state}, and still was after {waited}", container.name);
-            return Err(Unprepared::Outcome(Outcome::Skipped { by: Skip::Container, reason }));
+            return Err(Unprepared::Skipped(reason));
         }
         tokio::select! {
             () = sleep(ASK_AGAIN) => {}
-            _ = life.interrupts.next() => {
-                return Err(Unprepared::Outcome(life.interrupts.given_up(None)));
-            }
+            by = life.interrupts.is_asked() => return Err(Unprepared::Stopped(by)),
         }
-        if error.is_not_found()
-            && let Ok(Some(anew)) = engine.container_facts(&container.name).await
-        {
-            place = anew.id;
+        if error.is_not_found() {
+            // One that was made anew has its name.
+            place = container.name.to_string();
         }
     }
 }
