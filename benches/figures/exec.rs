@@ -109,6 +109,7 @@ impl Unit {
             environment: Environment::default(),
             env_files: Vec::new(),
             privileged: false,
+            tty: false,
         };
         Self {
             context: Context {
@@ -131,6 +132,7 @@ impl Unit {
                 id: ContainerId(worker.id.as_str().into()),
                 name: worker.name.as_str().into(),
                 running: true,
+                passing: false,
             },
         }
     }

@@ -10,6 +10,7 @@ mod crash;
 mod diagnostics;
 mod engine;
 mod exec;
+mod existing;
 mod image;
 mod labels;
 mod like;

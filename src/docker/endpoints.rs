@@ -145,6 +145,7 @@ fn asked_by(job: &JobSpec) -> &'static [By] {
             (false, Some(_)) => &[By::Run, By::Like, By::NextRun],
             (true, Some(_)) => &[By::Run, By::Pull, By::Like, By::NextRun],
         },
+        Work::Start(_) => &[By::Run, By::NextRun],
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
     }

@@ -51,7 +51,7 @@ impl Terms {
         let (user, tasks) = match &spec.work {
             Work::Exec(exec) => (exec.user.clone(), None),
             Work::ServiceRun(service) => (None, Some(service.tasks)),
-            Work::Run(_) | Work::Local(_) => (None, None),
+            Work::Run(_) | Work::Start(_) | Work::Local(_) => (None, None),
         };
         Self {
             timeout: spec.timeout,

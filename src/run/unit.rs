@@ -37,7 +37,7 @@ use crate::{
 use super::{
     capture::{Capture, FINISH_LIMIT},
     ending::{self, Program},
-    in_container,
+    existing, in_container,
     interrupts::Interrupts,
     new_container,
     order::RunOrder,
@@ -193,6 +193,7 @@ async fn attempt(
     let end = match &order.spec.work {
         Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
+        Work::Start(spec) => existing::run(spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
     };
