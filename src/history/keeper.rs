@@ -298,6 +298,11 @@ pub struct Tap {
 }
 
 impl Tap {
+    /// This attempt takes longer than its timeout, and is being ended for that.
+    pub fn timed_out(&self, number: u32) {
+        self.keeper.keep([Item::TimedOut { run: self.spool.run().clone(), number }]);
+    }
+
     /// Keeps this, as far as there is room. Never waits.
     pub fn put(&self, stream: Stream, bytes: &[u8]) {
         let shared = &self.keeper.shared;

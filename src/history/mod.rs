@@ -24,7 +24,7 @@ pub mod writer;
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Unfinished},
+    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Legacy},
     time::Clock,
 };
 
@@ -48,8 +48,8 @@ pub struct Opened {
     pub writer: Writer,
     /// What the last agent kept of its jobs.
     pub memory: HashMap<JobId, Memory>,
-    /// What it began or let wait, and left without a record.
-    pub unfinished: Vec<Unfinished>,
+    /// What it began or let wait, and left without a record, and what it could not end.
+    pub legacy: Legacy,
     /// What tells this state directory's agent from others on the same Engine.
     pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
@@ -68,14 +68,14 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, (memory, unfinished), condition) = match opened {
+    let (store, (memory, legacy), condition) = match opened {
         Ok((store, kept)) => (Some(store), kept, Condition::Well),
         Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
     };
     let keeper = Keeper::new(condition);
-    keeper.shared.live.left(&unfinished);
+    keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, unfinished, installation: installation::of(directory), diagnostics }
+    Opened { keeper, writer, memory, legacy, installation: installation::of(directory), diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -86,18 +86,18 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         keeper,
         writer,
         memory: HashMap::new(),
-        unfinished: Vec::new(),
+        legacy: Legacy::default(),
         installation: installation::unknown(),
         diagnostics: Vec::new(),
     }
 }
 
 /// What the last agent kept of its jobs, and the runs that it left.
-type Remembered = (HashMap<JobId, Memory>, Vec<Unfinished>);
+type Remembered = (HashMap<JobId, Memory>, Legacy);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.unfinished()?);
+    let kept = (store.memory()?, store.legacy()?);
     Ok((store, kept))
 }
 
