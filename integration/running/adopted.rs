@@ -166,8 +166,8 @@ async fn a_container_that_cannot_be_ended_counts_as_running_until_it_has_gone_an
     home.engine.fail("POST /containers/*/stop", 1, 500, "stuck");
     home.engine.fail("POST /containers/*/kill", 1, 500, "stuck");
     home.engine.fail("DELETE /containers/*", 3, 500, "stuck");
-    const FIRST: &str = "watchbell-backup-1767571260";
-    is_counted_by_each_agent(&home, "backup", || home.engine.kill(FIRST)).await;
+    let first = "watchbell-backup-1767571260";
+    is_counted_by_each_agent(&home, "backup", || home.engine.kill(first)).await;
     sleep(MOMENT).await;
-    assert!(!home.engine.container_names().iter().any(|name| name == FIRST));
+    assert!(!home.engine.container_names().iter().any(|name| name == first));
 }

@@ -198,7 +198,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
     })
 }
 
-/// A stored outcome; `None` for what nobody could have stored.
+/// The stored outcome of an attempt, which is never skipped; `None` for what nobody could have stored.
 pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> Option<Outcome> {
     let text = || reason.clone().unwrap_or_default();
     Some(match word {
@@ -217,7 +217,6 @@ pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> 
             let by = CAUSES.into_iter().find(|it| it.as_str() == by)?;
             Outcome::Stopped { by, still_running: still_running.map(str::to_owned) }
         }
-        "skipped" => Outcome::Skipped { reason: text() },
         "missed" => Outcome::Missed { reason: text() },
         "not-started" => Outcome::NotStarted { error: text() },
         "lost" => Outcome::Lost { reason: text() },
@@ -269,7 +268,6 @@ mod tests {
             Outcome::TimedOut { still_running: Some(String::new()), waited_for: None },
             Outcome::Stopped { by: StopCause::Operator, still_running: None },
             Outcome::Stopped { by: StopCause::Replaced, still_running: Some("r; s".into()) },
-            Outcome::Skipped { reason: "r".into() },
             Outcome::Missed { reason: "r".into() },
             Outcome::NotStarted { error: "r".into() },
             Outcome::Lost { reason: "r".into() },

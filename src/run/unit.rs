@@ -23,7 +23,8 @@ use crate::{
     },
     model::{
         job::Work,
-        run::{Outcome, RunId, RunRecord, StopRequest, WorkHandle},
+        options::Delete,
+        run::{Outcome, RunRecord, StopRequest, WorkHandle},
         service::Tasks,
     },
     telemetry::{
@@ -95,8 +96,13 @@ pub struct KindEnd {
 /// What a run made and leaves behind.
 #[derive(Debug)]
 pub enum Leftover {
-    /// A container, by its ID.
-    Container(String),
+    /// A container.
+    Container {
+        /// Its ID.
+        id: String,
+        /// When it goes.
+        delete: Delete,
+    },
     /// A service of a Swarm, by its ID, with as many tasks.
     Service(String, Tasks),
     /// What was to end it.
@@ -147,6 +153,8 @@ pub(super) async fn go_on(
     let duration = began.map(|(began, _)| last.ended.saturating_duration_since(began));
     let KindEnd { outcome, leftover, .. } = last.end;
     let goes_on = last.handle.filter(|_| outcome.goes_on());
+    let kept = |it: &Leftover| matches!(it, Leftover::Container { delete, .. } if delete.keeps(&outcome));
+    let leftover = leftover.filter(|it| !kept(it));
     let record = order.record(began.map(|(_, at)| at), last.ended_at, duration, outcome);
     let printed = last.recorder.printed();
     let record = RunRecord { attempts: number, no_more, printed, note: last.note, ..record };
@@ -208,16 +216,6 @@ pub(super) fn instant_of(at: jiff::Timestamp, clock: &Clock) -> Instant {
     now.checked_sub(ago).unwrap_or(now)
 }
 
-/// Waits until what could not be ended has gone by itself. Until then its job counts as running.
-pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
-    match handle {
-        WorkHandle::Exec { exec, container } => in_container::until_gone(engine, container, exec).await,
-        WorkHandle::Container { id } => new_container::until_gone(engine, id).await,
-        WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
-        WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
-    }
-}
-
 /// Clears away what a run left, now that its record is kept.
 pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
     if let Err(reason) = try_to_clear_away(&engine, &leftover, &tags).await {
@@ -233,7 +231,7 @@ pub(super) async fn try_to_clear_away(
 ) -> Result<(), String> {
     let error = |error: EngineError| error.to_string();
     match leftover {
-        Leftover::Container(container) => new_container::remove(engine, container).await.map_err(error),
+        Leftover::Container { id, .. } => new_container::remove(engine, id).await.map_err(error),
         Leftover::Service(service, tasks) => {
             service::remove(engine, service, *tasks, tags).await.map_err(error)
         }

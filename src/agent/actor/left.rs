@@ -9,9 +9,9 @@ use crate::{
         unfinished::{GoingOn, Legacy},
     },
     run::{
-        leftovers::Sweep,
+        leftovers::{self, Sweep},
         order::{JobNow, TakenUp},
-        takeover, unit,
+        takeover,
     },
     shutdown::Stage,
     telemetry::report,
@@ -30,6 +30,7 @@ impl Actor {
         // A state directory that begins has left nothing.
         if !self.context.installation.is_new {
             let (engine, installation) = (self.context.engine.clone(), self.context.installation.id.clone());
+            self.looks.look();
             self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
         }
         if left != Legacy::default() {
@@ -58,7 +59,7 @@ impl Actor {
     pub(super) fn wait_for(&mut self, it: GoingOn) {
         let engine = self.context.engine.clone();
         self.going_on.spawn(async move {
-            unit::until_gone(&engine, &it.run, &it.handle).await;
+            leftovers::until_gone(&engine, &it.run, &it.handle).await;
             (it.job, it.run)
         });
     }
