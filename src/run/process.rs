@@ -123,7 +123,7 @@ pub async fn take_up(taken: &TakenUp, _: &Context, life: &mut Life) -> Outcome {
         return outcome.unwrap_or_else(|| Outcome::Lost { reason: "its process is gone".to_owned() });
     };
     if let Some(start) = reap::began(pid) {
-        life.found_as(WorkHandle::Process { pid, start });
+        life.handle = Some(WorkHandle::Process { pid, start });
     }
     life.goes_on(taken.began(), "its process goes on");
     let mut processes = Beside::new(pid, &taken.order.run);

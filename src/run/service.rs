@@ -91,7 +91,7 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     match (takeover::outcome(taken, &meaning), found) {
         (None, Some(id)) => {
             life.goes_on(taken.began(), "its service is there");
-            life.found_as(WorkHandle::Service { id: id.clone() });
+            life.handle = Some(WorkHandle::Service { id: id.clone() });
             let again = if spec.tasks == Tasks::Replicas(1) {
                 Again::Bytes(takeover::known_output(taken))
             } else {
@@ -339,7 +339,7 @@ impl Service<'_> {
                     }
                 }
                 Err(error) => {
-                    if outage.is_too_long() {
+                    if outage.is_too_long(&error) {
                         return Err(error.to_string());
                     }
                 }

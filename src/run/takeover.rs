@@ -114,9 +114,7 @@ async fn attempt(
     let mut life = Life::new(&taken.order, context, recorder, number, stop.clone());
     life.found = found;
     life.interrupts.was_ending(taken.ending());
-    if let Some(handle) = taken.handle() {
-        life.found_as(handle.clone());
-    }
+    life.handle = taken.handle().cloned();
     if let Some((at, outcome)) = taken.last.as_ref().and_then(|it| it.ended.clone()) {
         report::run_adopted(life.capture.tags(), taken.order.occurrence, "its last attempt had ended");
         let end = KindEnd { leftover: leftover(taken, context).await, ..outcome.into() };

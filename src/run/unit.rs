@@ -255,7 +255,7 @@ pub struct Life {
     /// When it ended, where that was before it was known.
     ended_at: Option<jiff::Timestamp>,
     /// What it is called by whoever carries it out.
-    handle: Option<WorkHandle>,
+    pub(super) handle: Option<WorkHandle>,
     /// What its record is to say beyond its outcome.
     pub note: Option<String>,
     /// Whether it is known what has become of a run that another agent began.
@@ -326,11 +326,6 @@ impl Life {
         Attempt { tags: capture.tags().clone(), started, ended, ended_at, recorder, end, handle, note }
     }
 
-    /// What another agent began is called this.
-    pub fn found_as(&mut self, handle: WorkHandle) {
-        self.handle = Some(handle);
-    }
-
     /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
     /// until it is kept, so that the next agent finds it.
     pub async fn called(&mut self, handle: WorkHandle) {
@@ -376,10 +371,10 @@ impl Life {
     }
 }
 
-/// How long the Engine may be gone before a run in it is told as lost.
-const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+/// How long an Engine that answers may say nothing of use before a run in it is told as lost.
+const NONSENSE_LIMIT: Duration = Duration::from_secs(60);
 
-/// The Engine's being gone, as a run sees it that waits for it.
+/// The Engine's saying nothing of use, as a run sees it that waits for it.
 #[derive(Debug, Default)]
 pub struct Outage(Option<Instant>);
 
@@ -389,8 +384,13 @@ impl Outage {
         self.0 = None;
     }
 
-    /// It has not answered; `true` if it has been gone for too long.
-    pub fn is_too_long(&mut self) -> bool {
-        self.0.get_or_insert_with(Instant::now).elapsed() > OUTAGE_LIMIT
+    /// Whether this has gone on for too long. An Engine that is away is waited for however long that is: what runs in it
+    /// may go on meanwhile, and it tells how that ended when it is back.
+    pub fn is_too_long(&mut self, error: &EngineError) -> bool {
+        if error.is_outage() {
+            self.0 = None;
+            return false;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() > NONSENSE_LIMIT
     }
 }
