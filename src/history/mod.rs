@@ -1,6 +1,6 @@
 //! What outlives the agent: one file in the state directory, with what is remembered of jobs and with all runs.
 //!
-//! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
+//! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
 //! reads it, with or without an agent; `unfinished` is what the last agent left, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
@@ -12,6 +12,7 @@ pub mod keeper;
 pub mod live;
 pub mod output;
 pub mod query;
+mod recorder;
 pub mod retain;
 mod schema;
 mod statements;
