@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use watchbell::docker::endpoints::{By, ENDPOINTS, Endpoint};
+use watchbell::docker::endpoints::{self, By, ENDPOINTS, Endpoint};
 
 use crate::support::{
     docs,
@@ -27,24 +27,11 @@ pub fn not_in_the_table(requests: Vec<String>) -> BTreeSet<String> {
     requests.into_iter().filter(|line| of_the_table(line).is_none()).collect()
 }
 
-/// A request as the table has it. Of two that it may be, it is the one that says more of it.
+/// A request as the table has it.
 fn of_the_table(line: &str) -> Option<String> {
-    let rows = ENDPOINTS.iter().filter(|it| is_of(it, line));
-    let row = rows.min_by_key(|it| it.path.matches('{').count())?;
+    let (method, path) = line.split_once(' ')?;
+    let row = endpoints::known(method, path)?;
     Some(format!("{} {}", row.method, row.path))
-}
-
-/// Whether a request is one to this endpoint.
-fn is_of(endpoint: &Endpoint, line: &str) -> bool {
-    let known = format!("{} {}", endpoint.method, endpoint.path);
-    let (mut known, mut asked) = (known.split('/'), line.split('/'));
-    loop {
-        match (known.next(), asked.next()) {
-            (None, None) => return true,
-            (Some(part), Some(it)) if part == it || part.starts_with('{') => {}
-            _ => return false,
-        }
-    }
 }
 
 /// The table of the documentation.

@@ -8,7 +8,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Command, HealthcheckArgs, SettingFlags, typed},
-        completions, doctor, explain, healthcheck, load, migrate, next,
+        completions, contexts, doctor, explain, healthcheck, load, migrate, next,
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
@@ -16,6 +16,7 @@ use watchbell::{
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
+        report,
         sink::LogSink,
         stream::EventStream,
     },
@@ -94,15 +95,15 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         print::complain(format_args!("watchbell: {reason}"));
         return ExitCode::FAILURE;
     }
+    let context = contexts::unread(flags, environment, &loaded.sources.settings);
+    context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
     runtime(2, app::run(loaded, reader, seen, (sink, events), registries(environment)))
 }
 
 /// Where `docker login` keeps what it knows.
 fn registries(environment: &Environment) -> Option<PathBuf> {
-    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-    let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
-    folder.map(|folder| folder.join("config.json"))
+    contexts::docker_folder(environment).map(|folder| folder.join("config.json"))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<(), String> {

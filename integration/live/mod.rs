@@ -23,3 +23,4 @@ mod secrets;
 mod service;
 mod shutdown;
 mod timeouts;
+mod tls;

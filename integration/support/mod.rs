@@ -5,11 +5,13 @@
 pub mod abnf;
 pub mod agent_process;
 pub mod beside;
+pub mod certificates;
 pub mod disk;
 pub mod docs;
 pub mod example;
 pub mod expect;
 pub mod fake_engine;
+pub mod front;
 pub mod live_engine;
 pub mod scenario;
 pub mod source;

@@ -1,6 +1,6 @@
 //! The Engine and its API. The only place that names the client library: what leaves here are our own types.
 //!
-//! [`client`] is the connection, [`error`] what can go wrong; then one file for each thing that is asked of the
+//! [`client`] is the Engine, [`transport`] and [`tls`] the connection to it, [`error`] what can go wrong; then one file for each thing that is asked of the
 //! Engine.
 
 pub mod archive;
@@ -16,3 +16,5 @@ pub mod output;
 pub mod services;
 pub mod task_output;
 pub mod tasks;
+mod tls;
+mod transport;

@@ -90,7 +90,7 @@ impl Check {
 /// Looks, and prints; the exit code is 1 if any check is an error.
 pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) -> ExitCode {
     let loaded = load::load(&args.flags, environment);
-    let seen = engine::look(&loaded.sources.settings, environment, clock).await;
+    let seen = engine::look(&args.flags, &loaded.sources.settings, environment, clock).await;
     let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let desired = resolve(&loaded.sources, view, clock.now());
     // The agent's own container may say more than files and flags do.
