@@ -28,6 +28,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "history::keeper",
             "model",
             "plan",
+            "run::kept",
             "run::leftovers",
             "run::order",
             "run::takeover",
@@ -43,6 +44,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "agent::event::Refused",
             "agent::handle",
+            "docker::endpoints",
             "history::keeper",
             "history::live",
             "history::query",
@@ -126,6 +128,10 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
+    ("opentelemetry", &["src/telemetry/metrics/"]),
+    ("opentelemetry_prometheus", &["src/telemetry/metrics/"]),
+    ("opentelemetry_sdk", &["src/telemetry/metrics/"]),
+    ("prometheus", &["src/telemetry/metrics/"]),
 ];
 
 /// What stands nowhere outside tests, and why.

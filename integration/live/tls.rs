@@ -57,7 +57,20 @@ impl Secure {
         let stage = Stage::at(&format!("unix://{}", self.path("engine/docker.sock").display()));
         let given = Stage::new();
         live_engine::hand_over(&given, &stage, WORKER);
-        let up = ["run", "--rm", "--network", "host", "--cap-add", "NET_ADMIN", WORKER, "ip", "link", "set", "lo", "up"];
+        let up = [
+            "run",
+            "--rm",
+            "--network",
+            "host",
+            "--cap-add",
+            "NET_ADMIN",
+            WORKER,
+            "ip",
+            "link",
+            "set",
+            "lo",
+            "up",
+        ];
         stage.docker(up);
         stage
     }
@@ -95,13 +108,17 @@ impl Drop for Secure {
 }
 
 #[test]
-fn over_tls_jobs_run_and_the_engine_may_go_and_come_back_and_whoever_is_not_known_is_told_why() {
+fn over_tls_jobs_run_and_whoever_is_not_known_is_told_why() {
     let engine = Secure::start();
     let stage = engine.stage();
     let (right, host) = (engine.path("right"), "tcp://localhost");
     put(&right, &engine.authority, Some(&engine.authority.certify(&["client"])));
 
-    assert!(engine.told(host, Some(&right)).starts_with("ok: version "), "{}", engine.told(host, Some(&right)));
+    assert!(
+        engine.told(host, Some(&right)).starts_with("ok: version "),
+        "{}",
+        engine.told(host, Some(&right))
+    );
     let (nobody, stranger, astray) = (engine.path("nobody"), engine.path("stranger"), engine.path("astray"));
     let other = Authority::new();
     put(&nobody, &engine.authority, None);
@@ -126,14 +143,22 @@ fn over_tls_jobs_run_and_the_engine_may_go_and_come_back_and_whoever_is_not_know
     let certificates = ["--docker-tls-verify", "true", "--docker-cert-path", right.to_str().expect("text")];
     let agent = stage
         .agent()
-        .file_job("exec", &tick, &[("schedule", "@every 1s"), ("container", &web), ("command", "echo over tls")])
-        .file_job("run", &copy, &[
-            ("schedule", "@every 2s"),
-            ("image", WORKER),
-            ("network", "none"),
-            ("shell", "true"),
-            ("command", "echo begun; sleep 1; echo done >&2; exit 3"),
-        ])
+        .file_job(
+            "exec",
+            &tick,
+            &[("schedule", "@every 1s"), ("container", &web), ("command", "echo over tls")],
+        )
+        .file_job(
+            "run",
+            &copy,
+            &[
+                ("schedule", "@every 2s"),
+                ("image", WORKER),
+                ("network", "none"),
+                ("shell", "true"),
+                ("command", "echo begun; sleep 1; echo done >&2; exit 3"),
+            ],
+        )
         .host("tcp://localhost")
         .arguments(&certificates)
         .through(&engine.enter())
@@ -144,7 +169,10 @@ fn over_tls_jobs_run_and_the_engine_may_go_and_come_back_and_whoever_is_not_know
     let ended = agent.wait_for_end(&copy);
     assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &3.into()), "{ended}");
     let run = text(&ended, "run");
-    assert_eq!((agent.lines(run, "stdout"), agent.lines(run, "stderr")), (vec!["begun".into()], vec!["done".into()]));
+    assert_eq!(
+        (agent.lines(run, "stdout"), agent.lines(run, "stderr")),
+        (vec!["begun".into()], vec!["done".into()])
+    );
 }
 
 #[test]
@@ -229,7 +257,8 @@ fn engine_check(doctor: &mut Command) -> String {
 #[test]
 fn without_certificates_where_tls_is_asked_for_the_agent_does_not_start() {
     let stage = Stage::at("tcp://localhost:2376");
-    let agent = stage.agent().arguments(&["--docker-tls-verify", "yes", "--docker-cert-path", "/nowhere"]).start();
+    let agent =
+        stage.agent().arguments(&["--docker-tls-verify", "yes", "--docker-cert-path", "/nowhere"]).start();
     assert_eq!(agent.wait_for_exit().code(), Some(1));
     let why = agent.wait_for("why", |it| text(it, "message").contains("/nowhere/ca.pem: No such file"));
     assert!(text(&why, "message").contains("rather than talk in the clear"), "{why}");

@@ -32,12 +32,7 @@ pub struct Front {
 
 impl Front {
     /// Over TLS as `server`, for clients that `clients` has certified, at `address`; the answer has the true one.
-    pub fn tls(
-        address: &str,
-        server: &Certified,
-        clients: &Authority,
-        engine: &str,
-    ) -> (Self, SocketAddr) {
+    pub fn tls(address: &str, server: &Certified, clients: &Authority, engine: &str) -> (Self, SocketAddr) {
         let listener = StdTcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let acceptor = acceptor(server, clients);

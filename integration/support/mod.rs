@@ -10,6 +10,7 @@ pub mod disk;
 pub mod docs;
 pub mod example;
 pub mod expect;
+pub mod exposition;
 pub mod fake_engine;
 pub mod front;
 pub mod live_engine;

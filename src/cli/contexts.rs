@@ -73,7 +73,8 @@ mod tests {
         environment.insert("HOME".to_owned(), folder.path().display().to_string());
         let variable = |name: &str| environment.get(name).cloned();
         let (settings, _) = settle(&[], &[], &Upper::new(vec![], vec![], &variable));
-        unread(&SettingFlags::default(), &environment, &settings).map(|it| format!("{}: {}", it.origin, it.reason))
+        unread(&SettingFlags::default(), &environment, &settings)
+            .map(|it| format!("{}: {}", it.origin, it.reason))
     }
 
     #[test]

@@ -63,9 +63,17 @@ impl From<Client> for EngineError {
             return Self::Refused { status: *status, message };
         }
         match error {
-            Client::DockerResponseServerError { status_code: 400, message } if message.contains(WANTS_TLS) => {
+            Client::DockerResponseServerError { status_code: 400, message }
+                if message.contains(WANTS_TLS) =>
+            {
                 let mend = "the Engine wants TLS there: set docker-tls-verify and docker-cert-path";
                 Self::Refused { status: 400, message: mend.to_owned() }
+            }
+            // Podman's status for it is that of any failure.
+            Client::DockerResponseServerError { status_code: 500, message }
+                if message.contains("is already in use") =>
+            {
+                Self::Refused { status: 409, message: message.trim().to_owned() }
             }
             Client::DockerResponseServerError { status_code, message } => {
                 Self::Refused { status: status_code, message: message.trim().to_owned() }

@@ -67,8 +67,11 @@ impl Tls {
             return io::Error::other(words).into();
         }
         // It may have hung up before its reason was read.
-        let shown = self.current.lock().unwrap_or_else(PoisonError::into_inner).shown;
-        if shown { error } else { io::Error::other(format!("{}; {}", innermost(&error), self.no_one())).into() }
+        if self.shown() {
+            error
+        } else {
+            io::Error::other(format!("{}; {}", innermost(&error), self.no_one())).into()
+        }
     }
 
     /// As the files are now: a certificate that was renewed is taken without a restart. Files that do not fit each other,
@@ -81,6 +84,10 @@ impl Tls {
             *current = newer;
         }
         current.config.clone()
+    }
+
+    fn shown(&self) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).shown
     }
 
     fn no_one(&self) -> String {
@@ -118,6 +125,7 @@ impl Tls {
                 format!("the Engine's certificate cannot be accepted: {other}")
             }
             TlsError::AlertReceived(AlertDescription::CertificateRequired) => self.no_one(),
+            TlsError::AlertReceived(_) if !self.shown() => self.no_one(),
             TlsError::AlertReceived(alert) => format!(
                 "the Engine does not accept this client ({alert:?}): {directory}/cert.pem must be valid and signed by \
                  the authority that the Engine knows"
@@ -153,11 +161,12 @@ fn read(directory: &Path) -> Result<Current, String> {
     let shown = stamp[1].is_some() || stamp[2].is_some();
     let config = if shown {
         let chain = certificates(&certificate)?;
-        let private = PrivateKeyDer::from_pem_file(&key)
-            .map_err(|_| wrong(&key, &"it is not there, cannot be read, or is no private key in PEM without a password"))?;
-        builder.with_client_auth_cert(chain, private).map_err(|error| {
-            wrong(&certificate, &format!("it does not go together with key.pem: {error}"))
-        })?
+        let private = PrivateKeyDer::from_pem_file(&key).map_err(|_| {
+            wrong(&key, &"it is not there, cannot be read, or is no private key in PEM without a password")
+        })?;
+        builder
+            .with_client_auth_cert(chain, private)
+            .map_err(|error| wrong(&certificate, &format!("it does not go together with key.pem: {error}")))?
     } else {
         builder.with_no_client_auth()
     };

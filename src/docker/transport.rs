@@ -94,7 +94,9 @@ impl Way {
                 })?;
                 send(stream, request).await?
             }
-            Transport::Tcp { host, port, tls: None, .. } => send(connect(host, *port).await?, request).await?,
+            Transport::Tcp { host, port, tls: None, .. } => {
+                send(connect(host, *port).await?, request).await?
+            }
             Transport::Tcp { host, port, tls: Some(tls), .. } => {
                 let secure = async { tls.over(connect(host, *port).await?).await };
                 let stream = timeout(CONNECT_LIMIT, secure).await.map_err(|_| too_late())??;

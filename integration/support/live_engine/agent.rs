@@ -40,7 +40,15 @@ impl<'a> AgentBuilder<'a> {
     pub(super) fn new(stage: &'a Stage) -> Self {
         // Other tests' containers are on the same Engine: their jobs are seen, and never due here.
         let config = "[job-defaults]\nenabled = false\n".to_owned();
-        Self { stage, arguments: Vec::new(), config, bulk: None, state_dir: None, host: stage.host().to_owned(), through: Vec::new() }
+        Self {
+            stage,
+            arguments: Vec::new(),
+            config,
+            bulk: None,
+            state_dir: None,
+            host: stage.host().to_owned(),
+            through: Vec::new(),
+        }
     }
 
     /// The jobs that this agent is to run, by identity.

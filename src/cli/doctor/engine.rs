@@ -184,14 +184,16 @@ mod tests {
     #[test]
     fn an_address_that_may_be_misread_is_told() {
         let check = |written: &[(&str, &str)]| {
-            let flag = |(key, value): &(&str, &str)| RawSetting::new(*key, *value, Origin::Flag((*key).into()));
+            let flag =
+                |(key, value): &(&str, &str)| RawSetting::new(*key, *value, Origin::Flag((*key).into()));
             let upper = Upper::new(written.iter().map(flag).collect(), vec![], &|_| None);
             address(&settle(&[], &[], &upper).0, None)
         };
         assert_eq!(check(&[]).status, Status::Ok);
         assert!(check(&[("docker-host", "tcp://x:2376")]).advice.unwrap().contains("docker-tls-verify"));
         assert!(check(&[("docker-host", "tcp://x:2375")]).found.contains("not encrypted"));
-        let tls = check(&[("docker-host", "tcp://x"), ("docker-tls-verify", "1"), ("docker-cert-path", "/certs")]);
+        let tls =
+            check(&[("docker-host", "tcp://x"), ("docker-tls-verify", "1"), ("docker-cert-path", "/certs")]);
         assert!(tls.status == Status::Ok && tls.found.contains("over TLS") && tls.found.contains("/certs"));
     }
 }

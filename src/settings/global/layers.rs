@@ -24,15 +24,8 @@ pub struct Upper {
     outside: BTreeMap<&'static str, String>,
 }
 
-const OUTSIDE: [&str; 7] = [
-    "TZ",
-    "DOCKER_HOST",
-    "DOCKER_TLS_VERIFY",
-    "DOCKER_TLS",
-    "DOCKER_CERT_PATH",
-    "DOCKER_CONFIG",
-    "HOME",
-];
+const OUTSIDE: [&str; 7] =
+    ["TZ", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "HOME"];
 
 impl Upper {
     /// Takes them in; `variable` is for the variables that are not ours.
@@ -250,7 +243,8 @@ impl Settle<'_> {
         let said = self.value("docker-tls-verify", value::boolean);
         let written = self.placed.iter().find(|it| it.setting.name == "docker-tls-verify");
         let written = written.and_then(|it| Some(it.written.last()?.origin.clone()));
-        let outside = self.upper.outside("docker-tls-verify").map(|(name, _)| Origin::Environment(name.into()));
+        let outside =
+            self.upper.outside("docker-tls-verify").map(|(name, _)| Origin::Environment(name.into()));
         let asked = said.or(outside.is_some().then_some(true));
         let scheme = host.split_once("://").map_or("", |(scheme, _)| scheme);
         let wrong = match (scheme, asked) {
@@ -430,9 +424,9 @@ mod tests {
         ] {
             let outside = |name: &str| (Some(name) == variable).then(|| "0".to_owned());
             let flags = [("docker-host", Some(host)), ("docker-tls-verify", written)];
-            let flags = flags.into_iter().filter_map(|(key, value)| {
-                Some(raw(key, value?, Origin::Flag(format!("--{key}").into())))
-            });
+            let flags = flags
+                .into_iter()
+                .filter_map(|(key, value)| Some(raw(key, value?, Origin::Flag(format!("--{key}").into()))));
             let (settings, found) = settle(&[], &[], &Upper::new(flags.collect(), vec![], &outside));
             assert_eq!(found.iter().any(|it| it.severity == Severity::Error), refused, "{host}: {found:?}");
             assert!(settings.docker_tls_verify, "{host}");
@@ -445,7 +439,9 @@ mod tests {
 
     #[test]
     fn an_address_without_host_or_with_a_port_that_is_none_is_refused() {
-        for host in ["tcp://", "tcp://:2375", "tcp://engine:", "tcp://engine:0", "tcp://engine:99999", "tcp://::1"] {
+        for host in
+            ["tcp://", "tcp://:2375", "tcp://engine:", "tcp://engine:0", "tcp://engine:99999", "tcp://::1"]
+        {
             assert!(check_host(host).is_err(), "{host}");
         }
         for host in ["tcp://engine", "tcp://[::1]", "https://[::1]:2376", "http://10.0.0.1:2375"] {
