@@ -16,10 +16,16 @@ use crate::support::{
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
-/// Method and path of what an agent with jobs of kind `exec` needs.
-pub fn of_exec() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let needed = |it: &&Endpoint| matches!(it.by, By::Agent | By::Exec);
-    ENDPOINTS.iter().filter(needed).map(|it| (it.method, it.path))
+/// Method and path of what an agent with jobs of kind `exec` needs, each once.
+pub fn of_exec() -> Vec<(&'static str, &'static str)> {
+    let by = [By::Agent, By::Exec, By::Helper, By::NextExec];
+    let needed = ENDPOINTS.iter().filter(|it| by.contains(&it.by)).map(|it| (it.method, it.path));
+    needed.fold(Vec::new(), |mut list, it| {
+        if !list.contains(&it) {
+            list.push(it);
+        }
+        list
+    })
 }
 
 /// Those of `requests` that the table does not know: `METHOD /path` without a version.

@@ -99,10 +99,6 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Err(reason) = start_logging(&loaded.sources.settings, &sink, &events) {
-        print::complain(format_args!("watchbell: {reason}"));
-        return ExitCode::FAILURE;
-    }
     let context = contexts::unread(flags, environment, &loaded.sources.settings);
     context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
