@@ -25,5 +25,6 @@ mod restart;
 mod secrets;
 mod service;
 mod shutdown;
+mod swarm_labels;
 mod timeouts;
 mod tls;

@@ -61,6 +61,8 @@ pub(super) async fn look(
     };
     let (inventory, unclear) = match ask(engine.inventory(&own)).await {
         Ok((inventory, unclear)) => {
+            let services = engine.services(&facts.swarm, None).await;
+            let inventory = Inventory { services, ..inventory };
             let found = format!(
                 "version {} answers at {host} and lists {} containers",
                 facts.version,
@@ -161,6 +163,7 @@ mod tests {
     use super::super::Status;
     use super::*;
     use crate::{
+        docker::swarm::Membership,
         model::origin::Origin,
         settings::{
             global::layers::{Upper, settle},
@@ -173,7 +176,16 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (before, after) = (at("2026-01-05T00:00:00Z"), at("2026-01-05T00:00:04Z"));
         let check = |theirs: &str| {
-            time(&EngineFacts { version: "1".into(), time: Some(at(theirs)), manager: None }, before, after)
+            time(
+                &EngineFacts {
+                    version: "1".into(),
+                    time: Some(at(theirs)),
+                    manager: None,
+                    swarm: Membership::Untold,
+                },
+                before,
+                after,
+            )
         };
         assert_eq!(check("2026-01-05T00:00:05Z").status, Status::Ok);
         assert_eq!(check("2026-01-05T00:00:02Z").status, Status::Ok);
