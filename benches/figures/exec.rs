@@ -113,7 +113,7 @@ impl Unit {
         };
         Self {
             context: Context {
-                engine: Engine::at(&engine::host()),
+                engine: Engine::at(&engine::host(), None),
                 clock: Clock::System,
                 sink,
                 children: Children::default(),

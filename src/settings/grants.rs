@@ -218,7 +218,7 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
         }
         Work::Start(StartSpec { container }) => {
             asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
-            if Some(&**container) != home {
+            if Some(&**container) != home.container() {
                 asked.push((
                     Grant::Container,
                     "container",

@@ -364,7 +364,7 @@ impl<'a> Places<'a> {
                     like::candidates(&it.name, home, self.view, |name| self.named(name))
                 })
             }
-            Work::Local(_) | Work::ServiceRun(_) => Vec::new(),
+            Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) => Vec::new(),
         }
     }
 
