@@ -33,8 +33,8 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
-    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     model::{connection::Connection, unfinished::Legacy},
+    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
