@@ -143,6 +143,7 @@ fn argv(spec: &JobSpec) -> &[String] {
     match &spec.work {
         Work::Exec(exec) => &exec.argv,
         Work::Local(local) => &local.argv,
+        Work::Start(_) => &[],
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
     }

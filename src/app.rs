@@ -28,7 +28,7 @@ use crate::{
         socket::{self, Bound, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
-    run::{ending::Program, reap::Children, unit::Context},
+    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{
@@ -94,8 +94,7 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened { keeper, writer, memory, unfinished, installation, diagnostics } =
-        open_history(&settings).await;
+    let Opened { keeper, writer, memory, legacy, installation, diagnostics } = open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
     let children = Children::default();
@@ -136,13 +135,14 @@ pub async fn run(
         children,
         keeper: keeper.clone(),
         installation,
+        pulls: Pulls::default(),
         registries,
         program: Program::own(),
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let remembered = (memory, unfinished);
+    let remembered = (memory, legacy);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));

@@ -22,6 +22,7 @@ use watchbell::{
     run::{
         ending::Program,
         order::RunOrder,
+        pull::Pulls,
         reap::Children,
         unit::{self, Context},
     },
@@ -108,6 +109,7 @@ impl Unit {
             environment: Environment::default(),
             env_files: Vec::new(),
             privileged: false,
+            tty: false,
         };
         Self {
             context: Context {
@@ -117,6 +119,7 @@ impl Unit {
                 children: Children::default(),
                 keeper: Keeper::none(),
                 installation: watchbell::history::installation::unknown(),
+                pulls: Pulls::default(),
                 registries: None,
                 program: Program::own(),
             },
@@ -129,6 +132,7 @@ impl Unit {
                 id: ContainerId(worker.id.as_str().into()),
                 name: worker.name.as_str().into(),
                 running: true,
+                passing: false,
             },
         }
     }

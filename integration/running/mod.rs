@@ -1,14 +1,17 @@
 //! From the due moment to the record.
 
+mod adopted;
 mod ending;
 mod history;
 mod in_container;
+mod like;
 mod local;
 mod means;
 mod missed;
 mod new_container;
 mod operator;
 mod overlap;
+mod pulls;
 mod retries;
 mod service;
 

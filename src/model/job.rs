@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    image::{Like, Pull},
     name::{JobId, JobKind},
     options::{ContainerOptions, Delete},
     origin::Origin,
@@ -55,6 +56,8 @@ pub enum Work {
     Exec(Box<ExecSpec>),
     /// A new container.
     Run(Box<RunSpec>),
+    /// A container that is there already and is started; also of kind `run`.
+    Start(StartSpec),
     /// A process beside the agent.
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
@@ -78,13 +81,26 @@ pub struct ExecSpec {
     pub env_files: Vec<String>,
     /// Whether it has all rights that root has on the machine.
     pub privileged: bool,
+    /// Whether it has a terminal, on which its two streams are one.
+    pub tty: bool,
+}
+
+/// An existing container that is started and not removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartSpec {
+    /// Its name.
+    pub container: String,
 }
 
 /// A new container that runs one command and is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunSpec {
-    /// The image.
-    pub image: String,
+    /// The image; `None` is that of the container in `like`.
+    pub image: Option<String>,
+    /// When it is pulled.
+    pub pull: Pull,
+    /// The container that it is like in all that is not said here.
+    pub like: Option<Like>,
     /// The command; `None` is the image's own.
     pub argv: Option<Vec<String>>,
     /// As in [`ExecSpec::user`].
@@ -264,7 +280,7 @@ impl JobSpec {
     pub fn kind(&self) -> JobKind {
         match self.work {
             Work::Exec(_) => JobKind::Exec,
-            Work::Run(_) => JobKind::Run,
+            Work::Run(_) | Work::Start(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) => JobKind::ServiceRun,
         }

@@ -3,10 +3,9 @@
 //! The Engine tells of containers on its own node only; where the tasks stand has to be asked, sooner where something
 //! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
 
-mod registry;
 mod removal;
 
-pub use removal::remove;
+pub use removal::{remove, until_gone};
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -41,7 +40,7 @@ use super::{
     interrupts::{Ending, Step},
     new_container::{LAST_QUESTION, labels},
     order::{RunOrder, TakenUp},
-    takeover,
+    registry, takeover,
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -88,9 +87,10 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
         Err(error) => return lost(life, format!("its service cannot be asked for: {error}")),
     };
     let meaning = adoption::of_service(taken.handle().is_some(), found.is_some());
-    match (takeover::outcome(&meaning), found) {
+    match (takeover::outcome(taken, &meaning), found) {
         (None, Some(id)) => {
             life.goes_on(taken.began(), "its service is there");
+            life.handle = Some(WorkHandle::Service { id: id.clone() });
             let again = if spec.tasks == Tasks::Replicas(1) {
                 Again::Bytes(takeover::known_output(taken))
             } else {
@@ -147,7 +147,9 @@ async fn request(
     context: &Context,
 ) -> Result<ServiceRequest, String> {
     let credentials = if spec.with_registry_auth {
-        Some(registry::credentials(&spec.image, context.registries.as_deref()).await?)
+        let found =
+            registry::credentials(&spec.image, context.registries.as_deref(), &context.children).await;
+        Some(found.map_err(|reason| format!("with-registry-auth: {reason}"))?)
     } else {
         None
     };

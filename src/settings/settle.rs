@@ -15,6 +15,7 @@ use crate::model::{
 use super::{
     check::check,
     global::Settings,
+    grants,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
@@ -102,7 +103,7 @@ impl Settle<'_> {
     }
 
     /// Whether a value is a default of the file, which is checked once for all jobs.
-    fn is_default(&self, name: &str, origin: &Origin) -> bool {
+    pub(super) fn is_default(&self, name: &str, origin: &Origin) -> bool {
         let file = &self.sources.file;
         let layers = [Some(&file.defaults), file.kind_defaults.get(&self.kind)];
         layers.into_iter().flatten().filter_map(|layer| layer.get(name)).any(|it| it.origin == *origin)
@@ -140,6 +141,11 @@ impl Settle<'_> {
         }
         layers.extend(self.home.map(|home| home.job.layer.clone()));
         Some(layers)
+    }
+
+    /// Whether another tool's labels made the job.
+    pub(super) fn is_of_another_tool(&self) -> bool {
+        self.home.is_some_and(|home| is_foreign(&home.job.layer))
     }
 
     /// The place to name when a value is missing.
@@ -331,7 +337,7 @@ impl Settle<'_> {
             _ => home.on.origin(),
         };
         let grants = &self.settings.grants;
-        let refusals = grants.refusals(spec, home.on.container(), by_label.is_some()).into_iter();
+        let refusals = grants.refusals(spec, grants::Home::On(home.on), by_label.is_some()).into_iter();
         refusals
             .map(|it| {
                 let asking = layer.get(it.parameter).map(|written| &written.origin);

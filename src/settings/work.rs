@@ -1,14 +1,18 @@
 //! What a job does: the parameters of its kind, each with its type → its [`Work`].
 
 use crate::model::{
-    job::{Environment, ExecSpec, LocalSpec, RunSpec, Volume, Work},
+    image::{DEFAULT_PULL_TIMEOUT, Like, Pull, PullPolicy},
+    job::{Environment, ExecSpec, LocalSpec, RunSpec, StartSpec, Volume, Work},
     name::JobKind,
+    origin::Origin,
 };
 
 use super::{
+    grants::Grant,
     layer::{JobLayer, Text},
+    params::PARAMS,
     service::Common,
-    settle::Settle,
+    settle::{Settle, choice},
     value,
 };
 
@@ -37,10 +41,15 @@ impl Settle<'_> {
                     environment,
                     env_files,
                     privileged,
+                    tty: self.flag(layer, "tty"),
                 })))
             }
+            JobKind::Run if layer.get("container").is_some() => self.existing(layer).map(Work::Start),
             JobKind::Run => {
                 let image = self.text(layer, "image");
+                let pull = self.pull(layer);
+                let like = self.like(layer);
+                let image = if like.is_some() { image } else { Some(self.required(layer, "image", image)?) };
                 let networks =
                     self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
                 let options = self.container_options(layer, &networks);
@@ -49,7 +58,9 @@ impl Settle<'_> {
                 let volumes = self.read(layer, "volume", volumes).map(|(list, _)| list);
                 let hostname = self.text(layer, "hostname");
                 Some(Work::Run(Box::new(RunSpec {
-                    image: self.required(layer, "image", image)?,
+                    image,
+                    pull,
+                    like,
                     argv,
                     user,
                     workdir,
@@ -74,6 +85,54 @@ impl Settle<'_> {
             }
             JobKind::Compose | JobKind::Container => None,
         }
+    }
+
+    fn pull(&mut self, layer: &JobLayer) -> Pull {
+        let policy = self.read(layer, "pull", |text| choice(&value::single(text)?, PullPolicy::NAMES));
+        let timeout = self.read(layer, "pull-timeout", |text| value::duration(&value::single(text)?));
+        Pull {
+            policy: policy.map(|(policy, _)| policy).unwrap_or_default(),
+            timeout: timeout.map_or(DEFAULT_PULL_TIMEOUT, |(length, _)| length),
+        }
+    }
+
+    fn like(&mut self, layer: &JobLayer) -> Option<Like> {
+        let (name, origin) = self.read(layer, "like", |text| value::text(&value::single(text)?))?;
+        if let Some(written) = layer.get("pull").filter(|_| layer.get("image").is_none())
+            && !self.is_default("pull", &written.origin)
+        {
+            let reason =
+                format!("it has no effect: like at {origin} has the image that the container was made of");
+            self.warn(written.origin.clone(), "pull", &reason);
+        }
+        // The operator's own jobs need no grant.
+        let free = self.home.is_none_or(|home| home.read.own);
+        let may = |grant| free || self.settings.grants.has(grant);
+        let (host_mounts, host_network) = (may(Grant::HostMounts), may(Grant::Privileged));
+        Some(Like { name, host_mounts, host_network, other_network: may(Grant::ExecOther) })
+    }
+
+    /// A container that is there already: it is what it was made as, so nothing that makes one can be said of it.
+    fn existing(&mut self, layer: &JobLayer) -> Option<StartSpec> {
+        let container = self.text(layer, "container");
+        let making = PARAMS.iter().filter(|it| it.kinds.len() < JobKind::ALL.len() || it.name == "command");
+        for param in making.filter(|it| it.name != "container" && it.name != "stop-during") {
+            let Some(written) = layer.get(param.name) else { continue };
+            // A default of the file, or of another tool, is for the jobs that make theirs.
+            if self.is_default(param.name, &written.origin) || matches!(written.origin, Origin::Container(_))
+            {
+                continue;
+            }
+            let reason =
+                "it has no effect with \"container\", which starts one as it was made: remove one of them";
+            // Other tools pass over what they are told besides.
+            if matches!(param.name, "command" | "image") && !self.is_of_another_tool() {
+                self.reject(written.origin.clone(), param.name, reason);
+            } else {
+                self.warn(written.origin.clone(), param.name, reason);
+            }
+        }
+        Some(StartSpec { container: container? })
     }
 
     fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {

@@ -32,6 +32,7 @@ pub struct AgentBuilder<'a> {
     config: String,
     bulk: Option<String>,
     state_dir: Option<PathBuf>,
+    variables: Vec<(String, String)>,
     host: String,
     through: Vec<String>,
 }
@@ -46,6 +47,7 @@ impl<'a> AgentBuilder<'a> {
             config,
             bulk: None,
             state_dir: None,
+            variables: Vec::new(),
             host: stage.host().to_owned(),
             through: Vec::new(),
         }
@@ -62,6 +64,12 @@ impl<'a> AgentBuilder<'a> {
     /// Further arguments.
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|it| (*it).to_owned()));
+        self
+    }
+
+    /// A variable of its environment, which is empty but for `PATH`.
+    pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
         self
     }
 
@@ -119,6 +127,7 @@ impl<'a> AgentBuilder<'a> {
             // Nothing of the environment of the tests may change what the agent does.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.variables)
             .args(["daemon", "--log-format", "json", "--docker-host", &self.host, "--config"])
             .arg(&config)
             .arg("--state-dir")

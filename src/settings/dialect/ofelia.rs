@@ -63,9 +63,6 @@ pub static OFELIA: Tool = Tool {
     ),
 };
 
-const PULL: &str = "jobs of kind run pull their image before each run there, and \"pull\" is not yet supported here: \
-                    pull the image by other means";
-
 /// Reads this tool's labels on a container. `own` says that the agent itself runs in it: it stands in for the tool, so
 /// that the labels of the container that ran the tool can stay where they are.
 pub fn labels(tool: &'static Tool, container: &Container, own: bool, out: &mut Foreign) {
@@ -206,24 +203,15 @@ impl Labels<'_> {
             }
             if kind == Run && !self.service && !named && !self.tool.anywhere {
                 let name = self.container.name.to_string();
-                start_existing(self.tool, id, &name, origin, out);
+                if let Some(param) = params::find("container")
+                    && let Some(draft) = out.jobs.get_mut(id)
+                {
+                    draft.layer.set(param, Written::new(Text::One(name.as_str().into()), origin));
+                }
             }
             defaults(self.tool, id, out);
         }
     }
-}
-
-/// A job that starts an existing container rather than make a new one.
-fn start_existing(tool: &Tool, id: &JobId, name: &str, origin: Origin, out: &mut Foreign) {
-    if let Ok(param) = params::look_up("container", Run)
-        && let Some(draft) = out.jobs.get_mut(id)
-    {
-        let text = Text::One(name.into());
-        draft.layer.set(param, Written::new(text, origin));
-        return;
-    }
-    let reason = format!("{} would start an existing container, which is not yet supported", tool.name);
-    out.rejects(id, origin, reason);
 }
 
 /// What a kind of job is with us.
@@ -252,10 +240,6 @@ pub(super) fn take(
     origin: Origin,
     out: &mut Foreign,
 ) {
-    let kind = out.jobs.get(id).map(|draft| draft.kind);
-    if key.name == "container" && kind == Some(Run) {
-        return start_existing(tool, id, text, origin, out);
-    }
     if key.name == "schedule" {
         if go::fields(text).len() == 5
             && let Some(warning) = tool.five_fields
@@ -332,16 +316,13 @@ pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
 /// The same without the user.
 pub(super) fn other_defaults(id: &JobId, out: &mut Foreign) {
     let Some(draft) = out.jobs.get(id) else { return };
-    let (origin, pull) = (draft.origin.clone(), draft.kind == Run && !draft.given.contains("pull"));
+    let pull = draft.kind == Run && !draft.given.contains("pull");
     if draft.given.contains("max-retries") {
         out.unless_given(id, "retry-delay", "1s");
         out.unless_given(id, "retry-max-delay", "60s");
     }
     out.unless_given(id, "overlap", "allow");
     if pull {
-        match params::look_up("pull", Run) {
-            Ok(_) => out.unless_given(id, "pull", "always"),
-            Err(_) => out.once(id, origin, PULL),
-        }
+        out.unless_given(id, "pull", "always");
     }
 }
