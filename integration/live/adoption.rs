@@ -317,6 +317,45 @@ fn what_ended_in_the_grace_period_of_its_timeout_while_no_agent_ran_has_timed_ou
 }
 
 #[test]
+fn a_container_and_a_service_go_on_as_runs_where_the_history_was_lost() {
+    let stage = Stage::at(manager());
+    for kind in ["run", "service-run"] {
+        let job = stage.name(kind);
+        let mut parameters = vec![("image", WORKER), ("command", "sleep 8")];
+        if kind == "run" {
+            parameters.push(("network", "none"));
+        }
+        let (first, run) = begun(&stage, kind, &job, &parameters, Signal::SIGKILL);
+        let file = Path::new(first.state_dir()).join("watchbell.db");
+        std::fs::write(&file, [0x5a; 8192]).unwrap();
+        for companion in ["watchbell.db-wal", "watchbell.db-shm"] {
+            let _ = std::fs::remove_file(Path::new(first.state_dir()).join(companion));
+        }
+        let all = [[("schedule", "@every 1s")].to_vec(), parameters.clone()].concat();
+        let second = stage.agent().file_job(kind, &job, &all).after(&first).start();
+        let skipped = second.wait_for_event("run.skipped", &job);
+        assert!(
+            text(&skipped, "reason").contains(&format!("run {run} of {job} is still running")),
+            "{skipped}"
+        );
+        let mut problems = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+        let problems = problems.args(["problems", "--state-dir"]).arg(second.state_dir()).output().unwrap();
+        assert!(String::from_utf8_lossy(&problems.stdout).contains("put aside"), "{problems:?}");
+        let ended = second.wait_for_end(&job);
+        assert_eq!((text(&ended, "run"), text(&ended, "outcome")), (&*run, "succeeded"), "{ended}");
+        assert_eq!(second.records(|it| it["event"] == "run.leftover" && it["run"] == *run).len(), 0);
+        second.terminate();
+        second.wait_for_exit();
+        assert_eq!(kept(&second, &run).0.end.unwrap().outcome, "succeeded");
+        let label = format!("label=watchbell.run={run}");
+        eventually("it is removed", || {
+            stage.docker(["ps", "-aq", "--filter", &label]).is_empty()
+                && stage.docker(["service", "ls", "-q", "--filter", &label]).is_empty()
+        });
+    }
+}
+
+#[test]
 fn what_nobody_waits_for_is_removed_and_what_is_another_agents_is_not() {
     let stage = Stage::new();
     let agent = stage.agent().start();

@@ -15,6 +15,11 @@ use crate::model::{
 
 use super::interrupts::Ending;
 
+/// What the names of a run end with that no schedule named.
+pub(super) fn name_end(run: &RunId) -> String {
+    run.0.get(run.0.len().saturating_sub(8)..).unwrap_or(&run.0).to_ascii_lowercase()
+}
+
 /// The longest name that a Swarm takes.
 const SERVICE_NAME_LIMIT: usize = 63;
 
@@ -57,6 +62,8 @@ pub struct TakenUp {
     pub terms: Arc<Terms>,
     /// When its command was first started.
     pub started: Option<Timestamp>,
+    /// Whether the store knows of it.
+    pub has_row: bool,
     /// Who asked it to end already, and how hard.
     pub stop: Option<StopRequest>,
     /// Its last attempt.
@@ -91,7 +98,7 @@ impl TakenUp {
         }
         let spec = Arc::new(spec);
         let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };
-        Some(Self { order, terms, started, stop, last, output })
+        Some(Self { order, terms, started, has_row: true, stop, last, output })
     }
 
     /// How its last attempt is found.
@@ -202,9 +209,7 @@ impl RunOrder {
         match self.trigger {
             Trigger::Schedule | Trigger::Startup | Trigger::CatchUp => name,
             Trigger::Manual | Trigger::Dependency => {
-                let run = &self.run.0;
-                let end = run.get(run.len().saturating_sub(8)..).unwrap_or(run).to_ascii_lowercase();
-                format!("{name}-{end}")
+                format!("{name}-{}", name_end(&self.run))
             }
         }
     }

@@ -56,7 +56,7 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
     };
     life.started(began);
     if let Some(start) = reap::began(own.pid) {
-        life.is_called(WorkHandle::Process { pid: own.pid, start });
+        life.is_called(WorkHandle::Process { pid: own.pid, start }, None);
     }
     let stdout = own.child.stdout.take().map(|pipe| chunks(pipe, Channel::Stdout));
     let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));
