@@ -13,7 +13,7 @@ use watchbell::{
 };
 
 use crate::support::{
-    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour},
+    fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour},
     test_agent::{MINUTE, MOMENT, Setup, TestAgent, clock, engine, seconds, signalled, signals, with_job},
 };
 
@@ -173,6 +173,26 @@ async fn a_container_that_cannot_be_ended_counts_as_running_until_it_has_gone_an
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_was_there_before_stays_when_it_could_not_be_ended_and_has_gone() {
+    let job =
+        "[job-run \"report\"]\nschedule = * * * * *\ncontainer = report\ntimeout = 10s\ngrace-period = 1s\n";
+    let home = Home::new(job);
+    home.engine.create(ContainerSpec::new("report"));
+    home.engine.fail("POST /containers/*/stop", 1, 500, "stuck");
+    home.engine.fail("POST /containers/*/kill", 1, 500, "stuck");
+    let agent = home.agent().await;
+    let gave_up = agent.wait_for("run.finished", 1).await;
+    assert!(gave_up.text("reason").contains("still running"), "{gave_up:?}");
+    drop(agent);
+    let agent = home.agent().await;
+    agent.wait_for("run.skipped", 1).await;
+    home.engine.kill("report");
+    agent.wait_for("run.started", 1).await;
+    assert_eq!(home.engine.container_names(), ["report"], "it is somebody's, and not ours to remove");
+    assert_eq!(home.engine.count("DELETE /containers/*"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_goes_on_while_its_store_is_lost_is_known_by_its_labels_and_holds_off_the_next() {
     let job = "[job-run \"backup\"]\nschedule = * * * * *\nimage = backup\ntimeout = 3m\ngrace-period = 1s\n";
     let home = Home::new(job);
@@ -181,11 +201,11 @@ async fn what_goes_on_while_its_store_is_lost_is_known_by_its_labels_and_holds_o
     let started = agent.wait_for("run.started", 1).await;
     sleep(MOMENT).await;
     drop(agent);
+    sleep(2 * MINUTE).await;
     std::fs::write(home.folder.path().join("watchbell.db"), [0x5a; 4096 * 3]).unwrap();
     for companion in ["watchbell.db-wal", "watchbell.db-shm"] {
         let _ = std::fs::remove_file(home.folder.path().join(companion));
     }
-    sleep(2 * MINUTE).await;
     let agent = home.agent().await;
     let adopted = agent.wait_for("run.adopted", 1).await;
     assert_eq!(adopted.text("run"), started.text("run"));

@@ -335,25 +335,13 @@ impl Actor {
         }
         self.may_be_kept(&order, taken_up);
         if let Some(leftover) = leftover {
-            let (engine, whose) = (self.context.engine.clone(), tags(&order));
+            let (engine, whose) = (self.context.engine.clone(), order.tags(1));
             let task = self.removals.spawn(async move {
                 kept.within(KEEP_LIMIT).await;
                 unit::clear_away(engine, leftover, whose).await;
             });
-            self.leftovers.insert(task.id(), tags(&order));
+            self.leftovers.insert(task.id(), order.tags(1));
         }
-    }
-}
-
-fn tags(order: &RunOrder) -> RunTags {
-    RunTags {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        container: order.container_name(),
-        task: None,
-        attempt: 1,
     }
 }
 

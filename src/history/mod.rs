@@ -80,7 +80,9 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         }
     };
     let keeper = Keeper::new(condition, directory);
-    diagnostics.iter().for_each(|it| keeper.put_aside(it.clone()));
+    for it in &diagnostics {
+        keeper.put_aside(it.clone());
+    }
     keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
     Opened { keeper, writer, memory, legacy, installation: installation::of(directory), diagnostics }

@@ -31,9 +31,6 @@ use crate::{
 
 use super::{in_container, new_container, order::name_end, process, service, takeover};
 
-/// How often, at last, it is asked whether a container that could not be ended goes on.
-const ASK_EVERY: Duration = Duration::from_secs(15);
-
 /// What is looked for.
 #[derive(Debug)]
 pub struct Sweep {
@@ -46,6 +43,9 @@ pub struct Sweep {
     /// Runs from this one on are this agent's own.
     pub before: RunId,
 }
+
+/// How often, at last, it is asked whether a container that could not be ended goes on.
+const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// How long a Swarm may take to tell of its services, while jobs wait for it.
 const SERVICES_LIMIT: Duration = Duration::from_secs(5);
@@ -113,7 +113,7 @@ impl Sweep {
                 Err(error) => report::leftover(&run, &id, &error.to_string()),
             }
         }
-        join_all(going_on.iter().map(|id| container_is_gone(&self.engine, id))).await;
+        join_all(going_on.iter().map(|id| container_gone(&self.engine, id, true))).await;
     }
 
     fn is_nobodys(&self, run: &str) -> bool {
@@ -161,11 +161,31 @@ impl Sweep {
 pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
     match handle {
         WorkHandle::Exec { exec, container } => in_container::until_gone(engine, container, exec).await,
-        WorkHandle::Container { id } | WorkHandle::Existing { id } => {
-            container_is_gone(engine, id).await;
-        }
+        WorkHandle::Container { id } => container_gone(engine, id, true).await,
+        // It was there before, and stays.
+        WorkHandle::Existing { id } => container_gone(engine, id, false).await,
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
         WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
+    }
+}
+
+/// Waits until a container that could not be ended has, and removes it if it is `ours`.
+async fn container_gone(engine: &Engine, id: &str, ours: bool) {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match engine.container_facts(id).await {
+            Ok(None) => return,
+            Ok(Some(ContainerFacts { phase: ContainerPhase::Running, .. })) | Err(_) => {}
+            Ok(Some(facts)) => {
+                if ours && !is_kept(&facts) {
+                    // One that cannot be removed is found at the next start.
+                    let _ = new_container::remove(engine, id).await;
+                }
+                return;
+            }
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(ASK_EVERY);
     }
 }
 
@@ -189,28 +209,8 @@ fn unfinished(kind: JobKind, name: &str, labels: &HashMap<String, String>) -> Op
     Some(Unfinished { admitted, begun: true, started: None, stop: None, last: None, output })
 }
 
-/// Waits until a container that could not be ended has, and removes it.
-async fn container_is_gone(engine: &Engine, id: &str) {
-    let mut wait = Duration::from_secs(1);
-    loop {
-        match engine.container_facts(id).await {
-            Ok(None) => return,
-            Ok(Some(ContainerFacts { phase: ContainerPhase::Running, .. })) | Err(_) => {}
-            Ok(Some(facts)) => {
-                if !is_kept(&facts) {
-                    // One that cannot be removed is found at the next start.
-                    let _ = new_container::remove(engine, id).await;
-                }
-                return;
-            }
-        }
-        sleep(wait).await;
-        wait = (wait * 2).min(ASK_EVERY);
-    }
-}
-
 /// Whether it was left on purpose: its run may have been recorded or not.
-pub(super) fn is_kept(facts: &ContainerFacts) -> bool {
+fn is_kept(facts: &ContainerFacts) -> bool {
     match Keep::of(&facts.labels).map(|keep| keep.delete) {
         None | Some(Delete::Always) => false,
         Some(Delete::OnSuccess) => !matches!(facts.phase, ContainerPhase::Ended { code: 0, .. }),

@@ -173,11 +173,14 @@ pub(super) async fn carry_on(
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
-    let handle = WorkHandle::Container { id: facts.id.clone() };
-    if taken.handle().is_some() || facts.phase == ContainerPhase::Created {
-        life.handle = Some(handle);
-    } else {
-        life.is_called(handle, facts.started);
+    // What its row says of it is known already.
+    if taken.handle().is_none() {
+        let handle = WorkHandle::Container { id: facts.id.clone() };
+        if facts.phase == ContainerPhase::Created {
+            life.handle = Some(handle);
+        } else {
+            life.is_called(handle, facts.started);
+        }
     }
     let started = taken.began().or(facts.started);
     match (outcome, meaning) {

@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::model::{
-    container::{ContainerId, Holder},
-    job::{JobSpec, StartSpec, Work},
-    name::{JobId, JobKind},
-    run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
-    spread,
-    unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
+use crate::{
+    model::{
+        container::{ContainerId, Holder},
+        job::{JobSpec, StartSpec, Work},
+        name::{JobId, JobKind},
+        run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
+        spread,
+        unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
+    },
+    telemetry::report::RunTags,
 };
 
 use super::interrupts::Ending;
@@ -126,6 +129,19 @@ impl TakenUp {
 }
 
 impl RunOrder {
+    /// How one of its attempts is told of.
+    pub fn tags(&self, attempt: u32) -> RunTags {
+        RunTags {
+            run: self.run.clone(),
+            job: self.job().clone(),
+            kind: self.kind(),
+            trigger: self.trigger,
+            container: self.container_name(),
+            task: None,
+            attempt,
+        }
+    }
+
     /// The job.
     pub fn job(&self) -> &JobId {
         &self.spec.id

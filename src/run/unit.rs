@@ -275,17 +275,8 @@ impl Life {
         number: u32,
         stop: watch::Receiver<Option<StopRequest>>,
     ) -> Self {
-        let tags = RunTags {
-            run: order.run.clone(),
-            job: order.job().clone(),
-            kind: order.kind(),
-            trigger: order.trigger,
-            container: order.container_name(),
-            task: None,
-            attempt: number,
-        };
         Self {
-            capture: Capture::new(tags, context.sink.clone(), recorder.tap()),
+            capture: Capture::new(order.tags(number), context.sink.clone(), recorder.tap()),
             interrupts: Interrupts::new(order, stop, (recorder.tap(), number)),
             recorder,
             clock: context.clock.clone(),
