@@ -21,7 +21,7 @@ use crate::{
         plan,
         socket::{self, SocketError},
     },
-    model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
+    model::{compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{ending::Program, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
@@ -48,13 +48,13 @@ const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before; `events` are the records of the log that goes to `sink`. `registries` is the file with credentials for
-/// registries of images.
+/// registries of images, and `compose` finds Compose.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
     (sink, events): (LogSink, EventStream),
-    registries: Option<PathBuf>,
+    (registries, compose): (Option<PathBuf>, ComposeFinder),
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
@@ -127,6 +127,7 @@ pub async fn run(
         keeper: keeper.clone(),
         installation,
         registries,
+        compose,
         program: Program::own(),
     };
     // It ends after all others: until then there may be something to keep.

@@ -12,7 +12,7 @@ use watchbell::{
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
-    run::ending,
+    run::{ending, user},
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
@@ -30,6 +30,10 @@ fn main() -> ExitCode {
     {
         print::exactly(format_args!("{answer}"));
         return ExitCode::SUCCESS;
+    }
+    if let Some((code, error)) = user::become_another(std::env::args_os()) {
+        print::complain(format_args!("watchbell: {error}"));
+        return ExitCode::from(code);
     }
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
@@ -95,14 +99,13 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, (sink, events), registries(environment)))
+    let found = (registries(environment), load::compose(environment));
+    runtime(2, app::run(loaded, reader, seen, (sink, events), found))
 }
 
 /// Where `docker login` keeps what it knows.
 fn registries(environment: &Environment) -> Option<PathBuf> {
-    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-    let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
-    folder.map(|folder| folder.join("config.json"))
+    load::docker_folder(environment).map(|folder| folder.join("config.json"))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<(), String> {

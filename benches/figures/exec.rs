@@ -12,6 +12,7 @@ use watchbell::{
     docker::client::Engine,
     history::keeper::{Keeper, Kept},
     model::{
+        compose::ComposeFinder,
         container::ContainerId,
         container::Holder,
         job::{Environment, ExecSpec, JobSpec, Work},
@@ -118,6 +119,7 @@ impl Unit {
                 keeper: Keeper::none(),
                 installation: watchbell::history::installation::unknown(),
                 registries: None,
+                compose: ComposeFinder::new(|| None),
                 program: Program::own(),
             },
             spec: Arc::new(JobSpec::new(

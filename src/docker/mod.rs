@@ -12,6 +12,7 @@ pub mod events;
 pub mod execs;
 pub mod inventory;
 pub mod output;
+pub mod projects;
 pub mod services;
 pub mod task_output;
 pub mod tasks;

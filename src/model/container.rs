@@ -61,6 +61,11 @@ impl Container {
         self.labels.get(&format!("{COMPOSE}{key}")).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The project of Compose to which it belongs.
+    pub fn project(&self) -> Option<&str> {
+        self.compose("project")
+    }
+
     /// What the identity of its jobs begins with: `<compose project>.<compose service>`, else its name.
     pub fn home(&self) -> String {
         match (self.compose("project"), self.compose("service")) {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    compose::ComposeSpec,
     name::{JobId, JobKind},
     origin::Origin,
     policy::Policies,
@@ -58,6 +59,8 @@ pub enum Work {
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
     ServiceRun(Box<ServiceRunSpec>),
+    /// A Compose command.
+    Compose(Box<ComposeSpec>),
 }
 
 /// A command in a running container.
@@ -136,6 +139,8 @@ impl fmt::Display for Volume {
 pub struct LocalSpec {
     /// Program and arguments, at least the program.
     pub argv: Vec<String>,
+    /// As in [`ExecSpec::user`], as the machine of the agent knows it; the agent's own without it.
+    pub user: Option<String>,
     /// The working directory; the agent's own without it.
     pub workdir: Option<String>,
     /// Variables added to the agent's.
@@ -262,6 +267,7 @@ impl JobSpec {
             Work::Run(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) => JobKind::ServiceRun,
+            Work::Compose(_) => JobKind::Compose,
         }
     }
 }

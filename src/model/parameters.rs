@@ -4,6 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     bytes,
+    compose::ComposeSpec,
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{ServiceRunSpec, Tasks},
@@ -160,12 +161,14 @@ impl List {
                 self.flag("privileged", *privileged);
             }
             Work::Run(it) => self.run(it),
-            Work::Local(LocalSpec { argv, workdir, environment }) => {
+            Work::Local(LocalSpec { argv, user, workdir, environment }) => {
                 self.list("command", argv);
+                self.optional("user", user.as_ref());
                 self.optional("workdir", workdir.as_ref());
                 self.environment(environment);
             }
             Work::ServiceRun(it) => self.service_run(it),
+            Work::Compose(it) => self.compose(it),
         }
     }
 
@@ -194,6 +197,18 @@ impl List {
         self.list("entrypoint", entrypoint.as_deref().unwrap_or_default());
         self.optional("hostname", hostname.as_ref());
         self.list("volume", &texts(volumes));
+    }
+
+    fn compose(&mut self, it: &ComposeSpec) {
+        let ComposeSpec { action, files, project, services, argv, user, workdir, environment } = it;
+        self.list("command", argv.as_deref().unwrap_or_default());
+        self.optional("user", user.as_ref());
+        self.optional("workdir", workdir.as_ref());
+        self.environment(environment);
+        self.list("file", files);
+        self.optional("project", project.as_ref());
+        self.list("service", services);
+        self.text("action", action.as_str());
     }
 
     fn service_run(&mut self, it: &ServiceRunSpec) {

@@ -71,7 +71,9 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
-                Outcome::NotStarted { error: guard(order, spec, context).await }
+                let whose = guard(order, context).await;
+                let error = format!("making a container of {}: {whose}", spec.image);
+                Outcome::NotStarted { error }
             } else {
                 not_started("making", &error, spec)
             };
@@ -106,7 +108,9 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Ok(found) => found,
         Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
     };
-    let meaning = adoption::of_container(taken.handle().is_some(), found.as_ref());
+    // Where Compose makes it, that is what is known of it before.
+    let known = matches!(taken.handle(), Some(WorkHandle::Container { .. }));
+    let meaning = adoption::of_container(known, found.as_ref());
     let outcome = takeover::outcome(&meaning);
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
@@ -164,13 +168,13 @@ async fn output_again(taken: &TakenUp, facts: &ContainerFacts, engine: &Engine, 
 }
 
 /// It may well go on, and nobody but its owner should end it.
-fn lost(life: &Life, reason: String) -> KindEnd {
+pub(super) fn lost(life: &Life, reason: String) -> KindEnd {
     report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
     Outcome::Lost { reason }.into()
 }
 
 /// Why an occurrence is not run whose container is there already, and whose that is.
-async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
+pub(super) async fn guard(order: &RunOrder, context: &Context) -> String {
     let name = order.created_name();
     let whose = match context.engine.container_facts(&name).await {
         Ok(Some(facts)) => {
@@ -186,10 +190,7 @@ async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
         }
         Ok(None) | Err(_) => name,
     };
-    format!(
-        "making a container of {}: this occurrence has one already and is not run twice: {whose}",
-        spec.image
-    )
+    format!("this occurrence has one already and is not run twice: {whose}")
 }
 
 fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
@@ -234,7 +235,7 @@ pub(super) fn labels(order: &RunOrder, context: &Context) -> HashMap<String, Str
     RUN_LABELS.map(str::to_owned).into_iter().zip(values).collect()
 }
 
-async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
+pub(super) async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
     let exit = exit_code(id, context);
     tokio::pin!(exit);
     let mut open = true;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::model::{
+    compose::ComposeAction,
     container::{ContainerId, Holder},
     job::{JobSpec, Work},
     name::{JobId, JobKind},
@@ -172,6 +173,7 @@ impl RunOrder {
             Work::Run(_) => Some(self.created_name()),
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
+            Work::Compose(compose) => (compose.action == ComposeAction::Run).then(|| self.created_name()),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::{
         keeper::{Keeper, Kept, Recorder, Tap},
     },
     model::{
+        compose::ComposeFinder,
         job::Work,
         run::{Outcome, RunRecord, StopRequest, WorkHandle},
         service::Tasks,
@@ -35,6 +36,7 @@ use crate::{
 
 use super::{
     capture::{Capture, FINISH_LIMIT},
+    compose,
     ending::{self, Program},
     in_container,
     interrupts::Interrupts,
@@ -66,6 +68,8 @@ pub struct Context {
     pub installation: Installation,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
+    /// What finds Compose beside the agent.
+    pub compose: ComposeFinder,
     /// What can be copied into a container as a helper.
     pub program: Program,
 }
@@ -184,6 +188,7 @@ async fn attempt(
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
+        Work::Compose(spec) => compose::run(order, spec, context, &mut life).await,
     };
     close(life, order, end, context).await
 }

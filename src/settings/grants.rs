@@ -46,7 +46,11 @@ impl Grant {
             "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
         ),
         (Self::Container, "container", "an action on a container; this version has no such jobs yet"),
-        (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
+        (
+            Self::Compose,
+            "compose",
+            "a Compose command on any project, with any file of a project that the agent can read",
+        ),
         (Self::Local, "local", "a process beside the agent"),
         (
             Self::HostMounts,
@@ -105,6 +109,7 @@ impl Grants {
             Work::Run(_) => Grant::Run,
             Work::Local(_) => Grant::Local,
             Work::ServiceRun(_) => Grant::ServiceRun,
+            Work::Compose(_) => Grant::Compose,
         };
         (!self.0.contains(&grant)).then(|| {
             format!("a label may not start {job}: the operator can allow it with allow-from-labels={grant}")
@@ -170,6 +175,10 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
                 asked.push((Grant::HostMounts, "mount", format!("the path {path} of the machine")));
             }
             (false, &service.env_files[..])
+        }
+        Work::Compose(_) => {
+            asked.push((Grant::Compose, "schedule", format!("a job of kind {}", JobKind::Compose)));
+            (false, &[][..])
         }
     };
     if privileged {

@@ -26,6 +26,7 @@ pub mod memo;
 pub mod params;
 mod policies;
 pub mod print;
+mod project;
 pub mod resolve;
 pub mod schema;
 mod service;

@@ -16,7 +16,7 @@ use crate::model::{
     origin::Origin,
 };
 
-pub use super::sources::Sources;
+pub use super::sources::{ComposeThere, Sources};
 
 use super::{
     check::check_defaults,

@@ -102,7 +102,7 @@ impl Settle<'_> {
     }
 
     /// Whether a value is a default of the file, which is checked once for all jobs.
-    fn is_default(&self, name: &str, origin: &Origin) -> bool {
+    pub(super) fn is_default(&self, name: &str, origin: &Origin) -> bool {
         let file = &self.sources.file;
         let layers = [Some(&file.defaults), file.kind_defaults.get(&self.kind)];
         layers.into_iter().flatten().filter_map(|layer| layer.get(name)).any(|it| it.origin == *origin)
@@ -143,7 +143,7 @@ impl Settle<'_> {
     }
 
     /// The place to name when a value is missing.
-    fn place(&self) -> Origin {
+    pub(super) fn place(&self) -> Origin {
         match (self.home, self.sources.file.jobs.get(self.id)) {
             (Some(home), _) => Origin::Container(home.container.name.clone()),
             (None, Some(job)) => job.origin.clone(),
@@ -151,7 +151,7 @@ impl Settle<'_> {
         }
     }
 
-    fn reject(&mut self, origin: Origin, parameter: &str, reason: &str) {
+    pub(super) fn reject(&mut self, origin: Origin, parameter: &str, reason: &str) {
         self.diagnostics.push(Diagnostic::rejects(self.id, origin, format!("{parameter}: {reason}")));
     }
 

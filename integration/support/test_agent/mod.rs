@@ -32,7 +32,7 @@ use watchbell::{
     },
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
-    model::connection::Connection,
+    model::{compose::ComposeFinder, connection::Connection},
     run::{ending::Program, reap::Children, unit::Context},
     settings::{
         env,
@@ -103,6 +103,8 @@ pub struct Setup {
     pub state_dir: Option<PathBuf>,
     /// The file with credentials for registries.
     pub registries: Option<PathBuf>,
+    /// What finds Compose; without it there is none.
+    pub compose: Option<ComposeFinder>,
 }
 
 impl Setup {
@@ -207,6 +209,7 @@ impl TestAgent {
             keeper: keeper.clone(),
             installation,
             registries: setup.registries,
+            compose: setup.compose.unwrap_or_else(|| ComposeFinder::new(|| None)),
             program: setup.program.map_or_else(Program::own, Program::at),
         };
         let actor =

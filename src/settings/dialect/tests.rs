@@ -12,7 +12,7 @@ use crate::{
     model::{
         container::{ContainerId, ContainerState, Inventory},
         job::{JobSpec, Overlap, Work},
-        name::{JobId, JobKind},
+        name::JobId,
         origin::Origin,
     },
     settings::{
@@ -70,6 +70,9 @@ fn line(spec: &JobSpec) -> String {
         Work::Exec(it) => (it.argv.clone(), it.container.clone(), it.user.clone()),
         Work::Run(it) => (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone()),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
+        Work::Compose(it) => {
+            (it.argv.clone().unwrap_or_default(), it.services.first().cloned(), it.user.clone())
+        }
         Work::ServiceRun(it) => {
             (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
         }
@@ -537,7 +540,6 @@ proptest! {
             for job in read.jobs.values() {
                 prop_assert!(job.layer.iter().all(|(_, written)| written.origin.is_label()));
             }
-            prop_assert!(read.jobs.values().all(|job| job.kind != JobKind::Compose));
         }
     }
 

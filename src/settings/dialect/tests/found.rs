@@ -21,6 +21,7 @@ fn commands(
         Work::Exec(it) => it.argv.join("·"),
         Work::Run(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::Local(it) => it.argv.join("·"),
+        Work::Compose(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
     };
     let jobs = desired.jobs.iter().map(|(id, job)| format!("{id}: {}", argv(&job.spec)));
