@@ -69,7 +69,7 @@ fn jobs_that_were_removed_do_not_pile_up() {
         follow(state.handle(Event::Desired(none), now, &mut ids));
         assert!(!begun.is_empty(), "generation {number} ran nothing");
         while let Some(order) = begun.pop() {
-            let record = order.record(Some(now), now, None, Outcome::Succeeded { exit_code: 0 });
+            let record = order.record(Some(now), now, None, Outcome::Succeeded { exit_code: Some(0) });
             let ended = Event::RunEnded { record: Box::new(record), goes_on: false };
             let effects = state.handle(ended, now, &mut ids);
             begun.extend(effects.into_iter().filter_map(|it| match it {

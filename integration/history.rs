@@ -102,7 +102,7 @@ impl Kept {
     }
 
     fn end(&self, recorder: &Recorder, n: u32) {
-        recorder.attempt_ended(1, Timestamp::UNIX_EPOCH, Outcome::Succeeded { exit_code: 0 });
+        recorder.attempt_ended(1, Timestamp::UNIX_EPOCH, Outcome::Succeeded { exit_code: Some(0) });
         let record = RunRecord { printed: recorder.printed(), ..record(n) };
         self.keeper.keep([Item::Ended(record, Some(Retention { runs: None, age: None }))]);
     }
@@ -148,7 +148,7 @@ fn record(n: u32) -> RunRecord {
         ended: fires,
         container,
         duration: Some(Duration::ZERO),
-        outcome: Outcome::Succeeded { exit_code: 0 },
+        outcome: Outcome::Succeeded { exit_code: Some(0) },
         attempts: 1,
         printed: Printed::default(),
         no_more: None,

@@ -193,8 +193,8 @@ impl World {
             Step::End(which, good) => {
                 let Some(at) = which.checked_rem(self.running.len()) else { return Ok(()) };
                 let Some(run) = self.running.keys().nth(at).cloned() else { return Ok(()) };
-                let failed = Outcome::Failed { exit_code: 1, reason: None };
-                self.end(&run, if *good { Outcome::Succeeded { exit_code: 0 } } else { failed })
+                let failed = Outcome::Failed { exit_code: Some(1), reason: None };
+                self.end(&run, if *good { Outcome::Succeeded { exit_code: Some(0) } } else { failed })
             }
             Step::Pause(number, length) => {
                 let until = length.map(|length| self.now + SignedDuration::from_secs(length));

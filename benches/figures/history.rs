@@ -83,7 +83,7 @@ async fn one(keeper: &Keeper, n: u32) {
     let handle = WorkHandle::Exec { exec: "e".repeat(64), container: "c".repeat(64) };
     recorder.settle(recorder.attempt_started(1, Timestamp::UNIX_EPOCH, handle)).await;
     recorder.tap().put(Stream::Stdout, &line(n).repeat(16));
-    recorder.attempt_ended(1, Timestamp::UNIX_EPOCH, Outcome::Succeeded { exit_code: 0 });
+    recorder.attempt_ended(1, Timestamp::UNIX_EPOCH, Outcome::Succeeded { exit_code: Some(0) });
     let record = RunRecord { printed: recorder.printed(), ..record(n) };
     keeper.keep([Item::Ended(record, Some(Retention { runs: Some(1_000), age: None }))]);
 }
@@ -154,7 +154,7 @@ fn record(n: u32) -> RunRecord {
         ended: fires,
         container,
         duration: Some(Duration::ZERO),
-        outcome: Outcome::Succeeded { exit_code: 0 },
+        outcome: Outcome::Succeeded { exit_code: Some(0) },
         attempts: 1,
         printed: Printed::default(),
         no_more: None,

@@ -291,9 +291,9 @@ impl Scenario {
         let (run, how) = line.split_once(' ').ok_or("write end RUN exit CODE")?;
         let (order, request) = self.agent()?.running.remove(&RunId(run.into())).ok_or("it does not run")?;
         let outcome = match how.split_once(' ') {
-            Some(("exit", "0")) => Outcome::Succeeded { exit_code: 0 },
+            Some(("exit", "0")) => Outcome::Succeeded { exit_code: Some(0) },
             Some(("exit", code)) => {
-                Outcome::Failed { exit_code: code.parse().map_err(|_| "no exit code")?, reason: None }
+                Outcome::Failed { exit_code: Some(code.parse().map_err(|_| "no exit code")?), reason: None }
             }
             None if how == "stopped" => {
                 let by = request.ok_or("nobody asked it to stop")?.cause;

@@ -186,7 +186,7 @@ fn agent(
             for effect in state.handle(event, now, &mut ids) {
                 match effect {
                     Effect::Start(order) => {
-                        let outcome = Outcome::Succeeded { exit_code: 0 };
+                        let outcome = Outcome::Succeeded { exit_code: Some(0) };
                         let record = order.record(Some(now), now, Some(Duration::ZERO), outcome);
                         events.push(Event::RunEnded { record: Box::new(record), goes_on: false });
                     }

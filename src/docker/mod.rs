@@ -7,6 +7,7 @@ pub mod archive;
 pub mod client;
 pub mod containers;
 pub mod credentials;
+pub mod endpoints;
 pub mod error;
 pub mod events;
 pub mod execs;

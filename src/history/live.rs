@@ -346,7 +346,7 @@ mod tests {
             ended: T0,
             container,
             duration: None,
-            outcome: Outcome::Succeeded { exit_code: 0 },
+            outcome: Outcome::Succeeded { exit_code: Some(0) },
             attempts: 1,
             printed: Printed::default(),
             no_more: None,

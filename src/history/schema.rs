@@ -169,8 +169,8 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
 pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> Option<Outcome> {
     let text = || reason.clone().unwrap_or_default();
     Some(match word {
-        SUCCEEDED => Outcome::Succeeded { exit_code: code.unwrap_or_default() },
-        "failed" => Outcome::Failed { exit_code: code?, reason },
+        SUCCEEDED => Outcome::Succeeded { exit_code: code },
+        "failed" => Outcome::Failed { exit_code: code, reason },
         "timed-out" => Outcome::TimedOut { still_running: None, waited_for: reason },
         "stopped" => {
             let causes = [StopCause::Shutdown, StopCause::Replaced, StopCause::Operator];
@@ -211,10 +211,12 @@ mod tests {
             let (what, id, of) = stored(&it);
             assert_eq!(handle(what, id, of), Some(it));
         }
-        assert_eq!(Outcome::Succeeded { exit_code: 0 }.as_str(), SUCCEEDED);
+        assert_eq!(Outcome::Succeeded { exit_code: Some(0) }.as_str(), SUCCEEDED);
         for it in [
-            Outcome::Succeeded { exit_code: 3 },
-            Outcome::Failed { exit_code: 1, reason: Some("r".into()) },
+            Outcome::Succeeded { exit_code: Some(3) },
+            Outcome::Failed { exit_code: Some(1), reason: Some("r".into()) },
+            Outcome::Succeeded { exit_code: None },
+            Outcome::Failed { exit_code: None, reason: Some("r".into()) },
             Outcome::TimedOut { still_running: None, waited_for: None },
             Outcome::Stopped { by: StopCause::Operator, still_running: None },
             Outcome::Skipped { reason: "r".into() },

@@ -100,7 +100,7 @@ fn record(job: &str, n: u32, outcome: Outcome) -> RunRecord {
 }
 
 fn succeeded(job: &str, n: u32) -> Item {
-    Item::Ended(record(job, n, Outcome::Succeeded { exit_code: 0 }), Some(Retention::default()))
+    Item::Ended(record(job, n, Outcome::Succeeded { exit_code: Some(0) }), Some(Retention::default()))
 }
 
 fn write(store: &mut Store, items: Vec<Item>) {
@@ -172,7 +172,7 @@ fn why_a_command_goes_on_and_why_it_was_not_tried_again_is_kept() {
         Outcome::TimedOut { still_running: text("the Swarm did not end it"), waited_for: text("a node") };
     let stopped = Outcome::Stopped { by: StopCause::Operator, still_running: text("no such signal") };
     let no_more = text("an operator stopped it");
-    for (n, outcome) in (1..).zip([timed_out.clone(), stopped, Outcome::Succeeded { exit_code: 24 }]) {
+    for (n, outcome) in (1..).zip([timed_out.clone(), stopped, Outcome::Succeeded { exit_code: Some(24) }]) {
         let attempt = Item::AttemptEnded { run: id(n), number: 1, at: at(1), outcome: outcome.clone() };
         let begins = Item::Begins(admitted("a", n));
         write(&mut store, vec![begins, attempt, Item::Ended(record("a", n, outcome), None)]);
@@ -340,7 +340,7 @@ fn a_run_is_kept_from_waiting_to_its_end_and_never_goes_back() {
     assert_eq!((found.phase, found.started, found.attempts), (Phase::Running, Some(at(61)), 1));
     assert_eq!(found.container.as_deref(), Some("web"));
     assert_eq!((attempts[0].started, attempts[0].handle.clone()), (Some(at(61)), Some(exec.clone())));
-    let failed = Outcome::Failed { exit_code: 3, reason: Some("no".into()) };
+    let failed = Outcome::Failed { exit_code: Some(3), reason: Some("no".into()) };
     let ended = Item::AttemptEnded { run: id(1), number: 1, at: at(62), outcome: failed.clone() };
     let process = WorkHandle::Process { pid: 7, start: 8 };
     let second = Item::AttemptStarted { run: id(1), number: 2, at: at(63), handle: process.clone() };
@@ -387,7 +387,7 @@ fn runs_are_found_by_job_and_outcome_page_by_page() {
 /// A record, and so many runs and seconds are kept of its job.
 fn ended(job: &str, n: u32, runs: Option<u32>, age: Option<u64>) -> Item {
     let keep = Retention { runs, age: age.map(Duration::from_secs) };
-    Item::Ended(record(job, n, Outcome::Succeeded { exit_code: 0 }), Some(keep))
+    Item::Ended(record(job, n, Outcome::Succeeded { exit_code: Some(0) }), Some(keep))
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn of_each_job_so_many_runs_are_kept_and_the_newest_always() {
     write(&mut store, vec![ended("a", 50, Some(0), None)]);
     assert_eq!(all(folder.path()), [50, 1, 0]);
     // A job that nobody defines when its run ends goes on with what it said last.
-    write(&mut store, vec![Item::Ended(record("a", 51, Outcome::Succeeded { exit_code: 0 }), None)]);
+    write(&mut store, vec![Item::Ended(record("a", 51, Outcome::Succeeded { exit_code: Some(0) }), None)]);
     assert_eq!(all(folder.path()), [51, 1, 0]);
 }
 

@@ -158,7 +158,7 @@ fn statistics(runs: &[KeptRun]) -> Statistics {
         n if n % 2 == 1 => Some(lengths[middle]),
         _ => Some(f64::midpoint(lengths[middle - 1], lengths[middle])),
     };
-    let succeeded = Outcome::Succeeded { exit_code: 0 }.as_str();
+    let succeeded = Outcome::Succeeded { exit_code: Some(0) }.as_str();
     let passed_over = [Outcome::Skipped { reason: String::new() }, Outcome::Missed { reason: String::new() }];
     let ran = ended().map(|(_, end)| &*end.outcome);
     let ran = ran.filter(|it| !passed_over.iter().any(|other| other.as_str() == *it));

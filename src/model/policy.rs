@@ -112,10 +112,12 @@ impl SuccessCodes {
     /// What a command's end means for the job: its exit code decides, and nothing else about it changes.
     pub fn judge(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Failed { exit_code, .. } if self.contains(exit_code) => Outcome::Succeeded { exit_code },
-            Outcome::Succeeded { exit_code } if !self.contains(exit_code) => {
-                let reason = format!("{exit_code} is none of the job's success-codes");
-                Outcome::Failed { exit_code, reason: Some(reason) }
+            Outcome::Failed { exit_code: Some(code), .. } if self.contains(code) => {
+                Outcome::Succeeded { exit_code: Some(code) }
+            }
+            Outcome::Succeeded { exit_code: Some(code) } if !self.contains(code) => {
+                let reason = format!("{code} is none of the job's success-codes");
+                Outcome::Failed { exit_code: Some(code), reason: Some(reason) }
             }
             other => other,
         }
@@ -213,12 +215,12 @@ mod tests {
     #[test]
     fn exit_codes_that_count_as_success_replace_the_default() {
         let codes = SuccessCodes::new(vec![24, 1, 24]).unwrap();
-        let failed = |exit_code| Outcome::Failed { exit_code, reason: None };
-        assert_eq!(codes.judge(failed(24)), Outcome::Succeeded { exit_code: 24 });
+        let failed = |code| Outcome::Failed { exit_code: Some(code), reason: None };
+        assert_eq!(codes.judge(failed(24)), Outcome::Succeeded { exit_code: Some(24) });
         assert_eq!(codes.judge(failed(2)), failed(2));
         assert!(matches!(
-            codes.judge(Outcome::Succeeded { exit_code: 0 }),
-            Outcome::Failed { exit_code: 0, reason: Some(_) }
+            codes.judge(Outcome::Succeeded { exit_code: Some(0) }),
+            Outcome::Failed { exit_code: Some(0), reason: Some(_) }
         ));
         let timed_out = Outcome::TimedOut { still_running: None, waited_for: None };
         assert_eq!(codes.judge(timed_out.clone()), timed_out);

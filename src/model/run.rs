@@ -55,15 +55,15 @@ impl Trigger {
 /// How an occurrence ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The command ended with an exit code that counts as success.
+    /// The command ended with an exit code that counts as success, or what has no exit code was done.
     Succeeded {
-        /// The code: 0, unless the job says otherwise.
-        exit_code: i64,
+        /// The code: 0, unless the job says otherwise; `None` where there was no command.
+        exit_code: Option<i64>,
     },
-    /// The command ended with any other exit code.
+    /// The command ended with any other exit code, or what has no exit code was not done.
     Failed {
-        /// The code; 128 + n where signal n ended the command.
-        exit_code: i64,
+        /// The code; 128 + n where signal n ended the command. `None` where there was no command.
+        exit_code: Option<i64>,
         /// What else is known, for example that the command does not exist.
         reason: Option<String>,
     },
@@ -121,7 +121,7 @@ impl Outcome {
     /// The command's exit code, where it is known.
     pub fn exit_code(&self) -> Option<i64> {
         match self {
-            Self::Succeeded { exit_code } | Self::Failed { exit_code, .. } => Some(*exit_code),
+            Self::Succeeded { exit_code } | Self::Failed { exit_code, .. } => *exit_code,
             _ => None,
         }
     }

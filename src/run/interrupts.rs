@@ -144,8 +144,8 @@ impl Interrupts {
 pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
     match ending {
         Some(ending) => ending.outcome(None),
-        None if exit_code == 0 => Outcome::Succeeded { exit_code },
-        None => Outcome::Failed { exit_code, reason },
+        None if exit_code == 0 => Outcome::Succeeded { exit_code: Some(exit_code) },
+        None => Outcome::Failed { exit_code: Some(exit_code), reason },
     }
 }
 

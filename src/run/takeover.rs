@@ -144,8 +144,8 @@ fn leftover(taken: &TakenUp) -> Option<Leftover> {
 pub fn outcome(meaning: &Meaning) -> Option<Outcome> {
     match meaning {
         Meaning::GoesOn => None,
-        Meaning::Ended { code: 0, .. } => Some(Outcome::Succeeded { exit_code: 0 }),
-        Meaning::Ended { code, .. } => Some(Outcome::Failed { exit_code: *code, reason: None }),
+        Meaning::Ended { code: 0, .. } => Some(Outcome::Succeeded { exit_code: Some(0) }),
+        Meaning::Ended { code, .. } => Some(Outcome::Failed { exit_code: Some(*code), reason: None }),
         Meaning::NeverBegan => {
             Some(Outcome::NotStarted { error: "the agent ended before its command was started".to_owned() })
         }

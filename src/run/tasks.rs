@@ -96,7 +96,7 @@ fn outcome(firsts: &[&Task], wanted: Tasks, good: &SuccessCodes) -> Outcome {
     failed.sort_by_key(|task| task.since);
     let Some(first) = failed.first() else {
         let codes = firsts.iter().filter_map(|task| task.exit_code);
-        return Outcome::Succeeded { exit_code: codes.max().unwrap_or(0) };
+        return Outcome::Succeeded { exit_code: Some(codes.max().unwrap_or(0)) };
     };
     // The first that ran: what never began has no code.
     let code = failed.iter().find_map(|task| Some((*task, task.exit_code.filter(|code| *code != 0)?)));
@@ -108,7 +108,7 @@ fn outcome(firsts: &[&Task], wanted: Tasks, good: &SuccessCodes) -> Outcome {
         }
     };
     if let Some((task, exit_code)) = code {
-        return Outcome::Failed { exit_code, reason: Some(why(task)) };
+        return Outcome::Failed { exit_code: Some(exit_code), reason: Some(why(task)) };
     }
     if failed.iter().all(|task| task.state == TaskState::Rejected) {
         return Outcome::NotStarted { error: format!("{}{}", why(first), mend(first)) };
@@ -184,10 +184,10 @@ mod tests {
         assert_eq!(meaning(&mixed, THREE), going(None));
         assert_eq!(
             meaning(&[task(0, Complete, 0)], Tasks::Replicas(1)),
-            Meaning::Over(Outcome::Succeeded { exit_code: 0 })
+            Meaning::Over(Outcome::Succeeded { exit_code: Some(0) })
         );
         let all = [0, 1, 2].map(|slot| task(slot, Complete, 0));
-        assert_eq!(meaning(&all, THREE), Meaning::Over(Outcome::Succeeded { exit_code: 0 }));
+        assert_eq!(meaning(&all, THREE), Meaning::Over(Outcome::Succeeded { exit_code: Some(0) }));
     }
 
     #[test]
@@ -200,9 +200,9 @@ mod tests {
     fn the_code_is_that_of_the_first_that_failed() {
         let tasks = [failed(0, 9, 5), failed(1, 4, 3), task(2, TaskState::Complete, 0)];
         let reason = Some("2 of 3 tasks failed; task 1: task: non-zero exit (3)".to_owned());
-        assert_eq!(meaning(&tasks, THREE), Meaning::Over(Outcome::Failed { exit_code: 3, reason }));
+        assert_eq!(meaning(&tasks, THREE), Meaning::Over(Outcome::Failed { exit_code: Some(3), reason }));
         let reason = Some("task: non-zero exit (3)".to_owned());
-        let one = Meaning::Over(Outcome::Failed { exit_code: 3, reason });
+        let one = Meaning::Over(Outcome::Failed { exit_code: Some(3), reason });
         assert_eq!(meaning(&[failed(0, 0, 3)], Tasks::Replicas(1)), one);
     }
 
@@ -252,7 +252,10 @@ mod tests {
         let tasks = [on("a", TaskState::Complete), on("b", TaskState::Going)];
         assert_eq!(meaning(&tasks, Tasks::EachNode), going(None));
         let tasks = [on("a", TaskState::Complete), on("b", TaskState::Complete)];
-        assert_eq!(meaning(&tasks, Tasks::EachNode), Meaning::Over(Outcome::Succeeded { exit_code: 0 }));
+        assert_eq!(
+            meaning(&tasks, Tasks::EachNode),
+            Meaning::Over(Outcome::Succeeded { exit_code: Some(0) })
+        );
     }
 
     #[test]

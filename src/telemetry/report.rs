@@ -375,9 +375,10 @@ pub fn record(it: &RunRecord) {
         Outcome::Skipped { reason } => tell!(warn, "run.skipped", "{} skipped: {reason}", it.job),
         Outcome::Missed { reason } => tell!(warn, "run.missed", "{} missed: {reason}", it.job),
         Outcome::Succeeded { .. } => tell!(info, "run.finished", "{} succeeded", it.job),
-        Outcome::Failed { exit_code, .. } => {
+        Outcome::Failed { exit_code: Some(exit_code), .. } => {
             tell!(error, "run.finished", "{} failed with exit code {exit_code}", it.job);
         }
+        Outcome::Failed { exit_code: None, .. } => tell!(error, "run.finished", "{} failed", it.job),
         Outcome::Stopped { .. } => tell!(warn, "run.finished", "{} stopped", it.job),
         Outcome::TimedOut { .. } => tell!(error, "run.finished", "{} took longer than its timeout", it.job),
         Outcome::NotStarted { error } => {

@@ -55,6 +55,7 @@ pub use self::{
     signals::{Signalling, program, signalled, signals, without_shell},
 };
 use super::fake_engine::{ContainerSpec, FakeEngine};
+use crate::endpoints;
 
 /// When every test begins: a Monday, at midnight.
 pub const START: &str = "2026-01-05T00:00:00Z";
@@ -133,6 +134,14 @@ impl Drop for TestAgent {
     fn drop(&mut self) {
         self.watcher.abort();
         self.actor.abort();
+        // A failing test's own message is the one that counts.
+        if !std::thread::panicking() {
+            let unknown = endpoints::not_in_the_table(self.engine.requests());
+            assert!(
+                unknown.is_empty(),
+                "no row of src/docker/endpoints.rs says that it is asked: {unknown:?}"
+            );
+        }
     }
 }
 
