@@ -152,20 +152,26 @@ mod tests {
         "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www:/var/www:/bin/sh\nodd\nnobody:x:65534:65534::";
     const GROUP: &str = "root:x:0:\nwww-data:x:33:\nbackup:x:34:www-data,x\nshadow:x:42:xwww-data\n";
 
-    fn who(text: &str) -> Result<(u32, u32, Vec<u32>, Option<String>, String), String> {
-        identity(text, PASSWD, GROUP).map(|it| (it.uid, it.gid, it.groups, it.name, it.home))
+    fn who(text: &str) -> Result<Identity, String> {
+        identity(text, PASSWD, GROUP)
     }
 
     #[test]
     fn a_user_has_the_groups_of_its_machine_and_with_a_group_that_one_only() {
-        let www = || (Some("www-data".to_owned()), "/var/www".to_owned());
-        let it = |uid, gid, groups, (name, home)| Ok((uid, gid, groups, name, home));
-        assert_eq!(who("www-data"), it(33, 33, vec![33, 34], www()));
-        assert_eq!(who("33"), it(33, 33, vec![33, 34], www()));
-        assert_eq!(who("www-data:backup"), it(33, 34, vec![34], www()));
-        assert_eq!(who("33:7"), it(33, 7, vec![7], www()));
-        assert_eq!(who("1234"), it(1234, 1234, vec![1234], (None, "/".to_owned())));
-        assert_eq!(who("nobody").unwrap().4, "/", "a home that is not there");
+        let www = |gid, groups: &[u32]| Identity {
+            uid: 33,
+            gid,
+            groups: groups.to_vec(),
+            name: Some("www-data".to_owned()),
+            home: "/var/www".to_owned(),
+        };
+        assert_eq!(who("www-data"), Ok(www(33, &[33, 34])));
+        assert_eq!(who("33"), Ok(www(33, &[33, 34])));
+        assert_eq!(who("www-data:backup"), Ok(www(34, &[34])));
+        assert_eq!(who("33:7"), Ok(www(7, &[7])));
+        let nobody = Identity { uid: 1234, gid: 1234, groups: vec![1234], name: None, home: "/".to_owned() };
+        assert_eq!(who("1234"), Ok(nobody));
+        assert_eq!(who("nobody").unwrap().home, "/", "a home that is not there");
         for wrong in ["nobody2", "odd", "", "www-data:nogroup2", "-1"] {
             assert!(who(wrong).is_err(), "{wrong}");
         }

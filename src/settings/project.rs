@@ -102,9 +102,8 @@ impl Settle<'_> {
 
     /// What Compose puts into its files must not lead Compose itself, or a label could say what runs beside the agent.
     fn check_variables(&mut self, layer: &JobLayer, Environment(variables): &Environment) -> Option<()> {
-        let (name, _) = match variables.iter().find(|(name, _)| leads_compose(name)) {
-            Some(found) => found,
-            None => return Some(()),
+        let Some((name, _)) = variables.iter().find(|(name, _)| leads_compose(name)) else {
+            return Some(());
         };
         let place = layer.get("environment").map_or(self.place(), |it| it.origin.clone());
         let reason = format!("{name} leads Compose itself and cannot be set by a job: remove it");

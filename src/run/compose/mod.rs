@@ -91,9 +91,11 @@ pub async fn run(order: &RunOrder, spec: &ComposeSpec, context: &Context, life: 
             }
             match process::outcome(status, false, life) {
                 // docker-compose says nothing of it.
-                Outcome::Failed { exit_code: 1, reason: None } if !may_run(spec, service, context).await => {
+                Outcome::Failed { exit_code: Some(1), reason: None }
+                    if !may_run(spec, service, context).await =>
+                {
                     let reason = format!("no container of the service {service} is running: start it");
-                    Outcome::Failed { exit_code: 1, reason: Some(reason) }
+                    Outcome::Failed { exit_code: Some(1), reason: Some(reason) }
                 }
                 outcome => outcome,
             }
