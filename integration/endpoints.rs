@@ -103,13 +103,19 @@ async fn an_agent_with_exec_jobs_in_a_container_without_a_shell_asks_two_more() 
 #[tokio::test(start_paused = true)]
 async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
     let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nnetwork = front\nnetwork = back\n\
-               timeout = 30s\n";
+               timeout = 30s\n\n[job-run \"check\"]\nschedule = * * * * *\nimage = check:1\n";
     let agent = behind_proxy(Setup::ini(ini)).await;
     agent.engine.add_network("front");
     agent.engine.add_network("back");
-    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
-    agent.wait_for("run.finished", 1).await;
-    assert_eq!(agent.outcomes("copy"), ["timed-out"]);
+    agent.engine.on_run(|made| match &*made.image {
+        "check:1" => RunBehaviour::exit(3),
+        _ => RunBehaviour::exit(0).hold_until_killed().ignores_term(),
+    });
+    agent.wait_for("run.finished", 2).await;
+    assert_eq!(
+        (agent.outcomes("copy"), agent.outcomes("check")),
+        (vec!["timed-out".into()], vec!["failed".into()])
+    );
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
 }

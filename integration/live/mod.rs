@@ -15,6 +15,7 @@ mod image;
 mod labels;
 mod local;
 mod new_container;
+mod options;
 mod plan;
 mod policies;
 mod reload;

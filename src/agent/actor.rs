@@ -38,6 +38,7 @@ use super::{
     state::{Answer, Effect, Event, State, Told},
 };
 
+mod kept;
 mod left;
 
 /// How long a run's container stays for a record that is not kept yet.
@@ -82,6 +83,8 @@ pub struct Actor {
     /// Containers and services that are being removed, and whose they are.
     removals: JoinSet<()>,
     leftovers: HashMap<Id, RunTags>,
+    /// Containers that are kept after their runs.
+    looks: kept::Looks,
     /// Commands that could not be ended.
     going_on: JoinSet<(JobId, RunId)>,
 }
@@ -124,6 +127,7 @@ impl Actor {
             stops: HashMap::new(),
             removals: JoinSet::new(),
             leftovers: HashMap::new(),
+            looks: kept::Looks::default(),
             going_on: JoinSet::new(),
         }
     }
@@ -158,6 +162,7 @@ impl Actor {
                     Request::Ping(answer) => drop(answer.send(())),
                     Request::Operator(event, answer) => drop(self.ask(event).map(|it| answer.send(it))),
                 },
+                () = self.looks.due() => self.look_at_the_kept(),
                 Ok(()) = self.condition.changed() => {}
                 () = self.alarm.until(next) => drop(self.feed(Event::Tick)),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
@@ -297,7 +302,7 @@ impl Actor {
         };
         let Some((order, _)) = self.orders.remove(&id) else { return };
         self.stops.remove(&order.run);
-        self.jobs_now.remove(&order.run);
+        let taken_up = self.jobs_now.remove(&order.run).is_some();
         let end = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
             let record = order.record(None, self.context.clock.now(), None, Outcome::Lost { reason });
@@ -314,6 +319,7 @@ impl Actor {
                 (job, run)
             });
         }
+        self.may_be_kept(&order, taken_up);
         if let Some(leftover) = leftover {
             let (engine, whose) = (self.context.engine.clone(), tags(&order));
             let task = self.removals.spawn(async move {

@@ -85,6 +85,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Run, "POST", "/containers/{id}/attach", "its output"),
     row(By::Run, "POST", "/containers/{id}/start", "its start"),
     row(By::Run, "POST", "/containers/{id}/wait", "how it ended"),
+    row(By::Run, "GET", "/containers/{id}/json", "whether it was killed for lack of memory"),
     row(By::Run, "POST", "/containers/{id}/stop", "its end at the timeout"),
     row(By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
     row(By::Run, "DELETE", "/containers/{id}", "its removal"),

@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod execs;
 pub mod inventory;
+mod options;
 pub mod output;
 pub mod projects;
 pub mod services;

@@ -25,6 +25,7 @@ use crate::{
     model::{
         compose::{ComposeAction, ComposeCli, ComposeSpec, NO_COMPOSE},
         container::RUN_LABEL,
+        options::Delete,
         run::{Outcome, WorkHandle},
     },
     telemetry::report,
@@ -188,7 +189,10 @@ async fn new(
             return new_container::lost(life, format!("its container cannot be asked for: {error}"));
         }
     };
-    let leftover = || found.as_ref().map(|it| Leftover::Container(it.id.clone()));
+    let leftover = || {
+        let id = found.as_ref().map(|it| it.id.clone())?;
+        Some(Leftover::Container { id, delete: Delete::Always })
+    };
     let status = match (status, stopped) {
         (Err(outcome), _) => return KindEnd { leftover: leftover(), ..outcome.into() },
         (Ok(_), Some(ending)) => {
