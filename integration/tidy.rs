@@ -127,6 +127,10 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
+    ("opentelemetry", &["src/telemetry/metrics/"]),
+    ("opentelemetry_prometheus", &["src/telemetry/metrics/"]),
+    ("opentelemetry_sdk", &["src/telemetry/metrics/"]),
+    ("prometheus", &["src/telemetry/metrics/"]),
 ];
 
 /// What stands nowhere outside tests, and why.

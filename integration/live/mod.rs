@@ -14,6 +14,7 @@ mod exec;
 mod image;
 mod labels;
 mod local;
+mod metrics;
 mod new_container;
 mod options;
 mod plan;

@@ -29,7 +29,7 @@ use crate::{
         resolve::{Sources, View, resolve_again},
     },
     shutdown::Stage,
-    telemetry::report::{self, RunTags},
+    telemetry::report::{self, Reconciled, RunTags},
     time::Alarm,
 };
 
@@ -216,6 +216,7 @@ impl Actor {
             self.sources.mark_unchanged();
             return;
         }
+        let (began, changes) = (Instant::now(), self.state.changes());
         let inventory = self.inventory.borrow_and_update().clone();
         let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
         let sources = self.sources.borrow_and_update().clone();
@@ -227,6 +228,12 @@ impl Actor {
         }
         self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
         self.feed(Event::Desired(desired));
+        let result = match () {
+            () if inventory.is_none() => Reconciled::Incomplete,
+            () if self.state.changes() == changes => Reconciled::Unchanged,
+            () => Reconciled::Changed,
+        };
+        report::reconciled(result, began.elapsed());
         if inventory.is_some() {
             self.tell_of_jobs();
         }

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod run;
 pub mod schedule;
 pub mod service;
+pub mod skip;
 pub mod spread;
 pub mod unfinished;
 pub mod variable;
