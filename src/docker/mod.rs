@@ -15,6 +15,8 @@ pub mod inventory;
 mod options;
 pub mod output;
 pub mod projects;
+mod raw;
 pub mod services;
+pub mod swarm;
 pub mod task_output;
 pub mod tasks;

@@ -32,7 +32,7 @@ impl Settle<'_> {
             // It stays on the schedule: what is missing may come, and what is due leaves a record.
             self.diagnostics.push(Diagnostic::error(origin.clone(), NO_COMPOSE).about(self.id));
         }
-        let home = self.home.and_then(|it| it.container.project()).filter(|it| project(it).is_ok());
+        let home = self.home.and_then(|it| it.on.project()).filter(|it| project(it).is_ok());
         let project = named.map(|(name, _)| name).or_else(|| {
             // Whoever names files means those, whatever else is where the label stands.
             home.filter(|_| files.is_empty()).map(str::to_owned)

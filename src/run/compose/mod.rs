@@ -260,7 +260,7 @@ async fn made(
         match found {
             Ok(None) if may_come && wait <= LAST_QUESTION => {}
             Ok(found) => return Ok(found),
-            Err(error) if outage.is_too_long() => return Err(error),
+            Err(error) if outage.is_too_long(&error) => return Err(error),
             Err(_) => {}
         }
         sleep(wait).await;
