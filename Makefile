@@ -67,7 +67,7 @@ need-rust:
 	@CARGO='$(CARGO)' integration/need-rust
 
 test-with-engine: image
-	integration/worker-image with $(CARGO) test --locked
+	integration/worker-image with integration/full-image with $(CARGO) test --locked
 
 demo-with-engine: image
 	integration/demo

@@ -11,6 +11,7 @@ mod crash;
 mod diagnostics;
 mod engine;
 mod exec;
+mod full_image;
 mod image;
 mod labels;
 mod local;
