@@ -67,7 +67,11 @@ need-rust:
 	@CARGO='$(CARGO)' integration/need-rust
 
 test-with-engine: image
+<<<<<<< HEAD
 	integration/worker-image with integration/full-image with $(CARGO) test --locked
+=======
+	integration/worker-image with integration/registry-image with $(CARGO) test --locked
+>>>>>>> main
 
 demo-with-engine: image
 	integration/demo

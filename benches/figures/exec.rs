@@ -23,6 +23,7 @@ use watchbell::{
     run::{
         ending::Program,
         order::RunOrder,
+        pull::Pulls,
         reap::Children,
         unit::{self, Context},
     },
@@ -118,6 +119,7 @@ impl Unit {
                 children: Children::default(),
                 keeper: Keeper::none(),
                 installation: watchbell::history::installation::unknown(),
+                pulls: Pulls::default(),
                 registries: None,
                 compose: ComposeFinder::new(|| None),
                 program: Program::own(),

@@ -42,7 +42,7 @@ impl Project {
         let agent = self.stage.agent();
         // Where a plugin of docker is installed for one user only.
         match std::env::var_os("DOCKER_CONFIG") {
-            Some(folder) => agent.environment("DOCKER_CONFIG", folder),
+            Some(folder) => agent.variable("DOCKER_CONFIG", folder.to_string_lossy()),
             None => agent,
         }
     }
@@ -362,7 +362,7 @@ fn without_compose_it_is_said_at_load_and_every_run_says_so_until_it_is_there() 
     let agent = project
         .stage
         .agent()
-        .environment("PATH", programs.as_os_str())
+        .variable("PATH", programs.to_string_lossy())
         .file_job("compose", &job, &parameters)
         .start();
     let told = agent.wait_for("the mistake", |it| {

@@ -11,7 +11,9 @@ const FULL: &str = "watchbell-full:local";
 fn the_full_image_runs_local_jobs_with_a_shell_and_compose_jobs() {
     let stage = Stage::new();
     if let Err(why) = stage.try_docker(["image", "inspect", "--format", "{{.Id}}", FULL]) {
-        panic!("there is no image {FULL}: run `integration/full-image`, or `make test`, which does it. ({why})");
+        panic!(
+            "there is no image {FULL}: run `integration/full-image`, or `make test`, which does it. ({why})"
+        );
     }
     let [agent, volume] = [stage.name("agent"), stage.name("state")];
     let project = stage.name("shop").to_ascii_lowercase();
@@ -37,10 +39,23 @@ fn the_full_image_runs_local_jobs_with_a_shell_and_compose_jobs() {
     stage.docker(["volume", "create", "--label", &label, &volume]);
     let mounts = [format!("{}:/var/run/docker.sock", stage.socket()), format!("{volume}:/var/lib/watchbell")];
     stage.docker(
-        ["create", "--name", &agent, "--label", &label, "--network", "none", "-v", &mounts[0], "-v", &mounts[1], FULL]
-            .into_iter()
-            .chain(["daemon", "--config", "/var/lib/watchbell/config.ini"])
-            .chain(["--set", "shell.enabled=true", "--set", "report.enabled=true"]),
+        [
+            "create",
+            "--name",
+            &agent,
+            "--label",
+            &label,
+            "--network",
+            "none",
+            "-v",
+            &mounts[0],
+            "-v",
+            &mounts[1],
+            FULL,
+        ]
+        .into_iter()
+        .chain(["daemon", "--config", "/var/lib/watchbell/config.ini"])
+        .chain(["--set", "shell.enabled=true", "--set", "report.enabled=true"]),
     );
     for path in [&written, &compose] {
         stage.docker(["cp", path.to_str().expect("text"), &format!("{agent}:/var/lib/watchbell/")]);
