@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -28,6 +27,7 @@ use crate::{
 use super::{
     Environment,
     args::SettingFlags,
+    contexts,
     files::{self, Found, Trouble},
     mounts,
 };
@@ -67,13 +67,7 @@ pub fn compose(environment: &Environment) -> ComposeFinder {
 
 fn compose_places(environment: &Environment) -> ComposePlaces {
     let path = environment.get("PATH").map(String::as_str);
-    ComposePlaces::new(path, docker_folder(environment).as_deref())
-}
-
-/// Where the `docker` command keeps what is a user's own.
-pub fn docker_folder(environment: &Environment) -> Option<PathBuf> {
-    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-    set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))
+    ComposePlaces::new(path, contexts::docker_folder(environment).as_deref())
 }
 
 /// Reads everything that `flags` and `environment` name.

@@ -12,6 +12,7 @@ use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, Fuse},
 };
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         output::Output,
     },
     model::{
-        container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
+        container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
         kept::{KEEP_LABEL, Keep},
         options::Delete,
@@ -35,12 +36,13 @@ use super::{
     adoption::{self, Meaning},
     environment::environment,
     interrupts::{Step, ended, stopped_before},
-    like,
+    leftovers, like,
     making::{Unmade, made},
     order::{RunOrder, TakenUp},
-    reasons::{can_do, lack_of_memory, not_started},
+    outage::Outage,
+    reasons::{can_do, guard, lack_of_memory, not_started},
     takeover,
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -48,6 +50,9 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
 pub(super) const LAST_QUESTION: Duration = Duration::from_secs(4);
+
+/// How often, at last, it is asked whether a container that could not be ended goes on.
+const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// A wait that held this long was answered in between, whatever ended it.
 const HELD: Duration = Duration::from_secs(5);
@@ -85,9 +90,8 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
-                let whose = guard(order, context).await;
-                let error = format!("making a container of {}: {whose}", image);
-                Outcome::NotStarted { error }
+                let why = guard(order, context).await;
+                Outcome::NotStarted { error: format!("making a container of {image}: {why}") }
             } else {
                 not_started("making", &error, &image)
             };
@@ -152,27 +156,43 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Ok(found) => found,
         Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
     };
-    // Where Compose makes it, that is what is known of it before.
     let known = matches!(taken.handle(), Some(WorkHandle::Container { .. }));
     let meaning = adoption::of_container(known, found.as_ref());
-    let outcome = takeover::outcome(&meaning);
+    let leftover = found.as_ref().map(|it| (it.id.clone(), delete_of(&it.labels)));
+    let end = carry_on(taken, (found, &meaning), None, context, life).await;
+    let stays = matches!(end.outcome, Outcome::Lost { .. });
+    let leftover = leftover.filter(|_| !stays).map(|(id, delete)| Leftover::Container { id, delete });
+    KindEnd { leftover, ..end }
+}
+
+/// Follows a container that another agent began to its end, or tells how it ended. Of what it printed, what came before
+/// `since` is not the run's.
+pub(super) async fn carry_on(
+    taken: &TakenUp,
+    (found, meaning): (Option<ContainerFacts>, &Meaning),
+    since: Option<Timestamp>,
+    context: &Context,
+    life: &mut Life,
+) -> KindEnd {
+    let engine = &context.engine;
+    let outcome = takeover::outcome(taken, meaning);
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
-    let leftover = Some(Leftover::Container { id: facts.id.clone(), delete: delete_of(&facts.labels) });
+    life.handle = Some(WorkHandle::Container { id: facts.id.clone() });
     let started = taken.began().or(facts.started);
-    match (outcome, &meaning) {
+    match (outcome, meaning) {
         (None, _) => {
             life.goes_on(started, "its container goes on");
-            let output = output_again(taken, &facts, engine, life).await;
+            let output = output_again(taken, &facts, since, engine, life).await;
             match follow(&facts.id, output, context, life).await {
                 Outcome::Lost { reason } => lost(life, reason),
-                outcome => KindEnd { leftover, ..outcome.into() },
+                outcome => outcome.into(),
             }
         }
         (Some(outcome), Meaning::Ended { at, .. }) => {
             life.was_begun(started, "its container has ended");
-            let mut output = output_again(taken, &facts, engine, life).await;
+            let mut output = output_again(taken, &facts, since, engine, life).await;
             life.drain(&mut output, LAST_OUTPUT, usize::MAX).await;
             if let Some(at) = at {
                 life.ended_at(*at);
@@ -184,9 +204,9 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
                 },
                 other => other,
             };
-            KindEnd { leftover, ..outcome.into() }
+            outcome.into()
         }
-        (Some(outcome), _) => KindEnd { leftover, ..outcome.into() },
+        (Some(outcome), _) => outcome.into(),
     }
 }
 
@@ -204,10 +224,16 @@ async fn find(taken: &TakenUp, engine: &Engine) -> Result<Option<ContainerFacts>
 
 /// What it printed from its beginning, of which what is kept is passed over; from now on only where the Engine keeps
 /// nothing.
-async fn output_again(taken: &TakenUp, facts: &ContainerFacts, engine: &Engine, life: &mut Life) -> Output {
+async fn output_again(
+    taken: &TakenUp,
+    facts: &ContainerFacts,
+    since: Option<Timestamp>,
+    engine: &Engine,
+    life: &mut Life,
+) -> Output {
     let output = if facts.readable {
         life.capture.comes_again(takeover::known_output(taken));
-        engine.container_output(&facts.id)
+        engine.container_output(&facts.id, since)
     } else {
         life.note = Some(takeover::OUTPUT_UNREAD.to_owned());
         engine.attach_container(&facts.id).await
@@ -222,26 +248,6 @@ async fn output_again(taken: &TakenUp, facts: &ContainerFacts, engine: &Engine, 
 pub(super) fn lost(life: &Life, reason: String) -> KindEnd {
     report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
     Outcome::Lost { reason }.into()
-}
-
-/// Why an occurrence is not run whose container is there already, and whose that is.
-pub(super) async fn guard(order: &RunOrder, context: &Context) -> String {
-    let name = order.created_name();
-    let whose = match context.engine.container_facts(&name).await {
-        Ok(Some(facts)) => {
-            let run = facts.labels.get(RUN_LABEL).map_or("no run of any agent", String::as_str);
-            let ours = facts.labels.get(AGENT_LABEL).is_some_and(|it| **it == *context.installation.id);
-            let agent = if ours { "an earlier life of this agent" } else { "another agent" };
-            let does = match facts.phase {
-                ContainerPhase::Created => "was never started".to_owned(),
-                ContainerPhase::Running => "goes on".to_owned(),
-                ContainerPhase::Ended { code, .. } => format!("has ended with exit code {code}"),
-            };
-            format!("{name} of run {run}, which {agent} made, and which {does}")
-        }
-        Ok(None) | Err(_) => name,
-    };
-    format!("this occurrence has one already and is not run twice: {whose}")
 }
 
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.
@@ -354,6 +360,26 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 sleep(Duration::from_millis(500)).await;
             }
         }
+    }
+}
+
+/// Waits until a container that could not be ended has, and removes it.
+pub async fn until_gone(engine: &Engine, id: &str) {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match engine.container_facts(id).await {
+            Ok(None) => return,
+            Ok(Some(ContainerFacts { phase: ContainerPhase::Running, .. })) | Err(_) => {}
+            Ok(Some(facts)) => {
+                if !leftovers::is_kept(&facts) {
+                    // One that cannot be removed is found at the next start.
+                    let _ = remove(engine, id).await;
+                }
+                return;
+            }
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(ASK_EVERY);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     docker::output::{Channel, Output},
     model::{
         job::LocalSpec,
-        run::{Outcome, WorkHandle},
+        run::{Outcome, RunId, WorkHandle},
     },
 };
 
@@ -205,12 +205,17 @@ pub async fn take_up(taken: &TakenUp, life: &mut Life, elsewhere: Option<Elsewhe
     let seen = left(taken);
     let alive = matches!(&seen, Some((_, Some(_))));
     let meaning = adoption::of_process(seen.is_some(), alive);
-    let (None, Some((pid, Some(watched)))) = (takeover::outcome(&meaning), seen) else {
-        let outcome = takeover::outcome(&meaning);
+    let ending = taken.ending().filter(|_| seen.is_some());
+    let (None, Some((pid, Some(watched)))) = (takeover::outcome(taken, &meaning), seen) else {
+        // Whoever was asked to end and has gone has done so; nobody needs the exit code for that.
+        let outcome = ending.map(|it| it.outcome(None)).or_else(|| takeover::outcome(taken, &meaning));
         return outcome.unwrap_or_else(|| Outcome::Lost { reason: "its process is gone".to_owned() });
     };
+    if let Some(start) = reap::began(pid) {
+        life.handle = Some(WorkHandle::Process { pid, start });
+    }
     life.goes_on(taken.began(), "its process goes on");
-    if let Err(outcome) = until_gone(taken, (pid, &watched), life, elsewhere).await {
+    if let Err(outcome) = until_ended(taken, (pid, &watched), life, elsewhere).await {
         return outcome;
     }
     match life.interrupts.ending() {
@@ -223,7 +228,7 @@ pub async fn take_up(taken: &TakenUp, life: &mut Life, elsewhere: Option<Elsewhe
 }
 
 /// Waits until it has ended, and ends it when that is asked for. An error is the outcome of one that would not end.
-pub(super) async fn until_gone(
+pub(super) async fn until_ended(
     taken: &TakenUp,
     (pid, watched): (i32, &reap::Watched),
     life: &mut Life,
@@ -248,6 +253,15 @@ pub(super) async fn until_gone(
                 (Step::GiveUp, _) => return Err(interrupts.given_up(Some(stays.unwrap_or_default()))),
             },
         }
+    }
+}
+
+/// Waits until a process that could not be ended has gone, and whatever it began.
+pub async fn until_gone(pid: i32, start: u64, run: &RunId) {
+    let mut seen = reap::Watched::of(pid, start);
+    while let Some(watched) = seen {
+        watched.gone().await;
+        seen = reap::marked(&format!("{MARK}={run}")).and_then(|(pid, start)| reap::Watched::of(pid, start));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Compose is told: the arguments and the variables of one command. Both generations take all of it, but for what
 //! stands here of one of them. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use crate::model::{
     compose::{ComposeAction, ComposeCli, ComposeSpec, leads_compose},
@@ -21,8 +21,15 @@ pub struct Project {
     pub name: Option<String>,
 }
 
-/// Variables of the agent that would say which project is meant, and that no job says.
-pub const LEFT_OUT: [&str; 3] = ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "DOCKER_CONTEXT"];
+/// Variables of the agent that would say which project or which Engine is meant: that is said otherwise.
+pub const LEFT_OUT: [&str; 6] = [
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+    "DOCKER_CONTEXT",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+];
 
 /// Nothing asks, nothing is coloured, and nothing is drawn over itself.
 const PLAIN: [(&str, &str); 5] = [
@@ -97,12 +104,19 @@ pub fn arguments(
     line
 }
 
-/// The variables that it has beside the agent's. `host` is where the agent has its Engine.
-pub fn variables(spec: &ComposeSpec, host: &str) -> Vec<(String, String)> {
+/// The variables that it has beside the agent's. `host` is where the agent has its Engine, and `certificates` the
+/// directory with what that asks for, where it is reached over TLS.
+pub fn variables(spec: &ComposeSpec, host: &str, certificates: Option<&Path>) -> Vec<(String, String)> {
     let own = PLAIN.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let given = spec.environment.0.iter().filter(|(name, _)| !leads_compose(name)).cloned();
-    let host = host.strip_prefix("http://").map_or_else(|| host.to_owned(), |it| format!("tcp://{it}"));
-    own.into_iter().chain(given).chain([("DOCKER_HOST".to_owned(), host)]).collect()
+    let bare = ["http://", "https://"].iter().find_map(|scheme| host.strip_prefix(scheme));
+    let host = bare.map_or_else(|| host.to_owned(), |it| format!("tcp://{it}"));
+    let tls = certificates.map(|folder| {
+        [("DOCKER_TLS_VERIFY", "1".to_owned()), ("DOCKER_CERT_PATH", folder.display().to_string())]
+    });
+    let engine = [("DOCKER_HOST", host)].into_iter().chain(tls.into_iter().flatten());
+    let engine = engine.map(|(name, value)| (name.to_owned(), value));
+    own.into_iter().chain(given).chain(engine).collect()
 }
 
 #[cfg(test)]
@@ -184,10 +198,12 @@ mod tests {
 
     #[test]
     fn values_go_by_variables_and_the_engine_is_the_agents() {
-        let variables = variables(&spec(ComposeAction::Run), "http://10.0.0.1:2375");
+        let run = spec(ComposeAction::Run);
+        let variables = variables(&run, "http://10.0.0.1:2375", Some(Path::new("/certs")));
         let of = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| &*it.1);
         assert_eq!((of("TOKEN"), of("PATH")), (Some("hunter2"), None));
         assert_eq!(of("DOCKER_HOST"), Some("tcp://10.0.0.1:2375"));
+        assert_eq!((of("DOCKER_TLS_VERIFY"), of("DOCKER_CERT_PATH")), (Some("1"), Some("/certs")));
         assert_eq!((of("COMPOSE_ANSI"), of("COMPOSE_PROGRESS")), (Some("never"), Some("plain")));
     }
 }

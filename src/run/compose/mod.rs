@@ -36,12 +36,11 @@ use super::{
     ending::Ender,
     new_container::{self, LAST_QUESTION},
     order::{RunOrder, TakenUp},
+    outage::Outage,
     process::{self, Started},
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    reasons,
+    unit::{Context, KindEnd, Leftover, Life},
 };
-
-/// The variables that would lead Compose to another Engine by way of TLS.
-const TLS: [&str; 2] = ["DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"];
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &ComposeSpec, context: &Context, life: &mut Life) -> KindEnd {
@@ -56,17 +55,15 @@ pub async fn run(order: &RunOrder, spec: &ComposeSpec, context: &Context, life: 
     };
     let labels: BTreeMap<String, String> = new_container::labels(order, context).into_iter().collect();
     let name = order.created_name();
-    let host = context.engine.host();
     let mut command = Command::new(cli.program().0);
-    command
-        .args(command::arguments(&cli, spec, &project, (&order.run, &name), &labels))
-        .envs(command::variables(spec, host))
-        // Nothing is found by chance where it stands.
-        .current_dir("/");
-    let others = TLS.iter().filter(|_| host.starts_with("unix://"));
-    for variable in command::LEFT_OUT.iter().chain(others) {
+    for variable in command::LEFT_OUT {
         command.env_remove(variable);
     }
+    command
+        .args(command::arguments(&cli, spec, &project, (&order.run, &name), &labels))
+        .envs(command::variables(spec, context.engine.host(), context.engine.certificates()))
+        // Nothing is found by chance where it stands.
+        .current_dir("/");
     let began = Instant::now();
     let mut child = match process::start(&mut command, order, context, life) {
         Ok(child) => child,
@@ -116,7 +113,7 @@ pub async fn take_up(taken: &TakenUp, spec: &ComposeSpec, context: &Context, lif
             if !matches!(taken.handle(), Some(WorkHandle::Container { .. }))
                 // It may be about to make its container.
                 && let Some((pid, Some(watched))) = process::left(taken)
-                && let Err(outcome) = process::until_gone(taken, (pid, &watched), life, None).await
+                && let Err(outcome) = process::until_ended(taken, (pid, &watched), life, None).await
             {
                 return outcome.into();
             }
@@ -212,7 +209,7 @@ async fn new(
         // A container of that name which is not this run's is of the same occurrence.
         let guarded = matches!(engine.container_facts(&order.created_name()).await, Ok(Some(_)));
         let error = if guarded {
-            format!("{how}: {}", new_container::guard(order, context).await)
+            format!("{how}: {}", reasons::guard(order, context).await)
         } else {
             format!("{how} and made no container: its output says why")
         };
@@ -271,7 +268,7 @@ async fn made(
 /// What it printed from its beginning; from now on only where the Engine keeps nothing.
 async fn output(facts: &ContainerFacts, engine: &Engine, life: &mut Life) -> Output {
     let output = if facts.readable {
-        engine.container_output(&facts.id)
+        engine.container_output(&facts.id, None)
     } else {
         life.note = Some(
             "what it printed before it could be followed cannot be read, for the service's log driver keeps nothing"
