@@ -27,7 +27,7 @@ use crate::{
         metrics, plan,
         socket::{self, Bound, SocketError},
     },
-    model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
+    model::{compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
@@ -59,13 +59,13 @@ const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before; `events` are the records of the log that goes to `sink`, and `metrics` what is counted beside it.
-/// `registries` is the file with credentials for registries of images.
+/// `registries` is the file with credentials for registries of images, and `compose` finds Compose.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
     (sink, events, metrics): (LogSink, EventStream, Metrics),
-    registries: Option<PathBuf>,
+    (registries, compose): (Option<PathBuf>, ComposeFinder),
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
@@ -137,6 +137,7 @@ pub async fn run(
         installation,
         pulls: Pulls::default(),
         registries,
+        compose,
         program: Program::own(),
     };
     // It ends after all others: until then there may be something to keep.

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    compose::ComposeSpec,
     image::{Like, Pull},
     name::{JobId, JobKind},
     options::{ContainerOptions, Delete},
@@ -62,6 +63,8 @@ pub enum Work {
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
     ServiceRun(Box<ServiceRunSpec>),
+    /// A Compose command.
+    Compose(Box<ComposeSpec>),
 }
 
 /// A command in a running container.
@@ -157,6 +160,8 @@ impl fmt::Display for Volume {
 pub struct LocalSpec {
     /// Program and arguments, at least the program.
     pub argv: Vec<String>,
+    /// As in [`ExecSpec::user`], as the machine of the agent knows it; the agent's own without it.
+    pub user: Option<String>,
     /// The working directory; the agent's own without it.
     pub workdir: Option<String>,
     /// Variables added to the agent's.
@@ -283,6 +288,7 @@ impl JobSpec {
             Work::Run(_) | Work::Start(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) => JobKind::ServiceRun,
+            Work::Compose(_) => JobKind::Compose,
         }
     }
 }

@@ -39,9 +39,10 @@ use super::{
     like,
     making::{Unmade, made},
     order::{RunOrder, TakenUp},
+    outage::Outage,
     reasons::{can_do, guard, lack_of_memory, not_started},
     takeover,
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -86,7 +87,8 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. }) && leftover.is_none();
             let outcome = if guarded {
-                Outcome::NotStarted { error: guard(order, &image, context).await }
+                let why = guard(order, context).await;
+                Outcome::NotStarted { error: format!("making a container of {image}: {why}") }
             } else {
                 not_started("making", &error, &image)
             };
@@ -151,7 +153,8 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Ok(found) => found,
         Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
     };
-    let meaning = adoption::of_container(taken.handle().is_some(), found.as_ref());
+    let known = matches!(taken.handle(), Some(WorkHandle::Container { .. }));
+    let meaning = adoption::of_container(known, found.as_ref());
     let leftover = found.as_ref().map(|it| (it.id.clone(), delete_of(&it.labels)));
     let end = carry_on(taken, (found, &meaning), None, context, life).await;
     let stays = matches!(end.outcome, Outcome::Lost { .. });

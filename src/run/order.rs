@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
+        compose::ComposeAction,
         container::{ContainerId, Holder},
         job::{JobSpec, StartSpec, Work},
         name::{JobId, JobKind},
@@ -214,6 +215,7 @@ impl RunOrder {
             Work::Start(spec) => Some(spec.container.clone()),
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
+            Work::Compose(compose) => (compose.action == ComposeAction::Run).then(|| self.created_name()),
         }
     }
 

@@ -94,7 +94,7 @@ pub(super) fn lack_of_memory(code: i64, facts: &ContainerFacts) -> Option<String
 }
 
 /// Why an occurrence is not run whose container is there already, and whose that is.
-pub(super) async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
+pub(super) async fn guard(order: &RunOrder, context: &Context) -> String {
     let name = order.created_name();
     let whose = match context.engine.container_facts(&name).await {
         Ok(Some(facts)) => {
@@ -110,5 +110,5 @@ pub(super) async fn guard(order: &RunOrder, image: &str, context: &Context) -> S
         }
         Ok(None) | Err(_) => name,
     };
-    format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
+    format!("this occurrence has one already and is not run twice: {whose}")
 }

@@ -40,9 +40,10 @@ use super::{
     interrupts::{Ending, Step},
     new_container::{LAST_QUESTION, labels},
     order::{RunOrder, TakenUp},
+    outage::Outage,
     registry, takeover,
     tasks::{Meaning, Seen},
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 
 /// The tasks are asked for this long after something was heard of them, then after twice as long each time. The Swarm

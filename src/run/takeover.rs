@@ -28,7 +28,7 @@ use crate::{
 
 use super::{
     adoption::Meaning,
-    existing, in_container, new_container,
+    compose, existing, in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
     process,
     retry::{asked, may_be_tried_again},
@@ -127,8 +127,9 @@ async fn attempt(
         Work::Exec(_) => in_container::take_up(taken, context, &mut life).await,
         Work::Run(_) => new_container::take_up(taken, context, &mut life).await,
         Work::Start(_) => existing::take_up(taken, context, &mut life).await,
-        Work::Local(_) => process::take_up(taken, context, &mut life).await.into(),
+        Work::Local(_) => process::take_up(taken, &mut life, None).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
+        Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
     };
     unit::close(life, &taken.order, end, context).await
 }

@@ -22,6 +22,7 @@ fn commands(
         Work::Run(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::Start(it) => it.container.clone(),
         Work::Local(it) => it.argv.join("·"),
+        Work::Compose(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
     };
     let jobs = desired.jobs.iter().map(|(id, job)| format!("{id}: {}", argv(&job.spec)));
