@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use watchbell::{
     model::{
         container::{Container, ContainerId, ContainerState, Inventory},
-        swarm::Services,
         diagnostic::Diagnostic,
         origin::Origin,
+        swarm::Services,
     },
     settings::{
         global::layers::Upper,

@@ -2,7 +2,7 @@
 //! list of `doctor --grants`, and behind the tests that the agent asks these and no others.
 //!
 //! Whoever has something new asked adds its row here, and where it is asked by something new, a word of [`By`] and its
-//! place in [`asked_by`].
+//! place in `asked_by`.
 
 use std::collections::BTreeSet;
 

@@ -93,7 +93,8 @@ pub(super) fn print_runs(runs: &[RunItem], desk: &Desk) {
 fn row(it: &RunItem) -> Vec<Cell> {
     let word = it.outcome.as_deref().unwrap_or(&it.phase);
     let code = it.exit_code.filter(|code| *code != 0).map(|code| format!(" ({code})"));
-    let goes_on = it.reason.as_ref().filter(|why| why.contains(STILL_RUNNING)).map(|_| " (still running)".to_owned());
+    let goes_on =
+        it.reason.as_ref().filter(|why| why.contains(STILL_RUNNING)).map(|_| " (still running)".to_owned());
     let more = if it.and_more > 0 { format!(", and {} more", it.and_more) } else { String::new() };
     vec![
         it.run.clone().into(),
