@@ -304,7 +304,9 @@ impl State {
                         };
                         Err((Skip::Container, name, reason))
                     }
-                    (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
+                    (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_), _) => {
+                        Ok((entry, None))
+                    }
                 },
             };
             match refused {
@@ -352,14 +354,14 @@ impl State {
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match spec.work {
         Work::Run(_) | Work::ServiceRun(_) => true,
-        Work::Exec(_) | Work::Local(_) => false,
+        Work::Exec(_) | Work::Local(_) | Work::ServiceAction(_) => false,
     }
 }
 
 /// Whether a run of the job asks the Engine for something.
 pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => true,
         Work::Local(_) => false,
     }
 }

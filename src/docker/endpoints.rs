@@ -27,6 +27,8 @@ pub enum By {
     Run,
     /// Jobs of kind `service-run`.
     Service,
+    /// Jobs of kind `service-run` with an action.
+    Action,
     /// The next agent, of commands in containers that the last one began.
     NextExec,
     /// The next agent, of containers that the last one began.
@@ -45,6 +47,7 @@ impl By {
             Self::Helper => "jobs of kind `exec` without `/bin/sh`",
             Self::Run => "jobs of kind `run`",
             Self::Service => "jobs of kind `service-run`",
+            Self::Action => "jobs of kind `service-run` with `action`",
             Self::NextExec => "jobs of kind `exec`, at the start of an agent that follows another one",
             Self::NextRun => "jobs of kind `run`, at the start of an agent that follows another one",
             Self::NextService => {
@@ -119,6 +122,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/containers/{id}",
         "the containers that the Engine leaves of it on this node",
     ),
+    row(By::Action, "GET", "/services/{id}", "the service as it is"),
+    row(By::Action, "POST", "/services/{id}/update", "what is done to it"),
+    row(By::Action, "GET", "/tasks", "where its tasks stand"),
+    row(By::Action, "GET", "/services/{id}/logs", "with `action=run` their output as it comes"),
+    row(By::Action, "GET", "/tasks/{id}/logs", "the rest of their output when they have ended"),
     row(By::NextExec, "GET", "/containers/{id}/json", "whether the container of a command runs as before"),
     row(By::NextExec, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
     row(By::NextRun, "GET", "/containers/{id}/json", "how the container does"),
@@ -133,6 +141,7 @@ fn asked_by(job: &JobSpec) -> &'static [By] {
         Work::Run(_) => &[By::Run, By::NextRun],
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
+        Work::ServiceAction(_) => &[By::Action],
     }
 }
 

@@ -4,6 +4,7 @@
 //! Engine.
 
 pub mod archive;
+pub mod changes;
 pub mod client;
 pub mod containers;
 pub mod credentials;

@@ -8,7 +8,7 @@ use super::{
     origin::Origin,
     policy::Policies,
     schedule::Schedule,
-    service::ServiceRunSpec,
+    service::{ServiceActionSpec, ServiceRunSpec},
 };
 
 /// One job, complete.
@@ -59,6 +59,8 @@ pub enum Work {
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
     ServiceRun(Box<ServiceRunSpec>),
+    /// An action on a service that is there, of kind `service-run` as well.
+    ServiceAction(ServiceActionSpec),
 }
 
 /// A command in a running container.
@@ -266,7 +268,7 @@ impl JobSpec {
             Work::Exec(_) => JobKind::Exec,
             Work::Run(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
-            Work::ServiceRun(_) => JobKind::ServiceRun,
+            Work::ServiceRun(_) | Work::ServiceAction(_) => JobKind::ServiceRun,
         }
     }
 }

@@ -316,6 +316,11 @@ pub enum WorkHandle {
         /// The service's ID.
         id: String,
     },
+    /// A Swarm service that was there, and is changed for it.
+    Change {
+        /// The service's ID.
+        service: String,
+    },
     /// A process beside the agent.
     Process {
         /// Its ID.

@@ -51,7 +51,7 @@ impl Terms {
         let (user, tasks) = match &spec.work {
             Work::Exec(exec) => (exec.user.clone(), None),
             Work::ServiceRun(service) => (None, Some(service.tasks)),
-            Work::Run(_) | Work::Local(_) => (None, None),
+            Work::Run(_) | Work::Local(_) | Work::ServiceAction(_) => (None, None),
         };
         Self {
             timeout: spec.timeout,
@@ -73,7 +73,8 @@ impl Terms {
         let work = match kind {
             JobKind::Run => Work::Run(Box::default()),
             JobKind::ServiceRun => Work::ServiceRun(Box::new(ServiceRunSpec {
-                image: String::new(),
+                image: None,
+                like: None,
                 argv: None,
                 user: None,
                 workdir: None,

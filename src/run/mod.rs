@@ -23,6 +23,7 @@ pub mod reap;
 mod reasons;
 mod retry;
 pub mod service;
+mod service_action;
 pub mod takeover;
 mod tasks;
 pub mod unit;

@@ -172,6 +172,7 @@ impl RunOrder {
             Work::Run(_) => Some(self.created_name()),
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
+            Work::ServiceAction(it) => Some(it.service.clone()),
         }
     }
 

@@ -124,6 +124,8 @@ async fn attempt(
         Work::Run(_) => new_container::take_up(taken, context, &mut life).await,
         Work::Local(_) => process::take_up(taken, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
+        // What stands for the job of a run that goes on is never one.
+        Work::ServiceAction(_) => Outcome::Lost { reason: "nobody follows it any more".to_owned() }.into(),
     };
     unit::close(life, &taken.order, end, context).await
 }
@@ -139,7 +141,7 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }
-        WorkHandle::Exec { .. } | WorkHandle::Process { .. } => None,
+        WorkHandle::Exec { .. } | WorkHandle::Process { .. } | WorkHandle::Change { .. } => None,
     }
 }
 

@@ -44,7 +44,7 @@ use super::{
     process,
     reap::Children,
     retry::{self, Next},
-    service,
+    service, service_action,
 };
 
 /// The variable that marks everything a run starts, with the run's ID.
@@ -107,6 +107,8 @@ pub enum Leftover {
     },
     /// A service of a Swarm, by its ID, with as many tasks.
     Service(String, Tasks),
+    /// A service that had so many tasks before, by its ID.
+    Replicas(String, u64),
     /// What was to end it.
     Helper(ending::Leftover),
 }
@@ -192,6 +194,7 @@ async fn attempt(
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
+        Work::ServiceAction(spec) => service_action::run(order, spec, context, &mut life).await,
     };
     close(life, order, end, context).await
 }
@@ -238,6 +241,9 @@ pub(super) async fn try_to_clear_away(
         Leftover::Container { id, .. } => new_container::remove(engine, id).await.map_err(error),
         Leftover::Service(service, tasks) => {
             service::remove(engine, service, *tasks, tags).await.map_err(error)
+        }
+        Leftover::Replicas(service, replicas) => {
+            service_action::scale_back(engine, service, *replicas).await.map_err(error)
         }
         Leftover::Helper(helper) => helper.remove(engine).await,
     }

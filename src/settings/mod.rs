@@ -31,6 +31,7 @@ pub mod resolve;
 mod rights;
 pub mod schema;
 mod service;
+mod service_action;
 pub mod settle;
 pub mod shape;
 pub mod size;

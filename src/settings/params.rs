@@ -328,65 +328,30 @@ pub static PARAMS: &[Param] = &[
     row("log-driver", &[Run], Shape::Text, "the Engine's", NOW, "Where the Engine keeps or sends what it prints; the run's own output does not depend on it. A label needs the grant where that is elsewhere than on the machine.").grant(Grant::Privileged),
     row("log-opt", &[Run], Shape::Map, "none", NOW, "Options of the log driver. A label needs the grant for those that say where the log goes.").grant(Grant::Privileged).secret(),
     row("delete", &[Run], Shape::Choice(&["always", "on-success", "never"]), "always", NOW, "When its container is removed: once it has ended, only if it succeeded, or not before it is past what `history` keeps."),
-    row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row("like", &[Run, ServiceRun], Shape::Text, "none; on a service, without `image`, that service", NOW, "The service whose image, variables, mounts, networks, secrets, configs, user, constraints and limits are taken where the job has none of its own."),
     row("stop-during", &[Exec, Run], Shape::List, "none", LATER, ""),
-    row(
-        "secret",
-        &[ServiceRun],
-        Shape::List,
-        "none",
-        NOW,
-        "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`.",
-    ),
-    row(
-        "config",
-        &[ServiceRun],
-        Shape::List,
-        "none",
-        NOW,
-        "Configs of the Swarm that each task sees below `/`, written as `secret`.",
-    ),
-    row(
-        "constraint",
-        &[ServiceRun],
-        Shape::List,
-        "none",
-        NOW,
-        "What a node must be for a task to run there, such as `node.role==worker`.",
-    ),
-    row(
-        "replicas",
-        &[ServiceRun],
-        Shape::Number(REPLICAS_LIMIT),
-        "1",
-        NOW,
-        "How many tasks the service has, all at once.",
-    ),
-    row(
-        "global",
-        &[ServiceRun],
-        Shape::Boolean,
-        "false",
-        NOW,
-        "One task on each node that meets the constraints, in place of `replicas`.",
-    ),
-    row(
-        "with-registry-auth",
-        &[ServiceRun],
-        Shape::Boolean,
-        "false",
-        NOW,
-        "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it.",
-    ),
+    row("secret", &[ServiceRun], Shape::List, "none", NOW, "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`."),
+    row("config", &[ServiceRun], Shape::List, "none", NOW, "Configs of the Swarm that each task sees below `/`, written as `secret`."),
+    row("constraint", &[ServiceRun], Shape::List, "none", NOW, "What a node must be for a task to run there, such as `node.role==worker`."),
+    row("replicas", &[ServiceRun], Shape::Count(REPLICAS_LIMIT), "1; with `action=run` those of the service", NOW, "How many tasks the service has, all at once; with `action=scale` also 0."),
+    row("global", &[ServiceRun], Shape::Boolean, "false", NOW, "One task on each node that meets the constraints, in place of `replicas`."),
+    row("with-registry-auth", &[ServiceRun], Shape::Boolean, "false", NOW, "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it."),
     row("file", &[Compose], Shape::List, "none", LATER, ""),
     row("project", &[Compose], Shape::Text, "none", LATER, ""),
-    row("service", &[Compose], Shape::Text, "none", LATER, ""),
-    row("action", &[Compose, Container], Shape::Text, "required", LATER, ""),
+    row("service", &[Compose, ServiceRun], Shape::Text, "the labelled service", NOW, "With `action`: the service of the Swarm to which it is done."),
+    row("action", &[Compose, Container, ServiceRun], Shape::Text, "none", NOW, "What is done to a service that is there, in place of making one: `run`, `restart` or `scale`."),
     row("signal", &[Container], Shape::Text, "none", LATER, ""),
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
+const PLANNED_FOR: &[(&str, JobKind)] = &[
+    ("container", Run),
+    ("user", Local),
+    ("like", Run),
+    ("service", Compose),
+    ("action", Compose),
+    ("action", Container),
+];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.

@@ -102,7 +102,7 @@ impl Settle<'_> {
     }
 
     /// Whether a value is a default of the file, which is checked once for all jobs.
-    fn is_default(&self, name: &str, origin: &Origin) -> bool {
+    pub(super) fn is_default(&self, name: &str, origin: &Origin) -> bool {
         let file = &self.sources.file;
         let layers = [Some(&file.defaults), file.kind_defaults.get(&self.kind)];
         layers.into_iter().flatten().filter_map(|layer| layer.get(name)).any(|it| it.origin == *origin)
