@@ -66,7 +66,7 @@ pub struct TaskOf {
 }
 
 impl ServiceNow {
-    fn of(answer: Value) -> Option<Self> {
+    fn of(answer: &Value) -> Option<Self> {
         let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
         let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
         let mode = answer.pointer("/Spec/Mode")?;
@@ -109,7 +109,7 @@ impl Engine {
                 Ok(None)
             }
             Ok(answer) => {
-                let now = ServiceNow::of(answer);
+                let now = ServiceNow::of(&answer);
                 now.map(Some).ok_or_else(|| EngineError::Malformed("it is no service".to_owned()))
             }
             Err(error) if error.is_not_found() => Ok(None),

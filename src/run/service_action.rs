@@ -181,7 +181,7 @@ impl Change<'_> {
                     }
                 }
                 Err(error) => {
-                    if outage.is_too_long() {
+                    if outage.is_too_long(&error) {
                         return (Outcome::Lost { reason: error.to_string() }, seen);
                     }
                 }

@@ -242,9 +242,7 @@ pub(super) async fn try_to_clear_away(
         Leftover::Service(service, tasks) => {
             service::remove(engine, service, *tasks, tags).await.map_err(error)
         }
-        Leftover::Replicas(service, replicas) => {
-            service_action::scale_back(engine, service, *replicas).await.map_err(error)
-        }
+        Leftover::Replicas(id, count) => service_action::scale_back(engine, id, *count).await.map_err(error),
         Leftover::Helper(helper) => helper.remove(engine).await,
     }
 }
