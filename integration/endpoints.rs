@@ -12,7 +12,7 @@ use watchbell::docker::endpoints::{By, ENDPOINTS, Endpoint};
 
 use crate::support::{
     docs,
-    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
+    fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
@@ -118,6 +118,22 @@ async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() 
     );
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_run_jobs_pull_and_are_like_a_container_asks_two_more() {
+    let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nlike = web\nnetwork = front\nnetwork = back\n\
+               timeout = 30s\n";
+    let agent = behind_proxy(Setup::ini(ini)).await;
+    agent.engine.add_network("front");
+    agent.engine.add_network("back");
+    agent.engine.without_image("copy:1");
+    agent.engine.start(ContainerSpec::new("web"));
+    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("copy"), ["timed-out"]);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run, By::Pull, By::Like]));
 }
 
 #[tokio::test(start_paused = true)]

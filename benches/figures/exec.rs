@@ -22,6 +22,7 @@ use watchbell::{
     run::{
         ending::Program,
         order::RunOrder,
+        pull::Pulls,
         reap::Children,
         unit::{self, Context},
     },
@@ -117,6 +118,7 @@ impl Unit {
                 children: Children::default(),
                 keeper: Keeper::none(),
                 installation: watchbell::history::installation::unknown(),
+                pulls: Pulls::default(),
                 registries: None,
                 program: Program::own(),
             },

@@ -3,12 +3,14 @@
 mod ending;
 mod history;
 mod in_container;
+mod like;
 mod local;
 mod means;
 mod missed;
 mod new_container;
 mod operator;
 mod overlap;
+mod pulls;
 mod retries;
 mod service;
 

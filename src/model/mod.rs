@@ -7,6 +7,7 @@ pub mod connection;
 pub mod container;
 pub mod diagnostic;
 pub mod duration;
+pub mod image;
 pub mod job;
 pub mod kept;
 pub mod memory;

@@ -3,7 +3,8 @@
 //! A run order leaves no choices: container, command and limits were settled when it was admitted. [`mod@unit`] carries
 //! one out; [`in_container`], [`new_container`], [`service`] and [`process`] are the kinds; [`ending`] finds and signals
 //! what the Engine does not end; [`capture`] makes lines of what they print; [`interrupts`] is what ends a run early;
-//! `retry` is what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
+//! [`pull`] brings a run's image, `registry` what a registry is shown, `like` what a run takes of another container; `retry`
+//! is what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
 //! [`adoption`] what is to be made of it; [`leftovers`] is what nobody waits for;
 //! [`reap`] is what PID 1 owes to orphans.
 
@@ -16,11 +17,15 @@ pub mod in_container;
 pub mod interrupts;
 pub mod kept;
 pub mod leftovers;
+mod like;
+mod making;
 pub mod new_container;
 pub mod order;
 pub mod process;
+pub mod pull;
 pub mod reap;
 mod reasons;
+mod registry;
 mod retry;
 pub mod service;
 mod service_action;

@@ -3,7 +3,6 @@
 //! The Engine tells of containers on its own node only; where the tasks stand has to be asked, sooner where something
 //! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
 
-mod registry;
 mod removal;
 mod request;
 

@@ -42,6 +42,7 @@ use super::{
     new_container,
     order::RunOrder,
     process,
+    pull::Pulls,
     reap::Children,
     retry::{self, Next},
     service, service_action,
@@ -65,6 +66,8 @@ pub struct Context {
     pub keeper: Keeper,
     /// What tells what it makes on the Engine from what other agents make there.
     pub installation: Installation,
+    /// The pulls of images that go on.
+    pub pulls: Pulls,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
     /// What can be copied into a container as a helper.

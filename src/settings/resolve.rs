@@ -26,6 +26,7 @@ use super::{
     edges, env,
     global::Settings,
     label::LabelJob,
+    like,
     memo::{Basis, Memo, Read},
     settle::Settle,
     swarm::{Tasks, in_order, nowhere},
@@ -49,7 +50,7 @@ pub struct Desired {
 pub struct DesiredJob {
     /// The job.
     pub spec: Arc<JobSpec>,
-    /// Containers in which a job of kind `exec` can run; the best first.
+    /// Containers in which a job of kind `exec` can run, or which one of kind `run` is to be like; the best first.
     pub candidates: Vec<Candidate>,
     /// Why there are none, where that is more than that the job has no container.
     pub nowhere: Option<Arc<str>>,
@@ -264,7 +265,7 @@ pub(super) struct Home<'a> {
     pub on: Labelled<'a>,
     pub read: &'a Arc<Read>,
     pub job: &'a LabelJob,
-    candidates: Vec<Candidate>,
+    pub candidates: Vec<Candidate>,
 }
 
 /// Of several that define one identity, a service goes over its tasks' containers and any other, running over stopped,
@@ -336,7 +337,7 @@ pub(super) fn candidate(container: &Container) -> Candidate {
     }
 }
 
-/// The containers by name, for jobs that name theirs; put in order when the first of them asks.
+/// The containers, for jobs that name theirs; by name, put in order when the first of them asks.
 struct Places<'a> {
     view: View<'a>,
     by_name: OnceCell<HashMap<&'a str, Vec<&'a Container>>>,
@@ -348,20 +349,31 @@ impl<'a> Places<'a> {
     }
 
     fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
-        let Work::Exec(exec) = &spec.work else { return Vec::new() };
-        match (&exec.container, home, self.view) {
-            (None, Some(home), _) => home.candidates.clone(),
-            (Some(name), _, View::Observed(inventory)) => {
-                let by_name = self.by_name.get_or_init(|| {
-                    let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
-                    for it in &inventory.containers {
-                        by_name.entry(&it.name).or_default().push(it);
-                    }
-                    by_name
-                });
-                by_name.get(name.as_str()).into_iter().flatten().map(|it| candidate(it)).collect()
+        match &spec.work {
+            Work::Exec(exec) => match (&exec.container, home) {
+                (None, Some(home)) => home.candidates.clone(),
+                (Some(name), _) => self.named(name).iter().map(|it| candidate(it)).collect(),
+                (None, None) => Vec::new(),
+            },
+            Work::Run(run) => {
+                let like = run.like.as_ref();
+                like.map_or_else(Vec::new, |it| {
+                    like::candidates(&it.name, home, self.view, |name| self.named(name))
+                })
             }
-            _ => Vec::new(),
+            Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => Vec::new(),
         }
+    }
+
+    fn named(&self, name: &str) -> &[&'a Container] {
+        let View::Observed(inventory) = self.view else { return &[] };
+        let by_name = self.by_name.get_or_init(|| {
+            let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
+            for it in &inventory.containers {
+                by_name.entry(&it.name).or_default().push(it);
+            }
+            by_name
+        });
+        by_name.get(name).map_or(&[], |all| all)
     }
 }

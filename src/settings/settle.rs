@@ -15,6 +15,7 @@ use crate::model::{
 use super::{
     check::check,
     global::Settings,
+    grants,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
@@ -331,7 +332,7 @@ impl Settle<'_> {
             _ => home.on.origin(),
         };
         let grants = &self.settings.grants;
-        let refusals = grants.refusals(spec, home.on.container(), by_label.is_some()).into_iter();
+        let refusals = grants.refusals(spec, grants::Home::On(home.on), by_label.is_some()).into_iter();
         refusals
             .map(|it| {
                 let asking = layer.get(it.parameter).map(|written| &written.origin);

@@ -9,9 +9,8 @@ use crate::{
     model::{run::Outcome, service::ServiceRunSpec},
 };
 
-use super::{
-    super::{environment::environment, new_container::labels, order::RunOrder, unit::Context},
-    registry,
+use super::super::{
+    environment::environment, new_container::labels, order::RunOrder, registry, unit::Context,
 };
 
 /// What its service is to be; an error is why there is none.
@@ -26,7 +25,9 @@ pub(super) async fn request(
     };
     let image = spec.image.as_deref().or_else(|| like.as_ref()?.image());
     let credentials = if spec.with_registry_auth {
-        Some(registry::credentials(image.unwrap_or_default(), context.registries.as_deref()).await?)
+        let (file, children) = (context.registries.as_deref(), &context.children);
+        let found = registry::credentials(image.unwrap_or_default(), file, children).await;
+        Some(found.map_err(|reason| format!("with-registry-auth: {reason}"))?)
     } else {
         None
     };
