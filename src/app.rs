@@ -78,6 +78,17 @@ pub async fn run(
         settings.max_concurrent_runs.get(),
     );
     raise_file_limit();
+    let engine = Engine::at(&settings.docker_host, settings.certificates());
+    if let Some(reason) = engine.obstacle() {
+        let place =
+            if settings.docker_tls_verify { "setting docker-cert-path" } else { "setting docker-host" };
+        report::problem(&Diagnostic::error(
+            Origin::Place(place.into()),
+            format!("{reason}; the agent does not start, rather than talk in the clear"),
+        ));
+        sink.flush(FLUSH_LIMIT).await;
+        return ExitCode::FAILURE;
+    }
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => {
@@ -94,11 +105,9 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened { keeper, writer, memory, unfinished, installation, diagnostics } =
-        open_history(&settings).await;
+    let Opened { keeper, writer, memory, legacy, installation, diagnostics } = open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
-    let engine = Engine::at(&settings.docker_host);
     let children = Children::default();
     let (inventory, observed) = watch::channel(None);
     let (connection, connected) = watch::channel(Connection::Waiting);
@@ -144,7 +153,7 @@ pub async fn run(
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let remembered = (memory, unfinished);
+    let remembered = (memory, legacy);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));

@@ -109,10 +109,11 @@ impl Unit {
             environment: Environment::default(),
             env_files: Vec::new(),
             privileged: false,
+            tty: false,
         };
         Self {
             context: Context {
-                engine: Engine::at(&engine::host()),
+                engine: Engine::at(&engine::host(), None),
                 clock: Clock::System,
                 sink,
                 children: Children::default(),
@@ -131,6 +132,7 @@ impl Unit {
                 id: ContainerId(worker.id.as_str().into()),
                 name: worker.name.as_str().into(),
                 running: true,
+                passing: false,
             },
         }
     }

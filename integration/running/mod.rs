@@ -1,5 +1,6 @@
 //! From the due moment to the record.
 
+mod adopted;
 mod ending;
 mod history;
 mod in_container;

@@ -17,7 +17,7 @@ use crate::{
         job::{JobSpec, Overlap, Work},
         memory::Memory,
         name::JobId,
-        run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
     },
     plan::Catalog,
@@ -99,6 +99,7 @@ impl State {
     /// runs.
     pub fn handle(&mut self, event: Event, now: Timestamp, ids: &mut dyn FnMut() -> RunId) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let mut gone = None;
         self.look_at_the_clock(now, &mut effects);
         match event {
             Event::Left(left) => self.take_over(left, now, &mut effects),
@@ -122,6 +123,7 @@ impl State {
             Event::CommandGone { job, run } => {
                 self.admission.end(&job, &run, now);
                 self.begin_next(now, &mut effects);
+                gone = Some(Item::Gone(run));
             }
             Event::Drain => self.drain(now, &mut effects),
             Event::StopAll(force) => {
@@ -154,7 +156,8 @@ impl State {
         }
         let catalog = &self.catalog;
         let retention = |job: &JobId| catalog.get(job).map(|entry| entry.spec.history);
-        let items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        let mut items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        items.extend(gone);
         if !items.is_empty() {
             effects.insert(0, Effect::Keep(items));
         }
@@ -289,7 +292,9 @@ impl State {
                     continue;
                 }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
-                    (Work::Exec(_), Some(holder)) if holder.running => Ok((entry, Some(holder.clone()))),
+                    (Work::Exec(_), Some(holder)) if holder.running || holder.passing => {
+                        Ok((entry, Some(holder.clone())))
+                    }
                     (Work::Exec(_), Some(holder)) => {
                         let name = holder.name.to_string();
                         let reason = format!("container {name} is not running");
@@ -314,7 +319,9 @@ impl State {
                             Err((Skip::Container, None, reason))
                         }
                     },
-                    (Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_), _) => Ok((entry, None)),
+                    (Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_), _) => {
+                        Ok((entry, None))
+                    }
                 },
             };
             match refused {
@@ -361,7 +368,7 @@ impl State {
 /// Whether a run of the job goes on without the agent, and the next one takes it up.
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Exec(_) | Work::Local(_) | Work::ServiceAction(_) => false,
     }
 }
@@ -369,7 +376,7 @@ pub fn outlives_the_agent(spec: &JobSpec) -> bool {
 /// Whether a run of the job asks the Engine for something.
 pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => true,
+        Work::Exec(_) | Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => true,
         Work::Local(_) => false,
     }
 }

@@ -195,7 +195,11 @@ impl Live {
 impl Table {
     fn note(&mut self, item: &Item) {
         match item {
-            Item::Memory(..) | Item::AttemptEnded { .. } => {}
+            Item::Memory(..)
+            | Item::Stops(..)
+            | Item::TimedOut { .. }
+            | Item::AttemptEnded { .. }
+            | Item::Gone(_) => {}
             Item::Waits(admitted) => self.set(admitted, false),
             Item::Begins(admitted) => self.set(admitted, true),
             Item::AttemptStarted { run, number, at, .. } => {

@@ -1,6 +1,6 @@
 //! What outlives the agent: one file in the state directory, with what is remembered of jobs and with all runs.
 //!
-//! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
+//! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
 //! reads it, with or without an agent; `unfinished` is what the last agent left, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
@@ -12,6 +12,7 @@ pub mod keeper;
 pub mod live;
 pub mod output;
 pub mod query;
+mod recorder;
 pub mod retain;
 mod schema;
 mod statements;
@@ -24,7 +25,7 @@ pub mod writer;
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Unfinished},
+    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Legacy},
     time::Clock,
 };
 
@@ -48,8 +49,8 @@ pub struct Opened {
     pub writer: Writer,
     /// What the last agent kept of its jobs.
     pub memory: HashMap<JobId, Memory>,
-    /// What it began or let wait, and left without a record.
-    pub unfinished: Vec<Unfinished>,
+    /// What it began or let wait, and left without a record, and what it could not end.
+    pub legacy: Legacy,
     /// What tells this state directory's agent from others on the same Engine.
     pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
@@ -68,14 +69,14 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, (memory, unfinished), condition) = match opened {
+    let (store, (memory, legacy), condition) = match opened {
         Ok((store, kept)) => (Some(store), kept, Condition::Well),
         Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
     };
     let keeper = Keeper::new(condition);
-    keeper.shared.live.left(&unfinished);
+    keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, unfinished, installation: installation::of(directory), diagnostics }
+    Opened { keeper, writer, memory, legacy, installation: installation::of(directory), diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -86,18 +87,18 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         keeper,
         writer,
         memory: HashMap::new(),
-        unfinished: Vec::new(),
+        legacy: Legacy::default(),
         installation: installation::unknown(),
         diagnostics: Vec::new(),
     }
 }
 
 /// What the last agent kept of its jobs, and the runs that it left.
-type Remembered = (HashMap<JobId, Memory>, Vec<Unfinished>);
+type Remembered = (HashMap<JobId, Memory>, Legacy);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.unfinished()?);
+    let kept = (store.memory()?, store.legacy()?);
     Ok((store, kept))
 }
 

@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 use super::{
     bytes,
     image::{Like, Pull},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, StartSpec, Work},
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{LikeService, ServiceActionSpec, ServiceRunSpec, Tasks},
@@ -167,7 +167,8 @@ impl List {
     fn work(&mut self, work: &Work) {
         match work {
             Work::Exec(it) => {
-                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged } = &**it;
+                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged, tty } =
+                    &**it;
                 self.list("command", argv);
                 self.optional("container", container.as_ref());
                 self.optional("user", user.as_ref());
@@ -175,8 +176,10 @@ impl List {
                 self.environment(environment);
                 self.list("env-file", env_files);
                 self.flag("privileged", *privileged);
+                self.flag("tty", *tty);
             }
             Work::Run(it) => self.run(it),
+            Work::Start(StartSpec { container }) => self.text("container", container),
             Work::Local(LocalSpec { argv, workdir, environment }) => {
                 self.list("command", argv);
                 self.optional("workdir", workdir.as_ref());

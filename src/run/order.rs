@@ -6,12 +6,14 @@ use jiff::Timestamp;
 
 use crate::model::{
     container::{ContainerId, Holder},
-    job::{JobSpec, Work},
+    job::{JobSpec, StartSpec, Work},
     name::{JobId, JobKind},
-    run::{Admitted, Outcome, Printed, RunId, RunRecord, Trigger, WorkHandle},
+    run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
     spread,
     unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
 };
+
+use super::interrupts::Ending;
 
 /// The longest name that a Swarm takes.
 const SERVICE_NAME_LIMIT: usize = 63;
@@ -55,6 +57,8 @@ pub struct TakenUp {
     pub terms: Arc<Terms>,
     /// When its command was first started.
     pub started: Option<Timestamp>,
+    /// Who asked it to end already, and how hard.
+    pub stop: Option<StopRequest>,
     /// Its last attempt.
     pub last: Option<LastAttempt>,
     /// What of its output is kept.
@@ -64,29 +68,43 @@ pub struct TakenUp {
 impl TakenUp {
     /// The run as it is to be followed; none where it had not begun.
     pub fn new(left: Unfinished) -> Option<Self> {
-        let Unfinished { admitted, begun, started, last, output } = left;
+        let Unfinished { admitted, begun, started, stop, last, output } = left;
         let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms } = admitted;
         let terms = terms.filter(|_| begun)?;
+        let was = container.clone();
         let container = match last.as_ref().and_then(|it| it.handle.as_ref()) {
             Some(WorkHandle::Exec { container: id, .. }) => {
                 let name = container.map_or_else(|| id.as_str().into(), Into::into);
-                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true })
+                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
             }
             // Where it was to run is known by name only.
             _ => container.filter(|_| kind == JobKind::Exec).map(|name| Holder {
                 id: ContainerId(name.as_str().into()),
                 name: name.into(),
                 running: true,
+                passing: false,
             }),
         };
-        let spec = Arc::new(terms.stand_in(&job, kind));
+        let mut spec = terms.stand_in(&job, kind);
+        if let Some(WorkHandle::Existing { id }) = last.as_ref().and_then(|it| it.handle.as_ref()) {
+            spec.work = Work::Start(StartSpec { container: was.unwrap_or_else(|| id.clone()) });
+        }
+        let spec = Arc::new(spec);
         let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };
-        Some(Self { order, terms, started, last, output })
+        Some(Self { order, terms, started, stop, last, output })
     }
 
     /// How its last attempt is found.
     pub fn handle(&self) -> Option<&WorkHandle> {
         self.last.as_ref()?.handle.as_ref()
+    }
+
+    /// Why its last attempt was being ended already. A timeout that came after a request ends nothing more.
+    pub fn ending(&self) -> Option<Ending> {
+        if self.last.as_ref().is_some_and(|it| it.timed_out) {
+            return Some(Ending::TimedOut);
+        }
+        self.stop.map(|request| Ending::Stopped(request.cause))
     }
 
     /// When its last attempt was about to begin.
@@ -170,6 +188,7 @@ impl RunOrder {
         match &self.spec.work {
             Work::Exec(_) => self.container.as_ref().map(|it| it.name.to_string()),
             Work::Run(_) => Some(self.created_name()),
+            Work::Start(spec) => Some(spec.container.clone()),
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
             Work::ServiceAction(it) => Some(it.service.clone()),

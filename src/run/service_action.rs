@@ -88,6 +88,17 @@ pub(super) async fn scale_back(engine: &Engine, service: &str, replicas: u64) ->
     }
 }
 
+/// Waits until no task of a run's service goes on: those that were not ended are left to it.
+pub(super) async fn until_gone(engine: &Engine, service: &str) {
+    loop {
+        let tasks = engine.tasks_of(service, Tasks::EachNode).await;
+        if tasks.is_ok_and(|tasks| tasks.iter().all(|it| it.task.state.is_over())) {
+            return;
+        }
+        sleep(RESYNC).await;
+    }
+}
+
 /// Changes the service; an error is why it was not.
 async fn change(
     engine: &Engine,

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
     diagnostic::did_you_mean,
-    job::{JobSpec, Volume, Work},
+    job::{JobSpec, StartSpec, Volume, Work},
     name::{JobId, JobKind},
     options::ContainerOptions,
     service::Mount,
@@ -51,7 +51,11 @@ impl Grant {
             "service-run",
             "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image; an action on any service",
         ),
-        (Self::Container, "container", "an action on a container; this version has no such jobs yet"),
+        (
+            Self::Container,
+            "container",
+            "an action on another container than the labelled one; with `run` the start of one that is there already (`container`)",
+        ),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
         (
@@ -117,7 +121,7 @@ impl Grants {
     pub fn refuses_to_start(&self, job: &JobId, work: &Work) -> Option<String> {
         let grant = match work {
             Work::Exec(_) => Grant::ExecOther,
-            Work::Run(_) => Grant::Run,
+            Work::Run(_) | Work::Start(_) => Grant::Run,
             Work::Local(_) => Grant::Local,
             Work::ServiceRun(_) | Work::ServiceAction(_) => Grant::ServiceRun,
         };
@@ -211,6 +215,17 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
                 beyond(options, &mut asked);
             }
             (run.privileged, &run.env_files[..])
+        }
+        Work::Start(StartSpec { container }) => {
+            asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
+            if Some(&**container) != home.container() {
+                asked.push((
+                    Grant::Container,
+                    "container",
+                    format!("the start of the container \"{container}\""),
+                ));
+            }
+            (false, &[][..])
         }
         Work::Local(_) => {
             asked.push((Grant::Local, "schedule", format!("a job of kind {}", JobKind::Local)));

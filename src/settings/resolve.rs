@@ -65,6 +65,8 @@ pub struct Candidate {
     pub name: Arc<str>,
     /// Whether it runs now.
     pub running: bool,
+    /// Whether it does not, and may in a moment.
+    pub passing: bool,
 }
 
 /// The word of one container or service on a job.
@@ -334,6 +336,7 @@ pub(super) fn candidate(container: &Container) -> Candidate {
         id: container.id.clone(),
         name: container.name.clone(),
         running: container.state == ContainerState::Running,
+        passing: container.state.is_passing(),
     }
 }
 
@@ -361,7 +364,7 @@ impl<'a> Places<'a> {
                     like::candidates(&it.name, home, self.view, |name| self.named(name))
                 })
             }
-            Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => Vec::new(),
+            Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => Vec::new(),
         }
     }
 

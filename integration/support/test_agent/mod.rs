@@ -33,7 +33,7 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
-    model::connection::Connection,
+    model::{connection::Connection, unfinished::Legacy},
     run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
@@ -210,11 +210,13 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened { keeper, writer, memory, unfinished, installation, diagnostics }) => {
+            Some(Opened { keeper, writer, memory, legacy, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                (keeper, Some(tokio::spawn(writer.run())), (memory, unfinished), installation)
+                (keeper, Some(tokio::spawn(writer.run())), (memory, legacy), installation)
             }
-            None => (Keeper::none(), None, (HashMap::new(), Vec::new()), history::installation::unknown()),
+            None => {
+                (Keeper::none(), None, (HashMap::new(), Legacy::default()), history::installation::unknown())
+            }
         };
         let scraped = Scraped {
             metrics,
