@@ -3,10 +3,16 @@
 #   docker build -t watchbell .                    compiles from source in the official Rust image
 #   docker build -t watchbell --target prebuilt .  packs dist/watchbell, which `make image` puts there
 #
+# and a larger one for jobs of the kinds `local` and `compose`, with a shell, docker and Compose beside the binary:
+#
+#   docker build -t watchbell:full --target full . packs dist/watchbell into Debian, which `make image-full` does
+#
 # Plain enough for the classic builder, which builds every stage above the target, used or not. Hence the order:
 # nothing above `prebuilt` needs a builder image, and `prebuilt` does not mind an empty dist/.
 
 ARG BUILDER=rust:1.95-bookworm
+# Of what `full` is made: a Debian, from bookworm on. From trixie on its Compose is the plugin of docker.
+ARG BASE=debian:trixie-slim
 
 # What both images have in common.
 FROM scratch AS base
@@ -27,6 +33,28 @@ LABEL org.opencontainers.image.title="watchbell" \
 
 FROM base AS prebuilt
 COPY dist/ /
+
+FROM ${BASE} AS full
+# bookworm has the command in docker.io; later releases in a package of its own.
+RUN apt-get -q update \
+ && if apt-cache show docker-cli >/dev/null 2>&1; then cli=docker-cli; else cli=docker.io; fi \
+ && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends ca-certificates "$cli" docker-compose \
+ && rm -rf /var/lib/apt/lists/*
+COPY LICENSE-MIT LICENSE-APACHE /licenses/
+COPY dist/ /
+VOLUME /var/lib/watchbell
+ENTRYPOINT ["/watchbell"]
+CMD ["daemon"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["/watchbell", "healthcheck"]
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="watchbell" \
+      org.opencontainers.image.description="Cron for containers, with a shell, docker and Compose for its local and compose jobs" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
 
 FROM ${BUILDER} AS build
 WORKDIR /src

@@ -15,7 +15,7 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 cargo_deny_version := 0.20.2
 cargo_deny = $(target_dir)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help check test engines fuzz demo bench image image-from-source binary audit clean need-rust test-with-engine engines-with-engine demo-with-engine
+.PHONY: help check test engines fuzz demo bench image image-full image-from-source binary audit clean need-rust test-with-engine engines-with-engine demo-with-engine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -47,6 +47,9 @@ bench: need-rust ## measure against the bare Engine
 image: binary ## build the static binary and pack it into watchbell:latest
 	integration/build-image prebuilt
 
+image-full: binary ## build watchbell:full: Debian (BASE) with a shell, docker and Compose, for local and compose jobs
+	integration/build-image full
+
 image-from-source: ## build watchbell:latest as a registry would: multi-stage, in the image BUILDER
 	integration/build-image source
 
@@ -67,7 +70,7 @@ need-rust:
 	@CARGO='$(CARGO)' integration/need-rust
 
 test-with-engine: image
-	integration/worker-image with integration/registry-image with $(CARGO) test --locked
+	integration/worker-image with integration/registry-image with integration/full-image with $(CARGO) test --locked
 
 engines-with-engine: image
 	integration/worker-image with integration/engines

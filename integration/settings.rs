@@ -147,6 +147,7 @@ fn argv(spec: &JobSpec) -> &[String] {
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceAction(_) => &[],
+        Work::Compose(compose) => compose.argv.as_deref().unwrap_or_default(),
     }
 }
 
@@ -411,7 +412,7 @@ fn a_mistake_in_a_label_never_removes_a_job_that_the_file_defines() {
     let slips = [
         ("job-exec.cleanup.comand", "a misspelt parameter"),
         ("job-local.cleanup.comand", "a misspelt parameter of the file's kind"),
-        ("job-compose.cleanup.schedule", "a kind that is not supported yet"),
+        ("job-container.cleanup.schedule", "a kind that is not supported yet"),
         ("job-lokal.cleanup.schedule", "a kind that does not exist"),
         ("job-exec.cleanup", "no parameter at all"),
     ];

@@ -88,7 +88,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("main", &["app", "cli", "run::ending", "settings", "telemetry", "time", "watch::file"]),
+    ("main", &["app", "cli", "run::ending", "run::user", "settings", "telemetry", "time", "watch::file"]),
     ("lib", &[]),
 ];
 

@@ -27,7 +27,7 @@ use crate::{
         metrics, plan,
         socket::{self, Bound, SocketError},
     },
-    model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
+    model::{compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
@@ -59,13 +59,13 @@ const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before; `events` are the records of the log that goes to `sink`, and `metrics` what is counted beside it.
-/// `registries` is the file with credentials for registries of images.
+/// `registries` is the file with credentials for registries of images, and `compose` finds Compose.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
     (sink, events, metrics): (LogSink, EventStream, Metrics),
-    registries: Option<PathBuf>,
+    (registries, compose): (Option<PathBuf>, ComposeFinder),
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
@@ -78,17 +78,6 @@ pub async fn run(
         settings.max_concurrent_runs.get(),
     );
     raise_file_limit();
-    let engine = Engine::at(&settings.docker_host, settings.certificates());
-    if let Some(reason) = engine.obstacle() {
-        let place =
-            if settings.docker_tls_verify { "setting docker-cert-path" } else { "setting docker-host" };
-        report::problem(&Diagnostic::error(
-            Origin::Place(place.into()),
-            format!("{reason}; the agent does not start, rather than talk in the clear"),
-        ));
-        sink.flush(FLUSH_LIMIT).await;
-        return ExitCode::FAILURE;
-    }
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => {
@@ -100,7 +89,7 @@ pub async fn run(
             return ExitCode::FAILURE;
         }
     };
-    let Ok(bound) = listen(&settings).await else {
+    let (Some(engine), Ok(bound)) = (engine(&settings), listen(&settings).await) else {
         sink.flush(FLUSH_LIMIT).await;
         return ExitCode::FAILURE;
     };
@@ -148,6 +137,7 @@ pub async fn run(
         installation,
         pulls: Pulls::default(),
         registries,
+        compose,
         program: Program::own(),
     };
     // It ends after all others: until then there may be something to keep.
@@ -174,6 +164,16 @@ pub async fn run(
     report::agent_stopped(stopping.get().map_or(Duration::ZERO, Instant::elapsed));
     sink.flush(FLUSH_LIMIT).await;
     ExitCode::SUCCESS
+}
+
+/// The Engine of these settings; `None`, which was told, if there is no way to it that is as safe as they ask for.
+fn engine(settings: &Settings) -> Option<Engine> {
+    let engine = Engine::at(&settings.docker_host, settings.certificates());
+    let Some(reason) = engine.obstacle() else { return Some(engine) };
+    let place = if settings.docker_tls_verify { "setting docker-cert-path" } else { "setting docker-host" };
+    let reason = format!("{reason}; the agent does not start, rather than talk in the clear");
+    report::problem(&Diagnostic::error(Origin::Place(place.into()), reason));
+    None
 }
 
 /// The agent's socket, if it can be made now. An error, which was told: another agent has it.

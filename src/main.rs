@@ -12,7 +12,7 @@ use watchbell::{
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
-    run::ending,
+    run::{ending, user},
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
@@ -32,6 +32,10 @@ fn main() -> ExitCode {
     {
         print::exactly(format_args!("{answer}"));
         return ExitCode::SUCCESS;
+    }
+    if let Some((code, error)) = user::become_another(std::env::args_os()) {
+        print::complain(format_args!("watchbell: {error}"));
+        return ExitCode::from(code);
     }
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
@@ -103,7 +107,8 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     let context = contexts::unread(flags, environment, &loaded.sources.settings);
     context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, (sink, events, metrics), registries(environment)))
+    let found = (registries(environment), load::compose(environment));
+    runtime(2, app::run(loaded, reader, seen, (sink, events, metrics), found))
 }
 
 /// Where `docker login` keeps what it knows.

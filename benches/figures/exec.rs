@@ -12,6 +12,7 @@ use watchbell::{
     docker::client::Engine,
     history::keeper::{Keeper, Kept},
     model::{
+        compose::ComposeFinder,
         container::ContainerId,
         container::Holder,
         job::{Environment, ExecSpec, JobSpec, Work},
@@ -121,6 +122,7 @@ impl Unit {
                 installation: watchbell::history::installation::unknown(),
                 pulls: Pulls::default(),
                 registries: None,
+                compose: ComposeFinder::new(|| None),
                 program: Program::own(),
             },
             spec: Arc::new(JobSpec::new(

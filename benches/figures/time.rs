@@ -56,7 +56,7 @@ fn job(number: u32) -> Result<Arc<JobSpec>, Failure> {
     Ok(Arc::new(JobSpec::new(
         JobId::plain(&format!("job-{number:06}")),
         Schedule::parse(&schedule, &Zone::parse("Europe/Berlin")?)?,
-        Work::Local(LocalSpec { argv, workdir: None, environment: Environment::default() }),
+        Work::Local(LocalSpec { argv, user: None, workdir: None, environment: Environment::default() }),
     )))
 }
 

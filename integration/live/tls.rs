@@ -220,8 +220,8 @@ fn an_engine_behind_tls_that_goes_away_and_comes_back_costs_no_job_and_a_renewed
     });
     let told = doctor(&address, path);
     assert!(told.contains("what listens there does not speak TLS"), "{told}");
-    let mut last = std::net::TcpStream::connect(address).expect("it listens");
-    last.write_all(b"enough").expect("it listens");
+    let mut ending = std::net::TcpStream::connect(address).expect("it listens");
+    ending.write_all(b"enough").expect("it listens");
     answers.expect("a thread").join().expect("nobody asked in the clear");
 
     // Everyone gets certificates of another authority; the agent goes on as it is.

@@ -18,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, UnixListener, UnixStream},
     runtime::{Builder, Runtime},
+    task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 use watchbell::docker::endpoints::Allowed;
@@ -40,10 +41,11 @@ impl Front {
         front.spawn(async move {
             listener.set_nonblocking(true)?;
             let listener = TcpListener::from_std(listener)?;
+            let mut tasks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await?;
                 let (acceptor, engine) = (acceptor.clone(), engine.clone());
-                tokio::spawn(async move { hand_on(acceptor.accept(stream).await?, &engine).await });
+                tasks.spawn(async move { hand_on(acceptor.accept(stream).await?, &engine).await });
             }
         });
         (front, address)
@@ -62,10 +64,11 @@ impl Front {
         front.spawn(async move {
             listener.set_nonblocking(true)?;
             let listener = UnixListener::from_std(listener)?;
+            let mut tasks = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await?;
                 let (allowed, engine, denied) = (allowed.clone(), engine.clone(), denied.clone());
-                tokio::spawn(async move { filtered(stream, &allowed, &engine, &denied).await });
+                tasks.spawn(async move { filtered(stream, &allowed, &engine, &denied).await });
             }
         });
         front

@@ -65,6 +65,10 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
         // What it takes the place of is gone with it.
         "global" => ("false", "true", "replicas, global"),
         "with-registry-auth" => ("true", "false", "with-registry-auth"),
+        "file" => ("/a.yaml", "/b.yaml", "file"),
+        "project" => ("shop", "blog", "project"),
+        "service" => ("web", "db", "service"),
+        "action" => ("run", "exec", "action"),
         "timezone" => ("UTC", "Europe/Berlin", "timezone"),
         "enabled" => ("true", "false", "enabled"),
         "overlap" => ("skip", "queue", "overlap"),

@@ -33,10 +33,10 @@ fn an_unknown_key_or_section_of_the_file_is_told_once_with_its_line() {
         at("what says where the file is", "[global]\nconfig = x.ini", 2, "cannot stand in it"),
         at("an unknown section", "[glob]\nx = 1\ny", 1, "unknown section \"glob\""),
         at("an unknown kind", "[job-exce \"x\"]\nschedule = @daily", 1, "did you mean \"job-exec\"?"),
-        at("a kind that is planned", "[job-compose \"x\"]\nservice = y", 1, "not yet supported").job("x"),
+        at("a kind that is planned", "[job-container \"x\"]\ncontainer = y", 1, "not yet supported").job("x"),
         at(
             "a kind's defaults that is planned",
-            "[job-defaults-compose]\ntimeout = 1m",
+            "[job-defaults-container]\ntimeout = 1m",
             1,
             "not yet supported",
         ),

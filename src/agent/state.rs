@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
+        compose::ComposeAction,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
@@ -39,6 +40,7 @@ mod look;
 mod startup;
 
 use startup::Startup;
+pub(super) use startup::needs_engine;
 
 /// The agent's state.
 #[derive(Debug)]
@@ -319,9 +321,14 @@ impl State {
                             Err((Skip::Container, None, reason))
                         }
                     },
-                    (Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_), _) => {
-                        Ok((entry, None))
-                    }
+                    (
+                        Work::Start(_)
+                        | Work::Local(_)
+                        | Work::ServiceRun(_)
+                        | Work::ServiceAction(_)
+                        | Work::Compose(_),
+                        _,
+                    ) => Ok((entry, None)),
                 },
             };
             match refused {
@@ -367,17 +374,10 @@ impl State {
 
 /// Whether a run of the job goes on without the agent, and the next one takes it up.
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
-    match spec.work {
+    match &spec.work {
         Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
+        Work::Compose(compose) => compose.action == ComposeAction::Run,
         Work::Exec(_) | Work::Local(_) | Work::ServiceAction(_) => false,
-    }
-}
-
-/// Whether a run of the job asks the Engine for something.
-pub(super) fn needs_engine(spec: &JobSpec) -> bool {
-    match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => true,
-        Work::Local(_) => false,
     }
 }
 

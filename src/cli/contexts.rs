@@ -38,14 +38,13 @@ pub fn unread(flags: &SettingFlags, environment: &Environment, settings: &Settin
     if named {
         return None;
     }
-    let (origin, context) = match set("DOCKER_CONTEXT") {
-        Some(context) => (Origin::Environment("DOCKER_CONTEXT".into()), context.clone()),
-        None => {
-            let path = docker_folder(environment)?.join("config.json");
-            let config: Config = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-            let place = format!("file {} (currentContext)", path.display());
-            (Origin::Place(place.into()), config.current_context)
-        }
+    let (origin, context) = if let Some(context) = set("DOCKER_CONTEXT") {
+        (Origin::Environment("DOCKER_CONTEXT".into()), context.clone())
+    } else {
+        let path = docker_folder(environment)?.join("config.json");
+        let config: Config = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        let place = format!("file {} (currentContext)", path.display());
+        (Origin::Place(place.into()), config.current_context)
     };
     (!context.is_empty() && context != "default").then(|| {
         Diagnostic::warning(

@@ -1,15 +1,25 @@
 //! Reads the sources that are files, flags and environment. The only place that reads configuration files.
 
-use std::{cell::RefCell, io, os::unix::fs::MetadataExt, sync::Arc};
+use std::{
+    cell::RefCell,
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    sync::Arc,
+};
 
 use crate::{
-    model::{diagnostic::Diagnostic, name::environment_name, origin::Origin},
+    model::{
+        compose::{ComposeFinder, ComposePlaces},
+        diagnostic::Diagnostic,
+        name::environment_name,
+        origin::Origin,
+    },
     settings::{
         dialect::{self, Dialect},
         env,
         global::{self, layers::Upper},
         ini::{Ini, Outside, RawSetting},
-        resolve::Sources,
+        resolve::{ComposeThere, Sources},
     },
     watch::file::{Reader, Reading, SourceFile},
 };
@@ -17,6 +27,7 @@ use crate::{
 use super::{
     Environment,
     args::SettingFlags,
+    contexts,
     files::{self, Found, Trouble},
     mounts,
 };
@@ -27,13 +38,36 @@ const DEFAULT_FILE: &str = "/etc/watchbell/config.ini";
 /// How everything that `flags` and `environment` name is read, now and whenever a file has changed.
 pub fn reader(flags: SettingFlags, environment: Environment) -> Reader {
     let (named, known) = (flags.clone(), environment.clone());
+    let (finder, places) = (compose(&environment), compose_places(&environment));
     Reader {
-        read: Arc::new(move || load(&flags, &environment)),
+        read: Arc::new(move || {
+            let mut reading = load(&flags, &environment);
+            reading.sources.compose =
+                if finder.find().is_some() { ComposeThere::Yes } else { ComposeThere::No };
+            reading
+        }),
         paths: Arc::new(move || {
             let paths = paths(&named, &known, &mut Vec::new()).into_iter();
-            paths.map(|(path, _)| dialect::split_path(&path).1.to_owned()).collect()
+            let paths = paths.map(|(path, _)| dialect::split_path(&path).1.to_owned());
+            let programs = places.all().map(|path| path.to_string_lossy().into_owned());
+            paths.chain(programs).collect()
         }),
     }
+}
+
+/// Finds Compose where this environment has programs and plugins.
+pub fn compose(environment: &Environment) -> ComposeFinder {
+    let places = compose_places(environment);
+    ComposeFinder::new(move || {
+        places.find(|path| {
+            std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+        })
+    })
+}
+
+fn compose_places(environment: &Environment) -> ComposePlaces {
+    let path = environment.get("PATH").map(String::as_str);
+    ComposePlaces::new(path, contexts::docker_folder(environment).as_deref())
 }
 
 /// Reads everything that `flags` and `environment` name.

@@ -13,6 +13,7 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Engine {
     host: Arc<str>,
+    certificates: Option<Arc<Path>>,
     docker: Result<Docker, Arc<str>>,
 }
 
@@ -32,17 +33,26 @@ impl Engine {
             );
             made.map_err(|error| error.to_string())
         });
-        Self { host: host.into(), docker: docker.map_err(Into::into) }
+        Self {
+            host: host.into(),
+            certificates: certificates.map(Into::into),
+            docker: docker.map_err(Into::into),
+        }
     }
 
     /// The Engine behind a client that is there already.
     pub fn with_client(docker: Docker) -> Self {
-        Self { host: "client".into(), docker: Ok(docker) }
+        Self { host: "client".into(), certificates: None, docker: Ok(docker) }
     }
 
     /// The address.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The directory with what TLS needs, where it is asked over that.
+    pub fn certificates(&self) -> Option<&Path> {
+        self.certificates.as_deref()
     }
 
     /// Why nothing can be asked of it before someone has mended that: its address is none, or its certificates are not

@@ -176,6 +176,8 @@ fn asked_by(job: &JobSpec) -> &'static [By] {
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
         Work::ServiceAction(_) => &[By::Action],
+        // What Compose asks beyond what is asked for its containers and commands is its own affair.
+        Work::Compose(_) => &[By::Exec, By::Helper, By::Run, By::NextRun],
     }
 }
 
@@ -233,6 +235,7 @@ mod tests {
     fn an_agent_without_jobs_on_the_engine_asks_only_for_what_every_agent_asks() {
         let work = Work::Local(LocalSpec {
             argv: vec!["true".into()],
+            user: None,
             workdir: None,
             environment: Environment::default(),
         });

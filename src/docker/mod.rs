@@ -17,6 +17,7 @@ pub mod inventory;
 mod options;
 pub mod output;
 pub mod pattern;
+pub mod projects;
 mod raw;
 pub mod services;
 pub mod swarm;

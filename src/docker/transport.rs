@@ -42,7 +42,7 @@ enum Transport {
         port: u16,
         /// Both as they were written, for the header: what stands before an Engine may go by it.
         written: HeaderValue,
-        tls: Option<Tls>,
+        tls: Option<Box<Tls>>,
     },
 }
 
@@ -65,7 +65,7 @@ impl Way {
                     host: name.into(),
                     port: port.ok_or_else(no_address)?,
                     written: HeaderValue::from_str(address).map_err(|_| no_address())?,
-                    tls: certificates.map(|directory| Tls::new(name, directory)).transpose()?,
+                    tls: certificates.map(|it| Tls::new(name, it).map(Box::new)).transpose()?,
                 }
             }
             (_, Some(_)) => return Err(format!("there is no TLS to {host}")),

@@ -184,7 +184,7 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
         WorkHandle::Container { id } => ("container", id.clone(), None),
         WorkHandle::Existing { id } => ("existing", id.clone(), None),
         WorkHandle::Service { id } => ("service", id.clone(), None),
-        WorkHandle::Change { service } => ("change", service.clone(), None),
+        WorkHandle::Change(service) => ("change", service.clone(), None),
         WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
     }
 }
@@ -196,7 +196,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
         "container" => WorkHandle::Container { id },
         "existing" => WorkHandle::Existing { id },
         "service" => WorkHandle::Service { id },
-        "change" => WorkHandle::Change { service: id },
+        "change" => WorkHandle::Change(id),
         "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
         _ => return None,
     })
@@ -250,7 +250,7 @@ mod tests {
             WorkHandle::Container { id: text() },
             WorkHandle::Existing { id: text() },
             WorkHandle::Service { id: text() },
-            WorkHandle::Change { service: text() },
+            WorkHandle::Change(text()),
             WorkHandle::Process { pid: 7, start: u64::MAX },
         ] {
             let (what, id, of) = stored(&it);

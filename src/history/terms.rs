@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    compose::ComposeAction,
     job::DEFAULT_MAX_OUTPUT,
     policy::{EdgeKind, Group, SuccessCodes},
     service::Tasks,
-    unfinished::Terms,
+    unfinished::{ComposeTerms, Terms},
 };
 
 use super::schema::{duration, length};
@@ -37,7 +38,32 @@ struct Stored {
     /// 0 is one on each node.
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compose: Option<StoredCompose>,
     shape: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredCompose {
+    action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+}
+
+impl From<&ComposeTerms> for StoredCompose {
+    fn from(it: &ComposeTerms) -> Self {
+        let ComposeTerms { action, project, service } = it;
+        Self { action: action.as_str().to_owned(), project: project.clone(), service: service.clone() }
+    }
+}
+
+impl StoredCompose {
+    fn read(self) -> Option<ComposeTerms> {
+        let action = ComposeAction::parse(&self.action)?;
+        Some(ComposeTerms { action, project: self.project, service: self.service })
+    }
 }
 
 /// As text; none where it cannot be written, which does not happen.
@@ -62,6 +88,7 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
             Tasks::Replicas(count) => count,
             Tasks::EachNode => 0,
         }),
+        compose: it.compose.as_ref().map(Into::into),
         shape: it.shape,
     };
     serde_json::to_string(&stored).ok()
@@ -83,6 +110,7 @@ pub(super) fn read(text: &str) -> Option<Terms> {
         max_output: it.max_output,
         user: it.user,
         tasks: it.tasks.map(|count| if count == 0 { Tasks::EachNode } else { Tasks::Replicas(count) }),
+        compose: it.compose.and_then(StoredCompose::read),
         shape: it.shape,
     })
 }
@@ -99,6 +127,7 @@ pub(super) fn unknown() -> Terms {
         max_output: DEFAULT_MAX_OUTPUT,
         user: None,
         tasks: None,
+        compose: None,
         shape: 0,
     }
 }
@@ -123,6 +152,11 @@ mod tests {
             max_output: 7,
             user: Some("www".to_owned()),
             tasks: Some(Tasks::EachNode),
+            compose: Some(ComposeTerms {
+                action: ComposeAction::Exec,
+                project: None,
+                service: Some("web".to_owned()),
+            }),
             shape: u64::MAX,
         };
         for it in [all, unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..unknown() }] {

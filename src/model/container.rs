@@ -77,6 +77,11 @@ impl Container {
         self.labels.get(&format!("{COMPOSE}{key}")).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The project of Compose to which it belongs.
+    pub fn project(&self) -> Option<&str> {
+        self.compose("project")
+    }
+
     /// Its compose project and service.
     pub fn service(&self) -> Option<(&str, &str)> {
         // Anyone can write these labels; Compose itself writes names.

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    compose::ComposeSpec,
     image::{Like, Pull},
     name::{JobId, JobKind},
     options::{ContainerOptions, Delete},
@@ -64,6 +65,8 @@ pub enum Work {
     ServiceRun(Box<ServiceRunSpec>),
     /// An action on a service that is there, of kind `service-run` as well.
     ServiceAction(ServiceActionSpec),
+    /// A Compose command.
+    Compose(Box<ComposeSpec>),
 }
 
 /// A command in a running container.
@@ -159,6 +162,8 @@ impl fmt::Display for Volume {
 pub struct LocalSpec {
     /// Program and arguments, at least the program.
     pub argv: Vec<String>,
+    /// As in [`ExecSpec::user`], as the machine of the agent knows it; the agent's own without it.
+    pub user: Option<String>,
     /// The working directory; the agent's own without it.
     pub workdir: Option<String>,
     /// Variables added to the agent's.
@@ -285,6 +290,7 @@ impl JobSpec {
             Work::Run(_) | Work::Start(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) | Work::ServiceAction(_) => JobKind::ServiceRun,
+            Work::Compose(_) => JobKind::Compose,
         }
     }
 }

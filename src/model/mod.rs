@@ -3,6 +3,7 @@
 //! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
 
 pub mod bytes;
+pub mod compose;
 pub mod connection;
 pub mod container;
 pub mod diagnostic;

@@ -4,6 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     bytes,
+    compose::ComposeSpec,
     image::{Like, Pull},
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, StartSpec, Work},
     options::ContainerOptions,
@@ -180,8 +181,9 @@ impl List {
             }
             Work::Run(it) => self.run(it),
             Work::Start(StartSpec { container }) => self.text("container", container),
-            Work::Local(LocalSpec { argv, workdir, environment }) => {
+            Work::Local(LocalSpec { argv, user, workdir, environment }) => {
                 self.list("command", argv);
+                self.optional("user", user.as_ref());
                 self.optional("workdir", workdir.as_ref());
                 self.environment(environment);
             }
@@ -191,6 +193,7 @@ impl List {
                 self.text("action", action.as_str());
                 self.optional("replicas", action.replicas().map(|it| it.to_string()).as_ref());
             }
+            Work::Compose(it) => self.compose(it),
         }
     }
 
@@ -286,6 +289,18 @@ impl List {
         self.optional("runtime", runtime.as_ref());
         self.optional("log-driver", log_driver.as_ref());
         self.secrets("log-opt", log_options);
+    }
+
+    fn compose(&mut self, it: &ComposeSpec) {
+        let ComposeSpec { action, files, project, services, argv, user, workdir, environment } = it;
+        self.list("command", argv.as_deref().unwrap_or_default());
+        self.optional("user", user.as_ref());
+        self.optional("workdir", workdir.as_ref());
+        self.environment(environment);
+        self.list("file", files);
+        self.optional("project", project.as_ref());
+        self.list("service", services);
+        self.text("action", action.as_str());
     }
 
     fn service_run(&mut self, it: &ServiceRunSpec) {

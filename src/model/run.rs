@@ -340,11 +340,8 @@ pub enum WorkHandle {
         /// The service's ID.
         id: String,
     },
-    /// A Swarm service that was there, and is changed for it.
-    Change {
-        /// The service's ID.
-        service: String,
-    },
+    /// A Swarm service that was there, and is changed for it: the service's ID.
+    Change(String),
     /// A process beside the agent.
     Process {
         /// Its ID.

@@ -85,6 +85,14 @@ impl<'a> Labelled<'a> {
         }
     }
 
+    /// The project of Compose to which it belongs, if it is a container of one.
+    pub fn project(self) -> Option<&'a str> {
+        match self {
+            Self::Container(it) => it.project(),
+            Self::Service(_) => None,
+        }
+    }
+
     /// Whether the two are one.
     pub fn is(self, other: Labelled<'_>) -> bool {
         match (self, other) {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    compose::{ComposeAction, ComposeSpec},
     job::{Environment, ExecSpec, JobSpec, LocalSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
@@ -36,8 +37,21 @@ pub struct Terms {
     pub user: Option<String>,
     /// How many tasks a service has.
     pub tasks: Option<Tasks>,
+    /// What is done with a project of Compose, and where.
+    pub compose: Option<ComposeTerms>,
     /// The [`shape`] of what it does.
     pub shape: u64,
+}
+
+/// As much of a Compose command as is needed to follow and to end it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposeTerms {
+    /// What is done.
+    pub action: ComposeAction,
+    /// The project, where the job names it.
+    pub project: Option<String>,
+    /// The service in which a command runs.
+    pub service: Option<String>,
 }
 
 /// A number that stands for what a job does. Values of variables do not count: they may be secret.
@@ -51,7 +65,21 @@ impl Terms {
         let (user, tasks) = match &spec.work {
             Work::Exec(exec) => (exec.user.clone(), None),
             Work::ServiceRun(service) => (None, Some(service.tasks)),
+            Work::Compose(compose) => (compose.user.clone(), None),
             Work::Run(_) | Work::Start(_) | Work::Local(_) | Work::ServiceAction(_) => (None, None),
+        };
+        let compose = match &spec.work {
+            Work::Compose(it) => Some(ComposeTerms {
+                action: it.action,
+                project: it.project.clone(),
+                service: it.service().map(str::to_owned),
+            }),
+            Work::Exec(_)
+            | Work::Run(_)
+            | Work::Start(_)
+            | Work::Local(_)
+            | Work::ServiceRun(_)
+            | Work::ServiceAction(_) => None,
         };
         Self {
             timeout: spec.timeout,
@@ -63,6 +91,7 @@ impl Terms {
             max_output: spec.max_output,
             user,
             tasks,
+            compose,
             shape: shape(&spec.work),
         }
     }
@@ -90,7 +119,23 @@ impl Terms {
                 cpus: None,
                 with_registry_auth: false,
             })),
-            JobKind::Local => Work::Local(LocalSpec { argv: Vec::new(), workdir: None, environment: none() }),
+            JobKind::Local => {
+                Work::Local(LocalSpec { argv: Vec::new(), user: None, workdir: None, environment: none() })
+            }
+            JobKind::Compose => {
+                let it = self.compose.as_ref();
+                Work::Compose(Box::new(ComposeSpec {
+                    // What ends it may have left no more than what is known of every process.
+                    action: it.map_or(ComposeAction::Up, |it| it.action),
+                    files: Vec::new(),
+                    project: it.and_then(|it| it.project.clone()),
+                    services: it.and_then(|it| it.service.clone()).into_iter().collect(),
+                    argv: None,
+                    user: self.user.clone(),
+                    workdir: None,
+                    environment: none(),
+                }))
+            }
             _ => Work::Exec(Box::new(ExecSpec { user: self.user.clone(), ..ExecSpec::default() })),
         };
         let edge = |(kind, name): &(EdgeKind, Arc<str>)| Edge {
@@ -218,7 +263,7 @@ mod tests {
     fn what_stands_for_a_job_ends_as_the_job_would_have_been_ended_and_has_its_edges() {
         let zone = Zone::utc();
         let schedule = Schedule::parse("@daily", &zone).unwrap();
-        for kind in [JobKind::Exec, JobKind::Run, JobKind::Local, JobKind::ServiceRun] {
+        for kind in JobKind::SUPPORTED {
             let policies = Policies {
                 success_codes: SuccessCodes::new(vec![0, 3]).unwrap(),
                 edges: vec![Edge { kind: EdgeKind::OnSuccess, name: "b".into(), origin: Origin::Default }],
@@ -227,7 +272,12 @@ mod tests {
             let sample = Terms::of(&JobSpec::new(
                 JobId::plain("a"),
                 schedule.clone(),
-                Work::Local(LocalSpec { argv: vec![], workdir: None, environment: Environment::default() }),
+                Work::Local(LocalSpec {
+                    argv: vec![],
+                    user: None,
+                    workdir: None,
+                    environment: Environment::default(),
+                }),
             ));
             let sample = Terms { tasks: None, user: None, ..sample };
             let job = JobSpec {

@@ -27,9 +27,10 @@ use super::{
     environment::environment,
     interrupts::{Step, ended, stopped_before},
     order::{RunOrder, TakenUp},
+    outage::Outage,
     prepare::{Prepared, Unprepared, prepare},
     takeover,
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 
 /// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child

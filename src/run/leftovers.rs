@@ -101,7 +101,7 @@ pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
             new_container::until_gone(engine, id).await;
         }
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
-        WorkHandle::Change { service } => service_action::until_gone(engine, service).await,
+        WorkHandle::Change(service) => service_action::until_gone(engine, service).await,
         WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
     }
 }

@@ -1,7 +1,8 @@
 //! What executes: one unit a run, from its order to its end.
 //!
 //! A run order leaves no choices: container, command and limits were settled when it was admitted. [`mod@unit`] carries
-//! one out; [`in_container`], [`new_container`], [`service`] and [`process`] are the kinds; [`ending`] finds and signals
+//! one out; [`in_container`], [`new_container`], [`service`], [`compose`] and [`process`] are the kinds, and [`user`] is
+//! as whom a process beside the agent runs; [`ending`] finds and signals
 //! what the Engine does not end; [`capture`] makes lines of what they print; [`interrupts`] is what ends a run early;
 //! [`pull`] brings a run's image, `registry` what a registry is shown, `like` what a run takes of another container; `retry`
 //! is what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
@@ -11,6 +12,7 @@
 pub mod adoption;
 pub mod capture;
 mod collect;
+pub mod compose;
 pub mod ending;
 mod environment;
 mod existing;
@@ -22,6 +24,7 @@ mod like;
 mod making;
 pub mod new_container;
 pub mod order;
+mod outage;
 mod prepare;
 pub mod process;
 pub mod pull;
@@ -34,3 +37,4 @@ mod service_action;
 pub mod takeover;
 mod tasks;
 pub mod unit;
+pub mod user;

@@ -23,7 +23,7 @@ use crate::{
         output::Output,
     },
     model::{
-        container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
+        container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
         kept::{KEEP_LABEL, Keep},
         options::Delete,
@@ -39,9 +39,10 @@ use super::{
     leftovers, like,
     making::{Unmade, made},
     order::{RunOrder, TakenUp},
-    reasons::{can_do, lack_of_memory, not_started},
+    outage::Outage,
+    reasons::{can_do, guard, lack_of_memory, not_started},
     takeover,
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 
 /// How long what the command printed before its end may take to arrive.
@@ -89,7 +90,8 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
-                Outcome::NotStarted { error: guard(order, &image, context).await }
+                let why = guard(order, context).await;
+                Outcome::NotStarted { error: format!("making a container of {image}: {why}") }
             } else {
                 not_started("making", &error, &image)
             };
@@ -154,7 +156,8 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Ok(found) => found,
         Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
     };
-    let meaning = adoption::of_container(taken.handle().is_some(), found.as_ref());
+    let known = matches!(taken.handle(), Some(WorkHandle::Container { .. }));
+    let meaning = adoption::of_container(known, found.as_ref());
     let leftover = found.as_ref().map(|it| (it.id.clone(), delete_of(&it.labels)));
     let end = carry_on(taken, (found, &meaning), None, context, life).await;
     let stays = matches!(end.outcome, Outcome::Lost { .. });
@@ -245,26 +248,6 @@ async fn output_again(
 pub(super) fn lost(life: &Life, reason: String) -> KindEnd {
     report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
     Outcome::Lost { reason }.into()
-}
-
-/// Why an occurrence is not run whose container is there already, and whose that is.
-async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
-    let name = order.created_name();
-    let whose = match context.engine.container_facts(&name).await {
-        Ok(Some(facts)) => {
-            let run = facts.labels.get(RUN_LABEL).map_or("no run of any agent", String::as_str);
-            let ours = facts.labels.get(AGENT_LABEL).is_some_and(|it| **it == *context.installation.id);
-            let agent = if ours { "an earlier life of this agent" } else { "another agent" };
-            let does = match facts.phase {
-                ContainerPhase::Created => "was never started".to_owned(),
-                ContainerPhase::Running => "goes on".to_owned(),
-                ContainerPhase::Ended { code, .. } => format!("has ended with exit code {code}"),
-            };
-            format!("{name} of run {run}, which {agent} made, and which {does}")
-        }
-        Ok(None) | Err(_) => name,
-    };
-    format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
 }
 
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.

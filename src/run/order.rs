@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::model::{
+    compose::ComposeAction,
     container::{ContainerId, Holder},
     job::{JobSpec, StartSpec, Work},
     name::{JobId, JobKind},
@@ -192,6 +193,7 @@ impl RunOrder {
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
             Work::ServiceAction(it) => Some(it.service.clone()),
+            Work::Compose(compose) => (compose.action == ComposeAction::Run).then(|| self.created_name()),
         }
     }
 

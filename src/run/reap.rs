@@ -25,6 +25,8 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+use super::ending::is_seen_from_outside;
+
 /// The agent's own children.
 #[derive(Debug, Clone, Default)]
 pub struct Children(Arc<Mutex<HashSet<i32>>>);
@@ -84,6 +86,10 @@ pub fn marked(mark: &str) -> Option<(i32, u64)> {
         let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
         if !environment.split(|byte| *byte == 0).any(|it| it == mark.as_bytes()) {
+            return None;
+        }
+        if is_seen_from_outside(pid) {
+            // A container has the mark of its run as well.
             return None;
         }
         let facts = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

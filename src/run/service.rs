@@ -42,9 +42,10 @@ use super::{
     interrupts::{Ending, Step},
     new_container::LAST_QUESTION,
     order::{RunOrder, TakenUp},
+    outage::Outage,
     takeover,
     tasks::{Meaning, Seen},
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 
 /// The tasks are asked for this long after something was heard of them, then after twice as long each time. The Swarm
@@ -81,7 +82,7 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     let (engine, order) = (&context.engine, &taken.order);
     let name = match taken.handle() {
         Some(WorkHandle::Service { id }) => id.clone(),
-        Some(WorkHandle::Change { service }) => {
+        Some(WorkHandle::Change(service)) => {
             let reason = format!(
                 "the agent ended while it followed the service {service}, which goes on by itself: docker service ps \
                  {service} tells how its tasks did"

@@ -31,9 +31,10 @@ use super::{
     collect::Collect,
     interrupts::{Ending, Step},
     order::RunOrder,
+    outage::Outage,
     service::no_manager,
     tasks::{Meaning, Seen, name},
-    unit::{Context, KindEnd, Leftover, Life, Outage},
+    unit::{Context, KindEnd, Leftover, Life},
 };
 use plan::{Plan, Wants, plan};
 
@@ -52,7 +53,7 @@ pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, 
         Ok(changed) => changed,
         Err(error) => return Outcome::NotStarted { error }.into(),
     };
-    drop(life.is_called(WorkHandle::Change { service: now.id.clone() }));
+    drop(life.is_called(WorkHandle::Change(now.id.clone())));
     life.started(began);
     let change = Change {
         engine,

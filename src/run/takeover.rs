@@ -27,7 +27,7 @@ use crate::{
 
 use super::{
     adoption::Meaning,
-    existing, in_container, new_container,
+    compose, existing, in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
     process,
     retry::{asked, may_be_tried_again},
@@ -124,10 +124,11 @@ async fn attempt(
         Work::Exec(_) => in_container::take_up(taken, context, &mut life).await,
         Work::Run(_) => new_container::take_up(taken, context, &mut life).await,
         Work::Start(_) => existing::take_up(taken, context, &mut life).await,
-        Work::Local(_) => process::take_up(taken, context, &mut life).await.into(),
+        Work::Local(_) => process::take_up(taken, &mut life, None).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
         // What stands for the job of a run that goes on is never one.
         Work::ServiceAction(_) => Outcome::Lost { reason: "nobody follows it any more".to_owned() }.into(),
+        Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
     };
     unit::close(life, &taken.order, end, context).await
 }
@@ -146,7 +147,7 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
         WorkHandle::Existing { .. }
         | WorkHandle::Exec { .. }
         | WorkHandle::Process { .. }
-        | WorkHandle::Change { .. } => None,
+        | WorkHandle::Change(_) => None,
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         keeper::{Keeper, Kept, Recorder, Tap},
     },
     model::{
+        compose::ComposeFinder,
         job::Work,
         options::Delete,
         run::{Outcome, RunRecord, StopRequest, WorkHandle},
@@ -36,6 +37,7 @@ use crate::{
 
 use super::{
     capture::{Capture, FINISH_LIMIT},
+    compose,
     ending::{self, Program},
     existing, in_container,
     interrupts::Interrupts,
@@ -70,6 +72,8 @@ pub struct Context {
     pub pulls: Pulls,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
+    /// What finds Compose beside the agent.
+    pub compose: ComposeFinder,
     /// What can be copied into a container as a helper.
     pub program: Program,
 }
@@ -200,6 +204,7 @@ async fn attempt(
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
         Work::ServiceAction(spec) => service_action::run(order, spec, context, &mut life).await,
+        Work::Compose(spec) => compose::run(order, spec, context, &mut life).await,
     };
     close(life, order, end, context).await
 }
@@ -358,9 +363,7 @@ impl Life {
         self.interrupts.started(since);
         report::run_started(self.capture.tags(), self.occurrence, self.delay);
     }
-}
 
-impl Life {
     /// Takes in what was printed before the end and is still on its way: waits for it, in all, no longer than
     /// `patience`, and takes no more than `most` bytes, because a child in the background may print for ever.
     pub async fn drain(&mut self, output: &mut Output, patience: Duration, most: usize) {
@@ -376,29 +379,5 @@ impl Life {
             self.capture.put(channel, chunk);
             taken = timeout_at(until, self.capture.work()).await.is_ok();
         }
-    }
-}
-
-/// How long an Engine that answers may say nothing of use before a run in it is told as lost.
-const NONSENSE_LIMIT: Duration = Duration::from_secs(60);
-
-/// The Engine's saying nothing of use, as a run sees it that waits for it.
-#[derive(Debug, Default)]
-pub struct Outage(Option<Instant>);
-
-impl Outage {
-    /// It has answered.
-    pub fn over(&mut self) {
-        self.0 = None;
-    }
-
-    /// Whether this has gone on for too long. An Engine that is away is waited for however long that is: what runs in it
-    /// may go on meanwhile, and it tells how that ended when it is back.
-    pub fn is_too_long(&mut self, error: &EngineError) -> bool {
-        if error.is_outage() {
-            self.0 = None;
-            return false;
-        }
-        self.0.get_or_insert_with(Instant::now).elapsed() > NONSENSE_LIMIT
     }
 }

@@ -10,7 +10,7 @@ use super::{
     layer::{JobLayer, Text},
     options,
     params::{self, Param, Shape},
-    policies, service, size, value, work,
+    policies, project, service, size, value, work,
 };
 
 /// What is wrong with a value, in the words with which a job is rejected that takes it.
@@ -42,7 +42,8 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::List => match param.name {
             "network" => work::networks(&text).map(drop),
             "volume" => work::volumes(&text).map(drop),
-            "env-file" => work::paths(&text).map(drop),
+            "env-file" | "file" => work::paths(&text).map(drop),
+            "service" => project::services(&text).map(drop),
             "mount" => service::mounts(&text).map(drop),
             "secret" => service::secrets(&text).map(drop),
             "config" => service::configs(&text).map(drop),

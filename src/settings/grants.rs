@@ -56,7 +56,11 @@ impl Grant {
             "container",
             "an action on another container than the labelled one; with `run` the start of one that is there already (`container`)",
         ),
-        (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
+        (
+            Self::Compose,
+            "compose",
+            "a Compose command on any project, with any file of a project that the agent can read",
+        ),
         (Self::Local, "local", "a process beside the agent"),
         (
             Self::HostMounts,
@@ -124,6 +128,7 @@ impl Grants {
             Work::Run(_) | Work::Start(_) => Grant::Run,
             Work::Local(_) => Grant::Local,
             Work::ServiceRun(_) | Work::ServiceAction(_) => Grant::ServiceRun,
+            Work::Compose(_) => Grant::Compose,
         };
         (!self.0.contains(&grant)).then(|| {
             format!("a label may not start {job}: the operator can allow it with allow-from-labels={grant}")
@@ -249,6 +254,10 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
         Work::ServiceAction(it) => {
             let what = format!("action={} on the service {}", it.action.as_str(), it.service);
             asked.push((Grant::ServiceRun, "action", what));
+            (false, &[][..])
+        }
+        Work::Compose(_) => {
+            asked.push((Grant::Compose, "schedule", format!("a job of kind {}", JobKind::Compose)));
             (false, &[][..])
         }
     };

@@ -29,6 +29,7 @@ mod param;
 pub mod params;
 mod policies;
 pub mod print;
+mod project;
 pub mod resolve;
 mod rights;
 pub mod schema;

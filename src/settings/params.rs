@@ -18,10 +18,10 @@ const LATER: Support = Support::Planned;
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
     row("schedule", ALL, Shape::Schedule, "required", NOW, "When the job is due."),
-    row("command", ALL, Shape::Command, "required; for `run` and `service-run` the image's own", NOW, "What is run."),
+    row("command", ALL, Shape::Command, "required; for `run` and `service-run` the image's own, for `action=run` the service's", NOW, "What is run."),
     row(
         "shell",
-        &[Exec, Run, Local, ServiceRun],
+        &[Exec, Run, Local, ServiceRun, Compose],
         Shape::Shell,
         "false",
         NOW,
@@ -38,7 +38,7 @@ pub static PARAMS: &[Param] = &[
     .grant(Grant::ExecOther),
     row(
         "user",
-        &[Exec, Run, Local, ServiceRun],
+        &[Exec, Run, Local, ServiceRun, Compose],
         Shape::Text,
         "the container's",
         NOW,
@@ -46,7 +46,7 @@ pub static PARAMS: &[Param] = &[
     ),
     row(
         "workdir",
-        &[Exec, Run, Local, ServiceRun],
+        &[Exec, Run, Local, ServiceRun, Compose],
         Shape::Text,
         "the container's",
         NOW,
@@ -55,7 +55,7 @@ pub static PARAMS: &[Param] = &[
     .or(&["working-dir"]),
     row(
         "environment",
-        &[Exec, Run, Local, ServiceRun],
+        &[Exec, Run, Local, ServiceRun, Compose],
         Shape::Map,
         "none",
         NOW,
@@ -279,16 +279,15 @@ pub static PARAMS: &[Param] = &[
     row("replicas", &[ServiceRun], Shape::Count(REPLICAS_LIMIT), "1; with `action=run` those of the service", NOW, "How many tasks the service has, all at once; with `action=scale` also 0."),
     row("global", &[ServiceRun], Shape::Boolean, "false", NOW, "One task on each node that meets the constraints, in place of `replicas`."),
     row("with-registry-auth", &[ServiceRun], Shape::Boolean, "false", NOW, "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it."),
-    row("file", &[Compose], Shape::List, "none", LATER, ""),
-    row("project", &[Compose], Shape::Text, "none", LATER, ""),
-    row("service", &[Compose, ServiceRun], Shape::Text, "the labelled service", NOW, "With `action`: the service of the Swarm to which it is done."),
-    row("action", &[Compose, Container, ServiceRun], Shape::Text, "none", NOW, "What is done to a service that is there, in place of making one: `run`, `restart` or `scale`."),
+    row("file", &[Compose], Shape::List, "those that the project's containers name", NOW, "The project's compose files beside the agent, by absolute paths; the later goes over the earlier.").or(&["files"]),
+    row("project", &[Compose], Shape::Text, "what Compose makes of `file`, else the labelled container's", NOW, "The project's name."),
+    row("service", &[Compose, ServiceRun], Shape::List, "all; required for `run` and `exec`; of `service-run` the labelled service", NOW, "The services with which it is done; for `run` and `exec` the one in which the command runs. Of `service-run` with `action` the service of the Swarm.").or(&["services"]),
+    row("action", &[Compose, Container, ServiceRun], Shape::Text, "required; of `service-run` none", NOW, "What Compose does: `run`, `exec`, `up`, `start`, `restart`, `stop`, `down` or `pull`. What is done to a service of the Swarm, in place of making one: `run`, `restart` or `scale`."),
     row("signal", &[Container], Shape::Text, "none", LATER, ""),
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] =
-    &[("user", Local), ("service", Compose), ("action", Compose), ("action", Container)];
+const PLANNED_FOR: &[(&str, JobKind)] = &[("action", Container)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.

@@ -18,7 +18,7 @@ use crate::model::{
     swarm::Labelled,
 };
 
-pub use super::sources::Sources;
+pub use super::sources::{ComposeThere, Sources};
 
 use super::{
     check::check_defaults,
@@ -364,7 +364,11 @@ impl<'a> Places<'a> {
                     like::candidates(&it.name, home, self.view, |name| self.named(name))
                 })
             }
-            Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => Vec::new(),
+            Work::Start(_)
+            | Work::Local(_)
+            | Work::ServiceRun(_)
+            | Work::ServiceAction(_)
+            | Work::Compose(_) => Vec::new(),
         }
     }
 

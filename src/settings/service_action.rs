@@ -31,7 +31,12 @@ impl Settle<'_> {
         let word = self.read(layer, "action", |text| {
             value::choice(&value::single(text)?, &ServiceAction::WORDS).map(str::to_owned)
         });
-        let service = self.text(layer, "service").or_else(|| self.own_service());
+        let named = self.read(layer, "service", |text| match &value::list(text)?[..] {
+            [one] => value::text(one),
+            _ => Err("it is one service to which something is done: write a job for each".to_owned()),
+        });
+        let own = if layer.get("service").is_none() { self.own_service() } else { None };
+        let service = named.map(|(service, _)| service).or(own);
         let service = self.required(layer, "service", service);
         let replicas = self.replicas(layer);
         for name in OF_NEW_SERVICES {

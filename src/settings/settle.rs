@@ -149,7 +149,7 @@ impl Settle<'_> {
     }
 
     /// The place to name when a value is missing.
-    fn place(&self) -> Origin {
+    pub(super) fn place(&self) -> Origin {
         match (self.home, self.sources.file.jobs.get(self.id)) {
             (Some(home), _) => home.on.origin(),
             (None, Some(job)) => job.origin.clone(),

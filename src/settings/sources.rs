@@ -13,6 +13,18 @@ use super::{
     ini::{Ini, RawSetting},
 };
 
+/// Whether there is a Compose for jobs of kind `compose`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ComposeThere {
+    /// Nobody looked: what is written is read where the agent does not run.
+    #[default]
+    Unasked,
+    /// There is one.
+    Yes,
+    /// There is none.
+    No,
+}
+
 /// Everything that people wrote, but for the labels.
 #[derive(Debug, Clone)]
 pub struct Sources {
@@ -30,6 +42,8 @@ pub struct Sources {
     pub refused: Vec<Diagnostic>,
     /// The settings with which the agent was started, once it was: some of them it cannot change.
     pub started: Option<Arc<Settings>>,
+    /// Whether there is a Compose beside the agent.
+    pub compose: ComposeThere,
     /// Whether the settings are as they are, whatever is written.
     given: bool,
 }
@@ -46,6 +60,7 @@ impl Sources {
             diagnostics: Vec::new(),
             refused: Vec::new(),
             started: None,
+            compose: ComposeThere::default(),
             given: false,
         }
     }

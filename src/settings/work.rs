@@ -77,13 +77,17 @@ impl Settle<'_> {
             }
             JobKind::Local => {
                 let argv = self.required(layer, "command", argv)?;
-                Some(Work::Local(LocalSpec { argv, workdir, environment }))
+                Some(Work::Local(LocalSpec { argv, user, workdir, environment }))
             }
             JobKind::ServiceRun => {
                 let common = Common { argv, user, workdir, environment, env_files };
                 self.service_work(layer, common)
             }
-            JobKind::Compose | JobKind::Container => None,
+            JobKind::Compose => {
+                let common = Common { argv, user, workdir, environment, env_files };
+                self.compose(layer, common).map(|spec| Work::Compose(Box::new(spec)))
+            }
+            JobKind::Container => None,
         }
     }
 

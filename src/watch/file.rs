@@ -193,7 +193,8 @@ impl FileWatcher {
             self.sources.send_modify(|sources| Arc::make_mut(sources).refused = refused);
             return;
         }
-        if reading.files == self.files && !asked && !refused_before {
+        let same_compose = reading.sources.compose == self.sources.borrow().compose;
+        if reading.files == self.files && same_compose && !asked && !refused_before {
             // What is said of files, such as that a mount shows an old one, may have changed although they have not.
             let news = reading.sources.diagnostics;
             if self.sources.borrow().diagnostics != news {

@@ -1,6 +1,10 @@
 //! A registry of images with a password, on the loopback of the Engine's machine.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::{Stage, WORKER, eventually, run};
 
@@ -12,6 +16,9 @@ pub const USER: &str = "anna";
 pub const PASSWORD: &str = "wb-registry-canary";
 /// Ports from here on; the machine hands none of them out by itself.
 const PORTS: (u32, u32) = (20_000, 10_000);
+
+/// None is tried twice: one that another test's registry has left must not get a new one, for it is still asked.
+static TRIED: AtomicU32 = AtomicU32::new(0);
 
 /// A registry, gone when the test ends, with the images that came from it.
 #[derive(Debug)]
@@ -31,8 +38,9 @@ impl Stage {
             "there is no image {IMAGE}: run integration/registry-image, or `make test`, which does it"
         );
         // Nobody can say from here which ports are free there.
-        for attempt in 0..20 {
-            let port = PORTS.0 + (std::process::id() * 31 + attempt * 977) % PORTS.1;
+        for _ in 0..20 {
+            let attempt = TRIED.fetch_add(1, Ordering::Relaxed);
+            let port = PORTS.0 + (std::process::id().wrapping_mul(31) + attempt * 977) % PORTS.1;
             let container = self.name(&format!("registry-{attempt}"));
             let address = format!("127.0.0.1:{port}");
             let variable = format!("REGISTRY_HTTP_ADDR={address}");
@@ -144,10 +152,13 @@ impl Registry<'_> {
 
 impl Drop for Registry<'_> {
     fn drop(&mut self) {
+        // An agent that was killed leaves its last run, and an image in use would only lose its name.
+        let runs = format!("name=watchbell-{}", self.stage.name(""));
+        for container in self.stage.ids(&["ps", "-aq", "--filter", &runs]) {
+            let _ = self.stage.try_docker(["rm", "-f", &container]);
+        }
         let filter = format!("reference={}/*", self.address);
-        let left = self.stage.ids(&["image", "ls", "-q", "--filter", &filter]);
-        // Runs that go on still have theirs; the agent has ended before the stage, and with it what it made.
-        for image in left {
+        for image in self.stage.ids(&["image", "ls", "-q", "--no-trunc", "--filter", &filter]) {
             let _ = self.stage.try_docker(["image", "rm", "-f", &image]);
         }
     }

@@ -33,7 +33,7 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
-    model::{connection::Connection, unfinished::Legacy},
+    model::{compose::ComposeFinder, connection::Connection, unfinished::Legacy},
     run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
@@ -109,6 +109,8 @@ pub struct Setup {
     pub state_dir: Option<PathBuf>,
     /// The file with credentials for registries.
     pub registries: Option<PathBuf>,
+    /// What finds Compose; without it there is none.
+    pub compose: Option<ComposeFinder>,
 }
 
 impl Setup {
@@ -236,6 +238,7 @@ impl TestAgent {
             installation,
             pulls: Pulls::default(),
             registries: setup.registries,
+            compose: setup.compose.unwrap_or_else(|| ComposeFinder::new(|| None)),
             program: setup.program.map_or_else(Program::own, Program::at),
         };
         let actor =

@@ -25,6 +25,7 @@ fn job(name: &str, schedule: &str) -> JobSpec {
         Schedule::parse(schedule, &Zone::utc()).unwrap(),
         Work::Local(LocalSpec {
             argv: vec!["true".to_owned()],
+            user: None,
             workdir: None,
             environment: Environment::default(),
         }),

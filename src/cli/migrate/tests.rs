@@ -59,7 +59,7 @@ const FILE: &str = "[global]\nlog-level = debug\nmax-runtime = 90m\n[job-exec \"
 #[test]
 fn a_file_printed_as_a_file_is_the_same_jobs() {
     let migration = migrate(From::Ofelia, FILE);
-    assert_eq!(migration.jobs.len(), 4);
+    assert_eq!(migration.jobs.len(), 5);
     assert!(migration.lost);
     let text = migration.text(Form::Ini).text;
     let meant = meant(&migration);
@@ -72,7 +72,7 @@ fn a_file_printed_as_a_file_is_the_same_jobs() {
         "# there: 0 0 1 * * * means second 0, minute 0, hour 1, day of month *, month *, day of week *",
         "# here: 0 0 1 * * * means at 01:00 (UTC)",
         "# next: 1970-01-01T01:00:00+00:00, 1970-01-02T01:00:00+00:00",
-        "# job e is not here: file:25: jobs of kind compose are not yet supported",
+        "# job e is not here: file:25: project: it is missing: set file to the project",
         "# warning: file:16: \"tty\" is not yet supported here",
     ] {
         assert!(text.contains(comment), "{comment}\n{text}");

@@ -245,5 +245,6 @@ fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
         Work::Start(_) | Work::ServiceAction(_) => None,
         Work::Local(it) => Some(&it.argv),
         Work::ServiceRun(it) => it.argv.as_ref(),
+        Work::Compose(it) => it.argv.as_ref(),
     }
 }

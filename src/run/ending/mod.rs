@@ -33,6 +33,7 @@ pub use self::{
     beside::Beside,
     helper::{Program, answer as answer_as_helper},
     leftover::Leftover,
+    processes::is_seen_from_outside,
     wanted::Ender,
 };
 
@@ -137,6 +138,12 @@ impl<'a> Ending<'a> {
     pub fn has_survivors(&self) -> bool {
         let state = self.state();
         state.survivors && !state.clean
+    }
+
+    /// Whether anything of the command was found.
+    pub fn has_found(&self) -> bool {
+        let state = self.state();
+        !state.known.is_empty() || !state.known_outside.is_empty()
     }
 
     /// Which means were tried, and why each failed.

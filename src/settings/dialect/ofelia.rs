@@ -303,6 +303,10 @@ pub(super) fn follow_names(names: &Names, out: &mut Foreign) {
 /// What holds in these tools where nobody says otherwise, and is otherwise with us.
 pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
     other_defaults(id, out);
+    if out.jobs.get(id).is_some_and(|it| it.kind == Compose) {
+        // There it is the value that `exec` has without being written.
+        out.unless_given(id, "action", "run");
+    }
     let Some(draft) = out.jobs.get(id) else { return };
     if matches!(draft.kind, Exec | Run | ServiceRun) && draft.layer.get("user").is_none() {
         let origin = draft.origin.clone();

@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_section_that_is_not_taken_costs_one_diagnostic_with_all_its_lines() {
         let ini = read(
-            "[notify \"mail\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-compose \"c\"]\nservice=x\nx\n\
+            "[notify \"mail\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-container \"c\"]\naction=x\nx\n\
              [job-defaults-container]\ntimeout=x\n",
         );
         assert_eq!((ini.broken.len(), ini.diagnostics.len()), (1, 2));

@@ -146,7 +146,7 @@ mod tests {
             ("job-defaults \"a\"", "takes no name"),
             ("job-defaults-exec \"a\"", "takes no name"),
             ("job-defaults-exce", "did you mean \"job-defaults-exec\"?"),
-            ("job-defaults-compose", "not yet supported"),
+            ("job-defaults-container", "not yet supported"),
             ("job-local \"a b\"", "contains ' '"),
             ("job-local \"a", "contains '\"'"),
             ("job-local \"-a\"", "must begin with a letter or a digit"),
@@ -156,6 +156,6 @@ mod tests {
             let refused = read(header);
             assert!(matches!(&refused, Err(Refused::Jobs(it)) if it.contains(part)), "{header}: {refused:?}");
         }
-        assert!(matches!(read("job-compose \"a\""), Err(Refused::Job(id, _)) if id == JobId::plain("a")));
+        assert!(matches!(read("job-container \"a\""), Err(Refused::Job(id, _)) if id == JobId::plain("a")));
     }
 }

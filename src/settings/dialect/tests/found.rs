@@ -22,6 +22,7 @@ fn commands(
         Work::Run(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::Start(it) => it.container.clone(),
         Work::Local(it) => it.argv.join("·"),
+        Work::Compose(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::ServiceAction(it) => it.action.as_str().to_owned(),
     };
