@@ -3,7 +3,7 @@
 //!
 //! File systems are mounted for this, so it needs root, as the tests of a real Engine do.
 
-use std::{path::Path, time::Duration};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -17,9 +17,12 @@ use watchbell::{
         self, Opened,
         keeper::{Condition, Keeper, Recorder},
         query::{Filter, KeptRun, Reader},
+        store::Store,
+        write::Batch,
     },
     model::{
         job::Retention,
+        memory::{Marks, Memory, Pause},
         name::{JobId, JobKind},
         run::{Admitted, Item, Outcome, Printed, RunId, RunRecord, Stream, Trigger},
     },
@@ -225,6 +228,45 @@ async fn a_directory_that_is_read_only_at_first_is_opened_when_it_can_be() {
     assert_eq!(it.told(), (1, 1));
     it.close().await;
     assert_eq!(runs(disk.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn what_an_agent_left_is_known_also_where_nothing_can_be_written() {
+    let left = tempfile::tempdir().unwrap();
+    // It stays open: the log of changes is there as an agent leaves it that is killed.
+    let mut store = Store::open(left.path(), 64 * MIB).unwrap();
+    let job = JobId::plain("a");
+    let marks = Marks { paused: Some(Pause { until: None }), ..Marks::default() };
+    let memory = Memory {
+        anchor: Timestamp::UNIX_EPOCH,
+        schedule: 1,
+        seen: Timestamp::UNIX_EPOCH,
+        idle: false,
+        marks,
+    };
+    let batch = Batch {
+        memory: HashMap::from([(job.clone(), Some(memory))]),
+        items: vec![Item::Begins(admitted(1))],
+        output: Vec::new(),
+    };
+    store.write(&batch).unwrap();
+    for full in [false, true] {
+        let disk = Disk::new("4m");
+        for entry in std::fs::read_dir(left.path()).unwrap().map(Result::unwrap) {
+            std::fs::copy(entry.path(), disk.path().join(entry.file_name())).unwrap();
+        }
+        if full {
+            disk.fill();
+        } else {
+            disk.mount(&["-o", "remount,ro"]);
+        }
+        let opened = history::open(disk.path(), 64 * MIB, Clock::System);
+        let condition = opened.keeper.condition().borrow().clone();
+        assert!(matches!(condition, Condition::Failing { .. }), "full: {full}, {condition:?}");
+        assert!(opened.memory[&job].marks.paused.is_some(), "a pause holds");
+        assert_eq!(opened.legacy.runs.len(), 1, "a run is taken up");
+        assert!(opened.keeper.has_row(id(1)).await && !opened.keeper.has_row(id(2)).await);
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,15 @@ use std::{path::Path, process::Command, time::Duration};
 
 use nix::sys::signal::Signal;
 use watchbell::{
-    history::query::{KeptRun, Reader},
-    model::run::{RunId, Stream},
+    history::{
+        query::{KeptRun, Reader},
+        store::Store,
+        write::Batch,
+    },
+    model::{
+        name::{JobId, JobKind},
+        run::{Item, Outcome, Printed, RunId, RunRecord, Stream, Trigger},
+    },
 };
 
 use crate::support::live_engine::{
@@ -317,6 +324,69 @@ fn what_ended_in_the_grace_period_of_its_timeout_while_no_agent_ran_has_timed_ou
 }
 
 #[test]
+fn a_container_and_a_service_go_on_as_runs_where_the_history_was_lost() {
+    let stage = Stage::at(manager());
+    for kind in ["run", "service-run"] {
+        let job = stage.name(kind);
+        let mut parameters = vec![("image", WORKER), ("command", "sleep 8")];
+        if kind == "run" {
+            parameters.push(("network", "none"));
+        }
+        let (first, run) = begun(&stage, kind, &job, &parameters, Signal::SIGKILL);
+        let file = Path::new(first.state_dir()).join("watchbell.db");
+        std::fs::write(&file, [0x5a; 8192]).unwrap();
+        for companion in ["watchbell.db-wal", "watchbell.db-shm"] {
+            let _ = std::fs::remove_file(Path::new(first.state_dir()).join(companion));
+        }
+        let all = [[("schedule", "@every 1s")].to_vec(), parameters.clone()].concat();
+        let second = stage.agent().file_job(kind, &job, &all).after(&first).start();
+        let skipped = second.wait_for_event("run.skipped", &job);
+        assert!(
+            text(&skipped, "reason").contains(&format!("run {run} of {job} is still running")),
+            "{skipped}"
+        );
+        let mut problems = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+        let problems = problems.args(["problems", "--state-dir"]).arg(second.state_dir()).output().unwrap();
+        assert!(String::from_utf8_lossy(&problems.stdout).contains("put aside"), "{problems:?}");
+        let ended = second.wait_for_end(&job);
+        assert_eq!((text(&ended, "run"), text(&ended, "outcome")), (&*run, "succeeded"), "{ended}");
+        assert_eq!(second.records(|it| it["event"] == "run.leftover" && it["run"] == *run).len(), 0);
+        second.terminate();
+        second.wait_for_exit();
+        assert_eq!(kept(&second, &run).0.end.unwrap().outcome, "succeeded");
+        let label = format!("label=watchbell.run={run}");
+        eventually("it is removed", || {
+            stage.docker(["ps", "-aq", "--filter", &label]).is_empty()
+                && stage.docker(["service", "ls", "-q", "--filter", &label]).is_empty()
+        });
+    }
+}
+
+/// A run that has its record.
+fn recorded(run: &str) -> RunRecord {
+    let at: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    RunRecord {
+        run: RunId(run.into()),
+        job: JobId::plain("old"),
+        kind: JobKind::Run,
+        trigger: Trigger::Schedule,
+        occurrence: at,
+        fires: at,
+        admitted: at,
+        started: Some(at),
+        ended: at,
+        container: None,
+        duration: None,
+        outcome: Outcome::Lost { reason: "it was given up".to_owned() },
+        attempts: 1,
+        printed: Printed::default(),
+        no_more: None,
+        note: None,
+        and_more: 0,
+    }
+}
+
+#[test]
 fn what_nobody_waits_for_is_removed_and_what_is_another_agents_is_not() {
     let stage = Stage::new();
     let agent = stage.agent().start();
@@ -345,15 +415,23 @@ fn what_nobody_waits_for_is_removed_and_what_is_another_agents_is_not() {
         make("eag", "SOMEONEELSE", &["true"]),
     ];
     let there = |name: &str| !stage.docker(["ps", "-aq", "--filter", &format!("name=^{name}$")]).is_empty();
+    let mut store = Store::open(Path::new(agent.state_dir()), 64 << 20).unwrap();
+    let items =
+        ["ead", "eaf"].map(|part| Item::Ended(recorded(&format!("00000000000000000000000{part}")), None));
+    store.write(&Batch { items: items.into(), ..Batch::default() }).unwrap();
+    drop(store);
     let second = stage.agent().after(&agent).start();
     eventually("what has ended is gone", || !there(&ended_one));
     second.wait_for("that one goes on", |it| {
         it["event"] == "run.leftover" && text(it, "reason").contains("goes on")
     });
     assert!(there(&runs) && there(&foreign));
+    stage.docker(["kill", &runs]);
+    eventually("that one is gone as well when it has ended", || !there(&runs));
+    assert!(there(&foreign));
 }
 
-/// Mistake 26. The worst of it: the agent that comes next knows nothing of that run.
+/// Mistake 26. The worst of it: the history that knew of that run is gone.
 #[test]
 fn a_container_that_a_crash_left_blocks_no_later_run() {
     let stage = Stage::new();
@@ -361,28 +439,28 @@ fn a_container_that_a_crash_left_blocks_no_later_run() {
     let parameters = |command: &'static str| {
         [("image", WORKER), ("network", "none"), ("schedule", "* * * * * *"), ("command", command)]
     };
-    let first = stage.agent().file_job("run", &job, &parameters("sleep 600")).start();
+    let first = stage.agent().file_job("run", &job, &parameters("sleep 8")).start();
     let begun = first.wait_for_event("run.started", &job);
     let first = ended(first, Signal::SIGKILL);
     let name = text(&begun, "container").to_owned();
     let there = || stage.docker(["ps", "-aq", "--filter", &format!("name=^{name}$")]);
-    let container = there();
-    assert!(!container.is_empty(), "the crash left {name}");
+    assert!(!there().is_empty(), "the crash left {name}");
     for file in ["watchbell.db", "watchbell.db-wal", "watchbell.db-shm"] {
         std::fs::remove_file(Path::new(first.state_dir()).join(file)).unwrap();
     }
 
     let second = stage.agent().file_job("run", &job, &parameters("true")).after(&first).start();
+    let adopted = second.wait_for_event("run.adopted", &job);
+    assert_eq!(adopted["run"], begun["run"], "whose work may be worth something is not ended");
     let succeeded = |it: &Record| of_job("run.finished", &job)(it) && it["outcome"] == "succeeded";
-    let third = second.wait_for_nth("three runs after it", 3, succeeded);
-    let told = second.wait_for("it is told", |it| it["event"] == "run.leftover" && it["run"] == begun["run"]);
-    assert!(text(&told, "reason").contains("goes on"), "{told}");
-    assert_eq!(there(), container, "whose work may be worth something is not ended");
+    let third = second.wait_for_nth("itself and two runs after it", 3, succeeded);
+    let ends = second.records(|it| text(it, "event") == "run.finished" && it["run"] == begun["run"]);
+    assert_eq!(ends.len(), 1, "it has its record");
+    eventually("and is removed", || there().is_empty());
     // Those that were due meanwhile had a run each, or a record that says why not.
     let passed = second.records(|it| it["job"] == *job && it["occurrence"].is_string());
-    assert!(
-        passed.iter().all(|it| ["run.started", "run.finished", "run.skipped"].contains(&text(it, "event")))
-    );
+    assert!(passed.iter().all(|it| {
+        ["run.adopted", "run.started", "run.finished", "run.skipped"].contains(&text(it, "event"))
+    }));
     assert_ne!(third["occurrence"], begun["occurrence"]);
-    stage.docker(["rm", "-f", &name]);
 }

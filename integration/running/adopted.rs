@@ -13,7 +13,7 @@ use watchbell::{
 };
 
 use crate::support::{
-    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour},
+    fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour},
     test_agent::{MINUTE, MOMENT, Setup, TestAgent, clock, engine, seconds, signalled, signals, with_job},
 };
 
@@ -170,4 +170,88 @@ async fn a_container_that_cannot_be_ended_counts_as_running_until_it_has_gone_an
     is_counted_by_each_agent(&home, "backup", || home.engine.kill(first)).await;
     sleep(MOMENT).await;
     assert!(!home.engine.container_names().iter().any(|name| name == first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_was_there_before_stays_when_it_could_not_be_ended_and_has_gone() {
+    let job =
+        "[job-run \"report\"]\nschedule = * * * * *\ncontainer = report\ntimeout = 10s\ngrace-period = 1s\n";
+    let home = Home::new(job);
+    home.engine.create(ContainerSpec::new("report"));
+    home.engine.fail("POST /containers/*/stop", 1, 500, "stuck");
+    home.engine.fail("POST /containers/*/kill", 1, 500, "stuck");
+    let agent = home.agent().await;
+    let gave_up = agent.wait_for("run.finished", 1).await;
+    assert!(gave_up.text("reason").contains("still running"), "{gave_up:?}");
+    drop(agent);
+    let agent = home.agent().await;
+    agent.wait_for("run.skipped", 1).await;
+    home.engine.kill("report");
+    agent.wait_for("run.started", 1).await;
+    assert_eq!(home.engine.container_names(), ["report"], "it is somebody's, and not ours to remove");
+    assert_eq!(home.engine.count("DELETE /containers/*"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_on_while_its_store_is_lost_is_known_by_its_labels_and_holds_off_the_next() {
+    let job = "[job-run \"backup\"]\nschedule = * * * * *\nimage = backup\ntimeout = 3m\ngrace-period = 1s\n";
+    let home = Home::new(job);
+    home.engine.on_run(|_| stubborn().stdout("one\n"));
+    let agent = home.agent().await;
+    let started = agent.wait_for("run.started", 1).await;
+    sleep(MOMENT).await;
+    drop(agent);
+    sleep(2 * MINUTE).await;
+    std::fs::write(home.folder.path().join("watchbell.db"), [0x5a; 4096 * 3]).unwrap();
+    for companion in ["watchbell.db-wal", "watchbell.db-shm"] {
+        let _ = std::fs::remove_file(home.folder.path().join(companion));
+    }
+    let agent = home.agent().await;
+    let adopted = agent.wait_for("run.adopted", 1).await;
+    assert_eq!(adopted.text("run"), started.text("run"));
+    let told = agent.one("config.rejected").text("reason");
+    assert!(told.contains("put aside") && told.contains("paused"), "{told}");
+    assert_eq!(agent.handle.snapshot().problems, 1, "it stays a problem");
+    let skipped = agent.wait_for_job("run.skipped", "backup", 1).await;
+    assert!(skipped.text("reason").contains(&started.text("run")), "{skipped:?}");
+    let ended = agent.wait_for("run.finished", 1).await;
+    let said = ["run", "outcome", "trigger"].map(|key| ended.text(key));
+    assert_eq!(said, [&*started.text("run"), "timed-out", "schedule"], "by the terms of its job");
+    assert!((180.0..183.0).contains(&ended.number("duration_seconds")), "{ended:?}");
+    sleep(MOMENT).await;
+    let reader = watchbell::history::query::Reader::open(home.folder.path()).unwrap().unwrap();
+    let (row, attempts) = reader.run(&RunId(started.text("run").as_str().into())).unwrap().unwrap();
+    assert_eq!((row.end.unwrap().outcome.as_str(), attempts.len()), ("timed-out", 1));
+    assert_eq!(agent.all("run.leftover"), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_whose_container_was_made_and_not_entered_is_made_or_followed() {
+    for started in [false, true] {
+        let home = Home::new(&format!("{RUN}retry-delay = 10s\n"));
+        let tries = std::sync::atomic::AtomicI64::new(0);
+        home.engine.on_run(move |_| {
+            let nth = tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            RunBehaviour::exit(i64::from(nth == 0)).takes(seconds(1))
+        });
+        let agent = home.agent().await;
+        let run = agent.handle.run_now(JobId::plain("backup")).await.unwrap();
+        agent.wait_for("run.attempt_failed", 1).await;
+        let hold = home.engine.hold_answers("POST /containers/create");
+        sleep(seconds(11)).await;
+        drop(agent);
+        let names = home.engine.container_names();
+        assert_eq!(names.len(), 1, "it is made, and nobody knows: {names:?}");
+        if started {
+            home.engine.start_again(&names[0]);
+        }
+        hold.release();
+        let agent = home.agent().await;
+        let finished = agent.wait_for("run.finished", 1).await;
+        let said = ["run", "outcome", "attempt"].map(|key| finished.text(key));
+        assert_eq!(said, [&*run.0, "succeeded", "2"], "{finished:?}");
+        sleep(MOMENT).await;
+        assert_eq!(home.engine.container_names(), [""; 0]);
+        assert_eq!(home.engine.created().len(), if started { 2 } else { 3 });
+    }
 }

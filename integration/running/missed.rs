@@ -289,7 +289,7 @@ async fn a_store_that_is_damaged_or_cannot_be_used_costs_no_run() {
     let locked = Home::new();
     std::fs::create_dir(locked.folder.path().join("watchbell.db")).unwrap();
     for (home, event, told, problems) in [
-        (damaged, "config.rejected", "was put aside", 0),
+        (damaged, "config.rejected", "was put aside", 1),
         (locked, "history.failing", "make the state directory writable", 1),
     ] {
         let agent = home.agent().await;

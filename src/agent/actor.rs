@@ -17,9 +17,10 @@ use crate::{
         memory::Memory,
         name::JobId,
         run::{Outcome, RunId, StopForce, StopRequest},
-        unfinished::{GoingOn, Legacy},
+        unfinished::{GoingOn, Legacy, Unfinished},
     },
     run::{
+        leftovers::Sweep,
         order::{JobNow, RunOrder},
         unit::{self, Context, UnitEnd},
     },
@@ -79,6 +80,8 @@ pub struct Actor {
     jobs_now: HashMap<RunId, (JobId, u64, watch::Sender<JobNow>)>,
     /// What looks for what earlier agents left.
     sweeping: JoinSet<()>,
+    /// The first look of that, for what the store knows nothing of.
+    looking: JoinSet<(Sweep, Vec<Unfinished>)>,
     stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
     /// Containers and services that are being removed, and whose they are.
     removals: JoinSet<()>,
@@ -124,6 +127,7 @@ impl Actor {
             orders: HashMap::new(),
             jobs_now: HashMap::new(),
             sweeping: JoinSet::new(),
+            looking: JoinSet::new(),
             stops: HashMap::new(),
             removals: JoinSet::new(),
             leftovers: HashMap::new(),
@@ -164,6 +168,7 @@ impl Actor {
                 },
                 () = self.looks.due() => self.look_at_the_kept(),
                 Ok(()) = self.condition.changed() => {}
+                Some(found) = self.looking.join_next() => self.found(found),
                 () = self.alarm.until(next) => drop(self.feed(Event::Tick)),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
                 // After that: what was found when it came back is known before anything runs in it.
@@ -194,7 +199,9 @@ impl Actor {
             jobs: self.state.catalog().len(),
             running: self.state.running_count(),
             waiting: self.state.waiting_count(),
-            problems: self.state.problem_count() + usize::from(self.is_forgetful()),
+            problems: self.state.problem_count()
+                + usize::from(self.is_forgetful())
+                + self.keeper.problems().len(),
             catalog: self.state.shared_catalog(),
             paused: self.state.paused(),
             anchors: self.state.anchors(),
@@ -217,7 +224,9 @@ impl Actor {
             return;
         }
         let (began, changes) = (Instant::now(), self.state.changes());
-        let inventory = self.inventory.borrow_and_update().clone();
+        // What goes on already is known before anything begins on the Engine.
+        let seen = self.inventory.borrow_and_update().clone();
+        let inventory = seen.filter(|_| self.looking.is_empty());
         let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
         let sources = self.sources.borrow_and_update().clone();
         let desired = resolve_again(&sources, view, self.context.clock.now(), &mut self.memo);
@@ -326,25 +335,13 @@ impl Actor {
         }
         self.may_be_kept(&order, taken_up);
         if let Some(leftover) = leftover {
-            let (engine, whose) = (self.context.engine.clone(), tags(&order));
+            let (engine, whose) = (self.context.engine.clone(), order.tags(1));
             let task = self.removals.spawn(async move {
                 kept.within(KEEP_LIMIT).await;
                 unit::clear_away(engine, leftover, whose).await;
             });
-            self.leftovers.insert(task.id(), tags(&order));
+            self.leftovers.insert(task.id(), order.tags(1));
         }
-    }
-}
-
-fn tags(order: &RunOrder) -> RunTags {
-    RunTags {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        container: order.container_name(),
-        task: None,
-        attempt: 1,
     }
 }
 

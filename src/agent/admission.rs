@@ -206,6 +206,11 @@ impl Admission {
         }
     }
 
+    /// A run that goes on turns out to be of this group.
+    pub fn joins(&mut self, run: &RunId, group: &Group) {
+        self.line.take_over(run, group);
+    }
+
     /// The run has ended, or its turn was given up. What waited for it goes to the end of the line.
     pub fn end(&mut self, job: &JobId, run: &RunId, now: Timestamp) {
         self.running.remove(run);

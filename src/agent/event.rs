@@ -10,7 +10,7 @@ use crate::{
         job::JobSpec,
         name::{JobId, JobKind},
         run::{Item, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
-        unfinished::{GoingOn, Legacy},
+        unfinished::{GoingOn, Legacy, Unfinished},
     },
     run::order::{RunOrder, TakenUp},
     settings::resolve::Desired,
@@ -21,6 +21,8 @@ use crate::{
 pub enum Event {
     /// What the last agent left; the first thing that happens to this one.
     Left(Legacy),
+    /// These go on, and the store knows nothing of them: it was lost.
+    Found(Vec<Unfinished>),
     /// Sources or observation changed: this is what there should be now.
     Desired(Desired),
     /// Time has passed.

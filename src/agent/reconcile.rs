@@ -51,12 +51,14 @@ impl State {
         self.nowhere = desired.jobs.iter().filter_map(nowhere).collect();
         effects.extend(records::distrusted(&distrusted, now).map(problem));
         let complete = desired.complete;
+        self.complete |= complete;
         let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();
         let new = problems.difference(&self.problems).cloned();
         effects.extend(new.map(problem));
         if problems != *self.problems {
             self.problems = Arc::new(problems);
         }
+        self.adopt(effects);
         if !self.draining {
             self.go_on_with_the_left(complete, now, effects);
             self.go_on_with_startup(complete, now, ids, effects);

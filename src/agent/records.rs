@@ -13,7 +13,7 @@ use crate::model::{
     job::{JobSpec, Retention},
     name::JobId,
     origin::Origin,
-    run::{Item, Outcome, Printed, RunRecord, StopForce},
+    run::{Admitted, Item, Outcome, Printed, RunRecord, StopForce},
     skip::Skip,
 };
 
@@ -133,6 +133,10 @@ pub fn items(
             // Whoever makes no further attempt because this agent ends may make it under the next one.
             Effect::Stop(run, request) if request.force > StopForce::Finish => {
                 further.push(Item::Stops(run.clone(), *request));
+            }
+            Effect::TakeUp(taken) if !taken.has_row => {
+                let terms = Some(taken.terms.clone());
+                further.push(Item::Begins(Admitted { terms, ..taken.order.as_admitted() }));
             }
             Effect::TakeUp(_)
             | Effect::Await(_)

@@ -20,6 +20,7 @@ use crate::{
         name::JobId,
         run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
+        unfinished::Unfinished,
     },
     plan::Catalog,
     run::order::RunOrder,
@@ -57,6 +58,10 @@ pub struct State {
     came: Vec<Ticket>,
     /// What waited its turn when the last agent ended, and whose jobs are not known yet.
     pub(super) left: Vec<Ticket>,
+    /// Runs that the store knows nothing of, until all jobs are known.
+    pub(super) found: Vec<Unfinished>,
+    /// Whether all jobs were known once.
+    pub(super) complete: bool,
     pub(super) problems: Arc<BTreeSet<Diagnostic>>,
     startup: Startup,
     pub(super) draining: bool,
@@ -86,6 +91,8 @@ impl State {
             keep,
             came: Vec::new(),
             left: Vec::new(),
+            found: Vec::new(),
+            complete: false,
             problems: Arc::default(),
             startup: Startup::Waiting,
             draining: false,
@@ -105,6 +112,7 @@ impl State {
         self.look_at_the_clock(now, &mut effects);
         match event {
             Event::Left(left) => self.take_over(left, now, &mut effects),
+            Event::Found(found) => self.found(found, &mut effects),
             Event::Desired(desired) => self.reconcile(desired, now, ids, &mut effects),
             Event::Tick => self.tick(now, ids, &mut effects),
             Event::Engine { answers } => {

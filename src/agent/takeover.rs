@@ -11,7 +11,7 @@ use crate::{
         name::JobId,
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
-        unfinished::{Legacy, shape},
+        unfinished::{Legacy, Terms, Unfinished, shape},
     },
     run::order::TakenUp,
 };
@@ -42,6 +42,35 @@ impl State {
             self.admission.take_over(&order.run, order.job(), group, taken.started.unwrap_or(now));
             self.admitted.insert(order.run.clone(), order.spec.clone());
             effects.push(Effect::TakeUp(taken));
+        }
+    }
+
+    /// Runs that the store knows nothing of count as running from here on.
+    pub(super) fn found(&mut self, found: Vec<Unfinished>, effects: &mut Vec<Effect>) {
+        for Unfinished { admitted, .. } in &found {
+            self.admission.take_over(&admitted.run, &admitted.job, None, admitted.admitted);
+        }
+        self.found.extend(found);
+        self.adopt(effects);
+    }
+
+    /// They are taken up when all jobs are known: only what its job is now can say how such a run is to be ended.
+    pub(super) fn adopt(&mut self, effects: &mut Vec<Effect>) {
+        if !self.complete {
+            return;
+        }
+        for mut it in std::mem::take(&mut self.found) {
+            let entry = self.catalog.get(&it.admitted.job);
+            let spec = entry.map(|entry| &entry.spec).filter(|spec| spec.kind() == it.admitted.kind);
+            // Nobody knows how many attempts it has made.
+            let terms = Terms { retries: 0, ..spec.map_or_else(Terms::unknown, |spec| Terms::of(spec)) };
+            it.admitted.terms = Some(Arc::new(terms));
+            let Some(taken) = TakenUp::new(it) else { continue };
+            if let Some(group) = &taken.terms.group {
+                self.admission.joins(&taken.order.run, group);
+            }
+            self.admitted.insert(taken.order.run.clone(), taken.order.spec.clone());
+            effects.push(Effect::TakeUp(TakenUp { has_row: false, ..taken }));
         }
     }
 

@@ -89,6 +89,8 @@ pub struct ContainerFacts {
 pub struct Labelled {
     /// Its ID.
     pub id: String,
+    /// Its name.
+    pub name: String,
     /// Its labels.
     pub labels: HashMap<String, String>,
     /// When it was made, in seconds since 1970.
@@ -242,6 +244,7 @@ impl Engine {
         let found = list.into_iter().filter_map(|it| {
             Some(Labelled {
                 id: it.id?,
+                name: it.names.iter().flatten().next()?.trim_start_matches('/').to_owned(),
                 labels: it.labels.unwrap_or_default(),
                 created: it.created.unwrap_or_default(),
                 runs: !matches!(it.state, Some(State::CREATED | State::EXITED | State::DEAD)),

@@ -95,16 +95,18 @@ impl Engine {
         Ok(tasks.iter().all(|task| task.state.is_over()))
     }
 
-    /// The services that have this `NAME=VALUE` among their labels: their IDs, with the value of another label.
-    pub async fn services_with_label(
+    /// The services that have this `NAME=VALUE` among their labels: of each its ID, its name and its labels.
+    pub async fn labelled_services(
         &self,
         label: &str,
-        and: &str,
-    ) -> Result<Vec<(String, String)>, EngineError> {
+    ) -> Result<Vec<(String, String, HashMap<String, String>)>, EngineError> {
         let filters = HashMap::from([("label", vec![label])]);
         let options = ListServicesOptionsBuilder::new().filters(&filters).build();
         let list = self.docker()?.list_services(Some(options)).await?;
-        let found = list.into_iter().filter_map(|it| Some((it.id?, it.spec?.labels?.remove(and)?)));
+        let found = list.into_iter().filter_map(|it| {
+            let spec = it.spec?;
+            Some((it.id?, spec.name.unwrap_or_default(), spec.labels.unwrap_or_default()))
+        });
         Ok(found.collect())
     }
 

@@ -7,6 +7,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use tokio::{
 };
 
 use crate::model::{
+    diagnostic::Diagnostic,
     memory::Memory,
     name::JobId,
     run::{Item, RunId, RunRecord},
@@ -68,6 +70,8 @@ pub(super) struct Shared {
     pub(super) closed: watch::Sender<bool>,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) condition: watch::Sender<Condition>,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) aside: Mutex<Vec<Diagnostic>>,
 }
 
 /// How far the store has come.
@@ -133,15 +137,15 @@ impl Default for Keeper {
 impl Keeper {
     /// One that keeps nothing.
     pub fn none() -> Self {
-        Self::of(Condition::Absent)
+        Self::of(Condition::Absent, None)
     }
 
     /// One for a store that is written by [`super::writer::Writer`].
-    pub(super) fn new(condition: Condition) -> Self {
-        Self::of(condition)
+    pub(super) fn new(condition: Condition, directory: &Path) -> Self {
+        Self::of(condition, Some(directory.to_owned()))
     }
 
-    fn of(condition: Condition) -> Self {
+    fn of(condition: Condition, directory: Option<PathBuf>) -> Self {
         let (closed, _) = watch::channel(false);
         let prompt = condition == Condition::Well;
         let (progress, _) = watch::channel(Progress { written: 0, prompt });
@@ -154,6 +158,8 @@ impl Keeper {
             closed,
             progress,
             condition,
+            directory,
+            aside: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -4,12 +4,13 @@
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
 //! reads it, with or without an agent; `unfinished` is what the last agent left, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
-//! now. What goes wrong here is
+//! now, and `lost` what is known where the file was lost. What goes wrong here is
 //! told, and costs no run and delays none.
 
 pub mod installation;
 pub mod keeper;
 pub mod live;
+mod lost;
 pub mod output;
 pub mod query;
 mod recorder;
@@ -32,6 +33,7 @@ use crate::{
 use self::{
     installation::Installation,
     keeper::{Condition, Keeper},
+    query::Reader,
     store::{Store, StoreError},
     writer::Writer,
 };
@@ -71,9 +73,16 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     });
     let (store, (memory, legacy), condition) = match opened {
         Ok((store, kept)) => (Some(store), kept, Condition::Well),
-        Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
+        // Where nothing can be written, what was kept can be read all the same.
+        Err(error) => {
+            let kept = Reader::open(directory).and_then(|it| it.map(|it| it.remembered()).transpose());
+            (None, kept.ok().flatten().unwrap_or_default(), Condition::Failing { reason: failing(&error) })
+        }
     };
-    let keeper = Keeper::new(condition);
+    let keeper = Keeper::new(condition, directory);
+    for it in &diagnostics {
+        keeper.put_aside(it.clone());
+    }
     keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
     Opened { keeper, writer, memory, legacy, installation: installation::of(directory), diagnostics }
@@ -81,7 +90,7 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
 pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
-    let keeper = Keeper::new(Condition::Failing { reason: UNANSWERED.to_owned() });
+    let keeper = Keeper::new(Condition::Failing { reason: UNANSWERED.to_owned() }, directory);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, None);
     Opened {
         keeper,
@@ -94,7 +103,7 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
 }
 
 /// What the last agent kept of its jobs, and the runs that it left.
-type Remembered = (HashMap<JobId, Memory>, Legacy);
+pub(crate) type Remembered = (HashMap<JobId, Memory>, Legacy);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
@@ -109,7 +118,8 @@ fn place() -> Origin {
 fn was_put_aside(error: &StoreError, aside: &str) -> String {
     format!(
         "{error}: it was put aside as {aside} and a new one is begun; the runs until now are there, what was missed \
-         while the agent did not run is not known, and @every counts anew"
+         while the agent did not run is not known, jobs that were paused are not, @every counts anew, and of what the last \
+         agent began only containers and services are found again"
     )
 }
 

@@ -14,8 +14,10 @@ use crate::model::{
 };
 
 use super::{
+    Remembered,
     schema::{KNOWN, count, duration, handle, kind, time, trigger},
-    store::{FILE, StoreError, shown, told},
+    store::{FILE, StoreError, memory, shown, told},
+    unfinished::legacy,
 };
 
 mod last;
@@ -162,6 +164,11 @@ impl Reader {
             found if found < known => Err(StoreError::Older { path: shown(&it.path), found, known }),
             _ => Ok(Some(it)),
         }
+    }
+
+    /// All that an agent that starts needs to know, where it cannot write.
+    pub(super) fn remembered(&self) -> Result<Remembered, StoreError> {
+        self.ask(|connection| Ok((memory(connection)?, legacy(connection)?)))
     }
 
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {

@@ -182,33 +182,7 @@ impl Store {
     /// What was kept of every job. Of an occurrence whose run is kept nothing is due any more, whatever else is
     /// remembered of its job.
     pub fn memory(&self) -> Result<HashMap<JobId, Memory>, StoreError> {
-        self.told(|connection| {
-            let mut rows = connection.prepare(
-                "SELECT m.job, m.anchor, m.schedule, max(m.seen, coalesce(j.seen, m.seen)), m.idle, m.ran, m.succeeded,
-                    m.paused, m.paused_until
-                 FROM job_memory m LEFT JOIN jobs j ON j.job = m.job",
-            )?;
-            let rows = rows.query_map([], |row| {
-                let job: String = row.get(0)?;
-                let memory = Memory {
-                    anchor: time(row.get(1)?),
-                    schedule: row.get::<_, i64>(2)?.cast_unsigned(),
-                    seen: time(row.get(3)?),
-                    idle: row.get(4)?,
-                    marks: Marks {
-                        ran: row.get::<_, Option<i64>>(5)?.map(time),
-                        succeeded: row.get::<_, Option<i64>>(6)?.map(time),
-                        paused: if row.get(7)? {
-                            Some(Pause { until: row.get::<_, Option<i64>>(8)?.map(time) })
-                        } else {
-                            None
-                        },
-                    },
-                };
-                Ok((JobId::plain(&job), memory))
-            })?;
-            rows.collect()
-        })
+        self.told(memory)
     }
 
     /// Asks the database; what it says to that is told with the file's name.
@@ -226,6 +200,35 @@ impl Store {
     ) -> Result<T, StoreError> {
         change(&mut self.connection, &mut self.retain).map_err(told(&self.path))
     }
+}
+
+/// What is remembered of each job.
+pub(super) fn memory(connection: &Connection) -> rusqlite::Result<HashMap<JobId, Memory>> {
+    let mut rows = connection.prepare(
+        "SELECT m.job, m.anchor, m.schedule, max(m.seen, coalesce(j.seen, m.seen)), m.idle, m.ran, m.succeeded,
+            m.paused, m.paused_until
+         FROM job_memory m LEFT JOIN jobs j ON j.job = m.job",
+    )?;
+    let rows = rows.query_map([], |row| {
+        let job: String = row.get(0)?;
+        let memory = Memory {
+            anchor: time(row.get(1)?),
+            schedule: row.get::<_, i64>(2)?.cast_unsigned(),
+            seen: time(row.get(3)?),
+            idle: row.get(4)?,
+            marks: Marks {
+                ran: row.get::<_, Option<i64>>(5)?.map(time),
+                succeeded: row.get::<_, Option<i64>>(6)?.map(time),
+                paused: if row.get(7)? {
+                    Some(Pause { until: row.get::<_, Option<i64>>(8)?.map(time) })
+                } else {
+                    None
+                },
+            },
+        };
+        Ok((JobId::plain(&job), memory))
+    })?;
+    rows.collect()
 }
 
 /// Settles how the file is used, and its schema. The answer is the schema that it has then, or had if it is later than

@@ -1,12 +1,9 @@
 //! How a run is to be ended, as it stands in its row until it has.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     compose::ComposeAction,
-    job::DEFAULT_MAX_OUTPUT,
     policy::{EdgeKind, Group, SuccessCodes},
     service::Tasks,
     unfinished::{ComposeTerms, Terms},
@@ -115,25 +112,10 @@ pub(super) fn read(text: &str) -> Option<Terms> {
     })
 }
 
-/// What holds for a run whose row says nothing of it: the built-in defaults.
-pub(super) fn unknown() -> Terms {
-    Terms {
-        timeout: None,
-        grace: Duration::from_secs(10),
-        success_codes: SuccessCodes::default(),
-        retries: 0,
-        group: None,
-        edges: Vec::new(),
-        max_output: DEFAULT_MAX_OUTPUT,
-        user: None,
-        tasks: None,
-        compose: None,
-        shape: 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -159,7 +141,7 @@ mod tests {
             }),
             shape: u64::MAX,
         };
-        for it in [all, unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..unknown() }] {
+        for it in [all, Terms::unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..Terms::unknown() }] {
             assert_eq!(stored(&it).and_then(|text| read(&text)), Some(it));
         }
         assert_eq!(read("{"), None);

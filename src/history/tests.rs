@@ -20,7 +20,7 @@ use crate::model::{
         Admitted, Item, Outcome, Printed, RunId, RunRecord, StopCause, StopForce, StopRequest, Stream,
         Trigger, WorkHandle,
     },
-    unfinished::GoingOn,
+    unfinished::{GoingOn, Terms},
 };
 
 const MOST: u64 = 256 << 20;
@@ -230,7 +230,7 @@ fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_
     let last = left.last.as_ref().unwrap();
     assert_eq!((left.admitted.job.as_str(), left.begun, last.number), ("long", true, 1));
     assert_eq!(last.handle, Some(WorkHandle::Process { pid: 30_588, start: 570_778 }));
-    assert_eq!(left.admitted.terms.as_deref(), Some(&terms::unknown()), "the built-in defaults");
+    assert_eq!(left.admitted.terms.as_deref(), Some(&Terms::unknown()), "the built-in defaults");
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 7);
 }
 
@@ -238,8 +238,8 @@ fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_
 fn what_was_left_is_read_back_with_its_terms_and_where_its_output_ends() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = store(folder.path());
-    let terms = terms::unknown();
-    let terms = Arc::new(crate::model::unfinished::Terms { retries: 3, user: Some("www".into()), ..terms });
+    let terms = Terms::unknown();
+    let terms = Arc::new(Terms { retries: 3, user: Some("www".into()), ..terms });
     let begins = Admitted { terms: Some(terms.clone()), ..admitted("a", 1) };
     let chunk = |sequence, place, text: &str| Chunk {
         run: id(1),
@@ -287,7 +287,7 @@ fn what_was_asked_to_end_and_what_would_not_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = store(folder.path());
     let group = crate::model::policy::Group { name: "disk".into(), wait: None };
-    let terms = Arc::new(crate::model::unfinished::Terms { group: Some(group.clone()), ..terms::unknown() });
+    let terms = Arc::new(Terms { group: Some(group.clone()), ..Terms::unknown() });
     let begins = |n| Item::Begins(Admitted { terms: Some(terms.clone()), ..admitted("a", n) });
     let handle = WorkHandle::Container { id: "c".to_owned() };
     let started = |n, number| Item::AttemptStarted { run: id(n), number, at: at(1), handle: handle.clone() };

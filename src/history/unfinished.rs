@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use crate::model::{
     name::JobId,
     run::{Admitted, RunId, Stream},
-    unfinished::{GoingOn, KeptChunk, KeptOutput, LastAttempt, Legacy, Unfinished},
+    unfinished::{GoingOn, KeptChunk, KeptOutput, LastAttempt, Legacy, Terms, Unfinished},
 };
 
 use super::{
@@ -61,7 +61,7 @@ fn whole(connection: &Connection, run: KeptRun, mut attempts: Vec<Attempt>) -> r
         Ok((text(0)?, text(1)?, text(2)?))
     })?;
     let stop = by.and_then(|by| stop(&by, &force.unwrap_or_default()));
-    let terms = text.and_then(|text| terms::read(&text)).unwrap_or_else(terms::unknown);
+    let terms = text.and_then(|text| terms::read(&text)).unwrap_or_else(Terms::unknown);
     let last = attempts.pop().map(|it| LastAttempt {
         number: it.number,
         started: it.started,

@@ -183,7 +183,9 @@ impl Writer {
         self.store = done.store;
         if let Some(reason) = done.put_aside {
             self.aside += 1;
-            report::problem(&Diagnostic::error(place(), reason));
+            let problem = Diagnostic::error(place(), reason);
+            report::problem(&problem);
+            self.keeper.put_aside(problem);
         }
         let Some(error) = done.error else {
             self.retry = RETRY.0;

@@ -27,6 +27,7 @@ use super::{
 )]
 pub async fn problems(State(api): State<Api>, headers: HeaderMap) -> Response {
     let mut problems: Vec<ProblemRow> = api.agent.snapshot().diagnostics.iter().map(job::problem).collect();
+    problems.extend(api.keeper.problems().iter().map(job::problem));
     if let Condition::Failing { reason } = &*api.keeper.condition().borrow() {
         problems.push(ProblemRow {
             severity: "error".to_owned(),

@@ -7,7 +7,7 @@ use super::swarm::{self, SERVICE_NAME_LABEL, STACK_LABEL, Services, TASK_NAME_LA
 const COMPOSE: &str = "com.docker.compose.";
 
 /// What the agent writes on each container that it makes: what tells it from other agents on the Engine, then job, run and occurrence.
-pub const RUN_LABELS: [&str; 4] = [AGENT_LABEL, JOB_LABEL, RUN_LABEL, "watchbell.occurrence"];
+pub const RUN_LABELS: [&str; 4] = [AGENT_LABEL, JOB_LABEL, RUN_LABEL, OCCURRENCE_LABEL];
 
 /// The one of them that tells our agent from others.
 pub const AGENT_LABEL: &str = "watchbell.agent";
@@ -17,6 +17,9 @@ pub const JOB_LABEL: &str = "watchbell.job";
 
 /// The one of them that holds the run's ID.
 pub const RUN_LABEL: &str = "watchbell.run";
+
+/// The moment that the schedule named.
+pub const OCCURRENCE_LABEL: &str = "watchbell.occurrence";
 
 /// The Engine's full ID of a container: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

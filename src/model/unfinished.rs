@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     compose::{ComposeAction, ComposeSpec},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, Work},
+    job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, JobSpec, LocalSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
     policy::{Edge, EdgeKind, Group, Policies, SuccessCodes},
@@ -93,6 +93,23 @@ impl Terms {
             tasks,
             compose,
             shape: shape(&spec.work),
+        }
+    }
+
+    /// What holds for a run of which nothing is said: the built-in defaults.
+    pub fn unknown() -> Self {
+        Self {
+            timeout: None,
+            grace: Duration::from_secs(10),
+            success_codes: SuccessCodes::default(),
+            retries: 0,
+            group: None,
+            edges: Vec::new(),
+            max_output: DEFAULT_MAX_OUTPUT,
+            user: None,
+            tasks: None,
+            compose: None,
+            shape: 0,
         }
     }
 

@@ -36,7 +36,7 @@ use super::{
     adoption::{self, Meaning},
     environment::environment,
     interrupts::{Step, ended, stopped_before},
-    leftovers, like,
+    like,
     making::{Unmade, made},
     order::{RunOrder, TakenUp},
     outage::Outage,
@@ -50,9 +50,6 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
 pub(super) const LAST_QUESTION: Duration = Duration::from_secs(4);
-
-/// How often, at last, it is asked whether a container that could not be ended goes on.
-const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// A wait that held this long was answered in between, whatever ended it.
 const HELD: Duration = Duration::from_secs(5);
@@ -88,8 +85,8 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
             let half_made = half_made(order, &error, context).await;
             let leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
             // Whose it is cannot be told here, so it is neither removed nor tried again.
-            let guarded = matches!(error, EngineError::Refused { status: 409, .. });
-            let outcome = if guarded && leftover.is_none() {
+            let guarded = matches!(error, EngineError::Refused { status: 409, .. }) && leftover.is_none();
+            let outcome = if guarded {
                 let why = guard(order, context).await;
                 Outcome::NotStarted { error: format!("making a container of {image}: {why}") }
             } else {
@@ -179,7 +176,15 @@ pub(super) async fn carry_on(
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
-    life.handle = Some(WorkHandle::Container { id: facts.id.clone() });
+    // What its row says of it is known already.
+    if taken.handle().is_none() {
+        let handle = WorkHandle::Container { id: facts.id.clone() };
+        if facts.phase == ContainerPhase::Created {
+            life.handle = Some(handle);
+        } else {
+            life.is_called(handle, facts.started);
+        }
+    }
     let started = taken.began().or(facts.started);
     match (outcome, meaning) {
         (None, _) => {
@@ -257,7 +262,11 @@ async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> 
     let mut wait = Duration::from_secs(1);
     while wait <= LAST_QUESTION {
         match context.engine.container_with_label(&label).await {
-            Ok(Some(found)) => return Some(found),
+            Ok(Some(found)) => {
+                // One that was started is not ours to remove here, whoever did that.
+                let facts = context.engine.container_facts(&found).await.ok().flatten();
+                return facts.is_some_and(|it| it.phase == ContainerPhase::Created).then_some(found);
+            }
             // It has said what it did; a making that was given up may still be going on.
             Ok(None) if !error.is_outage() => return None,
             Ok(None) | Err(_) => {}
@@ -360,26 +369,6 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 sleep(Duration::from_millis(500)).await;
             }
         }
-    }
-}
-
-/// Waits until a container that could not be ended has, and removes it.
-pub async fn until_gone(engine: &Engine, id: &str) {
-    let mut wait = Duration::from_secs(1);
-    loop {
-        match engine.container_facts(id).await {
-            Ok(None) => return,
-            Ok(Some(ContainerFacts { phase: ContainerPhase::Running, .. })) | Err(_) => {}
-            Ok(Some(facts)) => {
-                if !leftovers::is_kept(&facts) {
-                    // One that cannot be removed is found at the next start.
-                    let _ = remove(engine, id).await;
-                }
-                return;
-            }
-        }
-        sleep(wait).await;
-        wait = (wait * 2).min(ASK_EVERY);
     }
 }
 

@@ -4,17 +4,25 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::model::{
-    compose::ComposeAction,
-    container::{ContainerId, Holder},
-    job::{JobSpec, StartSpec, Work},
-    name::{JobId, JobKind},
-    run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
-    spread,
-    unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
+use crate::{
+    model::{
+        compose::ComposeAction,
+        container::{ContainerId, Holder},
+        job::{JobSpec, StartSpec, Work},
+        name::{JobId, JobKind},
+        run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
+        spread,
+        unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
+    },
+    telemetry::report::RunTags,
 };
 
 use super::interrupts::Ending;
+
+/// What the names of a run end with that no schedule named.
+pub(super) fn name_end(run: &RunId) -> String {
+    run.0.get(run.0.len().saturating_sub(8)..).unwrap_or(&run.0).to_ascii_lowercase()
+}
 
 /// The longest name that a Swarm takes.
 const SERVICE_NAME_LIMIT: usize = 63;
@@ -58,6 +66,8 @@ pub struct TakenUp {
     pub terms: Arc<Terms>,
     /// When its command was first started.
     pub started: Option<Timestamp>,
+    /// Whether the store knows of it.
+    pub has_row: bool,
     /// Who asked it to end already, and how hard.
     pub stop: Option<StopRequest>,
     /// Its last attempt.
@@ -92,7 +102,7 @@ impl TakenUp {
         }
         let spec = Arc::new(spec);
         let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };
-        Some(Self { order, terms, started, stop, last, output })
+        Some(Self { order, terms, started, has_row: true, stop, last, output })
     }
 
     /// How its last attempt is found.
@@ -120,6 +130,19 @@ impl TakenUp {
 }
 
 impl RunOrder {
+    /// How one of its attempts is told of.
+    pub fn tags(&self, attempt: u32) -> RunTags {
+        RunTags {
+            run: self.run.clone(),
+            job: self.job().clone(),
+            kind: self.kind(),
+            trigger: self.trigger,
+            container: self.container_name(),
+            task: None,
+            attempt,
+        }
+    }
+
     /// The job.
     pub fn job(&self) -> &JobId {
         &self.spec.id
@@ -205,9 +228,7 @@ impl RunOrder {
         match self.trigger {
             Trigger::Schedule | Trigger::Startup | Trigger::CatchUp => name,
             Trigger::Manual | Trigger::Dependency => {
-                let run = &self.run.0;
-                let end = run.get(run.len().saturating_sub(8)..).unwrap_or(run).to_ascii_lowercase();
-                format!("{name}-{end}")
+                format!("{name}-{}", name_end(&self.run))
             }
         }
     }

@@ -102,7 +102,7 @@ pub(super) fn start(
         .kill_on_drop(true);
     let mut own = context.children.spawn(command)?;
     if let Some(start) = reap::began(own.pid) {
-        life.is_called(WorkHandle::Process { pid: own.pid, start });
+        life.is_called(WorkHandle::Process { pid: own.pid, start }, None);
     }
     let stdout = own.child.stdout.take().map(|pipe| chunks(pipe, Channel::Stdout));
     let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));

@@ -72,7 +72,7 @@ pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, lif
             return KindEnd { leftover, guarded, ..not_started(&error, spec).into() };
         }
     };
-    life.is_called(WorkHandle::Service { id: id.clone() });
+    life.is_called(WorkHandle::Service { id: id.clone() }, None);
     life.started(began);
     to_the_end(id, order, spec.tasks, Again::Nothing, context, life).await
 }
@@ -100,7 +100,7 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     match (takeover::outcome(taken, &meaning), found) {
         (None, Some(id)) => {
             life.goes_on(taken.began(), "its service is there");
-            life.handle = Some(WorkHandle::Service { id: id.clone() });
+            life.is_called(WorkHandle::Service { id: id.clone() }, None);
             let again = if spec.tasks == Tasks::Replicas(1) {
                 Again::Bytes(takeover::known_output(taken))
             } else {

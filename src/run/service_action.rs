@@ -53,7 +53,7 @@ pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, 
         Ok(changed) => changed,
         Err(error) => return Outcome::NotStarted { error }.into(),
     };
-    drop(life.is_called(WorkHandle::Change(now.id.clone())));
+    drop(life.is_called(WorkHandle::Change(now.id.clone()), None));
     life.started(began);
     let change = Change {
         engine,

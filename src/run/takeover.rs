@@ -14,13 +14,14 @@ use tokio::{
 };
 
 use crate::{
-    docker::error::EngineError,
+    docker::{containers::ContainerPhase, error::EngineError},
     history::keeper::Recorder,
     model::{
+        container::RUN_LABEL,
         job::{JobSpec, Work},
         run::{Outcome, Printed, RunRecord, StopRequest, WorkHandle},
         service::Tasks,
-        unfinished::printed_in,
+        unfinished::{LastAttempt, printed_in},
     },
     telemetry::report,
 };
@@ -109,6 +110,8 @@ async fn attempt(
     stop: &watch::Receiver<Option<StopRequest>>,
     found: Arc<AtomicBool>,
 ) -> Attempt {
+    let further = begun_since(taken, context).await;
+    let taken = further.as_ref().unwrap_or(taken);
     let number = taken.number();
     recorder.attempt(number);
     let mut life = Life::new(&taken.order, context, recorder, number, stop.clone());
@@ -131,6 +134,35 @@ async fn attempt(
         Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
     };
     unit::close(life, &taken.order, end, context).await
+}
+
+/// The attempt after the last one that is known: the last agent may have ended between the making of its container and the
+/// row of that. A container that was never started goes, and the attempt is made as if nothing had been.
+async fn begun_since(taken: &TakenUp, context: &Context) -> Option<TakenUp> {
+    let last = taken.last.as_ref().filter(|it| it.ended.is_some())?;
+    if !matches!(taken.order.spec.work, Work::Run(_)) || last.number > u32::from(taken.terms.retries) {
+        return None;
+    }
+    let label = format!("{RUN_LABEL}={}", taken.order.run);
+    let labels = [&*label];
+    let found = answer_of(|| context.engine.labelled_containers(&labels)).await.ok()?;
+    let known = |it: &str| matches!(&last.handle, Some(WorkHandle::Container { id }) if id == it);
+    for it in found.into_iter().filter(|it| !known(&it.id)) {
+        let facts = context.engine.container_facts(&it.id).await.ok().flatten()?;
+        if facts.phase != ContainerPhase::Created {
+            let last = LastAttempt {
+                number: last.number + 1,
+                started: None,
+                handle: None,
+                timed_out: false,
+                ended: None,
+            };
+            return Some(TakenUp { last: Some(last), ..taken.clone() });
+        }
+        // Where it stays, the attempt says so.
+        let _ = new_container::remove(&context.engine, &it.id).await;
+    }
+    None
 }
 
 /// What an attempt that has ended left.

@@ -284,17 +284,8 @@ impl Life {
         number: u32,
         stop: watch::Receiver<Option<StopRequest>>,
     ) -> Self {
-        let tags = RunTags {
-            run: order.run.clone(),
-            job: order.job().clone(),
-            kind: order.kind(),
-            trigger: order.trigger,
-            container: order.container_name(),
-            task: None,
-            attempt: number,
-        };
         Self {
-            capture: Capture::new(tags, context.sink.clone(), recorder.tap()),
+            capture: Capture::new(order.tags(number), context.sink.clone(), recorder.tap()),
             interrupts: Interrupts::new(order, stop, (recorder.tap(), number)),
             recorder,
             clock: context.clock.clone(),
@@ -342,14 +333,15 @@ impl Life {
     /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
     /// until it is kept, so that the next agent finds it.
     pub async fn called(&mut self, handle: WorkHandle) {
-        let kept = self.is_called(handle);
+        let kept = self.is_called(handle, None);
         self.recorder.settle(kept).await;
     }
 
-    /// The same for a command that goes on already.
-    pub fn is_called(&mut self, handle: WorkHandle) -> Kept {
+    /// The same for a command that goes on already, since this moment or a moment ago.
+    pub fn is_called(&mut self, handle: WorkHandle, at: Option<jiff::Timestamp>) -> Kept {
         self.handle = Some(handle.clone());
-        self.recorder.attempt_started(self.capture.tags().attempt, self.clock.now(), handle)
+        let at = at.unwrap_or_else(|| self.clock.now());
+        self.recorder.attempt_started(self.capture.tags().attempt, at, handle)
     }
 
     /// Where what it prints is kept, for a kind that prints in parts.

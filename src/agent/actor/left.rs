@@ -1,12 +1,12 @@
 //! What passes from one agent to the next: what the last one left is taken up, and what outlives this one is left.
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinError, time::Instant};
 
 use crate::{
     agent::{event::Event, state::outlives_the_agent, takeover::same_work},
     model::{
         run::{Outcome, StopCause},
-        unfinished::{GoingOn, Legacy},
+        unfinished::{GoingOn, Legacy, Unfinished},
     },
     run::{
         leftovers::{self, Sweep},
@@ -31,11 +31,28 @@ impl Actor {
         if !self.context.installation.is_new {
             let (engine, installation) = (self.context.engine.clone(), self.context.installation.id.clone());
             self.looks.look();
-            self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
+            let sweep = Sweep { engine, installation, taken_up, before };
+            let keeper = self.keeper.clone();
+            self.looking.spawn(async move {
+                let found = sweep.unknown(&keeper).await;
+                (sweep, found)
+            });
         }
         if left != Legacy::default() {
             self.feed(Event::Left(left));
         }
+    }
+
+    /// What the store knows nothing of is taken up as well; the rest nobody waits for.
+    pub(super) fn found(&mut self, found: Result<(Sweep, Vec<Unfinished>), JoinError>) {
+        if let Ok((mut sweep, found)) = found {
+            sweep.taken_up.extend(found.iter().map(|it| it.admitted.run.clone()));
+            self.sweeping.spawn(sweep.sweep());
+            if !found.is_empty() {
+                self.feed(Event::Found(found));
+            }
+        }
+        self.reconcile();
     }
 
     pub(super) fn take_up(&mut self, taken: TakenUp) {
