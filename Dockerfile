@@ -61,7 +61,7 @@ WORKDIR /src
 COPY . .
 # Naming the target keeps the flag away from build scripts and procedural macros, which cannot be static.
 RUN host=$(rustc -vV | sed -n 's/^host: //p') \
- && RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_DIR=/target \
+ && RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' CARGO_TARGET_DIR=/target \
     cargo build --release --locked --bin watchbell --target "$host" \
  && cp "/target/$host/release/watchbell" /watchbell
 

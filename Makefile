@@ -55,7 +55,7 @@ image-from-source: ## build watchbell:latest as a registry would: multi-stage, i
 
 binary: need-rust ## build the static release binary into dist/watchbell
 	@# Naming the target keeps the flag away from build scripts and procedural macros, which cannot be static.
-	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --bin watchbell --target $(host)
+	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' $(CARGO) build --release --locked --bin watchbell --target $(host)
 	@mkdir -p dist
 	cp $(target_dir)/$(host)/release/watchbell dist/watchbell
 

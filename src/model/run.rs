@@ -107,7 +107,7 @@ pub enum Outcome {
 }
 
 /// What a reason says of a command that could not be ended.
-const STILL_RUNNING: &str = "the command could not be ended and is still running";
+pub const STILL_RUNNING: &str = "the command could not be ended and is still running";
 
 impl Outcome {
     /// How each stands in logs.

@@ -15,7 +15,10 @@ use crate::{
         dto_runs::{RunItem, RunList},
         runs::item,
     },
-    model::{name::JobId, run::RunId},
+    model::{
+        name::JobId,
+        run::{RunId, STILL_RUNNING},
+    },
 };
 
 use super::{
@@ -90,11 +93,12 @@ pub(super) fn print_runs(runs: &[RunItem], desk: &Desk) {
 fn row(it: &RunItem) -> Vec<Cell> {
     let word = it.outcome.as_deref().unwrap_or(&it.phase);
     let code = it.exit_code.filter(|code| *code != 0).map(|code| format!(" ({code})"));
+    let goes_on = it.reason.as_ref().filter(|why| why.contains(STILL_RUNNING)).map(|_| " (still running)".to_owned());
     let more = if it.and_more > 0 { format!(", and {} more", it.and_more) } else { String::new() };
     vec![
         it.run.clone().into(),
         it.job.clone().into(),
-        state(&format!("{word}{}{more}", code.unwrap_or_default()), word),
+        state(&format!("{word}{}{more}", code.or(goes_on).unwrap_or_default()), word),
         it.trigger.clone().into(),
         second(&it.occurrence).into(),
         it.duration_seconds.map_or_else(|| "-".to_owned(), length).into(),
