@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{
     docs,
-    fake_engine::{ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
+    fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
@@ -23,12 +23,13 @@ enum By {
     Helper,
     Run,
     Service,
+    Action,
     /// The next agent, of what the last one left.
     Left,
 }
 
 /// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 32] = [
+const ENDPOINTS: [(By, &str, &str, &str); 40] = [
     (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
     (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     (By::Agent, "GET", "/containers/json", "the containers and their labels"),
@@ -67,6 +68,14 @@ const ENDPOINTS: [(By, &str, &str, &str); 32] = [
     (By::Service, "POST", "/containers/{id}/kill", "the end of those on this node that do not listen"),
     (By::Service, "DELETE", "/services/{id}", "its removal"),
     (By::Service, "DELETE", "/containers/{id}", "the containers that the Engine leaves of it on this node"),
+    (By::Action, "GET", "/containers/{id}/json", "how the container is before and after"),
+    (By::Action, "GET", "/version", "whether it can be stopped with a `signal`"),
+    (By::Action, "POST", "/containers/{id}/start", "`action=start`"),
+    (By::Action, "POST", "/containers/{id}/stop", "`action=stop`"),
+    (By::Action, "POST", "/containers/{id}/restart", "`action=restart`"),
+    (By::Action, "POST", "/containers/{id}/pause", "`action=pause`"),
+    (By::Action, "POST", "/containers/{id}/unpause", "`action=unpause`"),
+    (By::Action, "POST", "/containers/{id}/kill", "`action=kill`"),
     (By::Left, "GET", "/containers/{id}/json", "how the container of a run that the last agent began does"),
     (By::Left, "GET", "/containers/{id}/logs", "what it printed and prints"),
     (By::Left, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
@@ -90,6 +99,7 @@ pub fn table() -> String {
                 By::Helper => "jobs of kind `exec` without `/bin/sh`",
                 By::Run => "jobs of kind `run`",
                 By::Service => "jobs of kind `service-run`",
+                By::Action => "jobs of kind `container`",
                 By::Left => "an agent that follows another one",
             };
             vec![format!("`{method} {path}`"), by.to_owned(), what.to_owned()]
@@ -214,6 +224,37 @@ async fn an_agent_with_service_run_jobs_asks_the_endpoints_of_the_table_and_no_o
     agent.wait_for("run.finished", 2).await;
     assert_eq!(agent.outcomes("copy"), ["succeeded", "timed-out"]);
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Service]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_with_container_jobs_asks_the_endpoints_of_the_table_and_no_others() {
+    let actions = ["stop", "start", "restart", "pause", "unpause", "kill"];
+    let job = |(minute, action): (usize, &str)| {
+        format!(
+            "[job-container \"{action}\"]\nschedule = {minute} 0 * * *\ncontainer = db\naction = {action}\n"
+        )
+    };
+    let ini: String = (1..).zip(actions).map(job).collect();
+    let agent = behind_proxy(Setup::ini(&(ini + "[job-defaults-container]\nsignal = TERM\n"))).await;
+    agent.engine.start(ContainerSpec::new("db"));
+    agent.wait_for("run.finished", actions.len()).await;
+    let ends: Vec<_> = agent.all("run.finished").iter().map(|it| it.text("outcome")).collect();
+    // This Engine cannot stop with a signal.
+    let [cannot, well] = ["not-started", "succeeded"];
+    assert_eq!(ends, [cannot, well, cannot, well, well, well]);
+    agent.engine.start(ContainerSpec::new("web"));
+    let actions = ["stop", "start", "restart"];
+    let job = |(minute, action): (usize, &str)| {
+        format!(
+            "[job-container \"{action}\"]\nschedule = {minute} 0 * * *\ncontainer = web\naction = {action}\n"
+        )
+    };
+    let plain: String = (10..).zip(actions).map(job).collect();
+    let (clock, engine) = (agent.clock(), agent.engine.clone());
+    drop(agent);
+    let agent = TestAgent::on(clock, engine, Setup::ini(&plain));
+    agent.wait_for("run.finished", actions.len()).await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Action]));
 }
 
 /// The rules of a proxy look at the whole path.

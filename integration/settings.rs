@@ -139,6 +139,7 @@ fn argv(spec: &JobSpec) -> &[String] {
         Work::Local(local) => &local.argv,
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
+        Work::Container(_) => &[],
     }
 }
 

@@ -6,6 +6,7 @@ mod admission;
 mod adoption;
 mod cli;
 mod compose;
+mod container;
 mod crash;
 mod diagnostics;
 mod engine;

@@ -1,5 +1,6 @@
 //! From the due moment to the record.
 
+mod action;
 mod ending;
 mod history;
 mod in_container;

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
+        container::{ContainerId, Holder},
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
@@ -294,6 +295,13 @@ impl State {
                         };
                         Err((name, reason))
                     }
+                    // A container that does not run is what most of them are for.
+                    (Work::Container(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
+                    (Work::Container(it), None) => match &it.container {
+                        // It may never have been started, and no list has it: the Engine is asked by its name.
+                        Some(name) => Ok((entry, Some(by_name(name)))),
+                        None => Err((None, "the job has no container".to_owned())),
+                    },
                     (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
                 },
             };
@@ -337,18 +345,23 @@ impl State {
     }
 }
 
+/// A container of which no more is known than what it is called.
+fn by_name(name: &str) -> Holder {
+    Holder { id: ContainerId(name.into()), name: name.into(), running: false }
+}
+
 /// Whether a run of the job goes on without the agent, and the next one takes it up.
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match spec.work {
         Work::Run(_) | Work::ServiceRun(_) => true,
-        Work::Exec(_) | Work::Local(_) => false,
+        Work::Exec(_) | Work::Local(_) | Work::Container(_) => false,
     }
 }
 
 /// Whether a run of the job asks the Engine for something.
 pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) | Work::Container(_) => true,
         Work::Local(_) => false,
     }
 }

@@ -3,6 +3,7 @@
 //! [`client`] is the connection, [`error`] what can go wrong; then one file for each thing that is asked of the
 //! Engine.
 
+pub mod actions;
 pub mod archive;
 pub mod client;
 pub mod containers;

@@ -150,6 +150,7 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
         WorkHandle::Exec { exec, container } => ("exec", exec.clone(), Some(container.clone())),
         WorkHandle::Container { id } => ("container", id.clone(), None),
         WorkHandle::Service { id } => ("service", id.clone(), None),
+        WorkHandle::Action { container } => ("action", container.clone(), None),
         WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
     }
 }
@@ -160,6 +161,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
         "exec" => WorkHandle::Exec { exec: id, container: of? },
         "container" => WorkHandle::Container { id },
         "service" => WorkHandle::Service { id },
+        "action" => WorkHandle::Action { container: id },
         "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
         _ => return None,
     })
@@ -206,6 +208,7 @@ mod tests {
             WorkHandle::Exec { exec: text(), container: text() },
             WorkHandle::Container { id: text() },
             WorkHandle::Service { id: text() },
+            WorkHandle::Action { container: text() },
             WorkHandle::Process { pid: 7, start: u64::MAX },
         ] {
             let (what, id, of) = stored(&it);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    action::Action,
     job::DEFAULT_MAX_OUTPUT,
     policy::{EdgeKind, Group, SuccessCodes},
     service::Tasks,
@@ -37,6 +38,10 @@ struct Stored {
     /// 0 is one on each node.
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<String>,
     shape: u64,
 }
 
@@ -62,6 +67,8 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
             Tasks::Replicas(count) => count,
             Tasks::EachNode => 0,
         }),
+        action: it.action.as_ref().map(|(action, _)| action.as_str().to_owned()),
+        signal: it.action.as_ref().and_then(|(_, signal)| signal.clone()),
         shape: it.shape,
     };
     serde_json::to_string(&stored).ok()
@@ -70,6 +77,7 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
 /// Reads it again; what cannot be read is as if nothing had been said.
 pub(super) fn read(text: &str) -> Option<Terms> {
     let it: Stored = serde_json::from_str(text).ok()?;
+    let action = it.action.and_then(|word| Action::NAMES.into_iter().find(|(name, _)| *name == word));
     let edges = |kind, names: Vec<String>| names.into_iter().map(move |name| (kind, name.into()));
     Some(Terms {
         timeout: it.timeout.map(duration),
@@ -83,6 +91,7 @@ pub(super) fn read(text: &str) -> Option<Terms> {
         max_output: it.max_output,
         user: it.user,
         tasks: it.tasks.map(|count| if count == 0 { Tasks::EachNode } else { Tasks::Replicas(count) }),
+        action: action.map(|(_, action)| (action, it.signal)),
         shape: it.shape,
     })
 }
@@ -99,6 +108,7 @@ pub(super) fn unknown() -> Terms {
         max_output: DEFAULT_MAX_OUTPUT,
         user: None,
         tasks: None,
+        action: None,
         shape: 0,
     }
 }
@@ -123,6 +133,7 @@ mod tests {
             max_output: 7,
             user: Some("www".to_owned()),
             tasks: Some(Tasks::EachNode),
+            action: Some((Action::Kill, Some("HUP".to_owned()))),
             shape: u64::MAX,
         };
         for it in [all, unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..unknown() }] {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    action::ActionSpec,
     name::{JobId, JobKind},
     origin::Origin,
     policy::Policies,
@@ -58,6 +59,8 @@ pub enum Work {
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
     ServiceRun(Box<ServiceRunSpec>),
+    /// An action on a container that is there already.
+    Container(Box<ActionSpec>),
 }
 
 /// A command in a running container.
@@ -262,6 +265,7 @@ impl JobSpec {
             Work::Run(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) => JobKind::ServiceRun,
+            Work::Container(_) => JobKind::Container,
         }
     }
 }

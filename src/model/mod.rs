@@ -2,6 +2,7 @@
 //!
 //! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
 
+pub mod action;
 pub mod bytes;
 pub mod connection;
 pub mod container;

@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
+    action::ActionSpec,
     bytes,
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
@@ -54,7 +55,11 @@ impl JobSpec {
         list.text("enabled", enabled);
         list.text("overlap", overlap.as_str());
         list.text("timeout", timeout.map_or_else(|| "none".to_owned(), written));
-        list.text("grace-period", written(*grace_period));
+        match work {
+            // Where nobody says otherwise it is the container's own.
+            Work::Container(it) => list.optional("grace-period", it.grace.map(written).as_ref()),
+            _ => list.text("grace-period", written(*grace_period)),
+        }
         list.turns(policies);
         list.text("jitter", written(*jitter));
         list.text("missed", missed.as_str());
@@ -166,6 +171,13 @@ impl List {
                 self.environment(environment);
             }
             Work::ServiceRun(it) => self.service_run(it),
+            Work::Container(it) => {
+                // How long it has to stop stands where all kinds have it.
+                let ActionSpec { container, action, signal, grace: _ } = &**it;
+                self.optional("container", container.as_ref());
+                self.text("action", action.as_str());
+                self.optional("signal", signal.as_ref());
+            }
         }
     }
 

@@ -304,6 +304,11 @@ pub enum WorkHandle {
         /// The service's ID.
         id: String,
     },
+    /// What is done to a container that was there already, and is nobody's to remove.
+    Action {
+        /// The container's ID.
+        container: String,
+    },
     /// A process beside the agent.
     Process {
         /// Its ID.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    action::{Action, ActionSpec},
     job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
@@ -36,6 +37,8 @@ pub struct Terms {
     pub user: Option<String>,
     /// How many tasks a service has.
     pub tasks: Option<Tasks>,
+    /// What is done to a container, and with which signal.
+    pub action: Option<(Action, Option<String>)>,
     /// The [`shape`] of what it does.
     pub shape: u64,
 }
@@ -48,11 +51,13 @@ pub fn shape(work: &Work) -> u64 {
 impl Terms {
     /// Those of a run that begins now.
     pub fn of(spec: &JobSpec) -> Self {
-        let (user, tasks) = match &spec.work {
-            Work::Exec(exec) => (exec.user.clone(), None),
-            Work::ServiceRun(service) => (None, Some(service.tasks)),
-            Work::Run(_) | Work::Local(_) => (None, None),
-        };
+        let (mut user, mut tasks, mut action) = (None, None, None);
+        match &spec.work {
+            Work::Exec(exec) => user.clone_from(&exec.user),
+            Work::ServiceRun(service) => tasks = Some(service.tasks),
+            Work::Container(it) => action = Some((it.action, it.signal.clone())),
+            Work::Run(_) | Work::Local(_) => {}
+        }
         Self {
             timeout: spec.timeout,
             grace: spec.grace_period,
@@ -63,6 +68,7 @@ impl Terms {
             max_output: spec.max_output,
             user,
             tasks,
+            action,
             shape: shape(&spec.work),
         }
     }
@@ -101,6 +107,10 @@ impl Terms {
                 cpus: None,
                 with_registry_auth: false,
             })),
+            JobKind::Container => {
+                let (action, signal) = self.action.clone().unwrap_or((Action::Restart, None));
+                Work::Container(Box::new(ActionSpec { container: None, action, signal, grace: None }))
+            }
             JobKind::Local => Work::Local(LocalSpec { argv: Vec::new(), workdir: None, environment: none() }),
             _ => Work::Exec(Box::new(ExecSpec {
                 container: None,
@@ -209,7 +219,7 @@ mod tests {
     fn what_stands_for_a_job_ends_as_the_job_would_have_been_ended_and_has_its_edges() {
         let zone = Zone::utc();
         let schedule = Schedule::parse("@daily", &zone).unwrap();
-        for kind in [JobKind::Exec, JobKind::Run, JobKind::Local, JobKind::ServiceRun] {
+        for kind in JobKind::SUPPORTED {
             let policies = Policies {
                 success_codes: SuccessCodes::new(vec![0, 3]).unwrap(),
                 edges: vec![Edge { kind: EdgeKind::OnSuccess, name: "b".into(), origin: Origin::Default }],
@@ -220,7 +230,7 @@ mod tests {
                 schedule.clone(),
                 Work::Local(LocalSpec { argv: vec![], workdir: None, environment: Environment::default() }),
             ));
-            let sample = Terms { tasks: None, user: None, ..sample };
+            let sample = Terms { tasks: None, user: None, action: None, ..sample };
             let job = JobSpec {
                 timeout: Some(Duration::from_secs(7)),
                 grace_period: Duration::from_secs(3),

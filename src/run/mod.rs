@@ -1,12 +1,13 @@
 //! What executes: one unit a run, from its order to its end.
 //!
 //! A run order leaves no choices: container, command and limits were settled when it was admitted. [`mod@unit`] carries
-//! one out; [`in_container`], [`new_container`], [`service`] and [`process`] are the kinds; [`ending`] finds and signals
+//! one out; [`in_container`], [`new_container`], [`service`], [`process`] and [`action`] are the kinds; [`ending`] finds and signals
 //! what the Engine does not end; [`capture`] makes lines of what they print; [`interrupts`] is what ends a run early;
 //! `retry` is what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
 //! [`adoption`] what is to be made of it; [`leftovers`] is what nobody waits for;
 //! [`reap`] is what PID 1 owes to orphans.
 
+pub mod action;
 pub mod adoption;
 pub mod capture;
 mod collect;

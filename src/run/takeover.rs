@@ -26,6 +26,7 @@ use crate::{
 };
 
 use super::{
+    action,
     adoption::Meaning,
     in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
@@ -124,6 +125,7 @@ async fn attempt(
         Work::Run(_) => new_container::take_up(taken, context, &mut life).await,
         Work::Local(_) => process::take_up(taken, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
+        Work::Container(_) => action::take_up(taken, context, &mut life).await.into(),
     };
     unit::close(life, &taken.order, end, context).await
 }
@@ -135,7 +137,7 @@ fn leftover(taken: &TakenUp) -> Option<Leftover> {
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }
-        WorkHandle::Exec { .. } | WorkHandle::Process { .. } => None,
+        WorkHandle::Exec { .. } | WorkHandle::Action { .. } | WorkHandle::Process { .. } => None,
     }
 }
 

@@ -34,6 +34,7 @@ use crate::{
 };
 
 use super::{
+    action,
     capture::{Capture, FINISH_LIMIT},
     ending::{self, Program},
     in_container,
@@ -184,6 +185,7 @@ async fn attempt(
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
+        Work::Container(spec) => action::run(order, spec, context, &mut life).await.into(),
     };
     close(life, order, end, context).await
 }

@@ -6,6 +6,7 @@ use crate::model::{
 };
 
 use super::{
+    action,
     ini::Ini,
     layer::{JobLayer, Text},
     params::{self, Param, Shape},
@@ -49,6 +50,7 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::Cpus => size::cpus(&single()?).map(drop),
         Shape::Names => policies::names(&text).map(drop),
         Shape::Codes => policies::success_codes(&text).map(drop),
+        Shape::Text if param.name == "signal" => action::signal(&single()?).map(drop),
         Shape::Text => value::text(&single()?).map(drop),
     }
 }

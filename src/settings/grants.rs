@@ -38,14 +38,18 @@ pub enum Grant {
 impl Grant {
     /// Every grant, with what it allows.
     pub const ALL: [(Self, &'static str, &'static str); 9] = [
-        (Self::ExecOther, "exec-other", "a command in another container than the labelled one"),
+        (
+            Self::ExecOther,
+            "exec-other",
+            "a command in another container than the labelled one; with `container`, an action on it",
+        ),
         (Self::Run, "run", "a new container"),
         (
             Self::ServiceRun,
             "service-run",
             "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
         ),
-        (Self::Container, "container", "an action on a container; this version has no such jobs yet"),
+        (Self::Container, "container", "an action on the labelled container"),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
         (
@@ -105,6 +109,7 @@ impl Grants {
             Work::Run(_) => Grant::Run,
             Work::Local(_) => Grant::Local,
             Work::ServiceRun(_) => Grant::ServiceRun,
+            Work::Container(_) => Grant::Container,
         };
         (!self.0.contains(&grant)).then(|| {
             format!("a label may not start {job}: the operator can allow it with allow-from-labels={grant}")
@@ -170,6 +175,17 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
                 asked.push((Grant::HostMounts, "mount", format!("the path {path} of the machine")));
             }
             (false, &service.env_files[..])
+        }
+        Work::Container(it) => {
+            asked.push((Grant::Container, "schedule", format!("a job of kind {}", JobKind::Container)));
+            if let Some(other) = it.container.as_ref().filter(|other| *other != home) {
+                asked.push((
+                    Grant::ExecOther,
+                    "container",
+                    format!("an action on the container \"{other}\""),
+                ));
+            }
+            (false, &[][..])
         }
     };
     if privileged {

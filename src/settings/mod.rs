@@ -10,6 +10,7 @@
 //! [`mod@print`] goes the other way, and [`mod@explain`] says where each value comes from. [`compose`] reads the labels of
 //! containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
 
+mod action;
 mod check;
 pub mod compose;
 pub mod dialect;
@@ -23,6 +24,7 @@ pub mod label;
 pub mod layer;
 mod look_up;
 pub mod memo;
+mod own;
 pub mod params;
 mod policies;
 pub mod print;

@@ -52,6 +52,8 @@ pub const MISSED_MAX_LIMIT: u16 = 1000;
 pub const RETRIES_LIMIT: u16 = 100;
 
 const ALL: &[JobKind] = &JobKind::ALL;
+/// The kinds that run a command: an action on a container prints nothing and has no exit code.
+const COMMANDS: &[JobKind] = &[Exec, Run, Local, ServiceRun, Compose];
 const NOW: Support = Support::Since("0.1.0");
 const LATER: Support = Support::Planned;
 
@@ -83,7 +85,7 @@ impl Param {
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
     row("schedule", ALL, Shape::Schedule, "required", NOW, "When the job is due."),
-    row("command", ALL, Shape::Command, "required; for `run` and `service-run` the image's own", NOW, "What is run."),
+    row("command", COMMANDS, Shape::Command, "required; for `run` and `service-run` the image's own", NOW, "What is run."),
     row(
         "shell",
         &[Exec, Run, Local, ServiceRun],
@@ -98,7 +100,7 @@ pub static PARAMS: &[Param] = &[
         Shape::Text,
         "the labelled container",
         NOW,
-        "The name of the container in which the command runs.",
+        "The name of the container in which the command runs, or on which `container` acts.",
     )
     .grant(Grant::ExecOther),
     row(
@@ -194,14 +196,7 @@ pub static PARAMS: &[Param] = &[
         "What happens when the job is due while its last run goes on: skip the new one, run both, let one wait, or stop the old one.",
     ),
     row("timeout", ALL, Shape::Duration, "none", NOW, "How long a run may take before it is ended."),
-    row(
-        "grace-period",
-        ALL,
-        Shape::Duration,
-        "10s",
-        NOW,
-        "How long a run has between being asked to stop and being killed.",
-    ),
+    row("grace-period", ALL, Shape::Duration, "10s", NOW, "How long a run has between being asked to stop and being killed."),
     row("group", ALL, Shape::Text, "none", NOW, "Runs of jobs with the same group never go on at the same time."),
     row(
         "group-wait",
@@ -213,16 +208,9 @@ pub static PARAMS: &[Param] = &[
     ),
     row("retries", ALL, Shape::Count(RETRIES_LIMIT), "0", NOW, "How often a run tries again after it has failed."),
     row("retry-delay", ALL, Shape::Duration, "10s", NOW, "How long it waits before its second attempt."),
-    row(
-        "retry-backoff",
-        ALL,
-        Shape::Choice(&["exponential", "fixed"]),
-        "exponential",
-        NOW,
-        "How the wait grows: it doubles with each attempt, or stays the same.",
-    ),
+    row("retry-backoff", ALL, Shape::Choice(&["exponential", "fixed"]), "exponential", NOW, "How the wait grows: it doubles with each attempt, or stays the same."),
     row("retry-max-delay", ALL, Shape::Duration, "5m", NOW, "How long a wait that grows becomes at most."),
-    row("success-codes", ALL, Shape::Codes, "0", NOW, "Exit codes that count as success."),
+    row("success-codes", COMMANDS, Shape::Codes, "0", NOW, "Exit codes that count as success."),
     row("jitter", ALL, Shape::Duration, "0s", NOW, "Begin each occurrence at random within this after its moment."),
     row(
         "missed",
@@ -259,14 +247,7 @@ pub static PARAMS: &[Param] = &[
     row("on-success", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has succeeded."),
     row("on-failure", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has failed."),
     row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
-    row(
-        "max-output",
-        ALL,
-        Shape::Size,
-        "1MiB",
-        NOW,
-        "How much of each stream of a run is kept: its beginning and its end, and how much was dropped between them.",
-    ),
+    row("max-output", COMMANDS, Shape::Size, "1MiB", NOW, "How much of each stream of a run is kept: its beginning and its end, and how much was dropped between them."),
     row(
         "history",
         ALL,
@@ -381,8 +362,8 @@ pub static PARAMS: &[Param] = &[
     row("file", &[Compose], Shape::List, "none", LATER, ""),
     row("project", &[Compose], Shape::Text, "none", LATER, ""),
     row("service", &[Compose], Shape::Text, "none", LATER, ""),
-    row("action", &[Compose, Container], Shape::Text, "required", LATER, ""),
-    row("signal", &[Container], Shape::Text, "none", LATER, ""),
+    row("action", &[Compose, Container], Shape::Text, "required", NOW, "What is done to the container: `start`, `stop`, `restart`, `pause`, `unpause` or `kill`."),
+    row("signal", &[Container], Shape::Text, "`KILL` for `kill`, else the container's own", NOW, "The signal that `kill` sends, or that `stop` and `restart` ask with, such as `HUP`."),
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.

@@ -25,6 +25,7 @@ use super::{
     global::Settings,
     label::LabelJob,
     memo::{Basis, Memo, Read},
+    own,
     settle::Settle,
 };
 
@@ -46,7 +47,7 @@ pub struct Desired {
 pub struct DesiredJob {
     /// The job.
     pub spec: Arc<JobSpec>,
-    /// Containers in which a job of kind `exec` can run; the best first.
+    /// Containers in which a job of kind `exec` can run, or on which one of kind `container` can act; the best first.
     pub candidates: Vec<Candidate>,
 }
 
@@ -57,7 +58,7 @@ pub struct Candidate {
     pub id: ContainerId,
     /// The name.
     pub name: Arc<str>,
-    /// Whether it runs now.
+    /// Whether it runs now, or can be acted on however it is.
     pub running: bool,
 }
 
@@ -143,6 +144,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     }
     memo.end();
     let mut jobs: BTreeMap<JobId, DesiredJob> = jobs.into_iter().collect();
+    own::check(&mut jobs, view, &mut diagnostics);
     edges::check(&mut jobs, &settings.grants, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
@@ -315,8 +317,22 @@ impl<'a> Places<'a> {
     }
 
     fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
-        let Work::Exec(exec) = &spec.work else { return Vec::new() };
-        match (&exec.container, home, self.view) {
+        let (container, acts) = match &spec.work {
+            Work::Exec(exec) => (&exec.container, false),
+            Work::Container(it) => (&it.container, true),
+            Work::Run(_) | Work::Local(_) | Work::ServiceRun(_) => return Vec::new(),
+        };
+        let mut candidates = self.called(container.as_ref(), home);
+        if acts {
+            // A container that does not run is one to act on as well, and of several it is always the same one.
+            candidates.iter_mut().for_each(|it| it.running = true);
+            candidates.sort_by(|a, b| (a.name.len(), &a.name, &a.id).cmp(&(b.name.len(), &b.name, &b.id)));
+        }
+        candidates
+    }
+
+    fn called(&self, container: Option<&String>, home: Option<&Home<'_>>) -> Vec<Candidate> {
+        match (container, home, self.view) {
             (None, Some(home), _) => home.candidates.clone(),
             (Some(name), _, View::Observed(inventory)) => {
                 let by_name = self.by_name.get_or_init(|| {

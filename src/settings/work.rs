@@ -68,7 +68,8 @@ impl Settle<'_> {
                 let common = Common { argv, user, workdir, environment, env_files };
                 self.service_run(layer, common).map(|spec| Work::ServiceRun(Box::new(spec)))
             }
-            JobKind::Compose | JobKind::Container => None,
+            JobKind::Container => self.action(layer).map(|spec| Work::Container(Box::new(spec))),
+            JobKind::Compose => None,
         }
     }
 

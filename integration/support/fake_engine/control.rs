@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     FakeEngine, Hold,
+    behaviour::RunBehaviour,
     running::killed_by,
     spec::{ContainerSpec, Health},
     world::{State, World, digest, tagged},
@@ -26,6 +27,13 @@ impl FakeEngine {
     /// Creates a container without starting it.
     pub fn create(&self, spec: ContainerSpec) -> String {
         self.world().add(spec)
+    }
+
+    /// Creates a container that does this when it is started.
+    pub fn scripted(&self, spec: ContainerSpec, behaviour: RunBehaviour) -> String {
+        let id = self.create(spec);
+        self.world().find_mut(&id).expect("it was just created").behaviour = behaviour;
+        id
     }
 
     /// Starts a container that was stopped or only created.

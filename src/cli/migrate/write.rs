@@ -244,5 +244,6 @@ fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
         Work::Run(it) => it.argv.as_ref(),
         Work::Local(it) => Some(&it.argv),
         Work::ServiceRun(it) => it.argv.as_ref(),
+        Work::Container(_) => None,
     }
 }
