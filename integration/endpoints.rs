@@ -24,12 +24,13 @@ enum By {
     Run,
     Service,
     Action,
+    Halt,
     /// The next agent, of what the last one left.
     Left,
 }
 
 /// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 40] = [
+const ENDPOINTS: [(By, &str, &str, &str); 43] = [
     (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
     (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     (By::Agent, "GET", "/containers/json", "the containers and their labels"),
@@ -76,6 +77,9 @@ const ENDPOINTS: [(By, &str, &str, &str); 40] = [
     (By::Action, "POST", "/containers/{id}/pause", "`action=pause`"),
     (By::Action, "POST", "/containers/{id}/unpause", "`action=unpause`"),
     (By::Action, "POST", "/containers/{id}/kill", "`action=kill`"),
+    (By::Halt, "GET", "/containers/{id}/json", "whether what is to be stopped or started runs"),
+    (By::Halt, "POST", "/containers/{id}/stop", "its stop before the run"),
+    (By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
     (By::Left, "GET", "/containers/{id}/json", "how the container of a run that the last agent began does"),
     (By::Left, "GET", "/containers/{id}/logs", "what it printed and prints"),
     (By::Left, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
@@ -100,6 +104,7 @@ pub fn table() -> String {
                 By::Run => "jobs of kind `run`",
                 By::Service => "jobs of kind `service-run`",
                 By::Action => "jobs of kind `container`",
+                By::Halt => "jobs with `stop-during`",
                 By::Left => "an agent that follows another one",
             };
             vec![format!("`{method} {path}`"), by.to_owned(), what.to_owned()]
@@ -255,6 +260,27 @@ async fn an_agent_with_container_jobs_asks_the_endpoints_of_the_table_and_no_oth
     let agent = TestAgent::on(clock, engine, Setup::ini(&plain));
     agent.wait_for("run.finished", actions.len()).await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Action]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_jobs_stop_containers_asks_three_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = Some(folder.path().to_owned());
+    let agent = behind_proxy(Setup { state_dir, ..Setup::default() }).await;
+    let id = agent.engine.start(ContainerSpec::new("app"));
+    let job =
+        "[job-exec \"sync\"]\nschedule = 5 0 * * *\ncontainer = web\ncommand = work\nstop-during = app\n";
+    agent.engine.start(ContainerSpec::new("web"));
+    let (clock, engine) = (agent.clock(), agent.engine.clone());
+    drop(agent);
+    let state_dir = Some(folder.path().to_owned());
+    let agent = TestAgent::on(clock, engine, Setup { state_dir, ..Setup::ini(job) });
+    agent.wait_for("container.restored", 1).await;
+    assert_eq!(agent.outcomes("sync"), ["succeeded"]);
+    assert_eq!(agent.engine.count(&format!("POST /containers/{id}/stop")), 1);
+    let known = lines(&[By::Agent, By::Exec, By::Halt]);
+    assert!(asked(&agent.engine).is_subset(&known), "{:?}", asked(&agent.engine));
+    assert!(lines(&[By::Halt]).is_subset(&asked(&agent.engine)), "{:?}", asked(&agent.engine));
 }
 
 /// The rules of a proxy look at the whole path.

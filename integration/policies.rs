@@ -159,7 +159,11 @@ impl World {
             Item::Ended(it, _) => {
                 self.unfinished.remove(&it.run);
             }
-            Item::Memory(..) | Item::AttemptStarted { .. } | Item::AttemptEnded { .. } => {}
+            Item::Memory(..)
+            | Item::AttemptStarted { .. }
+            | Item::AttemptEnded { .. }
+            | Item::Halted(_)
+            | Item::Restored { .. } => {}
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "history::keeper",
             "model",
             "plan",
+            "run::halt",
             "run::leftovers",
             "run::order",
             "run::takeover",

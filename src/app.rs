@@ -22,7 +22,7 @@ use crate::{
         socket::{self, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
-    run::{ending::Program, reap::Children, unit::Context},
+    run::{ending::Program, halts::Halts, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{report, sink::LogSink, stream::EventStream},
@@ -83,7 +83,7 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened { keeper, writer, memory, unfinished, installation, diagnostics } =
+    let Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics } =
         open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
@@ -128,6 +128,7 @@ pub async fn run(
         installation,
         registries,
         program: Program::own(),
+        halts: Halts::after(halts),
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();

@@ -21,6 +21,7 @@ use watchbell::{
     },
     run::{
         ending::Program,
+        halts::Halts,
         order::RunOrder,
         reap::Children,
         unit::{self, Context},
@@ -119,6 +120,7 @@ impl Unit {
                 installation: watchbell::history::installation::unknown(),
                 registries: None,
                 program: Program::own(),
+                halts: Halts::default(),
             },
             spec: Arc::new(JobSpec::new(
                 JobId::plain("bench"),

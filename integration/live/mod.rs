@@ -11,6 +11,7 @@ mod crash;
 mod diagnostics;
 mod engine;
 mod exec;
+mod halts;
 mod image;
 mod labels;
 mod local;

@@ -2,6 +2,7 @@
 
 mod action;
 mod ending;
+mod halts;
 mod history;
 mod in_container;
 mod local;

@@ -193,7 +193,7 @@ impl Live {
 impl Table {
     fn note(&mut self, item: &Item) {
         match item {
-            Item::Memory(..) | Item::AttemptEnded { .. } => {}
+            Item::Memory(..) | Item::AttemptEnded { .. } | Item::Halted(_) | Item::Restored { .. } => {}
             Item::Waits(admitted) => self.set(admitted, false),
             Item::Begins(admitted) => self.set(admitted, true),
             Item::AttemptStarted { run, number, at, .. } => {

@@ -2,11 +2,12 @@
 //!
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
-//! reads it, with or without an agent; `unfinished` is what the last agent left, with `terms` of how it is to be ended, and
+//! reads it, with or without an agent; `unfinished` is what the last agent left and `halts` what it had stopped, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
 //! now. What goes wrong here is
 //! told, and costs no run and delays none.
 
+mod halts;
 pub mod installation;
 pub mod keeper;
 pub mod live;
@@ -24,7 +25,10 @@ pub mod writer;
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Unfinished},
+    model::{
+        diagnostic::Diagnostic, halt::Halt, memory::Memory, name::JobId, origin::Origin,
+        unfinished::Unfinished,
+    },
     time::Clock,
 };
 
@@ -50,6 +54,8 @@ pub struct Opened {
     pub memory: HashMap<JobId, Memory>,
     /// What it began or let wait, and left without a record.
     pub unfinished: Vec<Unfinished>,
+    /// What it had stopped for runs and is to be started again.
+    pub halts: Vec<Halt>,
     /// What tells this state directory's agent from others on the same Engine.
     pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
@@ -68,14 +74,15 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, (memory, unfinished), condition) = match opened {
+    let (store, (memory, unfinished, halts), condition) = match opened {
         Ok((store, kept)) => (Some(store), kept, Condition::Well),
         Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
     };
     let keeper = Keeper::new(condition);
     keeper.shared.live.left(&unfinished);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, unfinished, installation: installation::of(directory), diagnostics }
+    let installation = installation::of(directory);
+    Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -87,17 +94,18 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         writer,
         memory: HashMap::new(),
         unfinished: Vec::new(),
+        halts: Vec::new(),
         installation: installation::unknown(),
         diagnostics: Vec::new(),
     }
 }
 
-/// What the last agent kept of its jobs, and the runs that it left.
-type Remembered = (HashMap<JobId, Memory>, Vec<Unfinished>);
+/// What the last agent kept of its jobs, the runs that it left, and what it had stopped for runs.
+type Remembered = (HashMap<JobId, Memory>, Vec<Unfinished>, Vec<Halt>);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.unfinished()?);
+    let kept = (store.memory()?, store.unfinished()?, store.halts()?);
     Ok((store, kept))
 }
 

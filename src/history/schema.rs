@@ -14,7 +14,7 @@ use crate::model::{
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -88,6 +88,15 @@ pub(super) const MIGRATIONS: [&str; 3] = [
         gone INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID",
     "ALTER TABLE runs ADD COLUMN terms TEXT",
+    "CREATE TABLE halts (
+        container TEXT NOT NULL,
+        run TEXT NOT NULL,
+        name TEXT NOT NULL,
+        job TEXT NOT NULL,
+        place INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (container, run)
+    ) STRICT, WITHOUT ROWID",
 ];
 
 /// The present schema.

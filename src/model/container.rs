@@ -61,6 +61,16 @@ impl Container {
         self.labels.get(&format!("{COMPOSE}{key}")).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Its Compose project and service.
+    pub fn service(&self) -> Option<(&str, &str)> {
+        self.compose("project").zip(self.compose("service"))
+    }
+
+    /// The service of a Swarm of which it is a task.
+    pub fn swarm_service(&self) -> Option<&str> {
+        self.labels.get("com.docker.swarm.service.name").map(String::as_str).filter(|name| !name.is_empty())
+    }
+
     /// What the identity of its jobs begins with: `<compose project>.<compose service>`, else its name.
     pub fn home(&self) -> String {
         match (self.compose("project"), self.compose("service")) {

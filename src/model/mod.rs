@@ -8,6 +8,7 @@ pub mod connection;
 pub mod container;
 pub mod diagnostic;
 pub mod duration;
+pub mod halt;
 pub mod job;
 pub mod memory;
 pub mod name;

@@ -131,7 +131,7 @@ impl List {
 
     /// Turns and attempts.
     fn turns(&mut self, policies: &Policies) {
-        let Policies { retry, success_codes, group, edges: _ } = policies;
+        let Policies { retry, success_codes, group, edges: _, stop_during } = policies;
         let Retry { retries, delay, backoff, max_delay } = retry;
         if let Some(Group { name, wait: _ }) = group {
             self.text("group", name);
@@ -143,6 +143,7 @@ impl List {
         self.text("retry-backoff", backoff.as_str());
         self.text("retry-max-delay", written(*max_delay));
         self.list("success-codes", &success_codes.texts());
+        self.list("stop-during", stop_during.as_ref().map(|it| &*it.names).unwrap_or_default());
     }
 
     fn edges(&mut self, policies: &Policies) {

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    container::ContainerId,
+    halt::Halt,
     job::Retention,
     memory::Memory,
     name::{JobId, JobKind},
@@ -351,4 +353,13 @@ pub enum Item {
     },
     /// An occurrence left its record, and the runs of its job are kept for so long.
     Ended(RunRecord, Option<Retention>),
+    /// These containers are about to be stopped for a run. This must outlast everything.
+    Halted(Vec<Halt>),
+    /// A container does not need to be started again for a run any more.
+    Restored {
+        /// The container.
+        container: ContainerId,
+        /// The run.
+        run: RunId,
+    },
 }

@@ -2,7 +2,8 @@
 //!
 //! A run order leaves no choices: container, command and limits were settled when it was admitted. [`mod@unit`] carries
 //! one out; [`in_container`], [`new_container`], [`service`], [`process`] and [`action`] are the kinds; [`ending`] finds and signals
-//! what the Engine does not end; [`capture`] makes lines of what they print; [`interrupts`] is what ends a run early;
+//! what the Engine does not end; [`capture`] makes lines of what they print; [`interrupts`] is what ends a run early; [`halt`] and
+//! [`halts`] are what is stopped while runs go on;
 //! `retry` is what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
 //! [`adoption`] what is to be made of it; [`leftovers`] is what nobody waits for;
 //! [`reap`] is what PID 1 owes to orphans.
@@ -13,6 +14,8 @@ pub mod capture;
 mod collect;
 pub mod ending;
 mod environment;
+pub mod halt;
+pub mod halts;
 pub mod in_container;
 pub mod interrupts;
 pub mod leftovers;

@@ -37,6 +37,8 @@ use super::{
     action,
     capture::{Capture, FINISH_LIMIT},
     ending::{self, Program},
+    halt,
+    halts::Halts,
     in_container,
     interrupts::Interrupts,
     new_container,
@@ -69,6 +71,8 @@ pub struct Context {
     pub registries: Option<PathBuf>,
     /// What can be copied into a container as a helper.
     pub program: Program,
+    /// What is stopped while runs go on.
+    pub halts: Halts,
 }
 
 /// How a run ended, and what is still to be cleared away.
@@ -180,6 +184,9 @@ async fn attempt(
     let delay = (number == 1).then(delay);
     recorder.attempt(number);
     let mut life = Life { delay, ..Life::new(order, context, recorder, number, stop) };
+    if let Err(outcome) = halt::halt(order, context, &mut life).await {
+        return close(life, order, outcome.into(), context).await;
+    }
     let end = match &order.spec.work {
         Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,

@@ -6,7 +6,7 @@ use crate::model::{
 };
 
 use super::{
-    action,
+    action, halts,
     ini::Ini,
     layer::{JobLayer, Text},
     params::{self, Param, Shape},
@@ -40,6 +40,7 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
             "network" => work::networks(&text).map(drop),
             "volume" => work::volumes(&text).map(drop),
             "env-file" => work::paths(&text).map(drop),
+            "stop-during" => halts::names(&text).map(drop),
             "mount" => service::mounts(&text).map(drop),
             "secret" => service::secrets(&text).map(drop),
             "config" => service::configs(&text).map(drop),

@@ -41,7 +41,7 @@ impl Grant {
         (
             Self::ExecOther,
             "exec-other",
-            "a command in another container than the labelled one; with `container`, an action on it",
+            "a command in another container than the labelled one; with `container`, an action on it, or stopping it while a job runs",
         ),
         (Self::Run, "run", "a new container"),
         (
@@ -49,7 +49,11 @@ impl Grant {
             "service-run",
             "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
         ),
-        (Self::Container, "container", "an action on the labelled container"),
+        (
+            Self::Container,
+            "container",
+            "an action on the labelled container, and stopping it while a job runs",
+        ),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
         (
@@ -114,6 +118,23 @@ impl Grants {
         (!self.0.contains(&grant)).then(|| {
             format!("a label may not start {job}: the operator can allow it with allow-from-labels={grant}")
         })
+    }
+
+    /// What of stopping these containers while a job runs a label may not ask for; `own` says which of them are those
+    /// of the label itself.
+    pub fn refusals_to_stop(&self, names: &[String], own: impl Fn(&str) -> bool) -> Vec<Refusal> {
+        let refusal = |grant: Grant, name: &String| {
+            (!self.0.contains(&grant)).then(|| Refusal {
+                parameter: "stop-during",
+                reason: format!(
+                    "a label may not ask for \"{name}\" to be stopped: the operator can allow it with \
+                     allow-from-labels={grant}"
+                ),
+            })
+        };
+        let first = names.first().and_then(|name| refusal(Grant::Container, name));
+        let other = names.iter().find(|name| !own(name)).and_then(|name| refusal(Grant::ExecOther, name));
+        first.into_iter().chain(other).collect()
     }
 
     /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.

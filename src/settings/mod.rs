@@ -19,6 +19,7 @@ pub mod env;
 pub mod explain;
 pub mod global;
 pub mod grants;
+mod halts;
 pub mod ini;
 pub mod label;
 pub mod layer;

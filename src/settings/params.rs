@@ -310,7 +310,7 @@ pub static PARAMS: &[Param] = &[
     row("log-opt", &[Run], Shape::Map, "none", LATER, ""),
     row("delete", &[Run], Shape::Text, "always", LATER, ""),
     row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
-    row("stop-during", &[Exec, Run], Shape::List, "none", LATER, ""),
+    row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers or services that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
     row(
         "secret",
         &[ServiceRun],

@@ -23,6 +23,7 @@ use super::{
     dialect::table::firsts,
     edges, env,
     global::Settings,
+    halts,
     label::LabelJob,
     memo::{Basis, Memo, Read},
     own,
@@ -145,6 +146,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     memo.end();
     let mut jobs: BTreeMap<JobId, DesiredJob> = jobs.into_iter().collect();
     own::check(&mut jobs, view, &mut diagnostics);
+    halts::check(&mut jobs, view, &mut diagnostics);
     edges::check(&mut jobs, &settings.grants, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
@@ -325,7 +327,9 @@ impl<'a> Places<'a> {
         let mut candidates = self.called(container.as_ref(), home);
         if acts {
             // A container that does not run is one to act on as well, and of several it is always the same one.
-            candidates.iter_mut().for_each(|it| it.running = true);
+            for it in &mut candidates {
+                it.running = true;
+            }
             candidates.sort_by(|a, b| (a.name.len(), &a.name, &a.id).cmp(&(b.name.len(), &b.name, &b.id)));
         }
         candidates

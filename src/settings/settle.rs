@@ -15,6 +15,7 @@ use crate::model::{
 use super::{
     check::check,
     global::Settings,
+    halts,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
@@ -329,7 +330,10 @@ impl Settle<'_> {
             _ => Origin::Container(home.container.name.clone()),
         };
         let grants = &self.settings.grants;
+        let stop = spec.policies.stop_during.as_ref();
         let refusals = grants.refusals(spec, &home.container.name, by_label.is_some()).into_iter();
+        let refusals =
+            refusals.chain(stop.map(|it| halts::refusals(grants, it, home.container)).unwrap_or_default());
         refusals
             .map(|it| {
                 let asking = layer.get(it.parameter).map(|written| &written.origin);

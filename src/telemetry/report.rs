@@ -2,8 +2,10 @@
 //!
 //! Names of events and keys are stable; they stand here and nowhere else.
 
+mod halted;
 mod taken;
 
+pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
@@ -59,6 +61,12 @@ pub const EVENTS: &[(&str, &str)] = &[
         "run.leftover",
         "What a run made could not be removed: its container or service, or a helper in the container of its command; or \
          it was found by a later agent.",
+    ),
+    ("container.stopped", "A container was stopped for a run that wants it (`stop-during`)."),
+    ("container.restored", "A container that was stopped for a run was started again; with what was found."),
+    (
+        "container.not_restored",
+        "A container that was stopped for a run cannot be started again; with the reason. It is tried until it can.",
     ),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),

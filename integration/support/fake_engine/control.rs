@@ -202,6 +202,16 @@ impl FakeEngine {
         files.len() < there
     }
 
+    /// The ID of a container.
+    pub fn id_of(&self, name: &str) -> String {
+        self.id(name)
+    }
+
+    /// The name of a container that is or was there.
+    pub fn name_of(&self, id: &str) -> Option<String> {
+        self.world().find(id).map(|it| it.name.clone())
+    }
+
     fn id(&self, name: &str) -> String {
         let world = self.world();
         world.find(name).unwrap_or_else(|| panic!("no container named {name}")).id.clone()

@@ -33,7 +33,7 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     model::connection::Connection,
-    run::{ending::Program, reap::Children, unit::Context},
+    run::{ending::Program, halts::Halts, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -193,12 +193,18 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened { keeper, writer, memory, unfinished, installation, diagnostics }) => {
+            Some(Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                (keeper, Some(tokio::spawn(writer.run())), (memory, unfinished), installation)
+                let remembered = (memory, unfinished, Halts::after(halts));
+                (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }
-            None => (Keeper::none(), None, (HashMap::new(), Vec::new()), history::installation::unknown()),
+            None => {
+                let remembered = (HashMap::new(), Vec::new(), Halts::default());
+                (Keeper::none(), None, remembered, history::installation::unknown())
+            }
         };
+        let (memory, unfinished, halts) = remembered;
+        let remembered = (memory, unfinished);
         let context = Context {
             engine: client,
             clock: clock.clone(),
@@ -208,6 +214,7 @@ impl TestAgent {
             installation,
             registries: setup.registries,
             program: setup.program.map_or_else(Program::own, Program::at),
+            halts,
         };
         let actor =
             Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, remembered);

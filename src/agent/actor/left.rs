@@ -1,11 +1,17 @@
 //! What passes from one agent to the next: what the last one left is taken up, and what outlives this one is left.
 
+use std::collections::HashSet;
+
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     agent::{event::Event, state::outlives_the_agent, takeover::same_work},
-    model::run::{Outcome, StopCause},
+    model::{
+        container::ContainerId,
+        run::{Outcome, RunId, StopCause},
+    },
     run::{
+        halt,
         leftovers::Sweep,
         order::{JobNow, TakenUp},
         takeover,
@@ -22,7 +28,10 @@ impl Actor {
         let now = self.context.clock.now();
         let before = run_id(&mut self.ids, now);
         let left = std::mem::take(&mut self.left);
-        let taken_up = left.iter().map(|it| it.admitted.run.clone()).collect();
+        let taken_up: HashSet<RunId> = left.iter().map(|it| it.admitted.run.clone()).collect();
+        let go_on = left.iter().filter(|it| it.begun).map(|it| it.admitted.run.clone()).collect();
+        let free = self.context.halts.left(&go_on, &self.keeper);
+        self.restore(free);
         // A state directory that begins has left nothing.
         if !self.context.installation.is_new {
             let (engine, installation) = (self.context.engine.clone(), self.context.installation.id.clone());
@@ -30,6 +39,13 @@ impl Actor {
         }
         if !left.is_empty() {
             self.feed(Event::Left(left));
+        }
+    }
+
+    /// Starts again what was stopped for runs and is not needed so any more.
+    pub(super) fn restore(&mut self, free: Vec<ContainerId>) {
+        if !free.is_empty() {
+            self.restoring.spawn(halt::restore(free, self.context.clone()));
         }
     }
 
@@ -89,6 +105,7 @@ impl Actor {
                 self.run_ended(end);
             }
         }
+        self.restoring.abort_all();
         self.removals.abort_all();
         for tags in self.leftovers.values() {
             report::run_leftover(tags, "the agent ended before the Engine answered");

@@ -333,7 +333,7 @@ mod tests {
     fn a_section_that_is_not_taken_costs_one_diagnostic_with_all_its_lines() {
         let ini = read(
             "[notify \"mail\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-compose \"c\"]\nservice=x\nx\n\
-             [job-defaults-container]\ntimeout=x\n",
+             [job-defaults-compose]\ntimeout=x\n",
         );
         assert_eq!((ini.broken.len(), ini.diagnostics.len()), (1, 2));
         assert!(!format!("{ini:?}").contains("hunter2"));
