@@ -8,140 +8,65 @@ use std::{
     process::{Command, Stdio},
 };
 
+use watchbell::docker::endpoints::{By, ENDPOINTS, Endpoint};
+
 use crate::support::{
     docs,
     fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
-/// What asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    Agent,
-    Exec,
-    /// Commands in containers without a shell, when they are ended; a proxy may refuse it.
-    Helper,
-    Run,
-    Service,
-    Action,
-    Halt,
-    /// The next agent, of what the last one left.
-    Left,
-}
-
-/// Each endpoint, without the version that a path may begin with, and what it is for.
-const ENDPOINTS: [(By, &str, &str, &str); 43] = [
-    (By::Agent, "GET", "/info", "who the Engine is, and its clock"),
-    (By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
-    (By::Agent, "GET", "/containers/json", "the containers and their labels"),
-    (By::Agent, "GET", "/events", "hints that the list has changed"),
-    (By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
-    (By::Exec, "POST", "/containers/{id}/exec", "the command; a second one ends it at its timeout"),
-    (By::Exec, "POST", "/exec/{id}/start", "its start and its output"),
-    (
-        By::Helper,
-        "GET",
-        "/containers/{id}/json",
-        "where a helper can be copied to that ends it at its timeout",
-    ),
-    (By::Helper, "PUT", "/containers/{id}/archive", "that helper"),
-    (By::Run, "POST", "/containers/create", "the container"),
-    (By::Run, "POST", "/networks/{id}/connect", "each network after the first"),
-    (By::Run, "POST", "/containers/{id}/attach", "its output"),
-    (By::Run, "POST", "/containers/{id}/start", "its start"),
-    (By::Run, "POST", "/containers/{id}/wait", "how it ended"),
-    (By::Run, "POST", "/containers/{id}/stop", "its end at the timeout"),
-    (By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
-    (By::Run, "DELETE", "/containers/{id}", "its removal"),
-    (By::Service, "POST", "/services/create", "the service"),
-    (By::Service, "GET", "/secrets", "the IDs of its secrets"),
-    (By::Service, "GET", "/configs", "the IDs of its configs"),
-    (By::Service, "GET", "/tasks", "where its tasks stand"),
-    (By::Service, "GET", "/services/{id}/logs", "their output as it comes"),
-    (By::Service, "GET", "/tasks/{id}/logs", "the rest of their output when they have ended"),
-    (By::Service, "GET", "/services/{id}", "its version, without which it cannot be changed"),
-    (
-        By::Service,
-        "POST",
-        "/services/{id}/update",
-        "the end of its tasks, at the timeout and before its removal",
-    ),
-    (By::Service, "POST", "/containers/{id}/kill", "the end of those on this node that do not listen"),
-    (By::Service, "DELETE", "/services/{id}", "its removal"),
-    (By::Service, "DELETE", "/containers/{id}", "the containers that the Engine leaves of it on this node"),
-    (By::Action, "GET", "/containers/{id}/json", "how the container is before and after"),
-    (By::Action, "GET", "/version", "whether it can be stopped with a `signal`"),
-    (By::Action, "POST", "/containers/{id}/start", "`action=start`"),
-    (By::Action, "POST", "/containers/{id}/stop", "`action=stop`"),
-    (By::Action, "POST", "/containers/{id}/restart", "`action=restart`"),
-    (By::Action, "POST", "/containers/{id}/pause", "`action=pause`"),
-    (By::Action, "POST", "/containers/{id}/unpause", "`action=unpause`"),
-    (By::Action, "POST", "/containers/{id}/kill", "`action=kill`"),
-    (By::Halt, "GET", "/containers/{id}/json", "whether what is to be stopped or started runs"),
-    (By::Halt, "POST", "/containers/{id}/stop", "its stop before the run"),
-    (By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
-    (By::Left, "GET", "/containers/{id}/json", "how the container of a run that the last agent began does"),
-    (By::Left, "GET", "/containers/{id}/logs", "what it printed and prints"),
-    (By::Left, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
-    (By::Left, "GET", "/services", "services that nobody waits for, where the Engine manages a Swarm"),
-];
-
 /// Method and path of what an agent with jobs of kind `exec` needs.
 pub fn of_exec() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let needed = |by: By| matches!(by, By::Agent | By::Exec);
-    ENDPOINTS.into_iter().filter(move |(by, ..)| needed(*by)).map(|(_, method, path, _)| (method, path))
+    let needed = |it: &&Endpoint| matches!(it.by, By::Agent | By::Exec);
+    ENDPOINTS.iter().filter(needed).map(|it| (it.method, it.path))
+}
+
+/// Those of `requests` that the table does not know: `METHOD /path` without a version.
+pub fn not_in_the_table(requests: Vec<String>) -> BTreeSet<String> {
+    requests.into_iter().filter(|line| of_the_table(line).is_none()).collect()
+}
+
+/// A request as the table has it. Of two that it may be, it is the one that says more of it.
+fn of_the_table(line: &str) -> Option<String> {
+    let rows = ENDPOINTS.iter().filter(|it| is_of(it, line));
+    let row = rows.min_by_key(|it| it.path.matches('{').count())?;
+    Some(format!("{} {}", row.method, row.path))
+}
+
+/// Whether a request is one to this endpoint.
+fn is_of(endpoint: &Endpoint, line: &str) -> bool {
+    let known = format!("{} {}", endpoint.method, endpoint.path);
+    let (mut known, mut asked) = (known.split('/'), line.split('/'));
+    loop {
+        match (known.next(), asked.next()) {
+            (None, None) => return true,
+            (Some(part), Some(it)) if part == it || part.starts_with('{') => {}
+            _ => return false,
+        }
+    }
 }
 
 /// The table of the documentation.
 pub fn table() -> String {
     docs::table(
         &["endpoint", "asked by", "for"],
-        ENDPOINTS.map(|(by, method, path, what)| {
-            let by = match by {
-                By::Agent => "every agent",
-                By::Exec => "jobs of kind `exec`",
-                By::Helper => "jobs of kind `exec` without `/bin/sh`",
-                By::Run => "jobs of kind `run`",
-                By::Service => "jobs of kind `service-run`",
-                By::Action => "jobs of kind `container`",
-                By::Halt => "jobs with `stop-during`",
-                By::Left => "an agent that follows another one",
-            };
-            vec![format!("`{method} {path}`"), by.to_owned(), what.to_owned()]
+        ENDPOINTS.iter().map(|it| {
+            vec![format!("`{} {}`", it.method, it.path), it.by.words().to_owned(), it.what.to_owned()]
         }),
     )
 }
 
 /// The endpoints of `by`, as the request log has them.
 fn lines(by: &[By]) -> BTreeSet<String> {
-    let rows = ENDPOINTS.into_iter().filter(|(it, ..)| by.contains(it));
-    rows.map(|(_, method, path, _)| format!("{method} {path}")).collect()
+    let rows = ENDPOINTS.iter().filter(|it| by.contains(&it.by));
+    rows.map(|it| format!("{} {}", it.method, it.path)).collect()
 }
 
 /// What was asked of the Engine, with every ID as such.
 fn asked(engine: &FakeEngine) -> BTreeSet<String> {
     assert_eq!(engine.unknown_requests(), [""; 0]);
-    let ids = |line: String| {
-        let segment = |(index, it): (usize, &str)| {
-            let known = [
-                "json",
-                "create",
-                "info",
-                "version",
-                "events",
-                "containers",
-                "exec",
-                "networks",
-                "tasks",
-                "secrets",
-                "configs",
-            ];
-            let id = index == 2 && !known.contains(&it);
-            if id { "{id}".to_owned() } else { it.to_owned() }
-        };
-        line.split('/').enumerate().map(segment).collect::<Vec<_>>().join("/")
-    };
-    engine.requests().into_iter().map(ids).collect()
+    engine.requests().into_iter().map(|line| of_the_table(&line).unwrap_or(line)).collect()
 }
 
 /// An agent behind a proxy that refuses the first question.
@@ -178,13 +103,19 @@ async fn an_agent_with_exec_jobs_in_a_container_without_a_shell_asks_two_more() 
 #[tokio::test(start_paused = true)]
 async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() {
     let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nnetwork = front\nnetwork = back\n\
-               timeout = 30s\n";
+               timeout = 30s\n\n[job-run \"check\"]\nschedule = * * * * *\nimage = check:1\n";
     let agent = behind_proxy(Setup::ini(ini)).await;
     agent.engine.add_network("front");
     agent.engine.add_network("back");
-    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
-    agent.wait_for("run.finished", 1).await;
-    assert_eq!(agent.outcomes("copy"), ["timed-out"]);
+    agent.engine.on_run(|made| match &*made.image {
+        "check:1" => RunBehaviour::exit(3),
+        _ => RunBehaviour::exit(0).hold_until_killed().ignores_term(),
+    });
+    agent.wait_for("run.finished", 2).await;
+    assert_eq!(
+        (agent.outcomes("copy"), agent.outcomes("check")),
+        (vec!["timed-out".into()], vec!["failed".into()])
+    );
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run]));
 }
@@ -205,7 +136,7 @@ async fn an_agent_that_follows_another_one_asks_the_endpoints_of_the_table_and_n
     agent.wait_for("run.finished", 1).await;
     assert_eq!(agent.outcomes("copy"), ["succeeded"]);
     let asked = asked(&agent.engine);
-    let known = lines(&[By::Agent, By::Run, By::Left]);
+    let known = lines(&[By::Agent, By::Run, By::NextRun]);
     assert!(asked.is_subset(&known), "{:?}", asked.difference(&known));
     for line in ["GET /containers/{id}/json", "GET /containers/{id}/logs"] {
         assert!(asked.contains(line), "{asked:?}");

@@ -11,6 +11,7 @@ mod history;
 mod killed;
 mod laws;
 mod live;
+mod metrics;
 mod mistakes;
 mod policies;
 mod running;

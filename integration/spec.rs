@@ -13,7 +13,7 @@ use watchbell::{
         grants::Grant,
         params::{PARAMS, Support, find},
     },
-    telemetry::report::EVENTS,
+    telemetry::{metrics::METRICS, report::EVENTS},
 };
 
 use crate::support::{
@@ -22,7 +22,7 @@ use crate::support::{
     expect::{self, root},
     source,
 };
-use crate::{api, endpoints, tidy};
+use crate::{api, endpoints, metrics, tidy};
 
 const DOCUMENTS: [&str; 6] =
     ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
@@ -150,6 +150,7 @@ fn table(section: &str) -> Option<String> {
             EVENTS.iter().map(|(name, meaning)| vec![code(name), (*meaning).to_owned()]),
         ),
         "endpoints" => endpoints::table(),
+        "metrics" => metrics::table(),
         "api" => api::description::table(),
         "commands" => commands_table(),
         "imports" => docs::table(
@@ -177,7 +178,8 @@ fn the_generated_tables_are_those_of_the_code() {
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
     let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
-    let sections = ["parameters", "settings", "grants", "endpoints", "api", "events"].map(str::to_owned);
+    let sections =
+        ["parameters", "settings", "grants", "endpoints", "api", "events", "metrics"].map(str::to_owned);
     for section in sections.into_iter().chain(dialects) {
         assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }
@@ -316,7 +318,9 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
     let flags = flags();
     let mut unknown = Vec::new();
     for word in docs::words(text) {
-        let known = if word.starts_with("WATCHBELL_") {
+        let known = if word.starts_with("watchbell_") {
+            METRICS.iter().any(|it| it.name == word)
+        } else if word.starts_with("WATCHBELL_") {
             variables.contains(word) || VARIABLES.contains(&word) || word.starts_with("WATCHBELL_JOB_")
         } else if word.starts_with("--") && word.len() > 3 && !word.starts_with("---") {
             flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
@@ -404,8 +408,8 @@ fn a_wrong_example_and_a_name_that_does_not_exist_are_seen() {
     let bad = "```yaml\nservices:\n  web:\n    labels:\n      watchbell.enabled: true\n```\n";
     let examples = example::examples(&docs::fences("x.md", bad).unwrap()).unwrap();
     assert!(examples[0].check().unwrap_err().contains("it makes no job"));
-    let bad = "Set `WATCHBELL_COLOUR`, `--colour`, and wait for `job.vanished`; see config.ini.";
-    assert_eq!(unknown_names("x.md", bad).len(), 3);
+    let bad = "Set `WATCHBELL_COLOUR`, `--colour`, and wait for `job.vanished` or `watchbell_luck`; see config.ini.";
+    assert_eq!(unknown_names("x.md", bad).len(), 4);
     assert!(commands("x", "watchbell dance").is_err() && commands("x", "make coffee").is_err());
     assert!(commands("x", "docker run --rm watchbell:latest daemon --colour").is_err());
 }

@@ -29,6 +29,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "model",
             "plan",
             "run::halt",
+            "run::kept",
             "run::leftovers",
             "run::order",
             "run::takeover",
@@ -127,6 +128,10 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
+    ("opentelemetry", &["src/telemetry/metrics/"]),
+    ("opentelemetry_prometheus", &["src/telemetry/metrics/"]),
+    ("opentelemetry_sdk", &["src/telemetry/metrics/"]),
+    ("prometheus", &["src/telemetry/metrics/"]),
 ];
 
 /// What stands nowhere outside tests, and why.

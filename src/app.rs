@@ -12,20 +12,32 @@ use tokio::{
 };
 
 use crate::{
-    agent::{actor::Actor, handle},
+    agent::{
+        actor::Actor,
+        handle::{self, Handle},
+    },
     docker::client::Engine,
-    history::{self, Opened},
+    history::{
+        self, Opened,
+        keeper::{Condition, Keeper},
+        query::{self, LastEnd},
+    },
     http::{
         api::{self, Api},
         health::{self, Health},
-        plan,
+        metrics, plan,
         socket::{self, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{ending::Program, halts::Halts, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
-    telemetry::{report, sink::LogSink, stream::EventStream},
+    telemetry::{
+        metrics::{LastRun, Metrics},
+        report,
+        sink::LogSink,
+        stream::EventStream,
+    },
     time::Clock,
     watch::{
         engine::Watcher,
@@ -47,13 +59,13 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
-/// like before; `events` are the records of the log that goes to `sink`. `registries` is the file with credentials for
-/// registries of images.
+/// like before; `events` are the records of the log that goes to `sink`, and `metrics` what is counted beside it.
+/// `registries` is the file with credentials for registries of images.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
-    (sink, events): (LogSink, EventStream),
+    (sink, events, metrics): (LogSink, EventStream, Metrics),
     registries: Option<PathBuf>,
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
@@ -109,12 +121,15 @@ pub async fn run(
         }
         .watch(),
     );
+    let seen = (handle.clone(), keeper.clone(), connected.clone());
+    let scraped = metrics::routes(scraped(&mut tasks, &settings, seen, (metrics, sink.clone())));
     let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
-    let routes = api::routes(api).merge(plan::routes(handle.clone())).merge(health::routes(Health {
-        agent: handle,
-        connection: connected.clone(),
-        history: keeper.condition(),
-    }));
+    let routes =
+        api::routes(api).merge(scraped).merge(plan::routes(handle.clone())).merge(health::routes(Health {
+            agent: handle,
+            connection: connected.clone(),
+            history: keeper.condition(),
+        }));
     match listener {
         Some(listener) => tasks.spawn(socket::serve(listener, routes)),
         None => tasks.spawn(socket::serve_when_it_can_be(settings.state_dir.clone(), routes)),
@@ -176,6 +191,31 @@ async fn open_history(settings: &Settings) -> Opened {
             history::unanswered(&settings.state_dir, settings.history_max_size, Clock::System)
         }
     }
+}
+
+/// What `/metrics` reads. How last runs ended and when jobs last succeeded is taken from the history beside the start: an
+/// alert about a backup that does not succeed must not wait for the next one.
+fn scraped(
+    tasks: &mut JoinSet<()>,
+    settings: &Settings,
+    (agent, keeper, connection): (Handle, Keeper, watch::Receiver<Connection>),
+    (metrics, sink): (Metrics, LogSink),
+) -> metrics::Sources {
+    let (known, remembered) = watch::channel(());
+    let (directory, to) = (settings.state_dir.clone(), metrics.clone());
+    let remember = move || {
+        // A history that cannot be read is told of by who writes it.
+        let reader = query::Reader::open(&directory).ok().flatten();
+        for it in reader.and_then(|it| it.last_ends().ok()).unwrap_or_default() {
+            let LastEnd { job, succeeded, ended, duration, exit_code } = it;
+            to.remember(job, ended.map(|ended| LastRun { ended, duration, exit_code }), succeeded);
+        }
+        drop(known);
+    };
+    if *keeper.condition().borrow() == Condition::Well {
+        tasks.spawn(async move { drop(spawn_blocking(remember).await) });
+    }
+    metrics::Sources { metrics, agent, keeper, connection, sink, clock: Clock::System, remembered }
 }
 
 /// Waits until one of the tasks that should go on for ever has failed by a mistake of ours.

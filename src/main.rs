@@ -16,6 +16,7 @@ use watchbell::{
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
+        metrics::Metrics,
         sink::LogSink,
         stream::EventStream,
     },
@@ -90,12 +91,15 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     }
     let sink = LogSink::stdout();
     let events = EventStream::default();
-    if let Err(reason) = start_logging(&loaded.sources.settings, &sink, &events) {
-        print::complain(format_args!("watchbell: {reason}"));
-        return ExitCode::FAILURE;
-    }
+    let metrics = match start_logging(&loaded.sources.settings, &sink, &events) {
+        Ok(metrics) => metrics,
+        Err(reason) => {
+            print::complain(format_args!("watchbell: {reason}"));
+            return ExitCode::FAILURE;
+        }
+    };
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    runtime(2, app::run(loaded, reader, seen, (sink, events), registries(environment)))
+    runtime(2, app::run(loaded, reader, seen, (sink, events, metrics), registries(environment)))
 }
 
 /// Where `docker login` keeps what it knows.
@@ -105,7 +109,7 @@ fn registries(environment: &Environment) -> Option<PathBuf> {
     folder.map(|folder| folder.join("config.json"))
 }
 
-fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<(), String> {
+fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<Metrics, String> {
     let terminal = std::io::stdout().is_terminal();
     let format = match &settings.log_format {
         Some(format) => format.parse().map_err(|error: logging::UnknownLogFormat| error.to_string())?,
@@ -114,12 +118,15 @@ fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> R
     };
     let level: LogLevel =
         settings.log_level.parse().map_err(|error: logging::UnknownLogLevel| error.to_string())?;
+    let metrics = Metrics::new().map_err(|error| error.to_string())?;
     let layer = logging::layer(format, Clock::System, sink.clone(), terminal);
     let subscriber = tracing_subscriber::registry()
         .with(layer)
         .with(events.layer(Clock::System))
+        .with(metrics.clone())
         .with(LogFilter::new(level));
-    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
+    tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())?;
+    Ok(metrics)
 }
 
 /// A command that asks the running agent.

@@ -276,3 +276,37 @@ fn what_nobody_waits_for_is_removed_and_what_is_another_agents_is_not() {
     });
     assert!(there(&runs) && there(&foreign));
 }
+
+/// Mistake 26. The worst of it: the agent that comes next knows nothing of that run.
+#[test]
+fn a_container_that_a_crash_left_blocks_no_later_run() {
+    let stage = Stage::new();
+    let job = stage.name("beat");
+    let parameters = |command: &'static str| {
+        [("image", WORKER), ("network", "none"), ("schedule", "* * * * * *"), ("command", command)]
+    };
+    let first = stage.agent().file_job("run", &job, &parameters("sleep 600")).start();
+    let begun = first.wait_for_event("run.started", &job);
+    let first = ended(first, Signal::SIGKILL);
+    let name = text(&begun, "container").to_owned();
+    let there = || stage.docker(["ps", "-aq", "--filter", &format!("name=^{name}$")]);
+    let container = there();
+    assert!(!container.is_empty(), "the crash left {name}");
+    for file in ["watchbell.db", "watchbell.db-wal", "watchbell.db-shm"] {
+        std::fs::remove_file(Path::new(first.state_dir()).join(file)).unwrap();
+    }
+
+    let second = stage.agent().file_job("run", &job, &parameters("true")).after(&first).start();
+    let succeeded = |it: &Record| of_job("run.finished", &job)(it) && it["outcome"] == "succeeded";
+    let third = second.wait_for_nth("three runs after it", 3, succeeded);
+    let told = second.wait_for("it is told", |it| it["event"] == "run.leftover" && it["run"] == begun["run"]);
+    assert!(text(&told, "reason").contains("goes on"), "{told}");
+    assert_eq!(there(), container, "whose work may be worth something is not ended");
+    // Those that were due meanwhile had a run each, or a record that says why not.
+    let passed = second.records(|it| it["job"] == *job && it["occurrence"].is_string());
+    assert!(
+        passed.iter().all(|it| ["run.started", "run.finished", "run.skipped"].contains(&text(it, "event")))
+    );
+    assert_ne!(third["occurrence"], begun["occurrence"]);
+    stage.docker(["rm", "-f", &name]);
+}

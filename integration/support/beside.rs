@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -188,11 +188,7 @@ impl Beside {
 
     /// Asks it something.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let mut answer = self.open(method, path, headers, body);
-        let (status, headers) = head(&mut answer);
-        let mut body = Vec::new();
-        answer.read_to_end(&mut body).unwrap();
-        Reply { status, headers, body }
+        read(self.open(method, path, headers, body))
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -233,18 +229,39 @@ impl Beside {
         headers: &[(&str, &str)],
         body: &str,
     ) -> BufReader<UnixStream> {
-        let mut stream = UnixStream::connect(self.state_dir.join("agent.sock")).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let headers: Vec<String> =
-            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let (headers, length) = (headers.concat(), body.len());
-        let head =
-            format!("{method} {path} HTTP/1.0\r\nhost: agent\r\ncontent-length: {length}\r\n{headers}\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        // One who is refused before all of it was read hears of it.
-        let _ = stream.write_all(body.as_bytes());
-        BufReader::new(stream)
+        open(&self.state_dir, method, path, headers, body)
     }
+}
+
+/// Asks the agent of a state directory.
+pub fn get(state_dir: &Path, path: &str) -> Reply {
+    read(open(state_dir, "GET", path, &[], ""))
+}
+
+fn open(
+    state_dir: &Path,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> BufReader<UnixStream> {
+    let mut stream = UnixStream::connect(state_dir.join("agent.sock")).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let (headers, length) = (headers.concat(), body.len());
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nhost: agent\r\ncontent-length: {length}\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    // One who is refused before all of it was read hears of it.
+    let _ = stream.write_all(body.as_bytes());
+    BufReader::new(stream)
+}
+
+fn read(mut answer: impl BufRead) -> Reply {
+    let (status, headers) = head(&mut answer);
+    let mut body = Vec::new();
+    answer.read_to_end(&mut body).unwrap();
+    Reply { status, headers, body }
 }
 
 fn head(answer: &mut impl BufRead) -> (u16, BTreeMap<String, String>) {

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod docs;
 pub mod example;
 pub mod expect;
+pub mod exposition;
 pub mod fake_engine;
 pub mod live_engine;
 pub mod scenario;

@@ -29,17 +29,18 @@ use crate::{
         resolve::{Sources, View, resolve_again},
     },
     shutdown::Stage,
-    telemetry::report::{self, RunTags},
+    telemetry::report::{self, Reconciled, RunTags},
     time::Alarm,
 };
 
-use tell::{tell, with};
+use tell::{tags, tell, with};
 
 use super::{
     handle::{Basis, Ends, Request, Snapshot},
     state::{Answer, Effect, Event, State},
 };
 
+mod kept;
 mod left;
 mod tell;
 
@@ -89,6 +90,8 @@ pub struct Actor {
     restoring: JoinSet<()>,
     /// What cannot be started again has changed.
     halted: watch::Receiver<u64>,
+    /// Containers that are kept after their runs.
+    looks: kept::Looks,
     /// Commands that could not be ended.
     going_on: JoinSet<(JobId, RunId)>,
 }
@@ -132,6 +135,7 @@ impl Actor {
             stops: HashMap::new(),
             removals: JoinSet::new(),
             leftovers: HashMap::new(),
+            looks: kept::Looks::default(),
             going_on: JoinSet::new(),
             restoring: JoinSet::new(),
             halted,
@@ -171,6 +175,7 @@ impl Actor {
                     Request::Ping(answer) => drop(answer.send(())),
                     Request::Operator(event, answer) => drop(self.ask(event).map(|it| answer.send(it))),
                 },
+                () = self.looks.due() => self.look_at_the_kept(),
                 Ok(()) = self.condition.changed() => {}
                 () = self.alarm.until(next) => drop(self.feed(Event::Tick)),
                 Ok(()) = self.inventory.changed() => self.reconcile(),
@@ -229,6 +234,7 @@ impl Actor {
             self.sources.mark_unchanged();
             return;
         }
+        let (began, changes) = (Instant::now(), self.state.changes());
         let inventory = self.inventory.borrow_and_update().clone();
         let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
         let sources = self.sources.borrow_and_update().clone();
@@ -240,6 +246,12 @@ impl Actor {
         }
         self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
         self.feed(Event::Desired(desired));
+        let result = match () {
+            () if inventory.is_none() => Reconciled::Incomplete,
+            () if self.state.changes() == changes => Reconciled::Unchanged,
+            () => Reconciled::Changed,
+        };
+        report::reconciled(result, began.elapsed());
         if inventory.is_some() {
             self.tell_of_jobs();
         }
@@ -315,7 +327,7 @@ impl Actor {
         };
         let Some((order, _)) = self.orders.remove(&id) else { return };
         self.stops.remove(&order.run);
-        self.jobs_now.remove(&order.run);
+        let taken_up = self.jobs_now.remove(&order.run).is_some();
         let end = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
             let record = order.record(None, self.context.clock.now(), None, Outcome::Lost { reason });
@@ -335,6 +347,7 @@ impl Actor {
                 (job, run)
             });
         }
+        self.may_be_kept(&order, taken_up);
         if let Some(leftover) = leftover {
             let (engine, whose) = (self.context.engine.clone(), tags(&order));
             let task = self.removals.spawn(async move {
@@ -343,18 +356,6 @@ impl Actor {
             });
             self.leftovers.insert(task.id(), tags(&order));
         }
-    }
-}
-
-fn tags(order: &RunOrder) -> RunTags {
-    RunTags {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        container: order.container_name(),
-        task: None,
-        attempt: 1,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
         name::{JobId, JobKind},
         policy::{EdgeKind, meant},
         run::{Outcome, RunId, RunRecord, Trigger},
+        skip::Skip,
     },
     plan::Catalog,
 };
@@ -143,12 +144,12 @@ impl State {
         // After one of them the gate is closed again: only the newest could run.
         let Some(newest) = tickets.pop() else { return tickets };
         let newer = "a newer occurrence came due with it, and depends-on lets only one run";
-        effects.extend(tickets.iter().map(|old| told(records::skipped(old, newer, now))));
+        effects.extend(tickets.iter().map(|old| told(records::skipped(old, Skip::DependsOn, newer, now))));
         let names = closed_by(spec, &self.catalog, &self.keep);
         let before = self.dependencies.held.remove(&spec.id);
         if let Some(before) = before {
             let reason = format!("{}, and a newer occurrence came", closed(&names));
-            effects.push(told(records::skipped(&before, reason, now)));
+            effects.push(told(records::skipped(&before, Skip::DependsOn, reason, now)));
         }
         if names.is_empty() {
             return vec![newest];
@@ -206,16 +207,16 @@ impl State {
             let ticket =
                 self.came(Ticket { run, job, kind, trigger, occurrence, fires, admitted: now, group: None });
             if self.draining {
-                return effects.push(told(records::skipped(&ticket, ENDING, now)));
+                return effects.push(told(records::skipped(&ticket, Skip::Shutdown, ENDING, now)));
             }
             return self.hold(ticket, "its container is being made anew".to_owned(), effects);
         };
         let spec = entry.spec.clone();
         let ticket = self.ticket(&spec, Trigger::Dependency, Moment::now(now), now, ids);
-        let refused = match () {
-            () if self.draining => ENDING,
-            () if !spec.enabled => "the job is not enabled",
-            () if self.paused.contains_key(&spec.id) => "the job is paused",
+        let (by, refused) = match () {
+            () if self.draining => (Skip::Shutdown, ENDING),
+            () if !spec.enabled => (Skip::Disabled, "the job is not enabled"),
+            () if self.paused.contains_key(&spec.id) => (Skip::Paused, "the job is paused"),
             () => {
                 for ticket in self.past_gate(&spec, vec![ticket], now, effects) {
                     self.offer(ticket, spec.overlap, now, effects);
@@ -223,7 +224,7 @@ impl State {
                 return;
             }
         };
-        effects.push(told(records::skipped(&ticket, refused, now)));
+        effects.push(told(records::skipped(&ticket, by, refused, now)));
     }
 
     fn is_away(&self, job: &JobId, now: Timestamp) -> bool {
@@ -254,7 +255,7 @@ impl State {
     pub(super) fn give_up_abandoned(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for ticket in self.dependencies.abandoned(now) {
             let reason = "the job was removed while it was waited for, and did not come back";
-            effects.push(told(records::skipped(&ticket, reason, now)));
+            effects.push(told(records::skipped(&ticket, Skip::Removed, reason, now)));
         }
     }
 

@@ -8,6 +8,7 @@ use crate::model::{
     memory::Pause,
     name::JobId,
     run::{Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
+    skip::Skip,
 };
 
 use super::{
@@ -116,7 +117,7 @@ impl State {
             _ => None,
         });
         match record.map(|record| &record.outcome) {
-            Some(Outcome::Skipped { reason } | Outcome::Missed { reason }) => {
+            Some(Outcome::Skipped { reason, .. } | Outcome::Missed { reason }) => {
                 Err(Refused::Skipped { run, reason: reason.clone() })
             }
             _ => Ok(run),
@@ -138,7 +139,7 @@ impl State {
         let ticket = self.dependencies.give_up(run).or_else(|| self.admission.give_up(run, now));
         let Some(ticket) = ticket else { return Err(Refused::NoRun(run.clone())) };
         let reason = format!("{} before its turn came", by.as_str());
-        effects.push(told(records::skipped(&ticket, reason, now)));
+        effects.push(told(records::skipped(&ticket, Skip::Operator, reason, now)));
         self.begin_next(now, effects);
         Ok(())
     }

@@ -44,6 +44,7 @@ impl State {
                 _ => None,
             };
             Arc::make_mut(&mut self.catalog).apply(&change);
+            self.changes += 1;
             effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
         }
         effects.extend(records::distrusted(&distrusted, now).map(problem));

@@ -14,6 +14,7 @@ use crate::model::{
     name::JobId,
     origin::Origin,
     run::{Item, Outcome, Printed, RunRecord},
+    skip::Skip,
 };
 
 use super::{
@@ -47,8 +48,8 @@ pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome, now: Tim
 }
 
 /// The record of those that a policy held back.
-pub fn skipped(ticket: &Ticket, reason: impl Into<String>, now: Timestamp) -> RunRecord {
-    of(ticket, None, Outcome::Skipped { reason: reason.into() }, now)
+pub fn skipped(ticket: &Ticket, by: Skip, reason: impl Into<String>, now: Timestamp) -> RunRecord {
+    of(ticket, None, Outcome::Skipped { by, reason: reason.into() }, now)
 }
 
 /// The one record of the missed occurrences of a gap that do not run; `ticket` is the newest of them.

@@ -19,6 +19,7 @@ use crate::{
         memory::Memory,
         name::JobId,
         run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        skip::Skip,
     },
     plan::Catalog,
     run::order::RunOrder,
@@ -45,6 +46,8 @@ use startup::Startup;
 pub struct State {
     /// Shared with those who only look: whoever changes it while one of them does changes a copy.
     pub(super) catalog: Arc<Catalog>,
+    /// How many changes it saw.
+    pub(super) changes: u64,
     pub(super) timetable: Timetable,
     pub(super) admission: Admission,
     pub(super) dependencies: Dependencies,
@@ -73,6 +76,7 @@ impl State {
         let paused = keep.pauses().map(|(job, pause)| (job.clone(), pause.until)).collect();
         Self {
             catalog: Arc::default(),
+            changes: 0,
             timetable: Timetable::default(),
             admission: Admission::new(max_concurrent_runs),
             dependencies: Dependencies::default(),
@@ -240,13 +244,15 @@ impl State {
         match self.admission.offer(ticket, overlap, now) {
             Decision::InLine | Decision::Waits => {}
             Decision::Skipped { ticket, reason } => {
-                effects.push(told(records::skipped(&ticket, reason, now)));
+                effects.push(told(records::skipped(&ticket, Skip::Overlap, reason, now)));
             }
             Decision::Replaces { stop, instead_of } => {
                 let request = StopRequest { force: StopForce::Stop, cause: StopCause::Replaced };
                 effects.extend(stop.into_iter().map(|run| Effect::Stop(run, request)));
                 let reason = "a newer occurrence took its place before its turn came";
-                effects.extend(instead_of.iter().map(|old| told(records::skipped(old, reason, now))));
+                effects.extend(
+                    instead_of.iter().map(|old| told(records::skipped(old, Skip::Replaced, reason, now))),
+                );
             }
         }
     }
@@ -258,16 +264,16 @@ impl State {
             return;
         }
         for (ticket, reason) in self.admission.expired(now) {
-            effects.push(told(records::skipped(&ticket, reason, now)));
+            effects.push(told(records::skipped(&ticket, Skip::GroupWait, reason, now)));
         }
         while let Some(ticket) = self.admission.next_in_line() {
             let refused = match self.catalog.get(&ticket.job) {
-                None => Err((None, "the job was removed before its turn came".to_owned())),
+                None => Err((Skip::Removed, None, "the job was removed before its turn came".to_owned())),
                 Some(entry) if !entry.spec.enabled => {
-                    Err((None, "the job was disabled before its turn came".to_owned()))
+                    Err((Skip::Disabled, None, "the job was disabled before its turn came".to_owned()))
                 }
                 Some(_) if ticket.trigger != Trigger::Manual && self.paused.contains_key(&ticket.job) => {
-                    Err((None, "the job is paused".to_owned()))
+                    Err((Skip::Paused, None, "the job is paused".to_owned()))
                 }
                 Some(entry) if entry.spec.policies.group != ticket.group => {
                     let group = entry.spec.policies.group.clone();
@@ -285,7 +291,7 @@ impl State {
                     (Work::Exec(_), Some(holder)) => {
                         let name = holder.name.to_string();
                         let reason = format!("container {name} is not running");
-                        Err((Some(name), reason))
+                        Err((Skip::Container, Some(name), reason))
                     }
                     (Work::Exec(exec), None) => {
                         let name = exec.container.clone();
@@ -293,14 +299,14 @@ impl State {
                             Some(name) => format!("there is no container {name}"),
                             None => "the job has no container".to_owned(),
                         };
-                        Err((name, reason))
+                        Err((Skip::Container, name, reason))
                     }
                     // A container that does not run is what most of them are for.
                     (Work::Container(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
                     (Work::Container(it), None) => match &it.container {
                         // It may never have been started, and no list has it: the Engine is asked by its name.
                         Some(name) => Ok((entry, Some(by_name(name)))),
-                        None => Err((None, "the job has no container".to_owned())),
+                        None => Err((Skip::Container, None, "the job has no container".to_owned())),
                     },
                     (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
                 },
@@ -321,9 +327,10 @@ impl State {
                         admitted: ticket.admitted,
                     }));
                 }
-                Err((container, reason)) => {
+                Err((by, container, reason)) => {
                     self.admission.end(&ticket.job, &ticket.run, now);
-                    effects.push(told(records::of(&ticket, container, Outcome::Skipped { reason }, now)));
+                    let outcome = Outcome::Skipped { by, reason };
+                    effects.push(told(records::of(&ticket, container, outcome, now)));
                 }
             }
         }

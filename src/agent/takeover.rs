@@ -10,6 +10,7 @@ use crate::{
         job::{JobSpec, MissedPolicy, Overlap},
         name::JobId,
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
+        skip::Skip,
         unfinished::{Unfinished, shape},
     },
     run::order::TakenUp,
@@ -87,11 +88,11 @@ impl State {
         self.give_up_the_left(now, effects);
         for ticket in self.admission.give_up_waiting(now) {
             let reason = "the agent is shutting down and its turn had not come";
-            effects.push(told(records::skipped(&ticket, reason, now)));
+            effects.push(told(records::skipped(&ticket, Skip::Shutdown, reason, now)));
         }
         for ticket in self.dependencies.drain() {
             let reason = "the agent is shutting down, and the jobs that it depends on had not succeeded";
-            effects.push(told(records::skipped(&ticket, reason, now)));
+            effects.push(told(records::skipped(&ticket, Skip::Shutdown, reason, now)));
         }
         let request = StopRequest { force: StopForce::Finish, cause: StopCause::Shutdown };
         let mut tries: Vec<&RunId> = self
@@ -108,7 +109,7 @@ impl State {
     pub(super) fn give_up_the_left(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         for ticket in std::mem::take(&mut self.left) {
             let reason = "the agent is shutting down and its turn had not come";
-            effects.push(told(records::skipped(&ticket, reason, now)));
+            effects.push(told(records::skipped(&ticket, Skip::Shutdown, reason, now)));
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     errors::Error as Client,
-    models::{ContainerCreateBody, ContainerStateStatusEnum as Status, HostConfig, NetworkConnectRequest},
+    models::{
+        ContainerCreateBody, ContainerStateStatusEnum as Status, ContainerSummaryStateEnum as State,
+        EndpointSettings, HostConfig, NetworkConnectRequest, NetworkingConfig,
+    },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
         ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -14,9 +17,12 @@ use bollard::{
 use futures::StreamExt;
 use jiff::Timestamp;
 
+use crate::model::options::{ContainerOptions, takes_aliases};
+
 use super::{
     client::{ANSWER_LIMIT, Engine},
     error::EngineError,
+    options,
     output::{Output, output},
 };
 
@@ -47,6 +53,8 @@ pub struct CreateRequest {
     pub privileged: bool,
     /// What says whose it is.
     pub labels: HashMap<String, String>,
+    /// What else it is given.
+    pub options: ContainerOptions,
 }
 
 /// What is known of a container.
@@ -62,6 +70,23 @@ pub struct ContainerFacts {
     pub readable: bool,
     /// What says whose it is.
     pub labels: HashMap<String, String>,
+    /// Whether the kernel killed something in it for lack of memory.
+    pub out_of_memory: bool,
+    /// The most memory that it may have, in bytes.
+    pub memory_limit: Option<u64>,
+}
+
+/// A container of many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// Its ID.
+    pub id: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// Whether it goes on.
+    pub runs: bool,
 }
 
 /// How far a container has come.
@@ -85,7 +110,22 @@ impl Engine {
     pub async fn create_container(&self, request: CreateRequest) -> Result<String, EngineError> {
         let docker = self.docker()?;
         let mut networks = request.networks.into_iter();
-        let body = ContainerCreateBody {
+        let mode = networks.next();
+        let aliases = &request.options.aliases;
+        // Nothing is said of a network where there is nothing to say: the mode alone makes the Engine join it.
+        let endpoint = |network: &str| {
+            let aliases = Some(aliases.clone()).filter(|it| !it.is_empty() && takes_aliases(network));
+            aliases.map(|it| EndpointSettings { aliases: Some(it), ..EndpointSettings::default() })
+        };
+        let first = mode.as_ref().and_then(|network| Some((network.clone(), endpoint(network)?)));
+        let rest: Vec<(String, Option<EndpointSettings>)> = networks
+            .map(|network| {
+                let endpoint = endpoint(&network);
+                (network, endpoint)
+            })
+            .collect();
+        let platform = request.options.platform.clone();
+        let mut body = ContainerCreateBody {
             image: Some(request.image),
             cmd: request.argv,
             env: Some(request.environment),
@@ -97,18 +137,24 @@ impl Engine {
             entrypoint: request.entrypoint,
             hostname: request.hostname,
             host_config: Some(HostConfig {
-                network_mode: networks.next(),
+                network_mode: mode,
                 binds: Some(request.volumes),
                 privileged: Some(request.privileged),
                 ..HostConfig::default()
             }),
+            networking_config: first.map(|it| NetworkingConfig { endpoints_config: Some([it].into()) }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new().name(&request.name).build();
-        let id = docker.create_container(Some(options), body).await?.id;
+        options::put(request.options, &mut body);
+        let named = CreateContainerOptionsBuilder::new().name(&request.name);
+        let named = match &platform {
+            Some(platform) => named.platform(platform),
+            None => named,
+        };
+        let id = docker.create_container(Some(named.build()), body).await?.id;
         // Engines before API 1.44 take one network at creation only.
-        for network in networks {
-            let connect = NetworkConnectRequest { container: id.clone(), endpoint_config: None };
+        for (network, endpoint_config) in rest {
+            let connect = NetworkConnectRequest { container: id.clone(), endpoint_config };
             if let Err(error) = docker.connect_network(&network, connect).await {
                 // Nobody knows of the half-made container yet; one that cannot be removed is found by its label.
                 let _ = self.remove_container(&id).await;
@@ -116,6 +162,13 @@ impl Engine {
             }
         }
         Ok(id)
+    }
+
+    /// The version of the API that the Engine talks, as two numbers.
+    pub async fn api_version(&self) -> Result<(u32, u32), EngineError> {
+        let version = self.docker()?.version().await?.api_version.unwrap_or_default();
+        let parts = version.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        parts.ok_or_else(|| EngineError::Malformed(format!("\"{version}\" is no version of the API")))
     }
 
     /// The ID of a container that has this `NAME=VALUE` among its labels, in whatever state it is.
@@ -140,7 +193,8 @@ impl Engine {
             text.and_then(|it| it.parse::<Timestamp>().ok()).filter(|it| *it > Timestamp::UNIX_EPOCH)
         };
         let started = time(state.started_at);
-        let driver = found.host_config.and_then(|it| it.log_config).and_then(|it| it.typ);
+        let host = found.host_config.unwrap_or_default();
+        let driver = host.log_config.and_then(|it| it.typ);
         let phase = match state.status {
             Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => {
                 ContainerPhase::Running
@@ -157,19 +211,24 @@ impl Engine {
             started,
             readable: driver.as_deref() != Some("none"),
             labels: found.config.and_then(|it| it.labels).unwrap_or_default(),
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+            memory_limit: host.memory.and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0),
         }))
     }
 
-    /// The containers that have this `NAME=VALUE` among their labels: their IDs, with the value of another label.
-    pub async fn containers_with_label(
-        &self,
-        label: &str,
-        and: &str,
-    ) -> Result<Vec<(String, String)>, EngineError> {
-        let filters = HashMap::from([("label", vec![label])]);
+    /// The containers that have all of these labels, each as `NAME` or `NAME=VALUE`, in whatever state they are.
+    pub async fn labelled_containers(&self, labels: &[&str]) -> Result<Vec<Labelled>, EngineError> {
+        let filters = HashMap::from([("label", labels.to_vec())]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let list = self.docker()?.list_containers(Some(options)).await?;
-        let found = list.into_iter().filter_map(|it| Some((it.id?, it.labels?.remove(and)?)));
+        let found = list.into_iter().filter_map(|it| {
+            Some(Labelled {
+                id: it.id?,
+                labels: it.labels.unwrap_or_default(),
+                created: it.created.unwrap_or_default(),
+                runs: !matches!(it.state, Some(State::CREATED | State::EXITED | State::DEAD)),
+            })
+        });
         Ok(found.collect())
     }
 

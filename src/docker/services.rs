@@ -267,7 +267,8 @@ fn nanoseconds(length: Duration) -> i64 {
     i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn mount(it: Mount) -> MountBody {
+/// The same for a container and for the tasks of a service.
+pub(super) fn mount(it: Mount) -> MountBody {
     let body = MountBody { target: Some(it.target), read_only: Some(it.read_only), ..MountBody::default() };
     match it.source {
         MountSource::Bind { path, propagation } => MountBody {

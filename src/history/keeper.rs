@@ -86,8 +86,9 @@ struct Queue {
     spools: Vec<Arc<Spool>>,
     /// The number of the last submission.
     last: u64,
-    /// How much news of runs found no room.
+    /// How much news of runs found no room since it was asked last, and since the start.
     lost: u64,
+    lost_so_far: u64,
     wanted: Option<Wanted>,
 }
 
@@ -190,6 +191,11 @@ impl Keeper {
     /// Everything that was handed over until here is wanted in the file now, what runs have printed as well.
     pub fn flush(&self) -> Kept {
         self.keep([])
+    }
+
+    /// How much news of runs found no room since the start, because the store could not be written.
+    pub fn lost_so_far(&self) -> u64 {
+        self.shared.queue().lost_so_far
     }
 
     /// How much goes on of each job of which something does.
@@ -336,6 +342,7 @@ impl Queue {
                 if self.items.len() >= ITEMS_LIMIT {
                     self.items.pop_front();
                     self.lost += 1;
+                    self.lost_so_far += 1;
                 }
                 self.items.push_back(item);
             }

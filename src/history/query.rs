@@ -18,6 +18,10 @@ use super::{
     store::{FILE, StoreError, shown, told},
 };
 
+mod last;
+
+pub use last::LastEnd;
+
 /// A reader of the file.
 #[derive(Debug)]
 pub struct Reader {

@@ -176,7 +176,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
     })
 }
 
-/// A stored outcome; `None` for what nobody could have stored.
+/// The stored outcome of an attempt, which is never skipped; `None` for what nobody could have stored.
 pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> Option<Outcome> {
     let text = || reason.clone().unwrap_or_default();
     Some(match word {
@@ -188,7 +188,6 @@ pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> 
             let by = causes.into_iter().find(|it| text().starts_with(it.as_str()))?;
             Outcome::Stopped { by, still_running: None }
         }
-        "skipped" => Outcome::Skipped { reason: text() },
         "missed" => Outcome::Missed { reason: text() },
         "not-started" => Outcome::NotStarted { error: text() },
         "lost" => Outcome::Lost { reason: text() },
@@ -231,7 +230,6 @@ mod tests {
             Outcome::Failed { exit_code: None, reason: Some("r".into()) },
             Outcome::TimedOut { still_running: None, waited_for: None },
             Outcome::Stopped { by: StopCause::Operator, still_running: None },
-            Outcome::Skipped { reason: "r".into() },
             Outcome::Missed { reason: "r".into() },
             Outcome::NotStarted { error: "r".into() },
             Outcome::Lost { reason: "r".into() },

@@ -12,6 +12,7 @@ use crate::{
         diagnostic::Diagnostic,
         name::JobId,
         run::{Outcome, Trigger},
+        skip::Skip,
     },
     settings::{
         explain::{Explained, Placed, Row, explain},
@@ -159,7 +160,10 @@ fn statistics(runs: &[KeptRun]) -> Statistics {
         _ => Some(f64::midpoint(lengths[middle - 1], lengths[middle])),
     };
     let succeeded = Outcome::Succeeded { exit_code: Some(0) }.as_str();
-    let passed_over = [Outcome::Skipped { reason: String::new() }, Outcome::Missed { reason: String::new() }];
+    let passed_over = [
+        Outcome::Skipped { by: Skip::Overlap, reason: String::new() },
+        Outcome::Missed { reason: String::new() },
+    ];
     let ran = ended().map(|(_, end)| &*end.outcome);
     let ran = ran.filter(|it| !passed_over.iter().any(|other| other.as_str() == *it));
     Statistics {

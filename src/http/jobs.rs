@@ -109,6 +109,27 @@ pub(super) fn last_run(it: &KeptRun) -> Option<LastRun> {
     })
 }
 
+/// The moments that the schedule of a job names and on which it acts, as long as nothing is changed.
+pub(super) fn coming<'a>(
+    snapshot: &Snapshot,
+    spec: &'a JobSpec,
+    now: Timestamp,
+) -> impl Iterator<Item = Timestamp> + use<'a> {
+    let from = match snapshot.paused.get(&spec.id) {
+        _ if !spec.enabled => None,
+        None => Some(now),
+        // It goes on with that moment.
+        Some(Some(until)) => {
+            let before = until.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(*until);
+            Some(before.max(now))
+        }
+        Some(None) => None,
+    };
+    let anchor = snapshot.anchors.get(&spec.id).copied().unwrap_or(now);
+    let first = from.and_then(|from| spec.schedule.next_after(from, anchor));
+    std::iter::successors(first, move |at| spec.schedule.next_after(*at, anchor))
+}
+
 /// What is seen of jobs at one moment.
 pub(super) struct Look<'a> {
     pub snapshot: &'a Snapshot,
@@ -134,21 +155,8 @@ impl Look<'_> {
 
     /// The next moments that the schedule names and on which it acts.
     pub fn upcoming(&self, spec: &JobSpec, count: usize) -> Vec<String> {
-        let from = match self.snapshot.paused.get(&spec.id) {
-            _ if !spec.enabled => None,
-            None => Some(self.now),
-            // It goes on with that moment.
-            Some(Some(until)) => {
-                let before = until.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(*until);
-                Some(before.max(self.now))
-            }
-            Some(None) => None,
-        };
-        let anchor = self.snapshot.anchors.get(&spec.id).copied().unwrap_or(self.now);
-        let (schedule, zone) = (&spec.schedule, spec.schedule.zone().time_zone());
-        let first = from.and_then(|from| schedule.next_after(from, anchor));
-        let all = std::iter::successors(first, |at| schedule.next_after(*at, anchor));
-        all.take(count).map(|at| rfc3339(at, zone)).collect()
+        let zone = spec.schedule.zone().time_zone();
+        coming(self.snapshot, spec, self.now).take(count).map(|at| rfc3339(at, zone)).collect()
     }
 
     pub fn item(&self, id: &JobId, entry: &Entry) -> JobItem {

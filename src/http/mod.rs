@@ -14,6 +14,7 @@ mod follow;
 pub mod health;
 pub mod job;
 pub mod jobs;
+pub mod metrics;
 pub mod output;
 pub mod plan;
 pub mod problem;

@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 const COMPOSE: &str = "com.docker.compose.";
 
 /// What the agent writes on each container that it makes: what tells it from other agents on the Engine, then job, run and occurrence.
-pub const RUN_LABELS: [&str; 4] = [AGENT_LABEL, "watchbell.job", RUN_LABEL, "watchbell.occurrence"];
+pub const RUN_LABELS: [&str; 4] = [AGENT_LABEL, JOB_LABEL, RUN_LABEL, "watchbell.occurrence"];
 
 /// The one of them that tells our agent from others.
 pub const AGENT_LABEL: &str = "watchbell.agent";
+
+/// The one of them that holds the job's identity.
+pub const JOB_LABEL: &str = "watchbell.job";
 
 /// The one of them that holds the run's ID.
 pub const RUN_LABEL: &str = "watchbell.run";

@@ -83,7 +83,7 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let text = text.to_ascii_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&text, candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&text, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, candidate)| {
             // A third of the letters may be wrong, and always one.
             *distance <= (candidate.chars().count() / 3).max(1)

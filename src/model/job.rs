@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     action::ActionSpec,
     name::{JobId, JobKind},
+    options::{ContainerOptions, Delete},
     origin::Origin,
     policy::Policies,
     schedule::Schedule,
@@ -64,7 +65,7 @@ pub enum Work {
 }
 
 /// A command in a running container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExecSpec {
     /// The container's name; `None` is the container that the job is labelled on.
     pub container: Option<String>,
@@ -83,7 +84,7 @@ pub struct ExecSpec {
 }
 
 /// A new container that runs one command and is removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunSpec {
     /// The image.
     pub image: String,
@@ -107,6 +108,10 @@ pub struct RunSpec {
     pub volumes: Vec<Volume>,
     /// Whether it has all rights that root has on the machine.
     pub privileged: bool,
+    /// When it is removed.
+    pub delete: Delete,
+    /// What else it is given; `None` where nothing is.
+    pub options: Option<Box<ContainerOptions>>,
 }
 
 /// A directory of a new container that outlives it.

@@ -6,6 +6,7 @@ use super::{
     action::ActionSpec,
     bytes,
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
+    options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{ServiceRunSpec, Tasks},
 };
@@ -117,7 +118,12 @@ impl List {
         }
     }
 
-    fn environment(&mut self, Environment(items): &Environment) {
+    fn environment(&mut self, items: &Environment) {
+        self.secrets("environment", items);
+    }
+
+    /// Pairs whose values are not shown.
+    fn secrets(&mut self, name: &'static str, Environment(items): &Environment) {
         if items.is_empty() {
             return;
         }
@@ -126,7 +132,7 @@ impl List {
             serde_json::json!(items.collect::<Vec<_>>()).to_string()
         };
         let value = Value { text: all(|value| value), shown: Some(all(|_| HIDDEN)) };
-        self.0.push(("environment", value));
+        self.0.push((name, value));
     }
 
     /// Turns and attempts.
@@ -195,6 +201,8 @@ impl List {
             hostname,
             volumes,
             privileged,
+            delete,
+            options,
         } = it;
         self.list("command", argv.as_deref().unwrap_or_default());
         self.optional("user", user.as_ref());
@@ -207,6 +215,64 @@ impl List {
         self.list("entrypoint", entrypoint.as_deref().unwrap_or_default());
         self.optional("hostname", hostname.as_ref());
         self.list("volume", &texts(volumes));
+        if let Some(options) = options {
+            self.options(options);
+        }
+        self.text("delete", delete.as_str());
+    }
+
+    fn options(&mut self, it: &ContainerOptions) {
+        let ContainerOptions {
+            mounts,
+            tmpfs,
+            volumes_from,
+            aliases,
+            dns,
+            extra_hosts,
+            memory,
+            cpus,
+            pids_limit,
+            shm_size,
+            ulimits,
+            cap_add,
+            cap_drop,
+            devices,
+            gpus,
+            security,
+            read_only,
+            init,
+            labels,
+            stop_signal,
+            platform,
+            runtime,
+            log_driver,
+            log_options,
+        } = it;
+        self.list("mount", &texts(mounts));
+        self.list("tmpfs", &texts(tmpfs));
+        self.list("volumes-from", volumes_from);
+        self.list("network-alias", aliases);
+        self.list("dns", dns);
+        self.list("extra-hosts", extra_hosts);
+        self.optional("memory", memory.map(|it| it.to_string()).as_ref());
+        self.optional("cpus", cpus.map(|it| it.to_string()).as_ref());
+        self.optional("pids-limit", pids_limit.map(|it| it.to_string()).as_ref());
+        self.optional("shm-size", shm_size.map(|it| it.to_string()).as_ref());
+        self.list("ulimit", &texts(ulimits));
+        self.list("cap-add", cap_add);
+        self.list("cap-drop", cap_drop);
+        self.list("device", &texts(devices));
+        self.optional("gpus", gpus.as_ref().map(|it| &it.text));
+        self.list("security-opt", &texts(security));
+        self.flag("read-only", *read_only);
+        self.optional("init", init.map(|it| it.to_string()).as_ref());
+        let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.list("label", &pairs);
+        self.optional("stop-signal", stop_signal.as_ref());
+        self.optional("platform", platform.as_ref());
+        self.optional("runtime", runtime.as_ref());
+        self.optional("log-driver", log_driver.as_ref());
+        self.secrets("log-opt", log_options);
     }
 
     fn service_run(&mut self, it: &ServiceRunSpec) {

@@ -10,6 +10,7 @@ use super::{
     job::Retention,
     memory::Memory,
     name::{JobId, JobKind},
+    skip::Skip,
     unfinished::Terms,
 };
 
@@ -85,6 +86,8 @@ pub enum Outcome {
     },
     /// A policy decided that it does not run.
     Skipped {
+        /// What decided it.
+        by: Skip,
         /// The policy, and what it saw.
         reason: String,
     },
@@ -106,6 +109,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How each stands in logs.
+    pub const NAMES: [&'static str; 8] =
+        ["succeeded", "failed", "timed-out", "stopped", "skipped", "missed", "not-started", "lost"];
+
+    /// Whether a run began, or was to begin at once.
+    pub fn is_of_a_run(&self) -> bool {
+        !matches!(self, Self::Skipped { .. } | Self::Missed { .. })
+    }
+
     /// The outcome as it stands in logs.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -146,7 +158,7 @@ impl Outcome {
             Self::Stopped { by, still_running: Some(why) } => {
                 Some(format!("{}; {}", by.as_str(), still(why)))
             }
-            Self::Skipped { reason } | Self::Missed { reason } | Self::Lost { reason } => {
+            Self::Skipped { reason, .. } | Self::Missed { reason } | Self::Lost { reason } => {
                 Some(reason.clone())
             }
             Self::NotStarted { error } => Some(error.clone()),

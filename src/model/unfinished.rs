@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     action::{Action, ActionSpec},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, Work},
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
     policy::{Edge, EdgeKind, Group, Policies, SuccessCodes},
@@ -77,19 +77,7 @@ impl Terms {
     pub fn stand_in(&self, job: &JobId, kind: JobKind) -> JobSpec {
         let none = Environment::default;
         let work = match kind {
-            JobKind::Run => Work::Run(Box::new(RunSpec {
-                image: String::new(),
-                argv: None,
-                user: None,
-                workdir: None,
-                environment: none(),
-                env_files: Vec::new(),
-                networks: Vec::new(),
-                entrypoint: None,
-                hostname: None,
-                volumes: Vec::new(),
-                privileged: false,
-            })),
+            JobKind::Run => Work::Run(Box::default()),
             JobKind::ServiceRun => Work::ServiceRun(Box::new(ServiceRunSpec {
                 image: String::new(),
                 argv: None,
@@ -112,15 +100,7 @@ impl Terms {
                 Work::Container(Box::new(ActionSpec { container: None, action, signal, grace: None }))
             }
             JobKind::Local => Work::Local(LocalSpec { argv: Vec::new(), workdir: None, environment: none() }),
-            _ => Work::Exec(Box::new(ExecSpec {
-                container: None,
-                argv: Vec::new(),
-                user: self.user.clone(),
-                workdir: None,
-                environment: none(),
-                env_files: Vec::new(),
-                privileged: false,
-            })),
+            _ => Work::Exec(Box::new(ExecSpec { user: self.user.clone(), ..ExecSpec::default() })),
         };
         let edge = |(kind, name): &(EdgeKind, Arc<str>)| Edge {
             kind: *kind,

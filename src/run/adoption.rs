@@ -116,6 +116,8 @@ mod tests {
             started: Some(at(started)),
             readable: true,
             labels: std::collections::HashMap::new(),
+            out_of_memory: false,
+            memory_limit: None,
         }
     }
 

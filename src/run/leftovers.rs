@@ -4,9 +4,15 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    docker::{client::Engine, containers::ContainerPhase, error::EngineError},
+    docker::{
+        client::Engine,
+        containers::{ContainerFacts, ContainerPhase},
+        error::EngineError,
+    },
     model::{
         container::{AGENT_LABEL, RUN_LABEL},
+        kept::Keep,
+        options::Delete,
         run::RunId,
     },
     telemetry::report,
@@ -32,8 +38,11 @@ impl Sweep {
     pub async fn sweep(self) {
         let label = format!("{AGENT_LABEL}={}", self.installation);
         let services = self.services(&label).await.unwrap_or_default();
-        let found = takeover::answer_of(|| self.engine.containers_with_label(&label, RUN_LABEL)).await;
-        let found = found.unwrap_or_default().into_iter().filter(|(_, run)| self.is_nobodys(run));
+        let labels = [&*label];
+        let found =
+            takeover::answer_of(|| self.engine.labelled_containers(&labels)).await.unwrap_or_default();
+        let found = found.into_iter().filter_map(|it| Some((it.id, it.labels.get(RUN_LABEL)?.clone())));
+        let found = found.filter(|(_, run)| self.is_nobodys(run));
         // What the tasks of a service left goes with it, or stays for it.
         for (id, run) in found.filter(|(_, run)| !services.contains(run)) {
             match self.container(&id).await {
@@ -53,6 +62,9 @@ impl Sweep {
         let Some(facts) = self.engine.container_facts(id).await? else { return Ok(None) };
         if facts.phase == ContainerPhase::Running {
             return Ok(Some(GOES_ON));
+        }
+        if is_kept(&facts) {
+            return Ok(None);
         }
         new_container::remove(&self.engine, id).await?;
         Ok(Some(REMOVED))
@@ -78,6 +90,15 @@ impl Sweep {
             runs.insert(run);
         }
         Ok(runs)
+    }
+}
+
+/// Whether it was left on purpose: its run may have been recorded or not.
+fn is_kept(facts: &ContainerFacts) -> bool {
+    match Keep::of(&facts.labels).map(|keep| keep.delete) {
+        None | Some(Delete::Always) => false,
+        Some(Delete::OnSuccess) => !matches!(facts.phase, ContainerPhase::Ended { code: 0, .. }),
+        Some(Delete::Never) => true,
     }
 }
 

@@ -20,6 +20,8 @@ use crate::{
     model::{
         container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
         job::RunSpec,
+        kept::{KEEP_LABEL, Keep},
+        options::Delete,
         run::{Outcome, WorkHandle},
     },
     telemetry::report,
@@ -30,6 +32,7 @@ use super::{
     environment::environment,
     interrupts::{Step, ended},
     order::{RunOrder, TakenUp},
+    reasons::{can_do, lack_of_memory, not_started},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -62,12 +65,17 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         networks: spec.networks.clone(),
         volumes: spec.volumes.iter().map(ToString::to_string).collect(),
         privileged: spec.privileged,
-        labels: labels(order, context),
+        labels: all_labels(order, spec, context),
+        options: spec.options.as_deref().cloned().unwrap_or_default(),
     };
+    if let Err(error) = can_do(&context.engine, spec).await {
+        return Outcome::NotStarted { error }.into();
+    }
     let id = match engine.create_container(request).await {
         Ok(id) => id,
         Err(error) => {
-            let leftover = half_made(order, &error, context).await.map(Leftover::Container);
+            let half_made = half_made(order, &error, context).await;
+            let leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
@@ -93,10 +101,11 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
         Err(outcome) => outcome,
     };
-    match outcome {
-        Outcome::Lost { reason } => lost(life, reason),
-        _ => KindEnd { leftover: Some(Leftover::Container(id)), ..outcome.into() },
+    if let Outcome::Lost { reason } = outcome {
+        return lost(life, reason);
     }
+    let leftover = Some(Leftover::Container { id, delete: spec.delete });
+    KindEnd { leftover, ..outcome.into() }
 }
 
 /// Takes up the container of a run that another agent began.
@@ -111,7 +120,7 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
-    let leftover = Some(Leftover::Container(facts.id.clone()));
+    let leftover = Some(Leftover::Container { id: facts.id.clone(), delete: delete_of(&facts.labels) });
     let started = taken.began().or(facts.started);
     match (outcome, &meaning) {
         (None, _) => {
@@ -129,6 +138,13 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
             if let Some(at) = at {
                 life.ended_at(*at);
             }
+            let outcome = match outcome {
+                Outcome::Failed { exit_code, .. } => Outcome::Failed {
+                    exit_code,
+                    reason: exit_code.and_then(|code| lack_of_memory(code, &facts)),
+                },
+                other => other,
+            };
             KindEnd { leftover, ..outcome.into() }
         }
         (Some(outcome), _) => KindEnd { leftover, ..outcome.into() },
@@ -192,19 +208,6 @@ async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
     )
 }
 
-fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
-    let mend = match error {
-        EngineError::Refused { status: 404, message } if message.contains("No such image") => {
-            format!(": pull it first (docker pull {})", spec.image)
-        }
-        EngineError::Refused { status: 409, .. } => {
-            ": this occurrence has a container already and is not run twice".to_owned()
-        }
-        _ => String::new(),
-    };
-    Outcome::NotStarted { error: format!("{operation} a container of {}: {error}{mend}", spec.image) }
-}
-
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.
 /// It is known by the label of this run: what has its name may belong to someone else.
 async fn half_made(order: &RunOrder, error: &EngineError, context: &Context) -> Option<String> {
@@ -232,6 +235,19 @@ pub(super) fn labels(order: &RunOrder, context: &Context) -> HashMap<String, Str
         order.occurrence.to_string(),
     ];
     RUN_LABELS.map(str::to_owned).into_iter().zip(values).collect()
+}
+
+/// The same, and whether it stays.
+fn all_labels(order: &RunOrder, spec: &RunSpec, context: &Context) -> HashMap<String, String> {
+    let keep = Keep { delete: spec.delete, retention: order.spec.history };
+    let mut labels = labels(order, context);
+    labels.extend(keep.label().map(|it| (KEEP_LABEL.to_owned(), it)));
+    labels
+}
+
+/// When a container goes, by what stands on it.
+pub(super) fn delete_of(labels: &HashMap<String, String>) -> Delete {
+    Keep::of(labels).map_or(Delete::Always, |keep| keep.delete)
 }
 
 async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
@@ -269,7 +285,15 @@ async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life
         life.drain(&mut output, LAST_OUTPUT, usize::MAX).await;
     }
     match code {
-        Ok(code) => ended(life.interrupts.ending(), code, None),
+        Ok(code) => {
+            let ending = life.interrupts.ending();
+            // Only the Engine can tell this kill from another.
+            let facts = match (code, ending) {
+                (0, _) | (_, Some(_)) => None,
+                (_, None) => context.engine.container_facts(id).await.ok().flatten(),
+            };
+            ended(ending, code, facts.and_then(|facts| lack_of_memory(code, &facts)))
+        }
         Err(reason) => Outcome::Lost { reason },
     }
 }

@@ -117,7 +117,7 @@ async fn attempt(
     life.found = found;
     if let Some((at, outcome)) = taken.last.as_ref().and_then(|it| it.ended.clone()) {
         report::run_adopted(life.capture.tags(), taken.order.occurrence, "its last attempt had ended");
-        let end = KindEnd { leftover: leftover(taken), ..outcome.into() };
+        let end = KindEnd { leftover: leftover(taken, context).await, ..outcome.into() };
         return life.into_attempt((unit::instant_of(at, &context.clock), at), end);
     }
     let end = match &taken.order.spec.work {
@@ -131,9 +131,13 @@ async fn attempt(
 }
 
 /// What an attempt that has ended left.
-fn leftover(taken: &TakenUp) -> Option<Leftover> {
+async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
     match taken.handle()? {
-        WorkHandle::Container { id } => Some(Leftover::Container(id.clone())),
+        WorkHandle::Container { id } => {
+            // What became of it is known: only whether it stays is asked for, and one that is gone does not.
+            let facts = answer_of(|| context.engine.container_facts(id)).await.ok()??;
+            Some(Leftover::Container { id: facts.id, delete: new_container::delete_of(&facts.labels) })
+        }
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }

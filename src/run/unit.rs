@@ -23,6 +23,7 @@ use crate::{
     },
     model::{
         job::Work,
+        options::Delete,
         run::{Outcome, RunRecord, StopRequest, WorkHandle},
         service::Tasks,
     },
@@ -102,8 +103,13 @@ pub struct KindEnd {
 /// What a run made and leaves behind.
 #[derive(Debug)]
 pub enum Leftover {
-    /// A container, by its ID.
-    Container(String),
+    /// A container.
+    Container {
+        /// Its ID.
+        id: String,
+        /// When it goes.
+        delete: Delete,
+    },
     /// A service of a Swarm, by its ID, with as many tasks.
     Service(String, Tasks),
     /// What was to end it.
@@ -153,6 +159,8 @@ pub(super) async fn go_on(
     };
     let duration = began.map(|(began, _)| last.ended.saturating_duration_since(began));
     let KindEnd { outcome, leftover, goes_on, .. } = last.end;
+    let kept = |it: &Leftover| matches!(it, Leftover::Container { delete, .. } if delete.keeps(&outcome));
+    let leftover = leftover.filter(|it| !kept(it));
     let record = order.record(began.map(|(_, at)| at), last.ended_at, duration, outcome);
     let printed = last.recorder.printed();
     let record = RunRecord { attempts: number, no_more, printed, note: last.note, ..record };
@@ -236,7 +244,7 @@ pub(super) async fn try_to_clear_away(
 ) -> Result<(), String> {
     let error = |error: EngineError| error.to_string();
     match leftover {
-        Leftover::Container(container) => new_container::remove(engine, container).await.map_err(error),
+        Leftover::Container { id, .. } => new_container::remove(engine, id).await.map_err(error),
         Leftover::Service(service, tasks) => {
             service::remove(engine, service, *tasks, tags).await.map_err(error)
         }

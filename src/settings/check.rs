@@ -9,6 +9,7 @@ use super::{
     action, halts,
     ini::Ini,
     layer::{JobLayer, Text},
+    options,
     params::{self, Param, Shape},
     policies, service, size, value, work,
 };
@@ -17,6 +18,9 @@ use super::{
 pub fn check(param: &Param, text: &Text) -> Result<(), String> {
     let (text, _) = value::bare(text);
     let single = || value::single(&text);
+    if let Some(checked) = options::check(param, &text) {
+        return checked;
+    }
     match param.shape {
         Shape::Schedule => {
             Schedule::of_job(&single()?, &Zone::utc(), "").map(drop).map_err(|error| error.to_string())
@@ -49,6 +53,8 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         },
         Shape::Memory => size::memory(&single()?).map(drop),
         Shape::Cpus => size::cpus(&single()?).map(drop),
+        // It is one of the options above.
+        Shape::Pids => Ok(()),
         Shape::Names => policies::names(&text).map(drop),
         Shape::Codes => policies::success_codes(&text).map(drop),
         Shape::Text if param.name == "signal" => action::signal(&single()?).map(drop),

@@ -9,6 +9,7 @@ use crate::model::{
     diagnostic::did_you_mean,
     job::{JobSpec, Volume, Work},
     name::{JobId, JobKind},
+    options::ContainerOptions,
     service::Mount,
 };
 
@@ -41,7 +42,7 @@ impl Grant {
         (
             Self::ExecOther,
             "exec-other",
-            "a command in another container than the labelled one; with `container`, an action on it, or stopping it while a job runs",
+            "a command in another container than the labelled one; with `run` also its network (`network=container:<name>`), with `container` an action on it, or stopping it while a job runs",
         ),
         (Self::Run, "run", "a new container"),
         (
@@ -59,9 +60,13 @@ impl Grant {
         (
             Self::HostMounts,
             "host-mounts",
-            "a path of the machine in a new container, besides `run` or `service-run`",
+            "a path of the machine in a new container (`volume`, `mount`, a volume with a driver of its own) or what is mounted into another one (`volumes-from`), besides `run` or `service-run`",
         ),
-        (Self::Privileged, "privileged", "`privileged=true`, besides what its kind needs"),
+        (
+            Self::Privileged,
+            "privileged",
+            "`privileged=true` and rights like it: `cap-add`, `device`, `gpus`, `runtime`, `network=host`, every `security-opt` but `no-new-privileges`, and a log that the Engine sends elsewhere (`log-driver`, `log-opt`); besides what its kind needs",
+        ),
         (Self::EnvFile, "env-file", "a file that is read beside the agent"),
     ];
 
@@ -164,7 +169,7 @@ pub struct Refusal {
 }
 
 /// What `work` asks for beyond a command in `home`, and the parameter that does.
-fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, String)> {
+fn asked(work: &Work, home: &str, by_label: bool) -> Asked {
     let mut asked = Vec::new();
     let (privileged, env_files) = match work {
         // All that is done is the operator's word.
@@ -184,6 +189,10 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
             if let Some(path) = run.volumes.iter().find_map(Volume::host_path) {
                 asked.push((Grant::HostMounts, "volume", format!("the path {path} of the machine")));
             }
+            network(&run.networks, &mut asked);
+            if let Some(options) = &run.options {
+                beyond(options, &mut asked);
+            }
             (run.privileged, &run.env_files[..])
         }
         Work::Local(_) => {
@@ -195,6 +204,7 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
             if let Some(path) = service.mounts.iter().find_map(Mount::of_the_machine) {
                 asked.push((Grant::HostMounts, "mount", format!("the path {path} of the machine")));
             }
+            network(&service.networks, &mut asked);
             (false, &service.env_files[..])
         }
         Work::Container(it) => {
@@ -216,6 +226,46 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Vec<(Grant, &'static str, S
         asked.push((Grant::EnvFile, "env-file", format!("the file {path} beside the agent")));
     }
     asked
+}
+
+type Asked = Vec<(Grant, &'static str, String)>;
+
+/// Networks that are not a container's own.
+fn network(networks: &[String], asked: &mut Asked) {
+    for name in networks {
+        if name == "host" {
+            asked.push((Grant::Privileged, "network", "the network of the machine itself".to_owned()));
+        } else if let Some(other) = name.strip_prefix("container:") {
+            asked.push((Grant::ExecOther, "network", format!("the network of the container \"{other}\"")));
+        }
+    }
+}
+
+/// What a new container is given that others have not, or that the machine has.
+fn beyond(options: &ContainerOptions, asked: &mut Asked) {
+    if let Some(path) = options.mounts.iter().find_map(Mount::of_the_machine) {
+        asked.push((Grant::HostMounts, "mount", format!("the path {path} of the machine")));
+    }
+    if let Some(other) = options.volumes_from.first().and_then(|it| it.split(':').next()) {
+        let what = format!("what is mounted into the container \"{other}\"");
+        asked.push((Grant::HostMounts, "volumes-from", what));
+    }
+    let loose = options.security.iter().find(|it| !it.only_tightens()).map(ToString::to_string);
+    let rights = [
+        ("cap-add", options.cap_add.first().map(|it| format!("the capability {it}"))),
+        ("device", options.devices.first().map(|it| format!("the device {} of the machine", it.source))),
+        ("gpus", options.gpus.as_ref().map(|_| "graphics processors of the machine".to_owned())),
+        (
+            "security-opt",
+            loose.map(|it| format!("the security option {}", it.split('=').next().unwrap_or_default())),
+        ),
+        ("runtime", options.runtime.as_ref().map(|it| format!("the runtime {it}"))),
+    ];
+    let rights = rights.into_iter().filter_map(|(name, what)| Some((Grant::Privileged, name, what?)));
+    asked.extend(rights);
+    if let Some((parameter, what)) = options.log_leaves() {
+        asked.push((Grant::Privileged, parameter, format!("a log that the Engine sends elsewhere ({what})")));
+    }
 }
 
 #[cfg(test)]

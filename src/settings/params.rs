@@ -268,14 +268,14 @@ pub static PARAMS: &[Param] = &[
         Shape::List,
         "none",
         NOW,
-        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as in `docker service create`.",
+        "`type=<volume, bind or tmpfs>,source=<volume or path>,target=<path>`, as in `docker run` and `docker service create`.",
     )
     .grant(Grant::HostMounts),
-    row("tmpfs", &[Run], Shape::List, "none", LATER, ""),
-    row("volumes-from", &[Run], Shape::List, "none", LATER, ""),
-    row("network-alias", &[Run], Shape::List, "none", LATER, ""),
-    row("dns", &[Run], Shape::List, "none", LATER, ""),
-    row("extra-hosts", &[Run], Shape::List, "none", LATER, ""),
+    row("tmpfs", &[Run], Shape::List, "none", NOW, "`<path>[:<options>]`: directories in memory, with options such as `size=64m,mode=1777,noexec`."),
+    row("volumes-from", &[Run], Shape::List, "none", NOW, "`<container>[:ro]`: containers whose volumes and mounted paths the new one sees as well.").grant(Grant::HostMounts),
+    row("network-alias", &[Run], Shape::List, "none", NOW, "Further names of the new container in the networks of `network`."),
+    row("dns", &[Run], Shape::List, "the Engine's", NOW, "Addresses of the name servers that it asks."),
+    row("extra-hosts", &[Run], Shape::List, "none", NOW, "`<name>:<address>`: names that it knows besides; the address `host-gateway` is the machine's."),
     row(
         "memory",
         &[Run, ServiceRun],
@@ -292,23 +292,23 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How many processors the container, or each task, may use, such as `1.5`.",
     ),
-    row("pids-limit", &[Run], Shape::Text, "none", LATER, ""),
-    row("shm-size", &[Run], Shape::Text, "none", LATER, ""),
-    row("ulimit", &[Run], Shape::List, "none", LATER, ""),
-    row("cap-add", &[Run], Shape::List, "none", LATER, ""),
-    row("cap-drop", &[Run], Shape::List, "none", LATER, ""),
-    row("device", &[Run], Shape::List, "none", LATER, ""),
-    row("gpus", &[Run], Shape::Text, "none", LATER, ""),
-    row("security-opt", &[Run], Shape::List, "none", LATER, ""),
-    row("read-only", &[Run], Shape::Boolean, "false", LATER, ""),
-    row("init", &[Run], Shape::Boolean, "false", LATER, ""),
-    row("label", &[Run], Shape::Map, "none", LATER, ""),
-    row("stop-signal", &[Run], Shape::Text, "the image's", LATER, ""),
-    row("platform", &[Run], Shape::Text, "none", LATER, ""),
-    row("runtime", &[Run], Shape::Text, "none", LATER, ""),
-    row("log-driver", &[Run], Shape::Text, "none", LATER, ""),
-    row("log-opt", &[Run], Shape::Map, "none", LATER, ""),
-    row("delete", &[Run], Shape::Text, "always", LATER, ""),
+    row("pids-limit", &[Run], Shape::Pids, "the Engine's", NOW, "How many processes it may have at once."),
+    row("shm-size", &[Run], Shape::Memory, "the Engine's", NOW, "How large `/dev/shm` is, such as `256m`."),
+    row("ulimit", &[Run], Shape::List, "the Engine's", NOW, "`<name>=<soft>[:<hard>]`: limits of its processes, such as `nofile=1024:4096`; `-1` is unlimited."),
+    row("cap-add", &[Run], Shape::List, "none", NOW, "Capabilities that it has besides those that the Engine gives, such as `NET_ADMIN`, or `ALL`.").grant(Grant::Privileged),
+    row("cap-drop", &[Run], Shape::List, "none", NOW, "Capabilities that it does not have although the Engine gives them, or `ALL`."),
+    row("device", &[Run], Shape::List, "none", NOW, "`<path>[:<path in the container>][:<some of rwm>]`: devices of the machine.").grant(Grant::Privileged),
+    row("gpus", &[Run], Shape::Text, "none", NOW, "Graphics processors: `all`, a number, or `device=<number or ID>,…`, also with `driver=` and `capabilities=`.").grant(Grant::Privileged),
+    row("security-opt", &[Run], Shape::List, "none", NOW, "`no-new-privileges`, `seccomp=`, `apparmor=`, `label=` or `systempaths=unconfined`, as `docker run` has them; a label needs the grant for all but the first.").grant(Grant::Privileged),
+    row("read-only", &[Run], Shape::Boolean, "false", NOW, "Nothing can be written in it but in volumes and in `tmpfs`."),
+    row("init", &[Run], Shape::Boolean, "the Engine's", NOW, "Its first process is a small init that forwards signals and reaps processes."),
+    row("label", &[Run], Shape::List, "none", NOW, "`<name>=<value>`: labels of the new container; none of `watchbell.…`."),
+    row("stop-signal", &[Run], Shape::Text, "the image's", NOW, "The signal that asks it to stop, such as `SIGINT`."),
+    row("platform", &[Run], Shape::Text, "the Engine's", NOW, "`<system>/<processor>`: which of the image's platforms is meant, such as `linux/arm64`."),
+    row("runtime", &[Run], Shape::Text, "the Engine's", NOW, "What runs it, of the runtimes that the Engine knows.").grant(Grant::Privileged),
+    row("log-driver", &[Run], Shape::Text, "the Engine's", NOW, "Where the Engine keeps or sends what it prints; the run's own output does not depend on it. A label needs the grant where that is elsewhere than on the machine.").grant(Grant::Privileged),
+    row("log-opt", &[Run], Shape::Map, "none", NOW, "Options of the log driver. A label needs the grant for those that say where the log goes.").grant(Grant::Privileged).secret(),
+    row("delete", &[Run], Shape::Choice(&["always", "on-success", "never"]), "always", NOW, "When its container is removed: once it has ended, only if it succeeded, or not before it is past what `history` keeps."),
     row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
     row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers or services that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
     row(
@@ -367,8 +367,7 @@ pub static PARAMS: &[Param] = &[
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] =
-    &[("container", Run), ("user", Local), ("mount", Run), ("memory", Run), ("cpus", Run)];
+const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.

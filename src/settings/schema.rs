@@ -143,7 +143,9 @@ impl Type {
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
-            Shape::Command | Shape::Schedule | Shape::Zone | Shape::Memory | Shape::Cpus => Self::Some,
+            Shape::Command | Shape::Schedule | Shape::Zone | Shape::Memory | Shape::Cpus | Shape::Pids => {
+                Self::Some
+            }
         }
     }
 

@@ -152,7 +152,7 @@ impl Settle<'_> {
         }
     }
 
-    fn reject(&mut self, origin: Origin, parameter: &str, reason: &str) {
+    pub(super) fn reject(&mut self, origin: Origin, parameter: &str, reason: &str) {
         self.diagnostics.push(Diagnostic::rejects(self.id, origin, format!("{parameter}: {reason}")));
     }
 

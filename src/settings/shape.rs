@@ -21,6 +21,8 @@ pub enum Shape {
     Memory,
     /// A number of processors.
     Cpus,
+    /// A number of processes.
+    Pids,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A JSON array, indexed keys or lines.
@@ -54,6 +56,7 @@ impl Shape {
             Self::Count(most) => format!("number from 0 to {most}"),
             Self::Memory => "amount of memory".into(),
             Self::Cpus => "decimal number".into(),
+            Self::Pids => "number from 1, or `unlimited`".into(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
             }

@@ -41,7 +41,9 @@ impl Settle<'_> {
             }
             JobKind::Run => {
                 let image = self.text(layer, "image");
-                let networks = self.read(layer, "network", networks).map(|(list, _)| list);
+                let networks =
+                    self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
+                let options = self.container_options(layer, &networks);
                 let entrypoint =
                     self.read(layer, "entrypoint", |text| value::command(&value::single(text)?, None));
                 let volumes = self.read(layer, "volume", volumes).map(|(list, _)| list);
@@ -53,11 +55,13 @@ impl Settle<'_> {
                     workdir,
                     environment,
                     env_files,
-                    networks: networks.unwrap_or_default(),
+                    networks,
                     entrypoint: entrypoint.map(|(command, _)| command.argv),
                     hostname,
                     volumes: volumes.unwrap_or_default(),
                     privileged,
+                    delete: self.delete(layer),
+                    options,
                 })))
             }
             JobKind::Local => {

@@ -1,9 +1,10 @@
-//! What the agent tells its operator: log lines, and the one way they reach stdout.
+//! What the agent tells its operator: log lines, the one way they reach stdout, and metrics.
 //!
 //! Nothing in here decides anything about a job, and nothing in here may delay or fail a run.
 
 mod line;
 pub mod logging;
+pub mod metrics;
 pub mod report;
 pub mod sink;
 pub mod stream;

@@ -2,9 +2,11 @@
 //!
 //! Names of events and keys are stable; they stand here and nowhere else.
 
+mod counted;
 mod halted;
 mod taken;
 
+pub use counted::{Reconciled, engine_event, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
 
@@ -13,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, error, info, warn};
 
+use super::metrics::count;
 use crate::model::{
     diagnostic::{Diagnostic, Severity},
     job::JobSpec,
@@ -64,10 +67,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ),
     ("container.stopped", "A container was stopped for a run that wants it (`stop-during`)."),
     ("container.restored", "A container that was stopped for a run was started again; with what was found."),
-    (
-        "container.not_restored",
-        "A container that was stopped for a run cannot be started again; with the reason. It is tried until it can.",
-    ),
+    ("container.not_restored", "It cannot be started again; with the reason. It is tried until it can."),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
@@ -183,6 +183,7 @@ pub fn rfc3339(at: Timestamp, zone: &jiff::tz::TimeZone) -> String {
 
 /// A job came.
 pub fn job_added(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timestamp]) {
+    count(|it| it.job_came(&spec.id));
     let it = Registered::new(spec, container, next);
     info!(
         event = "job.added",
@@ -220,6 +221,7 @@ pub fn job_updated(spec: &JobSpec, container: Option<&Arc<str>>, next: &[Timesta
 
 /// A job went.
 pub fn job_removed(job: &JobId, kind: JobKind, reason: &str) {
+    count(|it| it.job_went(job));
     info!(event = "job.removed", job = %job, kind = %kind, reason, "{job} removed: {reason}");
 }
 
@@ -291,6 +293,7 @@ pub fn run_held(
 
 /// A run's command was started; `delay` is from the due moment to the first request of the first attempt.
 pub fn run_started(tags: &RunTags, occurrence: Timestamp, delay: Option<SignedDuration>) {
+    count(|it| it.run_started(tags.trigger, delay));
     info!(
         event = "run.started",
         job = %tags.job,
@@ -357,6 +360,7 @@ pub fn run_leftover(tags: &RunTags, reason: &str) {
 
 /// The one record of an occurrence.
 pub fn record(it: &RunRecord) {
+    count(|metrics| metrics.record(it));
     let reason = it.reason();
     let outcome = it.outcome.as_str();
     macro_rules! tell {
@@ -380,7 +384,7 @@ pub fn record(it: &RunRecord) {
         };
     }
     match &it.outcome {
-        Outcome::Skipped { reason } => tell!(warn, "run.skipped", "{} skipped: {reason}", it.job),
+        Outcome::Skipped { reason, .. } => tell!(warn, "run.skipped", "{} skipped: {reason}", it.job),
         Outcome::Missed { reason } => tell!(warn, "run.missed", "{} missed: {reason}", it.job),
         Outcome::Succeeded { .. } => tell!(info, "run.finished", "{} succeeded", it.job),
         Outcome::Failed { exit_code: Some(exit_code), .. } => {

@@ -140,6 +140,7 @@ impl Watcher {
             tokio::select! {
                 hint = hints.next() => match hint {
                     Some(Ok(hint)) => {
+                        report::engine_event();
                         let at = dying.heard(hint);
                         wanted = Some(wanted.map_or(at, |wanted: Instant| wanted.min(at)));
                     }

@@ -32,6 +32,7 @@ use watchbell::{
     },
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
+    http::metrics::Sources as Scraped,
     model::connection::Connection,
     run::{ending::Program, halts::Halts, reap::Children, unit::Context},
     settings::{
@@ -43,6 +44,7 @@ use watchbell::{
     shutdown::{self, Stage},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
+        metrics::Metrics,
         report,
         sink::{LogSink, MemoryLog},
     },
@@ -54,7 +56,11 @@ pub use self::{
     record::Record,
     signals::{Signalling, program, signalled, signals, without_shell},
 };
-use super::fake_engine::{ContainerSpec, FakeEngine};
+use super::{
+    exposition::Exposition,
+    fake_engine::{ContainerSpec, FakeEngine},
+};
+use crate::endpoints;
 
 /// When every test begins: a Monday, at midnight.
 pub const START: &str = "2026-01-05T00:00:00Z";
@@ -118,6 +124,7 @@ pub struct TestAgent {
     /// What is written but for the labels: a test sends what was read anew.
     pub written: watch::Sender<Arc<Sources>>,
     pub connection: watch::Receiver<Connection>,
+    scraped: Scraped,
     clock: Clock,
     log: MemoryLog,
     records: RefCell<Vec<Record>>,
@@ -131,6 +138,14 @@ impl Drop for TestAgent {
     fn drop(&mut self) {
         self.watcher.abort();
         self.actor.abort();
+        // A failing test's own message is the one that counts.
+        if !std::thread::panicking() {
+            let unknown = endpoints::not_in_the_table(self.engine.requests());
+            assert!(
+                unknown.is_empty(),
+                "no row of src/docker/endpoints.rs says that it is asked: {unknown:?}"
+            );
+        }
     }
 }
 
@@ -168,10 +183,12 @@ impl TestAgent {
     /// An agent on an Engine that may be in any state. Nothing has happened yet when this returns.
     pub fn on(clock: Clock, engine: FakeEngine, setup: Setup) -> Self {
         let (sink, log) = LogSink::memory();
+        let metrics = Metrics::new().expect("they can be set up");
         let panics = setup.panic_at.map(|event| PanicAt { event });
         let subscriber = tracing_subscriber::registry()
             .with(LogFilter::new(LogLevel::Info))
             .with(logging::layer(LogFormat::Json, clock.clone(), sink.clone(), false))
+            .with(metrics.clone())
             .with(panics);
         let subscriber = tracing::subscriber::set_default(subscriber);
         let sources = sources(&setup);
@@ -205,6 +222,15 @@ impl TestAgent {
         };
         let (memory, unfinished, halts) = remembered;
         let remembered = (memory, unfinished);
+        let scraped = Scraped {
+            metrics,
+            agent: handle.clone(),
+            keeper: keeper.clone(),
+            connection: connected.clone(),
+            sink: sink.clone(),
+            clock: clock.clone(),
+            remembered: watch::channel(()).1,
+        };
         let context = Context {
             engine: client,
             clock: clock.clone(),
@@ -229,6 +255,7 @@ impl TestAgent {
             handle,
             written,
             connection: connected,
+            scraped,
             clock,
             log,
             records: RefCell::default(),
@@ -266,6 +293,11 @@ impl TestAgent {
         let at: Timestamp = format!("{day}T{time}:00Z").parse().expect("a time of day");
         let wait = at.duration_since(self.now());
         sleep(wait.try_into().expect("the moment is to come")).await;
+    }
+
+    /// What `/metrics` says now.
+    pub fn scrape(&self) -> Exposition {
+        Exposition::read(&self.scraped.exposition().collect::<String>())
     }
 
     /// Everything logged so far.

@@ -35,6 +35,7 @@ impl Actor {
         // A state directory that begins has left nothing.
         if !self.context.installation.is_new {
             let (engine, installation) = (self.context.engine.clone(), self.context.installation.id.clone());
+            self.looks.look();
             self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
         }
         if !left.is_empty() {

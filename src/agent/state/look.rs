@@ -25,6 +25,11 @@ impl State {
         self.catalog.clone()
     }
 
+    /// How many changes the jobs saw so far.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The jobs that are paused, and until when.
     pub fn paused(&self) -> Arc<BTreeMap<JobId, Option<Timestamp>>> {
         self.paused.clone()
