@@ -214,6 +214,40 @@ async fn an_agent_whose_jobs_stop_containers_asks_three_more() {
     assert!(lines(&[By::Halt]).is_subset(&asked(&agent.engine)), "{:?}", asked(&agent.engine));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_agent_on_a_manager_asks_for_services_and_tasks_and_does_without_where_a_proxy_refuses() {
+    for refused in [false, true] {
+        let clock = test_agent::clock();
+        let engine = test_agent::engine(&clock);
+        engine.manage(&[], &[]);
+        engine.deploy(
+            "web",
+            &[
+                ("watchbell.enabled", "true"),
+                ("watchbell.job-exec.sync.schedule", "* * * * *"),
+                ("watchbell.job-exec.sync.command", "work"),
+            ],
+        );
+        engine.start_task("web", 1);
+        if refused {
+            engine.fail("GET /services", usize::MAX, 403, "Forbidden");
+        }
+        let agent = TestAgent::on(clock, engine, Setup::default());
+        agent.wait_for("agent.ready", 1).await;
+        tokio::time::sleep(std::time::Duration::from_secs(90)).await;
+        let mut known = lines(&[By::Agent, By::Swarm, By::Exec]);
+        known.remove("GET /version");
+        if refused {
+            known = ["GET /containers/json", "GET /events", "GET /info", "GET /services"]
+                .map(str::to_owned)
+                .into();
+        }
+        assert_eq!(asked(&agent.engine), known);
+        assert_eq!(agent.handle.snapshot().diagnostics.len(), 0);
+        assert_eq!(agent.outcomes("web.sync").len(), usize::from(!refused));
+    }
+}
+
 /// The rules of a proxy look at the whole path.
 #[test]
 fn no_path_has_a_version() {

@@ -13,6 +13,7 @@ use watchbell::{
         container::Inventory,
         name::JobId,
         run::{Outcome, RunId},
+        swarm::Services,
     },
     settings::{
         global::layers::Upper,
@@ -34,7 +35,7 @@ fn generation(number: u32, now: Timestamp) -> Desired {
         let _ = writeln!(file, "[job-local \"{name}-{number:05}\"]\ncommand = x\n{rest}");
     }
     let sources = Sources::new(ini::parse("f", &file, &|_| None), Upper::default(), Vec::new());
-    let none = Inventory { containers: Vec::new(), own: None };
+    let none = Inventory { containers: Vec::new(), own: None, services: Services::none() };
     Desired { settings: None, ..resolve(&sources, View::Observed(&none), now) }
 }
 

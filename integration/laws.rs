@@ -10,6 +10,7 @@ use watchbell::{
         container::{Container, ContainerId, ContainerState, Inventory},
         job::{JobSpec, Work},
         name::JobId,
+        swarm::Services,
     },
     plan::{Catalog, plan},
     settings::{
@@ -42,7 +43,7 @@ fn settle<'a>(
         created: 0,
         labels: labels.iter().cloned().collect(),
     };
-    let inventory = Inventory { containers: vec![web], own: None };
+    let inventory = Inventory { containers: vec![web], own: None, services: Services::none() };
     let sources = Sources::new(file, Upper::default(), env::from_environment(variables));
     resolve(&sources, View::Observed(&inventory), now())
 }

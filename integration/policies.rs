@@ -18,6 +18,7 @@ use watchbell::{
         job::MissedPolicy,
         name::JobId,
         run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce},
+        swarm::Services,
     },
     run::order::RunOrder,
     settings::{
@@ -100,7 +101,7 @@ impl World {
         let file = ini::parse("f", file, &|_| None);
         let sources = Sources::new(file, Upper::default(), Vec::new());
         let now = "2026-03-02T10:00:00Z".parse().unwrap();
-        let none = Inventory { containers: Vec::new(), own: None };
+        let none = Inventory { containers: Vec::new(), own: None, services: Services::none() };
         let all = resolve(&sources, View::Observed(&none), now);
         // What has no effect on a job without a schedule is told, and is no mistake here.
         assert!(all.diagnostics.iter().all(|it| it.severity == Severity::Warning), "{:?}", all.diagnostics);

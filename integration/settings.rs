@@ -10,6 +10,7 @@ use watchbell::{
         container::{Container, ContainerId, ContainerState, Inventory},
         job::{JobSpec, Overlap, Work},
         name::JobId,
+        swarm::Services,
     },
     settings::{
         grants::Grant,
@@ -68,8 +69,11 @@ impl Written {
             set: self.set.clone(),
         };
         let loaded = load(&flags, &self.environment);
-        let inventory =
-            Inventory { containers: vec![container("web", 1, self.labels.iter().cloned())], own: None };
+        let inventory = Inventory {
+            containers: vec![container("web", 1, self.labels.iter().cloned())],
+            own: None,
+            services: Services::none(),
+        };
         let desired = resolve(&loaded.sources, View::Observed(&inventory), now());
         let told = desired
             .diagnostics
@@ -562,7 +566,7 @@ proptest! {
         };
         let sources = load(&flags, &environment).sources;
         let look = |containers: Vec<Container>| {
-            resolve(&sources, View::Observed(&Inventory { containers, own: None }), now())
+            resolve(&sources, View::Observed(&Inventory { containers, own: None, services: Services::none() }), now())
         };
         prop_assert_eq!(look(given), look(shuffled));
     }

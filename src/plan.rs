@@ -62,7 +62,7 @@ pub fn plan(catalog: &Catalog, desired: &Desired) -> Vec<Change> {
     let (mut changes, mut updates, mut added) = (Vec::new(), Vec::new(), Vec::new());
     // Both are in the order of the identities, so one walk along the two finds every pair.
     let mut present = catalog.jobs.iter().peekable();
-    for (id, DesiredJob { spec, candidates }) in &desired.jobs {
+    for (id, DesiredJob { spec, candidates, nowhere: _ }) in &desired.jobs {
         while let Some((gone, _)) = present.next_if(|(other, _)| *other < id) {
             changes.push(Change::Remove(gone.clone()));
         }
@@ -179,7 +179,10 @@ mod tests {
         prop::collection::vec(job, 0..5).prop_map(|jobs| {
             let jobs = jobs.into_iter().map(|(id, schedule, command, containers)| {
                 let candidates = containers.into_iter().map(|(id, running)| candidate(id, running)).collect();
-                (JobId::plain(&id), DesiredJob { spec: spec(&id, &schedule, &command), candidates })
+                (
+                    JobId::plain(&id),
+                    DesiredJob { spec: spec(&id, &schedule, &command), candidates, nowhere: None },
+                )
             });
             Desired { jobs: jobs.collect(), ..Desired::default() }
         })
@@ -222,7 +225,7 @@ mod tests {
     }
 
     fn desired(candidates: Vec<Candidate>) -> Desired {
-        let job = DesiredJob { spec: spec("a", "@daily", "x"), candidates };
+        let job = DesiredJob { spec: spec("a", "@daily", "x"), candidates, nowhere: None };
         Desired { jobs: [(JobId::plain("a"), job)].into(), ..Desired::default() }
     }
 

@@ -9,6 +9,7 @@ use watchbell::{
     model::{
         container::{Container, ContainerId, ContainerState, Inventory},
         run::RunId,
+        swarm::Services,
     },
     plan::{Catalog, plan},
     settings::{
@@ -78,7 +79,7 @@ fn inventory(containers: usize, each: usize) -> Inventory {
             labels,
         }
     };
-    Inventory { containers: (0..containers).map(container).collect(), own: None }
+    Inventory { containers: (0..containers).map(container).collect(), own: None, services: Services::none() }
 }
 
 /// The same observation again, and the plan that follows, which must be empty. The median in seconds.

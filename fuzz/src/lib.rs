@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use watchbell::{
     model::{
         container::{Container, ContainerId, ContainerState, Inventory},
+        swarm::Services,
         diagnostic::Diagnostic,
         origin::Origin,
     },
@@ -35,7 +36,7 @@ pub fn container(name: &str, labels: impl IntoIterator<Item = (String, String)>)
 /// Files and containers put together, as the agent does it.
 pub fn settle(file: Ini, containers: Vec<Container>) -> Desired {
     let sources = Sources::new(file, Upper::default(), Vec::new());
-    let inventory = Inventory { containers, own: None };
+    let inventory = Inventory { containers, own: None, services: Services::none() };
     resolve(&sources, View::Observed(&inventory), Timestamp::UNIX_EPOCH)
 }
 

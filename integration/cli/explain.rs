@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use watchbell::{
     cli::{Environment, args::SettingFlags, load::load},
-    model::container::{Container, ContainerId, ContainerState, Inventory},
+    model::{
+        container::{Container, ContainerId, ContainerState, Inventory},
+        swarm::Services,
+    },
     settings::{explain::explain_settings, resolve::View},
 };
 
@@ -204,7 +207,8 @@ fn a_wrong_label_of_the_agents_own_container_is_told_and_not_in_force() {
         created: 0,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     };
-    let inventory = Inventory { own: Some(own.id.clone()), containers: vec![own] };
+    let inventory =
+        Inventory { own: Some(own.id.clone()), containers: vec![own], services: Services::none() };
     let desk = Desk::new().file("empty.ini", "");
     let config = desk.path().join("empty.ini").display().to_string();
     let flags = SettingFlags { config: vec![config], ..SettingFlags::default() };

@@ -26,4 +26,5 @@ mod restart;
 mod secrets;
 mod service;
 mod shutdown;
+mod swarm_labels;
 mod timeouts;

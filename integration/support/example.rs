@@ -13,6 +13,7 @@ use watchbell::{
     model::{
         container::{Container, ContainerId, ContainerState, Inventory},
         name::JobId,
+        swarm::{STACK_LABEL, Service, Services},
     },
     settings::resolve::{DesiredJob, View, resolve},
 };
@@ -33,6 +34,8 @@ pub struct Example {
     pub environment: BTreeMap<String, String>,
     /// Arguments of `watchbell`.
     pub arguments: Vec<String>,
+    /// The labels of services of a Swarm, by name.
+    pub services: BTreeMap<String, BTreeMap<String, String>>,
     /// Containers with their labels; one named `watchbell` is the agent's own.
     pub containers: BTreeMap<String, BTreeMap<String, String>>,
     /// Files in the agent's container, by their path there.
@@ -93,6 +96,10 @@ pub fn compose(example: &mut Example, text: &str) -> Result<(), String> {
     for (name, service) in services {
         let mut labels = of_compose("example", name);
         labels.extend(pairs(&service["labels"])?);
+        let deployed = pairs(&service["deploy"]["labels"])?;
+        if !deployed.is_empty() {
+            example.services.insert(format!("example_{name}"), deployed);
+        }
         let image = service["image"].as_str().unwrap_or_default();
         if image.split(':').next().is_some_and(|it| it.ends_with("watchbell")) {
             let ours = pairs(&service["environment"])?;
@@ -172,7 +179,17 @@ impl Example {
             })
             .collect();
         let own = containers.iter().map(|it| &it.id).find(|id| &*id.0 == "watchbell").cloned();
-        let inventory = Inventory { containers, own };
+        let stack = || (STACK_LABEL.to_owned(), "example".to_owned());
+        let services = self.services.iter().map(|(name, labels)| Service {
+            id: name.as_str().into(),
+            name: name.as_str().into(),
+            created: 0,
+            labels: labels.clone().into_iter().chain([stack()]).collect(),
+            here: BTreeMap::new(),
+            elsewhere: 0,
+        });
+        let services = Services { list: services.collect(), unseen: None };
+        let inventory = Inventory { containers, own, services };
         let view = if self.containers.is_empty() { View::FilesOnly } else { View::Observed(&inventory) };
         let now = Timestamp::from_second(1_790_000_000).map_err(|error| error.to_string())?;
         let desired = resolve(&loaded.sources, view, now);

@@ -48,6 +48,7 @@ use watchbell::{
         memory::Memory,
         name::JobId,
         run::{Admitted, Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        swarm::Services,
         unfinished::{KeptOutput, Unfinished},
     },
     plan,
@@ -268,7 +269,7 @@ impl Scenario {
         let mut containers: Vec<Container> = self.containers.values().cloned().collect();
         containers.sort_by_key(|it| std::cmp::Reverse(it.created));
         let own = self.own.clone().filter(|own| containers.iter().any(|it| it.id == *own));
-        let inventory = Inventory { containers, own };
+        let inventory = Inventory { containers, own, services: Services::none() };
         let agent = self.agent()?;
         let desired = resolve(&agent.sources, View::Observed(&inventory), now);
         let effects = self.feed(Event::Desired(desired.clone()))?;

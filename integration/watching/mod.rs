@@ -4,6 +4,7 @@ mod changes;
 mod outages;
 mod pace;
 mod replicas;
+mod services;
 mod trust;
 
 use std::time::Duration;

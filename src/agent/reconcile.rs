@@ -14,7 +14,7 @@ use crate::{
         run::RunId,
     },
     plan::{self, Change},
-    settings::resolve::Desired,
+    settings::resolve::{Desired, DesiredJob},
 };
 
 use super::{
@@ -47,6 +47,8 @@ impl State {
             self.changes += 1;
             effects.extend(self.follow(change, removed, &desired, now, &mut distrusted).map(Effect::Tell));
         }
+        let nowhere = |(id, job): (&JobId, &DesiredJob)| Some((id.clone(), job.nowhere.clone()?));
+        self.nowhere = desired.jobs.iter().filter_map(nowhere).collect();
         effects.extend(records::distrusted(&distrusted, now).map(problem));
         let complete = desired.complete;
         let problems: BTreeSet<Diagnostic> = desired.diagnostics.into_iter().collect();

@@ -63,6 +63,8 @@ pub struct State {
     pub(super) admitted: HashMap<RunId, Arc<JobSpec>>,
     /// Jobs of which nothing is due, and until when.
     pub(super) paused: Arc<BTreeMap<JobId, Option<Timestamp>>>,
+    /// Why jobs of services have no container here.
+    pub(super) nowhere: HashMap<JobId, Arc<str>>,
     /// The Engine answered, and does not now.
     engine_lost: bool,
     /// The latest moment that the clock has shown, as far as it is believed.
@@ -86,6 +88,7 @@ impl State {
             problems: Arc::default(),
             startup: Startup::Waiting,
             draining: false,
+            nowhere: HashMap::new(),
             engine_lost: false,
             latest: None,
             admitted: HashMap::new(),
@@ -295,9 +298,10 @@ impl State {
                     }
                     (Work::Exec(exec), None) => {
                         let name = exec.container.clone();
-                        let reason = match &name {
-                            Some(name) => format!("there is no container {name}"),
-                            None => "the job has no container".to_owned(),
+                        let reason = match (&name, self.nowhere.get(&ticket.job)) {
+                            (Some(name), _) => format!("there is no container {name}"),
+                            (None, Some(why)) => why.to_string(),
+                            (None, None) => "the job has no container".to_owned(),
                         };
                         Err((Skip::Container, name, reason))
                     }

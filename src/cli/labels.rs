@@ -1,4 +1,5 @@
-//! Reads containers from files, for the commands that need no Engine: the JSON of `docker inspect`, or a compose file.
+//! Reads containers and services from files, for the commands that need no Engine: the JSON of `docker inspect` or
+//! `docker service inspect`, or a compose file.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -15,6 +16,7 @@ use crate::{
         container::{Container, ContainerId, ContainerState, Inventory},
         diagnostic::{Diagnostic, Severity},
         origin::Origin,
+        swarm::{Service, Services},
     },
     settings::{compose, dialect::Dialect},
 };
@@ -25,6 +27,7 @@ use super::{Environment, render::Files};
 #[derive(Debug, Default)]
 pub struct Labels {
     containers: BTreeMap<Arc<str>, Container>,
+    services: BTreeMap<Arc<str>, Service>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,
     /// The texts, for showing their lines.
@@ -58,7 +61,8 @@ impl Labels {
     /// All containers; `None` if there are some that could not be read.
     pub fn inventory(&self) -> Option<Inventory> {
         let containers = self.containers.values().cloned().collect();
-        (!self.unread).then_some(Inventory { containers, own: None })
+        let services = Services { list: self.services.values().cloned().collect(), unseen: None };
+        (!self.unread).then_some(Inventory { containers, own: None, services })
     }
 
     /// What is left of `found` when a label that Compose refuses was told of: what follows from it is no second
@@ -83,7 +87,9 @@ impl Labels {
         let name = if path == "-" { "standard input" } else { path };
         match serde_json::from_str::<Value>(text) {
             Ok(Value::Array(all)) => self.inspected(name, &all),
-            Ok(one @ Value::Object(_)) if one.get("Config").is_some() => self.inspected(name, &[one]),
+            Ok(one @ Value::Object(_)) if one.get("Config").is_some() || is_service(&one) => {
+                self.inspected(name, &[one]);
+            }
             Err(error) if text.trim_start().starts_with('[') => {
                 let line = u32::try_from(error.line()).unwrap_or(u32::MAX);
                 let column = u32::try_from(error.column()).unwrap_or(u32::MAX);
@@ -105,6 +111,13 @@ impl Labels {
     fn inspected(&mut self, path: &str, all: &[Value]) {
         for (number, it) in (1..).zip(all) {
             let place = format!("{path}, container {number}");
+            if is_service(it) {
+                match service(it, path, number) {
+                    Ok(found) => drop(self.services.insert(found.name.clone(), found)),
+                    Err(reason) => self.unreadable(Origin::Place(place.into()), reason),
+                }
+                continue;
+            }
             match container(it, path, number) {
                 Ok(found) => self.put(found, state(it).is_none(), place),
                 Err(reason) => self.unreadable(Origin::Place(place.into()), reason),
@@ -153,10 +166,21 @@ impl Labels {
         for (line, column) in file.columns {
             self.files.column(name, line, column);
         }
-        let by_name: BTreeMap<_, _> = file.containers.iter().map(|it| (&it.name, &it.labels)).collect();
+        let of_services = file.services.iter().map(|it| (Origin::Service(it.name.clone()), &it.labels));
+        let of_containers = file.containers.iter().map(|it| (Origin::Container(it.name.clone()), &it.labels));
+        let by_name: BTreeMap<Arc<str>, _> =
+            of_services.chain(of_containers).map(|(on, labels)| (compose::of_places(&on), labels)).collect();
         for ((container, label), place) in file.places {
             let value = by_name.get(&container).and_then(|it| it.get(&*label)).map_or("", String::as_str);
             self.files.label(container, label, name, place, value);
+        }
+        for service in file.services {
+            match self.services.entry(service.name.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(service);
+                }
+                Entry::Occupied(there) => there.into_mut().labels.extend(service.labels),
+            }
         }
         for container in file.containers {
             match self.containers.entry(container.name.clone()) {
@@ -185,23 +209,46 @@ pub fn text(path: &str) -> Result<String, String> {
     })
 }
 
+/// Whether `docker service inspect` printed it.
+fn is_service(it: &Value) -> bool {
+    it.get("Config").is_none() && it.pointer("/Spec/TaskTemplate").is_some()
+}
+
+fn labels_of(all: Option<&Value>) -> Result<BTreeMap<String, String>, String> {
+    match all {
+        None | Some(Value::Null) => Ok(BTreeMap::new()),
+        Some(Value::Object(all)) => {
+            let text = |(key, value): (&String, &Value)| match value.as_str() {
+                Some(value) => Ok((key.clone(), value.to_owned())),
+                None => Err(format!("the label \"{key}\" is no text")),
+            };
+            all.iter().map(text).collect()
+        }
+        Some(_) => Err("its \"Labels\" are no map".to_owned()),
+    }
+}
+
+/// One service as `docker service inspect` shows it, as far as it matters here.
+fn service(it: &Value, path: &str, number: u32) -> Result<Service, String> {
+    let text = |pointer: &str| it.pointer(pointer).and_then(Value::as_str).filter(|it| !it.is_empty());
+    let id = text("/ID").map_or_else(|| format!("{path}#{number}"), str::to_owned);
+    Ok(Service {
+        name: text("/Spec/Name").unwrap_or(&id).into(),
+        id: id.into(),
+        created: text("/CreatedAt").and_then(|it| it.parse().ok()).map_or(0, Timestamp::as_second),
+        labels: labels_of(it.pointer("/Spec/Labels"))?,
+        here: BTreeMap::new(),
+        elsewhere: 0,
+    })
+}
+
 /// One container as `docker inspect` shows it, as far as it matters here.
 fn container(it: &Value, path: &str, number: u32) -> Result<Container, String> {
     let Some(config) = it.get("Config") else {
         return Err("it has no \"Config\": give what docker inspect CONTAINER… prints".to_owned());
     };
     let text = |key: &str| it.get(key).and_then(Value::as_str).unwrap_or_default();
-    let mut labels = BTreeMap::new();
-    match config.get("Labels") {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(all)) => {
-            for (key, value) in all {
-                let value = value.as_str().ok_or_else(|| format!("the label \"{key}\" is no text"))?;
-                labels.insert(key.clone(), value.to_owned());
-            }
-        }
-        Some(_) => return Err("its \"Labels\" are no map".to_owned()),
-    }
+    let labels = labels_of(config.get("Labels"))?;
     let id = match text("Id") {
         "" => format!("{path}#{number}"),
         id => id.to_owned(),

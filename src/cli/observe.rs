@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::{
-    docker::client::Engine,
+    docker::{client::Engine, error::EngineError},
     model::container::Inventory,
     watch::{file::Reading, identity},
 };
@@ -23,10 +23,16 @@ pub async fn observe(reading: &Reading) -> Result<Inventory, String> {
     }
     let settings = &reading.sources.settings;
     let engine = Engine::at(&settings.docker_host);
-    let answer = timeout(LIMIT, engine.inventory(&identity::of_this_process())).await;
+    let look = async {
+        let facts = engine.facts().await?;
+        let (inventory, _) = engine.inventory(&identity::of_this_process()).await?;
+        let services = engine.services(&facts.swarm, None).await;
+        Ok::<_, EngineError>(Inventory { services, ..inventory })
+    };
+    let answer = timeout(LIMIT, look).await;
     let host = &settings.docker_host;
     match answer {
-        Ok(Ok((inventory, _))) => Ok(inventory),
+        Ok(Ok(inventory)) => Ok(inventory),
         Ok(Err(error)) => Err(format!("the Engine at {host} cannot be asked: {error}; see watchbell doctor")),
         Err(_) => Err(format!("the Engine at {host} did not answer in time; see watchbell doctor")),
     }

@@ -15,7 +15,7 @@ use crate::{
         diagnostic::{Diagnostic, Severity},
         origin::Origin,
     },
-    settings::compose::LabelPlace,
+    settings::compose::{LabelPlace, of_places},
 };
 
 use super::{
@@ -107,8 +107,13 @@ impl Files {
                 };
                 Some(Located { path: path.to_string(), snippet })
             }
-            Origin::Label { container, label } => {
-                let written = self.labels.get(&(container.clone(), label.clone()))?;
+            Origin::Label { label, .. } | Origin::ServiceLabel { label, .. } => {
+                let on = match &it.origin {
+                    Origin::ServiceLabel { service, .. } => Origin::Service(service.clone()),
+                    Origin::Label { container, .. } => Origin::Container(container.clone()),
+                    other => other.clone(),
+                };
+                let written = self.labels.get(&(of_places(&on), label.clone()))?;
                 let lines = self.read(&written.path).unwrap_or_default();
                 let snippet = snippet::of_label(&lines, written.place, label, &written.value, &it.reason);
                 Some(Located { path: written.path.clone(), snippet })
@@ -153,6 +158,7 @@ impl Files {
         let arrow = colours.place("-->");
         let of = match &it.origin {
             Origin::Label { container, label } => format!(" (container {container}, label {label})"),
+            Origin::ServiceLabel { service, label } => format!(" (service {service}, label {label})"),
             _ => String::new(),
         };
         writeln!(out, "{gutter}{arrow} {}:{line}:{column}{}", visible(&path), visible(&of))?;

@@ -6,13 +6,19 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::job::{JobSpec, Work};
+use crate::model::{
+    job::{JobSpec, Work},
+    name::JobKind,
+    origin::Origin,
+};
 
 /// What asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum By {
     /// Every agent, whatever its jobs.
     Agent,
+    /// Every agent whose Engine manages a Swarm; a proxy may refuse it, and then there are no jobs of services.
+    Swarm,
     /// Jobs of kind `exec`.
     Exec,
     /// Commands in containers without a shell, when they are ended; a proxy may refuse it.
@@ -38,6 +44,7 @@ impl By {
     pub fn words(self) -> &'static str {
         match self {
             Self::Agent => "every agent",
+            Self::Swarm => "an agent whose Engine manages a Swarm",
             Self::Exec => "jobs of kind `exec`",
             Self::Helper => "jobs of kind `exec` without `/bin/sh`",
             Self::Run => "jobs of kind `run`",
@@ -76,6 +83,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     row(By::Agent, "GET", "/containers/json", "the containers and their labels"),
     row(By::Agent, "GET", "/events", "hints that the list has changed"),
+    row(By::Swarm, "GET", "/services", "the services and their labels"),
+    row(By::Swarm, "GET", "/tasks", "where the tasks of labelled services run"),
     row(By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
     row(By::Exec, "POST", "/containers/{id}/exec", "the command; a second one ends it at its timeout"),
     row(By::Exec, "POST", "/exec/{id}/start", "its start and its output"),
@@ -166,9 +175,16 @@ impl Allowed {
     }
 }
 
+/// Where a job says that there is a Swarm, what that asks.
+fn asked_of_the_swarm(job: &JobSpec) -> &'static [By] {
+    let by_service = matches!(job.origin, Origin::ServiceLabel { .. } | Origin::Service(_));
+    if by_service || job.kind() == JobKind::ServiceRun { &[By::Swarm] } else { &[] }
+}
+
 /// What an agent with these jobs may ask for, each endpoint once, in the order of the table.
 pub fn allow_list<'a>(jobs: impl IntoIterator<Item = &'a JobSpec>) -> Vec<Allowed> {
-    let by: BTreeSet<By> = jobs.into_iter().flat_map(asked_by).chain([By::Agent]).collect();
+    let of_job = |job: &'a JobSpec| asked_by(job).chain(asked_of_the_swarm(job).iter().copied());
+    let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).chain([By::Agent]).collect();
     let mut allowed: Vec<Allowed> = Vec::new();
     for row in ENDPOINTS.iter().filter(|row| by.contains(&row.by)) {
         let uses = (row.by, row.what);

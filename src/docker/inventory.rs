@@ -12,9 +12,10 @@ use crate::model::{
     container::{Container, ContainerId, ContainerState, Inventory},
     diagnostic::Diagnostic,
     origin::Origin,
+    swarm::Services,
 };
 
-use super::{client::Engine, error::EngineError};
+use super::{client::Engine, error::EngineError, swarm::Membership};
 
 /// The states that are asked for. What is being removed is gone for us, and a state that the client library does not know
 /// would fail the whole list. What was never started has run nothing yet and is no container to us; but the agent itself
@@ -30,6 +31,8 @@ pub struct EngineFacts {
     pub time: Option<Timestamp>,
     /// Whether it manages a Swarm; `None` where it does not tell.
     pub manager: Option<bool>,
+    /// Its part in a Swarm.
+    pub swarm: Membership,
 }
 
 impl Engine {
@@ -40,18 +43,19 @@ impl Engine {
             Ok(info) => Ok(EngineFacts {
                 version: info.server_version.unwrap_or_default(),
                 time: info.system_time.and_then(|time| time.parse().ok()),
-                manager: Some(info.swarm.and_then(|it| it.control_available).unwrap_or_default()),
+                manager: Some(info.swarm.as_ref().and_then(|it| it.control_available).unwrap_or_default()),
+                swarm: Membership::of(info.swarm),
             }),
             Err(EngineError::Refused { status: 403..=405, .. }) => {
                 let version = docker.version().await?.version.unwrap_or_default();
-                Ok(EngineFacts { version, time: None, manager: None })
+                Ok(EngineFacts { version, time: None, manager: None, swarm: Membership::Untold })
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Lists all containers at once. The second part of the answer says why it is unclear which of them is the
-    /// agent's own.
+    /// Lists all containers at once; services of a Swarm are not among what it tells. The second part of the answer says
+    /// why it is unclear which of them is the agent's own.
     pub async fn inventory(&self, own: &OwnIds) -> Result<(Inventory, Option<Diagnostic>), EngineError> {
         let list = match self.list(&STATES).await {
             // Podman has no such state, and refuses to be asked for it.
@@ -75,7 +79,7 @@ impl Engine {
             Diagnostic::warning(Origin::Container(it.name.clone()), reason)
         });
         let own = found.filter(|_| unclear.is_none()).map(|container| container.id.clone());
-        Ok((Inventory { containers, own }, unclear))
+        Ok((Inventory { containers, own, services: Services::none() }, unclear))
     }
 
     async fn list(&self, states: &[&str]) -> Result<Vec<ContainerSummary>, EngineError> {

@@ -15,6 +15,8 @@ pub mod execs;
 pub mod inventory;
 mod options;
 pub mod output;
+mod raw;
 pub mod services;
+pub mod swarm;
 pub mod task_output;
 pub mod tasks;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::swarm::{self, SERVICE_NAME_LABEL, STACK_LABEL, Services, TASK_NAME_LABEL};
+
 const COMPOSE: &str = "com.docker.compose.";
 
 /// What the agent writes on each container that it makes: what tells it from other agents on the Engine, then job, run and occurrence.
@@ -71,23 +73,33 @@ impl Container {
 
     /// The service of a Swarm of which it is a task.
     pub fn swarm_service(&self) -> Option<&str> {
-        self.labels.get("com.docker.swarm.service.name").map(String::as_str).filter(|name| !name.is_empty())
+        self.labels.get(SERVICE_NAME_LABEL).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    /// What the identity of its jobs begins with: `<compose project>.<compose service>`, else its name.
+    /// What the identity of its jobs begins with: `<compose project>.<compose service>`, for a task of a Swarm that of
+    /// its service, else its name.
     pub fn home(&self) -> String {
         match (self.compose("project"), self.compose("service")) {
             // Anyone can write these labels; Compose itself writes names.
             (Some(project), Some(service)) if is_name(project) && is_name(service) => {
                 format!("{project}.{service}")
             }
-            _ => self.name.to_string(),
+            _ => match self.labels.get(SERVICE_NAME_LABEL).filter(|name| is_name(name)) {
+                Some(service) => swarm::home(self.labels.get(STACK_LABEL).map(String::as_str), service),
+                None => self.name.to_string(),
+            },
         }
     }
 
-    /// The number of this replica in its compose service, from 1.
+    /// The number of this replica in its compose service, or of this task in its service of a Swarm, from 1.
     pub fn replica(&self) -> u32 {
-        self.compose("container-number").and_then(|number| number.parse().ok()).unwrap_or(u32::MAX)
+        let number = self.compose("container-number").and_then(|number| number.parse().ok());
+        number.or_else(|| self.slot()).unwrap_or(u32::MAX)
+    }
+
+    /// Of a task's name, `<service>.<number>.<task>`; one on each node has its node in place of the number.
+    fn slot(&self) -> Option<u32> {
+        self.labels.get(TASK_NAME_LABEL)?.split('.').nth(1)?.parse().ok()
     }
 
     /// Whether `docker compose run` made it: it carries its service's labels, but is no replica of the service.
@@ -102,8 +114,8 @@ impl Container {
     }
 }
 
-/// Whether Compose would give such a name.
-fn is_name(text: &str) -> bool {
+/// Whether Compose or a Swarm would give such a name.
+pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
@@ -116,4 +128,6 @@ pub struct Inventory {
     pub containers: Vec<Container>,
     /// The container in which the agent itself runs, if it runs in one.
     pub own: Option<ContainerId>,
+    /// The services of the Swarm that the Engine manages.
+    pub services: Services,
 }

@@ -22,5 +22,6 @@ pub mod schedule;
 pub mod service;
 pub mod skip;
 pub mod spread;
+pub mod swarm;
 pub mod unfinished;
 pub mod variable;

@@ -23,6 +23,15 @@ pub enum Origin {
     },
     /// A container as a whole, where no single label is meant.
     Container(Arc<str>),
+    /// A label of a service of a Swarm.
+    ServiceLabel {
+        /// The service's name.
+        service: Arc<str>,
+        /// The label's whole key.
+        label: Arc<str>,
+    },
+    /// A service of a Swarm as a whole.
+    Service(Arc<str>),
     /// A command-line flag, as it was written.
     Flag(Arc<str>),
     /// Something that is in force, wherever it was written; in words, such as `setting state-dir`.
@@ -32,9 +41,17 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Whether someone who can label a container wrote it.
+    /// Whether someone who can label a container or a service wrote it.
     pub fn is_label(&self) -> bool {
-        matches!(self, Self::Label { .. } | Self::Container(_))
+        matches!(self, Self::Label { .. } | Self::Container(_) | Self::ServiceLabel { .. } | Self::Service(_))
+    }
+
+    /// The key of the label that is meant, if it is one.
+    pub fn label(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Label { label, .. } | Self::ServiceLabel { label, .. } => Some(label),
+            _ => None,
+        }
     }
 }
 
@@ -45,6 +62,8 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{path}:{line}"),
             Self::Label { container, label } => write!(f, "container {container} (label {label})"),
             Self::Container(container) => write!(f, "container {container}"),
+            Self::ServiceLabel { service, label } => write!(f, "service {service} (label {label})"),
+            Self::Service(service) => write!(f, "service {service}"),
             Self::Flag(flag) => write!(f, "flag {flag}"),
             Self::Place(place) => f.write_str(place),
             Self::Environment(name) => write!(f, "environment {name}"),

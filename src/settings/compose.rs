@@ -1,9 +1,11 @@
-//! A compose file → the containers that Compose would make of it, as far as their labels go.
+//! A compose file → the containers that Compose would make of it, and the services that a Swarm would, as far as their
+//! labels go.
 //!
 //! It is read as Compose reads it: anchors and merge keys, labels as a map or a list, types of YAML, variables. What
 //! Compose would refuse and what cannot be followed from one file's text is a diagnostic. Nothing is read but the text
 //! that is given.
 
+mod deploy;
 pub mod interpolate;
 mod tools;
 pub mod yaml;
@@ -19,6 +21,7 @@ use crate::model::{
     container::{Container, ContainerId, ContainerState},
     diagnostic::{Diagnostic, Severity},
     origin::Origin,
+    swarm::Service,
 };
 
 use super::dialect::Dialect;
@@ -29,7 +32,10 @@ use yaml::{Kind, Node, Place};
 pub struct ComposeFile {
     /// One container for each service, as if it ran.
     pub containers: Vec<Container>,
-    /// Where each label of each container was written, by the container's name and the label's key.
+    /// Each service with labels under `deploy`, as a Swarm would have it of a stack that is called as the project.
+    pub services: Vec<Service>,
+    /// Where each label of each container was written, by the container's name and the label's key; of a service by what
+    /// [`Origin::Service`] shows.
     pub places: BTreeMap<(Arc<str>, Arc<str>), LabelPlace>,
     /// What Compose would refuse, and what was not followed.
     pub diagnostics: Vec<Diagnostic>,
@@ -180,7 +186,9 @@ impl Reader<'_> {
                 self.warning(*at, format!("\"{key}\" is not followed: labels from there are not looked at"));
             }
         }
-        self.deploy(service, entries.get("deploy").map(|(_, node)| node));
+        if let Some((_, node)) = entries.get("deploy") {
+            self.deploy(service, node);
+        }
         let name = entries.get("container_name").and_then(|(_, node)| self.text(node));
         let name: Arc<str> = match name.filter(|it| !it.is_empty()) {
             Some(name) => name.into(),
@@ -196,7 +204,7 @@ impl Reader<'_> {
         }
         let mut labels = BTreeMap::new();
         if let Some((at, node)) = entries.get("labels") {
-            labels = self.labels(&name, *at, node);
+            labels = self.labels(&Origin::Container(name.clone()), *at, node);
         }
         let image = entries.get("image").and_then(|(_, node)| node.text());
         let image = image.and_then(|it| interpolate::fill(&it, self.variable).ok());
@@ -221,40 +229,19 @@ impl Reader<'_> {
         });
     }
 
-    /// Swarm puts the labels of `deploy` on the service; a container never has them.
-    fn deploy(&mut self, service: &str, node: Option<&Rc<Node>>) {
-        let Some(node) = node else { return };
-        let entries = self.entries(node);
-        let Some((_, labels)) = entries.get("labels") else { return };
-        let mut all: Vec<(String, Place)> =
-            self.entries(labels).into_iter().map(|(key, (at, _))| (key, at)).collect();
-        all.extend(labels.items().iter().filter_map(|it| Some((it.text()?, it.at))));
-        let mut first: BTreeMap<Dialect, Place> = BTreeMap::new();
-        for (label, at) in all {
-            if let Some(dialect) = tools::dialect_of(&label, self.dialects) {
-                let known = first.entry(dialect).or_insert(at);
-                *known = at.min(*known);
-            }
-        }
-        self.out.under_deploy |= !first.is_empty();
-        for (dialect, at) in first {
-            self.warning(at, tools::under_deploy(dialect, &short(service)));
-        }
-    }
-
     /// The labels of one service, by key.
-    fn labels(&mut self, container: &Arc<str>, at: Place, node: &Rc<Node>) -> BTreeMap<String, String> {
+    fn labels(&mut self, on: &Origin, at: Place, node: &Rc<Node>) -> BTreeMap<String, String> {
         let mut labels = BTreeMap::new();
         match &node.kind {
             Kind::Map(_) => {
                 for (key, (at, value)) in self.entries(node) {
                     let place = LabelPlace { key: at, value: value.at };
                     let text = value.text().unwrap_or_else(|| {
-                        self.no_text(container, &key);
+                        self.no_text(on, &key);
                         as_json(&value)
                     });
-                    let text = self.fill(container, &key, &text);
-                    self.label(&mut labels, container, (key, text), place);
+                    let text = self.fill(on, &key, &text);
+                    self.label(&mut labels, on, (key, text), place);
                 }
             }
             Kind::List(items) => {
@@ -270,7 +257,7 @@ impl Reader<'_> {
                     let key =
                         interpolate::fill(&text, self.variable).map_or_else(|_| text.clone(), |it| it.text);
                     let key = key.split('=').next().unwrap_or_default();
-                    let text = self.fill(container, key, &text);
+                    let text = self.fill(on, key, &text);
                     let (key, value) = text.split_once('=').unwrap_or((&text, ""));
                     let place = LabelPlace { key: item.at, value: item.at };
                     if labels.contains_key(key) {
@@ -279,7 +266,7 @@ impl Reader<'_> {
                             format!("the label \"{}\" is given twice: this one counts", short(key)),
                         );
                     }
-                    self.label(&mut labels, container, (key.to_owned(), value.to_owned()), place);
+                    self.label(&mut labels, on, (key.to_owned(), value.to_owned()), place);
                 }
             }
             _ if node.is_null() => {}
@@ -293,29 +280,34 @@ impl Reader<'_> {
     fn label(
         &mut self,
         labels: &mut BTreeMap<String, String>,
-        container: &Arc<str>,
+        on: &Origin,
         (key, value): (String, String),
         place: LabelPlace,
     ) {
         if self.spend(place.key, 2 * key.len() + value.len() + 200) {
-            self.out.places.insert((container.clone(), key.as_str().into()), place);
+            self.out.places.insert((of_places(on), key.as_str().into()), place);
             labels.insert(key, value);
         }
     }
 
-    fn no_text(&mut self, container: &Arc<str>, key: &str) {
+    fn no_text(&mut self, on: &Origin, key: &str) {
         let reason = "a label is one text, and Compose refuses a list or a map: put it in quotes as JSON, or use a key with an index for each item";
-        self.about_label(container, key, Severity::Error, reason.to_owned());
+        self.about_label(on, key, Severity::Error, reason.to_owned());
     }
 
-    fn about_label(&mut self, container: &Arc<str>, key: &str, severity: Severity, reason: String) {
-        let origin = Origin::Label { container: container.clone(), label: key.into() };
+    fn about_label(&mut self, on: &Origin, key: &str, severity: Severity, reason: String) {
+        let label = key.into();
+        let origin = match on {
+            Origin::Service(name) => Origin::ServiceLabel { service: name.clone(), label },
+            Origin::Container(name) => Origin::Label { container: name.clone(), label },
+            other => other.clone(),
+        };
         self.out.diagnostics.push(Diagnostic { severity, ..Diagnostic::error(origin, reason) });
     }
 
     /// The text with its variables put in. Where Compose would refuse the text it stays as it is, so that one mistake
     /// is told once.
-    fn fill(&mut self, container: &Arc<str>, key: &str, text: &str) -> String {
+    fn fill(&mut self, on: &Origin, key: &str, text: &str) -> String {
         match interpolate::fill(text, self.variable) {
             Ok(filled) => {
                 if let Some(name) = filled.unset.first() {
@@ -323,12 +315,12 @@ impl Reader<'_> {
                         "the variable {} is not set and Compose puts nothing in its place: set it, or write $$ for a dollar sign",
                         short(name)
                     );
-                    self.about_label(container, key, Severity::Warning, reason);
+                    self.about_label(on, key, Severity::Warning, reason);
                 }
                 filled.text
             }
             Err(reason) => {
-                self.about_label(container, key, Severity::Error, reason);
+                self.about_label(on, key, Severity::Error, reason);
                 text.to_owned()
             }
         }
@@ -377,6 +369,15 @@ impl Reader<'_> {
             }
         }
         entries
+    }
+}
+
+/// By what the places of its labels are found.
+pub(crate) fn of_places(on: &Origin) -> Arc<str> {
+    match on {
+        Origin::Container(name) => name.clone(),
+        // No container's name has a blank.
+        other => other.to_string().into(),
     }
 }
 

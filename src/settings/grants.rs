@@ -142,10 +142,11 @@ impl Grants {
         first.into_iter().chain(other).collect()
     }
 
-    /// What `spec`, defined by a label on an ordinary container named `home`, asks for and may not have.
+    /// What `spec`, defined by a label on the ordinary container `home`, or on a service without one, asks for and may
+    /// not have.
     ///
     /// `by_label` says that a label, and not the operator alone, said what an `exec` does or where.
-    pub fn refusals(&self, spec: &JobSpec, home: &str, by_label: bool) -> Vec<Refusal> {
+    pub fn refusals(&self, spec: &JobSpec, home: Option<&str>, by_label: bool) -> Vec<Refusal> {
         asked(&spec.work, home, by_label)
             .into_iter()
             .filter(|(grant, ..)| !self.0.contains(grant))
@@ -169,13 +170,14 @@ pub struct Refusal {
 }
 
 /// What `work` asks for beyond a command in `home`, and the parameter that does.
-fn asked(work: &Work, home: &str, by_label: bool) -> Asked {
+fn asked(work: &Work, home: Option<&str>, by_label: bool) -> Asked {
     let mut asked = Vec::new();
     let (privileged, env_files) = match work {
         // All that is done is the operator's word.
         Work::Exec(_) if !by_label => return asked,
         Work::Exec(exec) => {
-            if let Some(other) = exec.container.as_ref().filter(|other| *other != home) {
+            // No container is a service, whatever its name.
+            if let Some(other) = exec.container.as_ref().filter(|other| Some(other.as_str()) != home) {
                 asked.push((
                     Grant::ExecOther,
                     "container",
@@ -209,7 +211,7 @@ fn asked(work: &Work, home: &str, by_label: bool) -> Asked {
         }
         Work::Container(it) => {
             asked.push((Grant::Container, "schedule", format!("a job of kind {}", JobKind::Container)));
-            if let Some(other) = it.container.as_ref().filter(|other| *other != home) {
+            if let Some(other) = it.container.as_ref().filter(|other| Some(other.as_str()) != home) {
                 asked.push((
                     Grant::ExecOther,
                     "container",

@@ -7,6 +7,7 @@ use crate::model::{
     diagnostic::Diagnostic,
     halt::{StopDuring, Unclear},
     name::JobId,
+    swarm::Labelled,
 };
 
 use super::{
@@ -24,8 +25,7 @@ impl Settle<'_> {
     /// What is stopped while the job runs.
     pub(super) fn stop_during(&mut self, layer: &JobLayer) -> Option<StopDuring> {
         let (names, origin) = self.read(layer, NAME, names)?;
-        let project =
-            self.home.and_then(|home| home.container.service()).map(|(project, _)| project.to_owned());
+        let project = self.home.and_then(|home| compose(home.on)).map(|(project, _)| project.to_owned());
         (!names.is_empty()).then_some(StopDuring { names, project, origin })
     }
 }
@@ -42,17 +42,25 @@ pub(super) fn names(text: &Text) -> Result<Vec<String>, String> {
 }
 
 /// What a label on an ordinary container asks for with it and may not have.
-pub(super) fn refusals(grants: &Grants, stop: &StopDuring, home: &Container) -> Vec<Refusal> {
+pub(super) fn refusals(grants: &Grants, stop: &StopDuring, home: Labelled<'_>) -> Vec<Refusal> {
     if !stop.origin.is_label() {
         return Vec::new();
     }
     let own = |name: &str| {
-        let of_service = home.service().is_some_and(|(project, service)| {
+        let of_service = compose(home).is_some_and(|(project, service)| {
             name == service || name.split_once('.') == Some((project, service))
         });
-        of_service || *name == *home.name
+        of_service || home.container() == Some(name)
     };
     grants.refusals_to_stop(&stop.names, own)
+}
+
+/// Compose project and service of what is labelled.
+fn compose(home: Labelled<'_>) -> Option<(&str, &str)> {
+    match home {
+        Labelled::Container(container) => container.service(),
+        Labelled::Service(_) => None,
+    }
 }
 
 /// Takes out the jobs that would stop the container in which their command runs, the agent's own or a task of a Swarm, and

@@ -1,4 +1,4 @@
-//! Labels of one container → layers of jobs.
+//! Labels of one container, or of one service of a Swarm → layers of jobs.
 //!
 //! The grammar: `watchbell.enabled`, `watchbell.job-<kind>.<name>.<parameter>` and, for lists,
 //! `watchbell.job-<kind>.<name>.<parameter>.<index>`.
@@ -13,6 +13,7 @@ use crate::model::{
     diagnostic::{Diagnostic, did_you_mean, nearest},
     name::{JobId, JobKind, check_name},
     origin::Origin,
+    swarm::{Labelled, Service},
 };
 
 use super::{
@@ -22,6 +23,8 @@ use super::{
     params::{self, Param},
     value,
 };
+
+mod slips;
 
 /// The prefix of every label that is ours.
 pub const PREFIX: &str = "watchbell";
@@ -51,16 +54,25 @@ pub struct ContainerLabels {
 /// Reads the labels of `container`. `own` says that the agent itself runs in it: then its jobs have no home in their
 /// identity, and it needs no opt-in.
 pub fn parse(container: &Container, own: bool) -> ContainerLabels {
+    parse_on(Labelled::Container(container), own)
+}
+
+/// Reads the labels of a service of a Swarm.
+pub fn parse_service(service: &Service) -> ContainerLabels {
+    parse_on(Labelled::Service(service), false)
+}
+
+fn parse_on(on: Labelled<'_>, own: bool) -> ContainerLabels {
     let mut reader = Reader {
-        container,
+        on,
         own,
-        home: container.home(),
+        home: on.home(),
         out: ContainerLabels::default(),
         told: BTreeSet::new(),
         lists: BTreeMap::new(),
     };
-    let ours: Vec<(&str, &str, &str)> = container
-        .labels
+    let ours: Vec<(&str, &str, &str)> = on
+        .labels()
         .iter()
         .filter_map(|(key, value)| {
             let (head, rest) = key.split_once('.').unwrap_or((key, ""));
@@ -82,7 +94,7 @@ pub fn parse(container: &Container, own: bool) -> ContainerLabels {
 }
 
 struct Reader<'a> {
-    container: &'a Container,
+    on: Labelled<'a>,
     own: bool,
     home: String,
     out: ContainerLabels,
@@ -97,7 +109,7 @@ type Items = BTreeMap<u32, (Arc<str>, Origin)>;
 
 impl Reader<'_> {
     fn origin(&self, key: &str) -> Origin {
-        Origin::Label { container: self.container.name.clone(), label: key.into() }
+        self.on.label(key)
     }
 
     fn error(&mut self, key: &str, reason: impl Into<String>) {
@@ -108,37 +120,6 @@ impl Reader<'_> {
         self.out.diagnostics.push(Diagnostic::rejects(job, self.origin(key), reason));
     }
 
-    /// A prefix that is almost ours is a slip; anything else belongs to someone else and is none of our business.
-    fn near_miss(&mut self, key: &str, head: &str, rest: &str) {
-        // The dot after the prefix may be what slipped.
-        let joined = params::spelling(head);
-        let meant = match joined.strip_prefix(PREFIX).and_then(|tail| tail.strip_prefix('-')) {
-            Some(first) if self.is_ours(first) => {
-                let tail = if rest.is_empty() { String::new() } else { format!(".{rest}") };
-                format!("{first}{tail}")
-            }
-            _ => {
-                let first = params::spelling(rest.split('.').next().unwrap_or_default());
-                if !self.is_ours(&first) || nearest(head, [PREFIX]).is_none() {
-                    return;
-                }
-                rest.to_owned()
-            }
-        };
-        self.out.diagnostics.push(Diagnostic::warning(
-            self.origin(key),
-            format!(
-                "the prefix \"{head}\" is not ours and the label has no effect: did you mean \"{PREFIX}.{meant}\"?"
-            ),
-        ));
-    }
-
-    /// Whether something of ours begins with this part, or nearly so.
-    fn is_ours(&self, first: &str) -> bool {
-        let jobs = first == "job" || first.starts_with("job-") || JobKind::parse(first).is_some();
-        jobs || nearest(first, ["enabled"]).is_some() || (self.own && global::find(first).is_some())
-    }
-
     /// `watchbell.enabled` opts a container in; the agent's own container is in unless it says no.
     fn opted_in(&mut self, ours: &[(&str, &str, &str)]) -> bool {
         let all: Vec<_> = ours.iter().filter(|(_, rest, _)| rest.eq_ignore_ascii_case("enabled")).collect();
@@ -146,7 +127,8 @@ impl Reader<'_> {
         if let [(before, _, first), others @ ..] = &all[..]
             && let Some((key, ..)) = others.iter().find(|(_, _, other)| meant(other) != meant(first))
         {
-            let reason = format!("{before} says otherwise; none of this container's labels has an effect");
+            let word = self.on.word();
+            let reason = format!("{before} says otherwise; none of this {word}'s labels has an effect");
             self.error(key, reason);
             return false;
         }
@@ -162,7 +144,8 @@ impl Reader<'_> {
                 match value::boolean(bare) {
                     Ok(enabled) => enabled,
                     Err(reason) => {
-                        self.error(key, format!("{reason}; none of this container's labels has an effect"));
+                        let word = self.on.word();
+                        self.error(key, format!("{reason}; none of this {word}'s labels has an effect"));
                         false
                     }
                 }
@@ -172,28 +155,6 @@ impl Reader<'_> {
                 self.not_opted_in(ours);
                 false
             }
-        }
-    }
-
-    fn not_opted_in(&mut self, ours: &[(&str, &str, &str)]) {
-        let first = |rest: &str| params::spelling(rest.split('.').next().unwrap_or_default());
-        let slip = ours.iter().find(|(_, rest, _)| nearest(rest, ["enabled"]).is_some());
-        let (settings, others): (Vec<&(&str, &str, &str)>, Vec<_>) =
-            ours.iter().partition(|(_, rest, _)| global::find(&first(rest)).is_some());
-        if let Some((key, ..)) = slip {
-            self.error(
-                key,
-                "unknown label, and the container is not opted in: did you mean \"watchbell.enabled\"?",
-            );
-        } else if let Some((key, ..)) = others.first() {
-            self.out.diagnostics.push(Diagnostic::warning(
-                self.origin(key),
-                "this container's labels have no effect: set watchbell.enabled=true on it",
-            ));
-        }
-        // That they are none of this container's to say holds in any case.
-        for (key, rest, text) in settings {
-            self.no_job(key, &first(rest), rest.contains('.'), text);
         }
     }
 

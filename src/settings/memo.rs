@@ -6,7 +6,7 @@
 //! its end, so that nothing piles up.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -16,6 +16,7 @@ use crate::model::{
     job::JobSpec,
     name::JobId,
     schedule::Schedule,
+    swarm::Service,
 };
 
 use super::{
@@ -31,11 +32,21 @@ use super::{
 pub struct Memo {
     pass: u64,
     containers: HashMap<ContainerId, (u64, Arc<Read>)>,
+    /// By the Swarm's ID; the labels of a service that is there can be changed.
+    services: HashMap<Arc<str>, KeptService>,
     jobs: HashMap<JobId, Kept>,
     asked: (usize, usize),
     settings: Option<KeptSettings>,
     /// The schedules in force that name years, by job: they may have come for the last time, and are no mistake then.
     ending: HashMap<JobId, (u64, Schedule)>,
+}
+
+/// The labels of a service, and what was read of them.
+#[derive(Debug)]
+struct KeptService {
+    pass: u64,
+    labels: BTreeMap<String, String>,
+    read: Arc<Read>,
 }
 
 /// The settings with the labels of the agent's own container; kept, and so never mistaken for another that came to lie
@@ -46,7 +57,7 @@ struct KeptSettings {
     settled: (Arc<Settings>, Vec<Diagnostic>),
 }
 
-/// One container's labels, read. The Engine never changes the labels of a container that is there, so they are known
+/// The labels of one container or service, read. The Engine never changes the labels of a container that is there, so they are known
 /// by its ID; and by its name, which stands in identities and places and can be changed.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -66,6 +77,13 @@ impl Read {
         let labels =
             if passed_over { ContainerLabels::default() } else { dialect::read(container, own, dialects) };
         Self { name: container.name.clone(), own, passed_over, labels }
+    }
+
+    fn of_service(service: &Service, dialects: &[Dialect]) -> Self {
+        let passed_over = service.is_run();
+        let labels =
+            if passed_over { ContainerLabels::default() } else { dialect::read_service(service, dialects) };
+        Self { name: service.name.clone(), own: false, passed_over, labels }
     }
 }
 
@@ -128,6 +146,23 @@ impl Memo {
             _ => {
                 let read = Arc::new(Read::new(container, own, dialects));
                 self.containers.insert(container.id.clone(), (self.pass, read.clone()));
+                read
+            }
+        }
+    }
+
+    /// The labels of a service.
+    pub(super) fn read_service(&mut self, service: &Service, dialects: &[Dialect]) -> Arc<Read> {
+        let pass = self.pass;
+        match self.services.get_mut(&service.id) {
+            Some(kept) if kept.labels == service.labels && kept.read.name == service.name => {
+                kept.pass = pass;
+                kept.read.clone()
+            }
+            _ => {
+                let read = Arc::new(Read::of_service(service, dialects));
+                let kept = KeptService { pass, labels: service.labels.clone(), read: read.clone() };
+                self.services.insert(service.id.clone(), kept);
                 read
             }
         }
@@ -213,6 +248,7 @@ impl Memo {
         if self.containers.len() > self.asked.0 {
             self.containers.retain(|_, (last, _)| *last == pass);
         }
+        self.services.retain(|_, kept| kept.pass == pass);
         if self.jobs.len() > self.asked.1 {
             self.jobs.retain(|_, kept| kept.pass == pass);
         }
@@ -227,7 +263,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::container::{ContainerState, Inventory},
+        model::{
+            container::{ContainerState, Inventory},
+            swarm::Services,
+        },
         settings::{
             env::parse_set,
             global::layers::Upper,
@@ -279,17 +318,38 @@ mod tests {
         }
     }
 
+    /// The labels of a service can be changed.
+    fn service(id: u8, labels: u8, name: u8) -> Service {
+        Service {
+            id: format!("s{id}").into(),
+            name: format!("n{name}").into(),
+            created: 0,
+            labels: container(labels, name, 0, None, 0).labels,
+            here: BTreeMap::new(),
+            elsewhere: 0,
+        }
+    }
+
     fn any_inventory() -> impl Strategy<Value = Option<Inventory>> {
         let one = (0_u8..4, 0_u8..3, any::<Option<bool>>(), 0_i64..3);
-        let inventory = (prop::collection::btree_map(0_u8..10, one, 0..7), prop::option::of(0_u8..10));
+        let services = prop::collection::btree_map(0_u8..3, (0_u8..10, 0_u8..3), 0..3);
+        let inventory =
+            (prop::collection::btree_map(0_u8..10, one, 0..7), prop::option::of(0_u8..10), services);
         prop::option::weighted(
             0.9,
-            inventory.prop_map(|(containers, own)| Inventory {
+            inventory.prop_map(|(containers, own, services)| Inventory {
                 containers: containers
                     .into_iter()
                     .map(|(id, (name, state, healthy, created))| container(id, name, state, healthy, created))
                     .collect(),
                 own: own.map(|id| ContainerId(format!("id{id}").into())),
+                services: Services {
+                    list: services
+                        .into_iter()
+                        .map(|(id, (labels, name))| service(id, labels, name))
+                        .collect(),
+                    unseen: None,
+                },
             }),
         )
     }
@@ -305,7 +365,8 @@ mod tests {
                 let now = Timestamp::UNIX_EPOCH;
                 let desired = resolve_again(&sources, view, now, &mut memo);
                 prop_assert_eq!(&desired, &resolve(&sources, view, now));
-                prop_assert_eq!(memo.containers.len(), inventory.map_or(0, |it| it.containers.len()));
+                prop_assert_eq!(memo.containers.len(), inventory.as_ref().map_or(0, |it| it.containers.len()));
+                prop_assert_eq!(memo.services.len(), inventory.map_or(0, |it| it.services.list.len()));
                 prop_assert_eq!(memo.jobs.len(), memo.asked.1, "nothing that was not asked for is kept");
             }
         }
@@ -346,7 +407,11 @@ mod tests {
     #[test]
     fn what_did_not_change_is_the_same_spec() {
         let (sources, mut memo) = (sources(), Memo::default());
-        let mut inventory = Inventory { containers: vec![container(1, 1, 0, None, 0)], own: None };
+        let mut inventory = Inventory {
+            containers: vec![container(1, 1, 0, None, 0)],
+            own: None,
+            services: Services::none(),
+        };
         let mut pass = |inventory: &Inventory| {
             let desired =
                 resolve_again(&sources, View::Observed(inventory), Timestamp::UNIX_EPOCH, &mut memo);

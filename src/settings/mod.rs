@@ -38,5 +38,6 @@ pub mod settle;
 pub mod shape;
 pub mod size;
 mod sources;
+mod swarm;
 pub mod value;
 mod work;

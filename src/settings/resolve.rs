@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
@@ -14,6 +15,7 @@ use crate::model::{
     job::{JobSpec, Work},
     name::{JobId, JobKind},
     origin::Origin,
+    swarm::Labelled,
 };
 
 pub use super::sources::Sources;
@@ -28,6 +30,7 @@ use super::{
     memo::{Basis, Memo, Read},
     own,
     settle::Settle,
+    swarm::{Tasks, in_order, nowhere},
 };
 
 /// What there should be.
@@ -50,6 +53,8 @@ pub struct DesiredJob {
     pub spec: Arc<JobSpec>,
     /// Containers in which a job of kind `exec` can run, or on which one of kind `container` can act; the best first.
     pub candidates: Vec<Candidate>,
+    /// Why there are none, where that is more than that the job has no container.
+    pub nowhere: Option<Arc<str>>,
 }
 
 /// A container in which a job can run.
@@ -63,10 +68,10 @@ pub struct Candidate {
     pub running: bool,
 }
 
-/// One container's word on a job.
+/// The word of one container or service on a job.
 struct Definition<'a> {
     id: &'a JobId,
-    container: &'a Container,
+    on: Labelled<'a>,
     read: &'a Arc<Read>,
     job: &'a LabelJob,
 }
@@ -102,6 +107,11 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
     let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
     diagnostics.extend(check_defaults(&sources.file));
+    if let Some(why) = inventory.and_then(|it| it.services.unseen.as_ref()) {
+        let reason =
+            format!("{why}; until it can be told, the jobs that labels on services define stay as they were");
+        diagnostics.push(Diagnostic::warning(Origin::Place("the Swarm".into()), reason));
+    }
     let known = known_jobs(sources, view, &read, &mut diagnostics);
     let kinds = if sources.overrides.is_empty() {
         BTreeMap::new()
@@ -140,7 +150,8 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         diagnostics.extend(found.iter().cloned());
         if let Some(spec) = spec {
             let candidates = places.candidates(spec, home);
-            jobs.push(((*id).clone(), DesiredJob { spec: spec.clone(), candidates }));
+            let nowhere = home.filter(|_| candidates.is_empty()).and_then(|home| nowhere(spec, home.on));
+            jobs.push(((*id).clone(), DesiredJob { spec: spec.clone(), candidates, nowhere }));
         }
     }
     memo.end();
@@ -153,17 +164,24 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     Desired { jobs, settings: Some(settings), complete: inventory.is_some(), diagnostics }
 }
 
-/// The labels of every container that may define something.
+/// The labels of every container and service that may define something.
 pub(super) fn read_labels<'a>(
     sources: &Sources,
     view: View<'a>,
     memo: &mut Memo,
-) -> Vec<(&'a Container, Arc<Read>)> {
+) -> Vec<(Labelled<'a>, Arc<Read>)> {
     let View::Observed(inventory) = view else { return Vec::new() };
     let own = |container: &Container| inventory.own.as_ref() == Some(&container.id);
-    let read =
-        inventory.containers.iter().map(|it| (it, memo.read(it, own(it), &sources.settings.label_dialects)));
-    read.filter(|(_, read)| !read.passed_over).collect()
+    let dialects = &sources.settings.label_dialects;
+    let mut read: Vec<(Labelled<'a>, Arc<Read>)> = Vec::with_capacity(inventory.containers.len());
+    read.extend(
+        inventory.containers.iter().map(|it| (Labelled::Container(it), memo.read(it, own(it), dialects))),
+    );
+    read.extend(
+        inventory.services.list.iter().map(|it| (Labelled::Service(it), memo.read_service(it, dialects))),
+    );
+    read.retain(|(_, read)| !read.passed_over);
+    read
 }
 
 /// A job that somebody defines.
@@ -175,20 +193,24 @@ pub(super) struct Known<'a> {
 /// Every job that labels or files speak of, with the definition that is in force; and what the others are told.
 pub(super) fn known_jobs<'a>(
     sources: &'a Sources,
-    view: View<'_>,
-    read: &'a [(&'a Container, Arc<Read>)],
+    view: View<'a>,
+    read: &'a [(Labelled<'a>, Arc<Read>)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> BTreeMap<&'a JobId, Known<'a>> {
     let mut definitions: Vec<Definition<'a>> = read
         .iter()
-        .flat_map(|(container, read)| {
-            read.labels.jobs.iter().map(move |(id, job)| Definition { id, container, read, job })
+        .flat_map(|(on, read)| {
+            read.labels.jobs.iter().map(move |(id, job)| Definition { id, on: *on, read, job })
         })
         .collect();
     definitions.sort_by_key(|it| it.id);
+    let tasks = Tasks::new(match view {
+        View::Observed(inventory) => &inventory.containers,
+        View::Unknown | View::FilesOnly => &[],
+    });
     let mut known: BTreeMap<&JobId, Known<'a>> = definitions
         .chunk_by_mut(|a, b| a.id == b.id)
-        .map(|all| (all[0].id, settle_home(all, diagnostics)))
+        .map(|all| (all[0].id, settle_home(all, &tasks, diagnostics)))
         .map(|(id, home)| (id, Known { kind: home.job.kind, home: Some(home) }))
         .collect();
     let spoiled = tell_labels(sources, read, &known, diagnostics);
@@ -201,8 +223,7 @@ pub(super) fn known_jobs<'a>(
                 "{} defines this job as {}, not {kind}: the labels have no effect",
                 job.origin, job.kind
             );
-            let origin = Origin::Container(home.container.name.clone());
-            diagnostics.push(Diagnostic::error(origin, reason).about(id));
+            diagnostics.push(Diagnostic::error(home.on.origin(), reason).about(id));
             known.remove(id);
         }
         if spoiled.contains(id) {
@@ -219,19 +240,19 @@ pub(super) fn known_jobs<'a>(
 /// nothing: whoever can name a container must not be able to take the operator's job away, be it by a slip.
 fn tell_labels(
     sources: &Sources,
-    read: &[(&Container, Arc<Read>)],
+    read: &[(Labelled<'_>, Arc<Read>)],
     known: &BTreeMap<&JobId, Known<'_>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> BTreeSet<JobId> {
     let stands = |id: &JobId| sources.file.jobs.get(id).is_some_and(|job| sources.file.defines(id, job.kind));
     let mut spoiled = BTreeSet::new();
     diagnostics.extend(firsts(read.iter().flat_map(|(_, read)| read.labels.once.iter().cloned())));
-    for (container, read) in read {
+    for (on, read) in read {
         diagnostics.extend(read.labels.diagnostics.iter().cloned().map(|mut it| {
             // A replica whose definition is not in force cannot cost the job: during a rolling update that mends a
             // label the old one is still there.
             let home = it.job.as_ref().and_then(|job| known.get(job)?.home.as_ref());
-            it.rejects &= home.is_none_or(|home| home.container.id == container.id);
+            it.rejects &= home.is_none_or(|home| home.on.is(*on));
             if let Some(job) = it.job.as_ref().filter(|job| it.rejects && stands(job)) {
                 spoiled.insert(job.clone());
                 it.rejects = false;
@@ -244,53 +265,65 @@ fn tell_labels(
 
 /// The labelled side of one job: the definition that is in force, and the containers that share it.
 pub(super) struct Home<'a> {
-    pub container: &'a Container,
+    pub on: Labelled<'a>,
     pub read: &'a Arc<Read>,
     pub job: &'a LabelJob,
     candidates: Vec<Candidate>,
 }
 
-/// Of several containers that define one identity, running goes over stopped, then the newest; name and ID settle the
-/// rest, so that the order of the list never matters.
-fn settle_home<'a>(all: &mut [Definition<'a>], diagnostics: &mut Vec<Diagnostic>) -> Home<'a> {
-    all.sort_by_key(|it| {
-        let container = it.container;
-        let stopped = container.state == ContainerState::Stopped;
-        (stopped, std::cmp::Reverse(container.created), container.name.clone(), container.id.clone())
+/// Of several that define one identity, a service goes over its tasks' containers and any other, running over stopped,
+/// then the newest; name and ID settle the rest, so that the order of the list never matters.
+fn settle_home<'a>(
+    all: &mut [Definition<'a>],
+    tasks: &Tasks<'a>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Home<'a> {
+    all.sort_by_key(|it| match it.on {
+        Labelled::Service(it) => (false, false, Reverse(it.created), it.name.clone(), it.id.clone()),
+        Labelled::Container(it) => {
+            let stopped = it.state == ContainerState::Stopped;
+            (true, stopped, Reverse(it.created), it.name.clone(), it.id.0.clone())
+        }
     });
     let winner = &all[0];
     let mut replicas = Vec::new();
     for it in &*all {
+        let runs = match it.on {
+            Labelled::Container(container) => container.state == ContainerState::Running,
+            Labelled::Service(_) => true,
+        };
         if same_text(it.job, winner.job) {
-            replicas.push(it.container);
-        } else if it.container.state == ContainerState::Running {
-            diagnostics.push(
-                Diagnostic::warning(
-                    Origin::Container(it.container.name.clone()),
-                    format!(
-                        "it defines the job otherwise than container {}, whose definition is in force because {}",
-                        winner.container.name,
-                        why_first(winner.container, it.container)
-                    ),
-                )
-                .about(it.id),
+            replicas.extend(match it.on {
+                Labelled::Container(container) => Some(container),
+                Labelled::Service(_) => None,
+            });
+        } else if runs {
+            let (on, name) = (winner.on.word(), winner.on.name());
+            let reason = format!(
+                "it defines the job otherwise than {on} {name}, whose definition is in force because {}",
+                why_first(winner.on, it.on)
             );
+            diagnostics.push(Diagnostic::warning(it.on.origin(), reason).about(it.id));
         }
     }
-    replicas.sort_by_key(|it| {
-        (it.healthy == Some(false), it.healthy.is_none(), it.replica(), it.name.clone(), it.id.clone())
-    });
-    Home {
-        container: winner.container,
-        read: winner.read,
-        job: winner.job,
-        candidates: replicas.into_iter().map(candidate).collect(),
-    }
+    let candidates = match winner.on {
+        Labelled::Service(service) => tasks.candidates(service),
+        Labelled::Container(_) => in_order(replicas.into_iter().map(|it| (i64::from(it.replica()), it))),
+    };
+    Home { on: winner.on, read: winner.read, job: winner.job, candidates }
 }
 
-/// Why, of two containers that run, the one before the other.
-fn why_first(first: &Container, other: &Container) -> &'static str {
-    if first.created > other.created { "it is newer" } else { "its name comes first" }
+/// Why, of two that count now, the one goes before the other.
+fn why_first(first: Labelled<'_>, other: Labelled<'_>) -> &'static str {
+    let newer = match (first, other) {
+        (Labelled::Service(_), Labelled::Container(_)) => {
+            return "the labels of a service go over those of a container";
+        }
+        (Labelled::Service(first), Labelled::Service(other)) => first.created > other.created,
+        (Labelled::Container(first), Labelled::Container(other)) => first.created > other.created,
+        (Labelled::Container(_), Labelled::Service(_)) => false,
+    };
+    if newer { "it is newer" } else { "its name comes first" }
 }
 
 fn same_text(a: &LabelJob, b: &LabelJob) -> bool {
@@ -299,7 +332,7 @@ fn same_text(a: &LabelJob, b: &LabelJob) -> bool {
     std::ptr::eq(a, b) || (a.kind == b.kind && texts(a) == texts(b))
 }
 
-fn candidate(container: &Container) -> Candidate {
+pub(super) fn candidate(container: &Container) -> Candidate {
     Candidate {
         id: container.id.clone(),
         name: container.name.clone(),

@@ -146,7 +146,7 @@ impl Settle<'_> {
     /// The place to name when a value is missing.
     fn place(&self) -> Origin {
         match (self.home, self.sources.file.jobs.get(self.id)) {
-            (Some(home), _) => Origin::Container(home.container.name.clone()),
+            (Some(home), _) => home.on.origin(),
             (None, Some(job)) => job.origin.clone(),
             (None, None) => Origin::Default,
         }
@@ -203,14 +203,16 @@ impl Settle<'_> {
             let hint = match self.home {
                 // Each tool has its own word for it.
                 Some(home) if is_foreign(&home.job.layer) => {
-                    format!("add it to the job's labels on container {}", home.container.name)
+                    format!("add it to the job's labels on {} {}", home.on.word(), home.on.name())
                 }
                 Some(home) => {
                     let short = self.id.as_str();
                     let short = short.rsplit_once('.').map_or(short, |(_, name)| name);
                     format!(
-                        "set the label watchbell.job-{}.{short}.{name} on container {}",
-                        home.job.kind, home.container.name
+                        "set the label watchbell.job-{}.{short}.{name} on {} {}",
+                        home.job.kind,
+                        home.on.word(),
+                        home.on.name()
                     )
                 }
                 None => format!("add {name} = … to the section"),
@@ -327,13 +329,13 @@ impl Settle<'_> {
         let fallback = match (&spec.work, by_label) {
             (Work::Exec(_), Some(origin)) => origin.clone(),
             _ if spec.origin.is_label() => spec.origin.clone(),
-            _ => Origin::Container(home.container.name.clone()),
+            _ => home.on.origin(),
         };
         let grants = &self.settings.grants;
         let stop = spec.policies.stop_during.as_ref();
-        let refusals = grants.refusals(spec, &home.container.name, by_label.is_some()).into_iter();
+        let refusals = grants.refusals(spec, home.on.container(), by_label.is_some()).into_iter();
         let refusals =
-            refusals.chain(stop.map(|it| halts::refusals(grants, it, home.container)).unwrap_or_default());
+            refusals.chain(stop.map(|it| halts::refusals(grants, it, home.on)).unwrap_or_default());
         refusals
             .map(|it| {
                 let asking = layer.get(it.parameter).map(|written| &written.origin);
@@ -347,7 +349,7 @@ impl Settle<'_> {
 /// Whether another tool's labels made a layer.
 fn is_foreign(layer: &JobLayer) -> bool {
     let ours = |label: &str| label.split('.').next().is_some_and(|head| head.eq_ignore_ascii_case(PREFIX));
-    layer.iter().any(|(_, it)| matches!(&it.origin, Origin::Label { label, .. } if !ours(label)))
+    layer.iter().any(|(_, it)| it.origin.label().is_some_and(|label| !ours(label)))
 }
 
 /// What one of the words that a parameter knows stands for.

@@ -6,14 +6,14 @@ mod counted;
 mod halted;
 mod taken;
 
-pub use counted::{Reconciled, engine_event, reconciled};
+pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::metrics::count;
 use crate::model::{
@@ -145,11 +145,6 @@ pub fn history_failing(reason: &str) {
 /// What happens is kept again.
 pub fn history_restored(lost: u64) {
     info!(event = "history.restored", lost, "the history of runs is kept again");
-}
-
-/// The event stream ended and is begun again; ordinary behind some proxies.
-pub fn event_stream_ended(reason: &str) {
-    debug!(event = "log", reason, "the event stream ended and is begun again");
 }
 
 /// What a record about a job as it is now says.

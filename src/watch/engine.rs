@@ -1,4 +1,4 @@
-//! Keeps the observation of the Engine's containers up to date.
+//! Keeps the observation of the Engine's containers, and of the services of the Swarm that it manages, up to date.
 //!
 //! Events are hints, the list is the truth. Engine's time, list, events since that time; a hint means a new list. The
 //! end of the stream, an event that cannot be decoded and silence all mean: begin again. An Engine that does not
@@ -19,10 +19,11 @@ use tokio::{
 };
 
 use crate::{
-    docker::{client::Engine, error::EngineError, events::Hint, inventory::OwnIds},
+    docker::{client::Engine, error::EngineError, events::Hint, inventory::OwnIds, swarm::Membership},
     model::{
         connection::Connection,
         container::{ContainerState, Inventory},
+        swarm::Services,
     },
     telemetry::report,
     time::Clock,
@@ -32,6 +33,11 @@ use super::backoff::Backoff;
 
 /// How long the Engine may take to answer a list, before it counts as gone.
 const LIST_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a Swarm may take to list its services; a manager that finds no leader is slow to say so. The list of
+/// containers does not wait for more, and for as long after a failure it is not asked again.
+const SERVICES_LIMIT: Duration = Duration::from_secs(5);
+const SERVICES_PAUSE: Duration = Duration::from_secs(10);
 
 /// A new subscription and a new list after this long, whatever happened: a connection that something on the way has
 /// silently dropped cannot be told from a quiet one.
@@ -108,14 +114,15 @@ impl Watcher {
                 None => self.clock.now().saturating_sub(OVERLAP_UNKNOWN_TIME),
             }
             .unwrap_or(jiff::Timestamp::MIN);
-            self.list().await?;
+            let mut swarm = Swarm { part: facts.swarm, ask_at: Instant::now() };
+            self.list(&mut swarm).await?;
             backoff.reset();
             let connected = Connection::Connected { version: facts.version.clone() };
             if self.connection.send_if_modified(|it| std::mem::replace(it, connected.clone()) != connected) {
                 report::engine_connected(self.engine.host(), &facts.version);
             }
             let began = Instant::now();
-            match self.subscription(since).await? {
+            match self.subscription(since, &mut swarm).await? {
                 End::Resync => stream_backoff.reset(),
                 End::Stream(reason) => {
                     if began.elapsed() > RESYNC / 2 {
@@ -129,8 +136,9 @@ impl Watcher {
     }
 
     /// Follows the events; lists whenever one says that it is worth its while.
-    async fn subscription(&self, since: jiff::Timestamp) -> Result<End, EngineError> {
-        let mut hints = Box::pin(self.engine.hints(since)?);
+    async fn subscription(&self, since: jiff::Timestamp, swarm: &mut Swarm) -> Result<End, EngineError> {
+        let manages = matches!(swarm.part, Membership::Manager(_));
+        let mut hints = Box::pin(self.engine.hints(since, manages)?);
         let resync = Instant::now() + RESYNC;
         let mut spacing = Spacing::new(Instant::now());
         let mut wanted = None;
@@ -149,7 +157,7 @@ impl Watcher {
                 },
                 () = sleep_until(next.unwrap_or(resync)), if next.is_some() => {
                     spacing.take(Instant::now());
-                    self.list().await?;
+                    self.list(swarm).await?;
                     wanted = dying.seen(self.inventory.borrow().as_deref());
                 }
                 () = sleep_until(resync) => return Ok(End::Resync),
@@ -157,8 +165,11 @@ impl Watcher {
         }
     }
 
-    async fn list(&self) -> Result<(), EngineError> {
-        let (inventory, unclear) = limited(self.engine.inventory(&self.own_ids)).await?;
+    async fn list(&self, swarm: &mut Swarm) -> Result<(), EngineError> {
+        let containers = limited(self.engine.inventory(&self.own_ids));
+        let (listed, services) = tokio::join!(containers, self.services(swarm));
+        let (inventory, unclear) = listed?;
+        let inventory = Inventory { services, ..inventory };
         self.inventory.send_if_modified(|last| {
             let news = last.as_deref() != Some(&inventory);
             if let Some(unclear) = unclear.filter(|_| last.as_ref().is_none_or(|last| last.own.is_some())) {
@@ -170,6 +181,33 @@ impl Watcher {
             news
         });
         Ok(())
+    }
+}
+
+/// The Engine's part in a Swarm, as it was when the subscription began.
+#[derive(Debug)]
+struct Swarm {
+    part: Membership,
+    /// Its services are not listed before.
+    ask_at: Instant,
+}
+
+impl Watcher {
+    /// The services. Unknown is not empty: those that cannot be listed are as they were.
+    async fn services(&self, swarm: &mut Swarm) -> Services {
+        let last = self.inventory.borrow().as_ref().map(|it| it.services.clone());
+        if let Some(last) = last.as_ref().filter(|_| Instant::now() < swarm.ask_at) {
+            return last.clone();
+        }
+        let asked = timeout(SERVICES_LIMIT, self.engine.services(&swarm.part, last.as_ref())).await;
+        let services = asked.unwrap_or_else(|_| Services {
+            list: last.map(|it| it.list).unwrap_or_default(),
+            unseen: Some("the Swarm did not list its services in time".into()),
+        });
+        if services.unseen.is_some() {
+            swarm.ask_at = Instant::now() + SERVICES_PAUSE;
+        }
+        services
     }
 }
 

@@ -22,6 +22,7 @@ mod routes;
 mod running;
 mod shapes;
 mod spec;
+mod stack;
 mod swarm;
 mod world;
 

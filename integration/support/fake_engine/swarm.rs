@@ -11,6 +11,8 @@ use super::{
     FakeEngine,
     behaviour::RunBehaviour,
     process::Process,
+    query::Filters,
+    stack::PlainTask,
     world::{Container, State, World},
 };
 
@@ -48,6 +50,7 @@ pub struct Service {
     pub id: String,
     pub spec: Value,
     pub version: u64,
+    pub created: String,
 }
 
 pub struct SwarmTask {
@@ -70,6 +73,10 @@ pub struct SwarmTask {
 /// Everything of the Swarm.
 pub struct Swarm {
     pub manages: bool,
+    /// It is in a Swarm that it does not manage.
+    pub worker: bool,
+    /// Tasks of services that are no jobs.
+    pub plain: Vec<PlainTask>,
     rule: Rule,
     pub services: Vec<Service>,
     pub tasks: Vec<SwarmTask>,
@@ -82,6 +89,8 @@ impl Default for Swarm {
     fn default() -> Self {
         Self {
             manages: false,
+            worker: false,
+            plain: Vec::new(),
             rule: Arc::new(|_| TaskBehaviour::Runs(RunBehaviour::exit(0))),
             services: Vec::new(),
             tasks: Vec::new(),
@@ -95,6 +104,12 @@ impl Default for Swarm {
 impl Swarm {
     pub fn find(&self, reference: &str) -> Option<&Service> {
         self.services.iter().find(|it| it.id == reference || it.spec["Name"] == reference)
+    }
+
+    /// One that is there.
+    pub fn find_mut(&mut self, reference: &str) -> &mut Service {
+        let found = self.services.iter_mut().find(|it| it.id == reference || it.spec["Name"] == reference);
+        found.unwrap_or_else(|| panic!("no service {reference}"))
     }
 }
 
@@ -133,7 +148,8 @@ impl FakeEngine {
     pub fn other_service(&self, name: &str) {
         let mut world = self.world();
         let id = world.next_id()[..25].to_owned();
-        world.swarm.services.push(Service { id, spec: json!({ "Name": name }), version: 1 });
+        let created = world.now().to_string();
+        world.swarm.services.push(Service { id, spec: json!({ "Name": name }), version: 1, created });
     }
 
     /// Removes a service by other hands, as a newer Engine does: with its tasks.
@@ -165,7 +181,8 @@ impl FakeEngine {
             let labels: BTreeMap<String, String> = labels
                 .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
                 .collect();
-            world.swarm.services.push(Service { id: id.clone(), spec, version: 10 });
+            let created = world.now().to_string();
+            world.swarm.services.push(Service { id: id.clone(), spec, version: 10, created });
             (id, count, world.swarm.rule.clone(), labels)
         };
         for slot in 0..count {
@@ -310,8 +327,8 @@ impl World {
         self.insert(container)
     }
 
-    /// All tasks with these labels, after what failed has got another in line.
-    pub fn tasks(&mut self, labelled: impl Fn(&BTreeMap<String, String>) -> bool) -> Value {
+    /// All tasks that pass, after what failed has got another in line.
+    pub fn tasks(&mut self, filters: &Filters) -> Value {
         let now = self.now();
         let mut next = Vec::new();
         for task in &self.swarm.tasks {
@@ -342,7 +359,12 @@ impl World {
                 in_line: true,
             });
         }
-        self.swarm.tasks.iter().filter(|task| labelled(&task.labels)).map(|task| task.json(self)).collect()
+        let jobs =
+            self.swarm.tasks.iter().filter(|task| filters.labels(&task.labels)).map(|task| task.json(self));
+        let plain = self.swarm.plain.iter().filter(|_| filters.labels(&BTreeMap::new())).map(PlainTask::json);
+        let of_service = |task: &Value| filters.any("service", |it| task["ServiceID"] == it);
+        let desired = |task: &Value| filters.any("desired-state", |it| task["DesiredState"] == it);
+        jobs.chain(plain).filter(|task| of_service(task) && desired(task)).collect()
     }
 }
 

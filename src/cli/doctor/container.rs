@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn a_container_that_the_engine_does_not_have_is_told() {
-        let inventory = Inventory { containers: vec![], own: None };
+        let inventory =
+            Inventory { containers: vec![], own: None, services: crate::model::swarm::Services::none() };
         let own = OwnIds { ids: vec!["a".repeat(64)], certain: true };
         assert_eq!(check(&own, Some(&inventory)).status, Status::Warning);
         assert_eq!(check(&own, None).status, Status::Ok);

@@ -52,6 +52,8 @@ pub(super) async fn look(settings: &Settings, environment: &Environment, clock: 
     };
     let (inventory, unclear) = match ask(engine.inventory(&own)).await {
         Ok((inventory, unclear)) => {
+            let services = engine.services(&facts.swarm, None).await;
+            let inventory = Inventory { services, ..inventory };
             let found = format!(
                 "version {} answers at {host} and lists {} containers",
                 facts.version,
@@ -152,13 +154,23 @@ fn time(facts: &EngineFacts, before: Timestamp, after: Timestamp) -> Check {
 mod tests {
     use super::super::Status;
     use super::*;
+    use crate::docker::swarm::Membership;
 
     #[test]
     fn a_clock_that_is_two_seconds_off_is_told_and_the_way_of_the_answer_does_not_count() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (before, after) = (at("2026-01-05T00:00:00Z"), at("2026-01-05T00:00:04Z"));
         let check = |theirs: &str| {
-            time(&EngineFacts { version: "1".into(), time: Some(at(theirs)), manager: None }, before, after)
+            time(
+                &EngineFacts {
+                    version: "1".into(),
+                    time: Some(at(theirs)),
+                    manager: None,
+                    swarm: Membership::Untold,
+                },
+                before,
+                after,
+            )
         };
         assert_eq!(check("2026-01-05T00:00:05Z").status, Status::Ok);
         assert_eq!(check("2026-01-05T00:00:02Z").status, Status::Ok);

@@ -230,13 +230,13 @@ impl Migration {
     ) -> Self {
         let mut problems = labels.diagnostics.clone();
         let lost = labels.under_deploy;
-        let Some(Inventory { containers, own }) = labels.inventory() else {
+        let Some(Inventory { containers, own, services }) = labels.inventory() else {
             return Self { problems, lost, files: labels.files, ..Self::empty(from, path, now) };
         };
         settings.label_dialects = vec![dialect];
         // What a label may do is the operator's to say, and is said beside the job.
         settings.grants = Grants::parse("all").unwrap_or_default();
-        let inventory = Inventory { containers, own };
+        let inventory = Inventory { containers, own, services };
         let sources = Sources::given(settings, Ini::default());
         let desired = resolve(&sources, View::Observed(&inventory), now);
         problems.extend(desired.diagnostics);
@@ -250,6 +250,9 @@ impl Migration {
                 out.jobs.entry(id).or_insert(Moved { draft, spec, container: name });
             }
             out.containers.insert(container.name.clone(), container);
+        }
+        for service in &inventory.services.list {
+            out.lost |= dialect.of_service(service).lost;
         }
         out
     }

@@ -43,7 +43,8 @@ fn read_labels(text: &str, own: bool) -> BTreeMap<JobId, JobSpec> {
     assert_eq!(file.diagnostics, [], "{text}");
     let own = own.then(|| file.containers[0].id.clone());
     let sources = Sources::given(settings(), Ini::default());
-    let inventory = Inventory { containers: file.containers, own };
+    let inventory =
+        Inventory { containers: file.containers, own, services: crate::model::swarm::Services::none() };
     let desired = resolve(&sources, View::Observed(&inventory), NOW);
     specs(desired.jobs.into_iter().map(|(id, job)| (id, (*job.spec).clone())))
 }

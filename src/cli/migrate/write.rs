@@ -144,7 +144,7 @@ impl Migration {
             out.comment(&format!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
         }
         if let Some(container) = &job.container {
-            for refusal in Grants::default().refusals(spec, container, true) {
+            for refusal in Grants::default().refusals(spec, Some(container), true) {
                 out.comment(&format!("as a label: {}", refusal.reason));
             }
         }

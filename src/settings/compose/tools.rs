@@ -24,16 +24,23 @@ pub(super) fn dialect_of(label: &str, dialects: &[Dialect]) -> Option<Dialect> {
     dialects.iter().find(is).copied()
 }
 
-/// Why a dialect's labels under `deploy` of a service have no effect.
-pub(super) fn under_deploy(dialect: Dialect, service: &str) -> String {
-    match dialect {
-        Dialect::SwarmCronjob => format!(
-            "the labels of swarm-cronjob on the service \"{service}\" have no effect: jobs that scale the services of a \
-             Swarm are not yet supported"
-        ),
-        _ => "labels under \"deploy\" are a Swarm service's and no container has them: write them under \"labels\" of \
-              the service itself"
-            .to_owned(),
+/// Keys of `deploy` that only a Swarm goes by: a file with one of them is a stack's.
+pub(super) const OF_STACKS: [&str; 6] =
+    ["mode", "placement", "update_config", "rollback_config", "restart_policy", "endpoint_mode"];
+
+/// Whether a dialect's labels on the services of a Swarm are read.
+pub(super) fn is_read_on_services(dialect: Dialect) -> bool {
+    matches!(dialect, Dialect::Watchbell | Dialect::SwarmCronjob)
+}
+
+/// What is to be said of labels under `deploy`, which are read or not.
+pub(super) fn under_deploy(read: bool) -> &'static str {
+    if read {
+        "labels under \"deploy\" are a Swarm service's: docker stack deploy puts them there, and docker compose puts them \
+         nowhere; for Compose write them under \"labels\" of the service itself"
+    } else {
+        "labels under \"deploy\" are a Swarm service's and no container has them: write them under \"labels\" of the \
+         service itself"
     }
 }
 

@@ -27,6 +27,7 @@ use crate::model::{
     container::Container,
     diagnostic::{Diagnostic, did_you_mean},
     name::JobId,
+    swarm::Service,
 };
 
 use super::{
@@ -171,6 +172,15 @@ impl Dialect {
         out
     }
 
+    /// What this tool's labels on a service of a Swarm say.
+    pub fn of_service(self, service: &Service) -> Foreign {
+        let mut out = Foreign::default();
+        if self == Self::SwarmCronjob {
+            swarm_cronjob::service(service, &mut out);
+        }
+        out
+    }
+
     /// What a file of this tool says; `None` if it has none. `variable` gives the value of `${NAME}`; without it that
     /// stays as it is, with its default.
     pub fn file(self, path: &str, text: &[u8], variable: Option<&Variable<'_>>) -> Option<Foreign> {
@@ -193,13 +203,25 @@ pub(crate) fn named_fields(schedule: &str) -> String {
 /// Reads the labels of a container in each of `dialects`. Where two define one job, ours wins, else the first named;
 /// the other has no effect and is told of.
 pub fn read(container: &Container, own: bool, dialects: &[Dialect]) -> ContainerLabels {
-    let mut all = if dialects.contains(&Dialect::Watchbell) {
-        label::parse(container, own)
-    } else {
-        ContainerLabels::default()
-    };
+    let ours = || label::parse(container, own);
+    merged(dialects, "container", ours, |dialect| dialect.labels(container, own))
+}
+
+/// The same of a service of a Swarm, on which only ours and those of swarm-cronjob are meant to stand.
+pub fn read_service(service: &Service, dialects: &[Dialect]) -> ContainerLabels {
+    let ours = || label::parse_service(service);
+    merged(dialects, "service", ours, |dialect| dialect.of_service(service))
+}
+
+fn merged(
+    dialects: &[Dialect],
+    word: &str,
+    ours: impl FnOnce() -> ContainerLabels,
+    theirs: impl Fn(Dialect) -> Foreign,
+) -> ContainerLabels {
+    let mut all = if dialects.contains(&Dialect::Watchbell) { ours() } else { ContainerLabels::default() };
     for dialect in dialects {
-        let Foreign { jobs, diagnostics, once, rejected, .. } = dialect.labels(container, own);
+        let Foreign { jobs, diagnostics, once, rejected, .. } = theirs(*dialect);
         let mut beaten = BTreeSet::new();
         for (id, draft) in jobs {
             match all.jobs.entry(id) {
@@ -208,7 +230,7 @@ pub fn read(container: &Container, own: bool, dialects: &[Dialect]) -> Container
                 }
                 Entry::Occupied(known) => {
                     let reason = format!(
-                        "the labels of {} have no effect: other labels of this container already define the job",
+                        "the labels of {} have no effect: other labels of this {word} already define the job",
                         dialect.as_str()
                     );
                     all.diagnostics.push(Diagnostic::warning(draft.origin, reason).about(known.key()));

@@ -14,6 +14,7 @@ use crate::{
         job::{JobSpec, Overlap, Work},
         name::{JobId, JobKind},
         origin::Origin,
+        swarm::Services,
     },
     settings::{
         global::{self, layers::Upper},
@@ -42,7 +43,7 @@ fn specs(dialects: &[Dialect], labels: &[(&str, &str)]) -> (BTreeMap<JobId, JobS
     settings.label_dialects = dialects.to_vec();
     settings.grants = crate::settings::grants::Grants::parse("all").unwrap();
     let sources = Sources::given(settings, Ini::default());
-    let inventory = Inventory { containers: vec![container(labels)], own: None };
+    let inventory = Inventory { containers: vec![container(labels)], own: None, services: Services::none() };
     let desired = resolve(&sources, View::Observed(&inventory), Timestamp::UNIX_EPOCH);
     let jobs = desired.jobs.into_iter().map(|(id, job)| (id, (*job.spec).clone()));
     (jobs.collect(), said(&desired.diagnostics))
@@ -148,7 +149,7 @@ fn ofelias_own_container_may_define_every_kind_and_a_label_alone_grants_nothing(
     let (mut settings, _) = global::layers::settle(&[], &[], &Upper::default());
     settings.label_dialects = vec![Dialect::Ofelia];
     let sources = Sources::given(settings, Ini::default());
-    let inventory = Inventory { containers: vec![container(&labels)], own: None };
+    let inventory = Inventory { containers: vec![container(&labels)], own: None, services: Services::none() };
     let refused = resolve(&sources, View::Observed(&inventory), Timestamp::UNIX_EPOCH);
     assert_eq!(refused.jobs.len(), 0);
     for grant in ["run", "local", "exec-other"] {

@@ -54,6 +54,7 @@ pub fn router(engine: FakeEngine, verdict: Verdict) -> Router {
         .route("/containers/{id}/logs", get(containers::logs))
         .route("/containers/{id}/archive", put(containers::put_archive))
         .route("/containers/{id}/exec", post(execs::create))
+        .route("/services", get(services::list))
         .route("/services/create", post(services::create))
         .route("/services/{id}", get(services::inspect).delete(services::remove))
         .route("/services/{id}/update", post(services::update))

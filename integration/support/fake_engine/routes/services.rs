@@ -16,7 +16,7 @@ use crate::support::fake_engine::{
     FakeEngine,
     process::{Extent, Listen},
     query::{self, Filters},
-    swarm::{NODE, SwarmTask},
+    swarm::{NODE, Service, SwarmTask},
 };
 
 /// What an Engine says that is in no Swarm.
@@ -52,6 +52,27 @@ pub async fn create(State(engine): State<FakeEngine>, mut request: Request) -> R
     answer(201, &json!({ "ID": id }))
 }
 
+pub async fn list(State(engine): State<FakeEngine>, RawQuery(query): RawQuery) -> Response {
+    if let Some(refusal) = no_manager(&engine) {
+        return refusal;
+    }
+    let filters = match Filters::parse(&query::parameters(&query.unwrap_or_default()), &["label"]) {
+        Ok(filters) => filters,
+        Err(message) => return refuse(400, &message),
+    };
+    let labels = |it: &Service| {
+        let labels = it.spec["Labels"].as_object().into_iter().flatten();
+        labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
+    };
+    let world = engine.world();
+    let found = world.swarm.services.iter().filter(|it| filters.labels(&labels(it)));
+    answer(200, &found.map(shape).collect::<Value>())
+}
+
+fn shape(it: &Service) -> Value {
+    json!({ "ID": it.id, "Version": { "Index": it.version }, "CreatedAt": it.created, "Spec": it.spec })
+}
+
 fn not_found(reference: &str) -> Response {
     refuse(404, &format!("service {reference} not found"))
 }
@@ -59,9 +80,7 @@ fn not_found(reference: &str) -> Response {
 pub async fn inspect(State(engine): State<FakeEngine>, Path(reference): Path<String>) -> Response {
     let world = engine.world();
     match world.swarm.find(&reference) {
-        Some(it) => {
-            answer(200, &json!({ "ID": it.id, "Version": { "Index": it.version }, "Spec": it.spec.clone() }))
-        }
+        Some(it) => answer(200, &shape(it)),
         None => not_found(&reference),
     }
 }
@@ -112,8 +131,11 @@ pub async fn tasks(State(engine): State<FakeEngine>, RawQuery(query): RawQuery) 
     if let Some(refusal) = no_manager(&engine) {
         return refusal;
     }
-    match Filters::parse(&query::parameters(&query.unwrap_or_default()), &["label"]) {
-        Ok(filters) => answer(200, &engine.world().tasks(|labels| filters.labels(labels))),
+    match Filters::parse(
+        &query::parameters(&query.unwrap_or_default()),
+        &["label", "service", "desired-state"],
+    ) {
+        Ok(filters) => answer(200, &engine.world().tasks(&filters)),
         Err(message) => refuse(400, &message),
     }
 }

@@ -54,8 +54,8 @@ pub async fn info(State(engine): State<FakeEngine>) -> Response {
             "Architecture": "x86_64",
             "NCPU": 2,
             "Swarm": {
-                "LocalNodeState": if world.swarm.manages { "active" } else { "inactive" },
-                "NodeID": if world.swarm.manages { NODE } else { "" },
+                "LocalNodeState": if world.swarm.manages || world.swarm.worker { "active" } else { "inactive" },
+                "NodeID": if world.swarm.manages || world.swarm.worker { NODE } else { "" },
                 "ControlAvailable": world.swarm.manages,
             },
             "Warnings": null,

@@ -109,7 +109,7 @@ fn what_holds_for_all_containers_is_told_once_at_the_first_of_them() {
         name: name.into(),
         ..container(&labels)
     });
-    let inventory = Inventory { containers: containers.into(), own: None };
+    let inventory = Inventory { containers: containers.into(), own: None, services: Services::none() };
     let desired = resolve(&sources, View::Observed(&inventory), Timestamp::UNIX_EPOCH);
     let told = said(&desired.diagnostics);
     assert_eq!((desired.jobs.len(), told.len()), (3, 2), "{told:?}");
@@ -219,7 +219,7 @@ fn every_container_may_ask_ofelia_for_everything_and_the_grants_decide() {
     settings.label_dialects = vec![Dialect::Ofelia];
     settings.grants = Grants::default();
     let sources = Sources::given(settings, Ini::default());
-    let inventory = Inventory { containers: vec![container(&labels)], own: None };
+    let inventory = Inventory { containers: vec![container(&labels)], own: None, services: Services::none() };
     let refused = resolve(&sources, View::Observed(&inventory), Timestamp::UNIX_EPOCH);
     assert_eq!(refused.jobs.len(), 0);
     for switch in ["run", "exec-other", "local"] {

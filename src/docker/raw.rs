@@ -1,0 +1,54 @@
+//! Answers of the Engine as they are, where the client library's types would choke on them: a value that it does not know
+//! fails a whole list.
+
+use bollard::BollardRequest;
+use futures::StreamExt;
+use serde_json::Value;
+
+use super::{client::Engine, error::EngineError};
+
+/// The most that an answer may come to, in bytes.
+const ANSWER_LIMIT: usize = 256 << 20;
+
+/// What the library's own request names, in place of which comes ours.
+const NAMED: &str = "_";
+
+impl Engine {
+    /// What a GET of this path answers; `filters` is JSON.
+    pub(super) async fn get(&self, path: &str, filters: Option<&Value>) -> Result<Value, EngineError> {
+        let filters = filters.map(|it| format!("?filters={}", escaped(&it.to_string())));
+        let path = format!("{path}{}", filters.unwrap_or_default());
+        // The only request of the library whose answer comes as it is.
+        let docker = self.docker()?.with_request_modifier(move |mut request: BollardRequest| {
+            let uri = request.uri().to_string();
+            let base = uri.strip_suffix(&format!("/containers/{NAMED}/export"));
+            if let Some(Ok(uri)) = base.map(|base| format!("{base}{path}").parse()) {
+                *request.uri_mut() = uri;
+            }
+            request
+        });
+        let mut stream = Box::pin(docker.export_container(NAMED));
+        let mut text = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            text.extend_from_slice(&chunk?);
+            if text.len() > ANSWER_LIMIT {
+                return Err(EngineError::Malformed(format!("it is longer than {ANSWER_LIMIT} bytes")));
+            }
+        }
+        serde_json::from_slice(&text).map_err(|error| EngineError::Malformed(error.to_string()))
+    }
+}
+
+/// A text as it may stand in a query.
+fn escaped(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a text never fails.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
