@@ -4,7 +4,6 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
-    net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::{JoinSet, spawn_blocking},
@@ -26,7 +25,7 @@ use crate::{
         api::{self, Api},
         health::{self, Health},
         metrics, plan,
-        socket::{self, SocketError},
+        socket::{self, Bound, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
     run::{ending::Program, halts::Halts, reap::Children, unit::Context},
@@ -90,7 +89,7 @@ pub async fn run(
             return ExitCode::FAILURE;
         }
     };
-    let Ok(listener) = listen(&settings).await else {
+    let Ok(bound) = listen(&settings).await else {
         sink.flush(FLUSH_LIMIT).await;
         return ExitCode::FAILURE;
     };
@@ -130,10 +129,7 @@ pub async fn run(
             connection: connected.clone(),
             history: keeper.condition(),
         }));
-    match listener {
-        Some(listener) => tasks.spawn(socket::serve(listener, routes)),
-        None => tasks.spawn(socket::serve_when_it_can_be(settings.state_dir.clone(), routes)),
-    };
+    tasks.spawn(socket::serve(bound, settings.state_dir.clone(), routes));
     let context = Context {
         engine,
         clock: Clock::System,
@@ -172,9 +168,9 @@ pub async fn run(
 }
 
 /// The agent's socket, if it can be made now. An error, which was told: another agent has it.
-async fn listen(settings: &Settings) -> Result<Option<UnixListener>, ()> {
+async fn listen(settings: &Settings) -> Result<Option<Bound>, ()> {
     let error = match socket::bind(&settings.state_dir, OPEN_LIMIT).await {
-        Ok(listener) => return Ok(Some(listener)),
+        Ok(bound) => return Ok(Some(bound)),
         Err(error) => error,
     };
     report::problem(&Diagnostic::error(Origin::Place("setting state-dir".into()), no_socket(&error)));

@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         Command::History(args) => {
             asks(&args.agent.clone(), &environment, |desk| operate::history(args, desk))
         }
+        Command::Backup(args) => asks(&args.agent.clone(), &environment, |desk| operate::backup(args, desk)),
         Command::Logs(args) => asks(&args.agent.clone(), &environment, |desk| operate::logs(args, desk)),
         Command::Problems(args) => {
             asks(&args.agent.clone(), &environment, |desk| operate::problems(args, desk))

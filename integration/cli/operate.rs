@@ -1,15 +1,16 @@
 //! The commands that ask a running agent, and what of them works without one.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
 
 use super::{Answer, Desk, SECRET};
-use crate::support::beside::Beside;
+use crate::support::{beside::Beside, live_engine::pause};
 
 const INI: &str = "[job-local \"talk\"]\nschedule = 30 3 * * *\ncommand = echo out; echo err >&2; exit 3\nshell = true\n\
                    environment = TOKEN=hunter2-canary\n\
@@ -127,6 +128,129 @@ fn history_logs_and_show_read_the_store_when_no_agent_answers_and_say_so() {
         let answer = asked(folder.path(), command);
         assert!(answer.code == 1 && answer.err.contains("no agent answers"), "{command:?}: {answer:?}");
     }
+}
+
+#[test]
+fn a_backup_is_the_history_of_one_moment_for_its_owner_alone_with_and_without_an_agent() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    let run = agent.run_to_its_end("talk");
+    let place = |name: &str| folder.path().join(name).join("watchbell.db");
+    for name in ["with", "without"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let back_up = |name: &str| asked(folder.path(), &["backup", place(name).to_str().unwrap()]);
+    let made = back_up("with");
+    assert!(made.code == 0 && made.out.contains(" bytes"), "{made:?}");
+    let again = back_up("with");
+    assert!(again.code == 1 && again.err.contains("is there already"), "{again:?}");
+    let nowhere = back_up("nowhere");
+    assert!(nowhere.code == 1 && nowhere.err.contains("cannot be written: "), "{nowhere:?}");
+    agent.end(Signal::SIGKILL);
+    assert_eq!(back_up("without").code, 0);
+    for name in ["with", "without"] {
+        let permissions = std::fs::metadata(place(name)).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path().join(name)).unwrap().count(), 1, "and nothing else");
+        // It is a store like any other, where it is put in the place of one.
+        let logs = asked(&folder.path().join(name), &["logs", &run]);
+        assert_eq!((logs.code, &*logs.out), (0, "out\n"));
+    }
+    let none = asked(&folder.path().join("nowhere"), &["backup", "x"]);
+    assert!(none.code == 1 && none.err.contains("no history in"), "{none:?}");
+}
+
+/// The socket is no proof that nobody runs: it may have been removed.
+#[test]
+fn an_agent_whose_socket_was_removed_makes_it_anew_and_no_second_one_runs_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    std::fs::remove_file(folder.path().join("agent.sock")).unwrap();
+    let second = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["daemon", "--docker-host", "unix:///nowhere.sock", "--state-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&second.stdout);
+    assert!(second.status.code() == Some(1) && told.contains("another agent runs"), "{told}");
+    agent.wait_for(1, |it| it["reason"].as_str().is_some_and(|why| why.contains("socket was removed")));
+    agent.wait_until_it_answers();
+    assert_eq!(asked(folder.path(), &["jobs"]).code, 0);
+    agent.end(Signal::SIGKILL);
+    // Whoever is restarted at once after a kill finds the lock of the last one gone.
+    for _ in 0..5 {
+        let agent = Beside::start(folder.path(), INI);
+        agent.end(Signal::SIGKILL);
+    }
+}
+
+/// The agent lets go of those who take too little; its history has what they missed.
+#[test]
+fn output_that_is_taken_slowly_comes_whole_and_the_exit_code_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let much = "[job-local \"much\"]\nschedule = @triggered\nshell = true\nmax-output = 64MiB\n\
+                command = head -c 12000000 /dev/zero | tr '\\0' x; exit 7\n";
+    let _agent = Beside::start(folder.path(), much);
+    let mut waits = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        .args(["run", "much", "--wait", "--state-dir"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = waits.stdout.take().unwrap();
+    let mut taken = Vec::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        pause(Duration::from_millis(100));
+        match out.read(&mut piece).unwrap() {
+            0 => break,
+            n => taken.extend_from_slice(&piece[..n]),
+        }
+    }
+    assert_eq!(waits.wait().unwrap().code(), Some(7));
+    let text = String::from_utf8_lossy(&taken);
+    let printed = text.bytes().filter(|byte| *byte == b'x').count();
+    // What the store did not take in time is told.
+    let dropped =
+        text.split("[watchbell: ").skip(1).map(|it| it.split(' ').next().unwrap().parse::<usize>().unwrap());
+    assert_eq!(printed + dropped.sum::<usize>(), 12_000_000);
+    assert!(printed > 4_000_000, "{printed}");
+}
+
+#[test]
+fn an_agent_that_hangs_is_not_waited_for_where_the_store_can_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    let run = agent.run_to_its_end("talk");
+    agent.signal(Signal::SIGSTOP);
+    let history = asked(folder.path(), &["history", "talk"]);
+    history.shows(&run);
+    assert!(history.code == 0 && history.err.contains("did not answer in time"), "{history:?}");
+    agent.signal(Signal::SIGCONT);
+    let before = asked(folder.path(), &["history", "talk", "--before", &run]);
+    assert!(before.code == 0 && !before.out.contains(&run), "{before:?}");
+}
+
+/// What is known of the end of a run is told, whatever its row says.
+#[test]
+fn while_nothing_can_be_written_runs_that_ended_are_told_as_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    agent.run_to_its_end("fine");
+    let other = rusqlite::Connection::open(folder.path().join("watchbell.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let run = agent.run_to_its_end("talk");
+    agent.wait_for(1, |it| it["event"] == "history.failing");
+    for question in [&["history", "talk"][..], &["history"], &["show", "talk", "--output", "json"], &["jobs"]]
+    {
+        asked(folder.path(), question).shows("failed");
+    }
+    let reply = agent.get(&format!("/api/runs/{run}"));
+    assert_eq!(reply.json()["outcome"], "failed", "{}", reply.text());
+    other.execute_batch("ROLLBACK").unwrap();
+    agent.wait_for(1, |it| it["event"] == "history.restored");
 }
 
 #[test]

@@ -134,19 +134,36 @@ async fn an_engine_that_comes_back_during_a_run_tells_how_it_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_is_gone_for_good_during_a_run_makes_it_lost_and_not_succeeded() {
+async fn an_engine_that_is_away_during_a_run_is_waited_for_however_long_that_is() {
     let agent = TestAgent::new().await;
-    agent.engine.on_exec(|_| ExecBehaviour::exit(0).takes(seconds(30)));
+    agent.engine.on_exec(|_| ExecBehaviour::exit(4).takes(seconds(30)));
     agent.start(with_job("web", "sync", "1 0 * * *")).await;
     agent.sleep_until("00:01").await;
     sleep(seconds(10)).await;
     agent.engine.down();
-    sleep(seconds(55)).await;
-    assert_eq!(agent.outcomes("web.sync"), [""; 0], "it may come back");
-    let finished = agent.wait_for("run.lost", 1).await;
-    assert_eq!(finished.text("outcome"), "lost");
-    assert!(finished.number("duration_seconds") < 90.0, "{finished:?}");
+    sleep(20 * MINUTE).await;
+    assert_eq!(agent.outcomes("web.sync"), [""; 0], "nobody knows how it ended");
+    assert_eq!(agent.handle.snapshot().running, 1);
+    agent.engine.up();
+    let finished = agent.wait_for("run.finished", 1).await;
+    assert_eq!((finished.text("outcome"), finished.text("exit_code")), ("failed".into(), "4".into()));
     assert_eq!(agent.handle.snapshot().running, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_engine_is_away_a_timeout_still_ends_the_run_and_its_record_says_what_is_not_known() {
+    let agent = TestAgent::new().await;
+    agent.engine.on_exec(|_| ExecBehaviour::exit(0).takes(seconds(30)));
+    let timeout = ("exec.sync.timeout", "2m");
+    let web = [("exec.sync.schedule", "1 0 * * *"), ("exec.sync.command", "work"), timeout];
+    agent.start(labelled("web", &web)).await;
+    agent.sleep_until("00:01").await;
+    sleep(seconds(10)).await;
+    agent.engine.down();
+    let finished = agent.wait_for("run.finished", 1).await;
+    assert_eq!(finished.text("outcome"), "timed-out", "{finished:?}");
+    assert!(finished.text("reason").contains("still running"), "{finished:?}");
+    assert!((120.0..180.0).contains(&finished.number("duration_seconds")), "{finished:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,6 +106,23 @@ async fn a_run_that_an_operator_ends_is_stopped_and_says_by_whom_and_starts_noth
     assert_eq!(agent.handle.stop_run(nobody.clone(), StopCause::Operator).await, Err(Refused::NoRun(nobody)));
 }
 
+/// An Engine that hangs has not begun anything yet that had to be ended.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_while_its_command_is_being_prepared_never_starts_it() {
+    let agent = TestAgent::new().await;
+    agent.start(with_job("web", "sync", "@daily")).await;
+    let hold = agent.engine.hold("POST /containers/*/exec");
+    let run = agent.handle.run_now(job()).await.unwrap();
+    sleep(seconds(5)).await;
+    agent.handle.stop_run(run, StopCause::Operator).await.unwrap();
+    let finished = agent.wait_for("run.finished", 1).await;
+    let said = ["outcome", "reason"].map(|key| finished.text(key));
+    assert_eq!(said, ["stopped", "an operator stopped it"]);
+    drop(hold);
+    sleep(MINUTE).await;
+    assert_eq!(agent.all("run.started"), []);
+}
+
 /// Who waits for a turn wakes the agent when it has waited long enough, although nothing else is due.
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_does_not_come_is_given_up_at_its_moment() {

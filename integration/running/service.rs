@@ -202,14 +202,18 @@ async fn a_connection_that_is_cut_in_the_middle_costs_neither_outcome_nor_output
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_engine_that_is_gone_for_good_makes_it_lost() {
+async fn an_engine_that_is_away_is_waited_for_and_tells_how_it_ended() {
     let agent = agent("", |_| runs(RunBehaviour::exit(0).takes(seconds(30)))).await;
     agent.wait_for("run.started", 1).await;
     sleep(seconds(5)).await;
     agent.engine.down();
-    let finished = agent.wait_for("run.lost", 1).await;
-    assert_eq!(finished.text("outcome"), "lost");
-    agent.wait_for("run.leftover", 1).await;
+    sleep(20 * MINUTE).await;
+    assert_eq!((agent.outcomes("backup"), agent.handle.snapshot().running), (vec![], 1));
+    agent.engine.up();
+    let finished = agent.wait_for("run.finished", 1).await;
+    assert_eq!((finished.text("outcome"), finished.text("exit_code")), ("succeeded".into(), "0".into()));
+    sleep(MINUTE).await;
+    assert_eq!(agent.all("run.leftover"), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -148,7 +148,7 @@ impl Beside {
 
     /// That it listens is told nowhere.
     #[expect(clippy::disallowed_methods, reason = "the agent is another process and lives in real time")]
-    fn wait_until_it_answers(&self) {
+    pub fn wait_until_it_answers(&self) {
         let begun = std::time::Instant::now();
         while UnixStream::connect(self.state_dir.join("agent.sock")).is_err() {
             assert!(begun.elapsed() < LIMIT, "it does not listen");
@@ -178,6 +178,11 @@ impl Beside {
 
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
     }
 
     /// Ends it as Docker would, or as a crash does.

@@ -4,6 +4,7 @@
 
 pub mod abnf;
 pub mod agent_process;
+pub mod alone;
 pub mod beside;
 pub mod disk;
 pub mod docs;

@@ -74,6 +74,8 @@ pub enum Command {
     Resume(super::operate::JobArgs),
     /// Print the runs of a job, or of all jobs, the newest first.
     History(super::operate::HistoryArgs),
+    /// Copy the history, as it is now, into a new file; needs no agent and disturbs none.
+    Backup(super::operate::BackupArgs),
     /// Print what a run printed, or prints.
     Logs(super::operate::LogsArgs),
     /// Print what is wrong with what was written; exit code 1 if anything is.

@@ -15,7 +15,7 @@ use tokio::{net::UnixStream, time::timeout};
 use crate::http::{dto::ProblemDetails, socket};
 
 /// How long an answer may take to begin.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,8 @@ pub enum CallError {
 /// One server-sent event.
 #[derive(Debug, Default)]
 pub struct Event {
+    /// How far it goes.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// What it says.
@@ -56,13 +58,13 @@ pub fn encoded(text: &str) -> String {
 /// What is answered to `GET path`.
 pub async fn get<T: DeserializeOwned>(state_dir: &Path, path: &str) -> Result<T, CallError> {
     let mut body = Vec::new();
-    exchange(state_dir, "GET", path, "application/json", None, |bytes| body.extend_from_slice(bytes)).await?;
+    exchange(state_dir, Asked::get(path), |bytes| body.extend_from_slice(bytes)).await?;
     parsed(&body)
 }
 
 /// The body of the answer to `GET path`, as it comes.
 pub async fn read(state_dir: &Path, path: &str, take: impl FnMut(&[u8])) -> Result<(), CallError> {
-    exchange(state_dir, "GET", path, "text/plain", None, take).await
+    exchange(state_dir, Asked { accept: "text/plain", ..Asked::get(path) }, take).await
 }
 
 /// What is answered to `POST path`; nothing where there is nothing to say.
@@ -73,23 +75,31 @@ pub async fn post<T: DeserializeOwned>(
 ) -> Result<Option<T>, CallError> {
     let body = serde_json::to_string(body).unwrap_or_default();
     let mut answer = Vec::new();
-    exchange(state_dir, "POST", path, "application/json", Some(body), |bytes| {
+    let asked = Asked { method: "POST", body: Some(body), ..Asked::get(path) };
+    exchange(state_dir, asked, |bytes| {
         answer.extend_from_slice(bytes);
     })
     .await?;
     if answer.is_empty() { Ok(None) } else { parsed(&answer).map(Some) }
 }
 
-/// The events of `GET path`, as they come.
-pub async fn follow(state_dir: &Path, path: &str, mut take: impl FnMut(Event)) -> Result<(), CallError> {
+/// The events of `GET path` after the one whose ID is `last`, as they come.
+pub async fn follow(
+    state_dir: &Path,
+    path: &str,
+    last: Option<&str>,
+    mut take: impl FnMut(Event),
+) -> Result<(), CallError> {
     let (mut rest, mut event) = (Vec::new(), Event::default());
-    exchange(state_dir, "GET", path, "text/event-stream", None, |bytes| {
+    let asked = Asked { accept: "text/event-stream", last, ..Asked::get(path) };
+    exchange(state_dir, asked, |bytes| {
         rest.extend_from_slice(bytes);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
             match line.trim_end().split_once(':') {
                 Some(("event", name)) => name.trim_start().clone_into(&mut event.name),
+                Some(("id", id)) => id.trim_start().clone_into(&mut event.id),
                 Some(("data", data)) => event.data.push_str(data.strip_prefix(' ').unwrap_or(data)),
                 None if !event.data.is_empty() => take(std::mem::take(&mut event)),
                 _ => {}
@@ -104,13 +114,26 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
         .map_err(|error| CallError::NoAgent(format!("what the agent said cannot be read: {error}")))
 }
 
+/// What is asked.
+struct Asked<'a> {
+    method: &'static str,
+    path: &'a str,
+    accept: &'static str,
+    body: Option<String>,
+    /// The ID of the last event that was seen.
+    last: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn get(path: &'a str) -> Self {
+        Self { method: "GET", path, accept: "application/json", body: None, last: None }
+    }
+}
+
 /// The body of an answer that is none of refusal.
 async fn exchange(
     state_dir: &Path,
-    method: &str,
-    path: &str,
-    accept: &str,
-    body: Option<String>,
+    Asked { method, path, accept, body, last }: Asked<'_>,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), CallError> {
     let socket = socket::path(state_dir);
@@ -127,9 +150,10 @@ async fn exchange(
         .uri(path)
         .header("host", "agent")
         .header("accept", accept)
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body.unwrap_or_default())))
-        .map_err(|error| why(&error))?;
+        .header("content-type", "application/json");
+    let request = last.iter().fold(request, |request, last| request.header("last-event-id", *last));
+    let request =
+        request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(|error| why(&error))?;
     let exchange = async {
         let response = timeout(LIMIT, sender.send_request(request)).await;
         let response = response.map_err(|_| CallError::TooLate)?.map_err(|error| why(&error))?;

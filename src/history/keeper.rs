@@ -25,7 +25,7 @@ use crate::model::{
 };
 
 use super::{
-    live::{Follower, Going, Line, Live, LiveRun},
+    live::{Follower, Going, Line, Live, LiveRun, RECENT},
     output::{Spool, Stock, Wanted},
     write::Batch,
 };
@@ -36,8 +36,9 @@ const JOBS_LIMIT: usize = 50_000;
 /// No more news of runs than this waits while the store cannot be written; the oldest goes, and is counted.
 const ITEMS_LIMIT: usize = 10_000;
 
-/// How long one run waits for the store, in all.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long one run waits for the store, in all. A disk that other work keeps busy takes a second now and then, and a run
+/// that began without its row is unknown to the next agent if this one is killed before the row is there.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the store does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,8 +172,13 @@ impl Keeper {
     fn keep_soon(&self, items: impl IntoIterator<Item = Item>, wanted: Wanted) -> Kept {
         let shared = &self.shared;
         let items: Vec<Item> = items.into_iter().collect();
-        shared.live.note(&items);
-        if *shared.condition.borrow() == Condition::Absent {
+        let (absent, failing) = match *shared.condition.borrow() {
+            Condition::Well => (false, false),
+            Condition::Absent => (true, false),
+            Condition::Failing { .. } => (false, true),
+        };
+        shared.live.note(&items, if failing { ITEMS_LIMIT } else { RECENT });
+        if absent {
             return Kept::nothing();
         }
         let progress = Some(shared.progress.subscribe());

@@ -30,8 +30,8 @@ const PIECES_LIMIT: usize = 4096;
 const FOLLOWERS_LIMIT: usize = 512;
 
 /// So many runs that have ended are known for a moment longer: who has just begun one may ask for its end before it is in
-/// the file, or where it never will be.
-const RECENT: usize = 64;
+/// the file, or where it never will be. While the store cannot be written it is as many as wait for it.
+pub(super) const RECENT: usize = 64;
 
 /// A run that has no record yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,8 +115,8 @@ impl Live {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what is to be kept.
-    pub fn note(&self, items: &[Item]) {
+    /// Takes in what is to be kept. So many records are known until they are in the file.
+    pub fn note(&self, items: &[Item], most: usize) {
         if items.iter().all(|it| matches!(it, Item::Memory(..))) {
             return;
         }
@@ -124,6 +124,8 @@ impl Live {
         for item in items {
             table.note(item);
         }
+        let too_many = table.recent.len().saturating_sub(most);
+        table.recent.drain(..too_many);
     }
 
     /// What the last agent left without a record.
@@ -209,9 +211,6 @@ impl Table {
                 let record = Arc::new(record.clone());
                 for queue in self.queues.remove(&record.run).unwrap_or_default() {
                     queue.end(News::Ended(record.clone()));
-                }
-                if self.recent.len() >= RECENT {
-                    self.recent.pop_front();
                 }
                 self.recent.push_back(record);
             }
@@ -363,13 +362,14 @@ mod tests {
     #[test]
     fn what_waits_and_runs_is_counted_by_job_and_nothing_is_left_of_what_ended() {
         let live = Live::default();
-        live.note(&[Item::Waits(admitted("01AA")), Item::Begins(admitted("01AB"))]);
+        live.note(&[Item::Waits(admitted("01AA")), Item::Begins(admitted("01AB"))], RECENT);
         assert_eq!(live.jobs()[&JobId::plain("a")], Going { running: 1, waiting: 1 });
-        live.note(&[Item::Begins(admitted("01AA"))]);
+        live.note(&[Item::Begins(admitted("01AA"))], RECENT);
         assert_eq!(live.jobs()[&JobId::plain("a")], Going { running: 2, waiting: 0 });
         assert_eq!(live.beginning("01A").len(), 2);
         assert_eq!(live.beginning("01AB").len(), 1);
-        live.note(&[ended("01AA"), ended("01AB"), ended("01AC")]);
+        live.note(&[ended("01AA"), ended("01AB"), ended("01AC")], 2);
+        assert_eq!(live.ended("01").len(), 2);
         assert!(live.jobs().is_empty() && live.runs(None).is_empty());
     }
 
@@ -378,7 +378,7 @@ mod tests {
         let live = Arc::new(Live::default());
         let run = RunId("01AA".into());
         assert!(live.follow(&run).is_none(), "it does not go on");
-        live.note(&[Item::Begins(admitted("01AA"))]);
+        live.note(&[Item::Begins(admitted("01AA"))], RECENT);
         let (mut stuck, mut well) = (live.follow(&run).unwrap(), live.follow(&run).unwrap());
         for place in 0..40 {
             live.publish(&run, || line(place * 65_536, 65_536));
@@ -386,7 +386,7 @@ mod tests {
             assert_eq!(it.place, place * 65_536);
         }
         assert!(matches!(stuck.next().await, News::TooSlow));
-        live.note(&[ended("01AA")]);
+        live.note(&[ended("01AA")], RECENT);
         assert!(matches!(well.next().await, News::Ended(_)));
         drop((stuck, well));
         assert!(!live.is_followed() && live.table().queues.is_empty());

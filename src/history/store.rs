@@ -33,8 +33,10 @@ const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
 /// How long another process, such as one that makes a backup, may keep us from the file.
 const BUSY_LIMIT: Duration = Duration::from_secs(1);
 
-/// The log of changes goes into the file in idle moments; this many pages of it are too many to wait for one.
-const LOG_PAGES: u32 = 4_000;
+/// The log of changes goes into the file in idle moments; this many pages of it are too many to wait for one, and so is a
+/// quarter of what the file may have.
+const LOG_PAGES: i64 = 4_000;
+const PAGE: i64 = 4_096;
 
 /// Why nothing could be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +148,7 @@ impl Store {
         drop(file.map_err(failed(&path))?);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(told(&path))?;
-        let found = prepare(&mut connection).map_err(told(&path))?;
+        let found = prepare(&mut connection, most).map_err(told(&path))?;
         if found > KNOWN {
             return Err(StoreError::Newer { path: shown(&path), found, known: KNOWN });
         }
@@ -154,17 +156,27 @@ impl Store {
         Ok(Self { connection, retain: Retain::within(most), path, identity })
     }
 
-    /// Whether what is written still lands in the file of that name: a database goes on writing to one that was
-    /// removed, and nobody would ever read it.
+    /// Whether others can read what is written. A database goes on writing to a file that was removed, and what it has
+    /// read once it does not read again: damage below it would be noticed days later.
     pub fn check_place(&self) -> Result<(), StoreError> {
         match identity(&self.path) {
-            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(identity) if identity == self.identity => self.check_beginning(),
             Ok(_) => Err(StoreError::Replaced { path: shown(&self.path) }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::Replaced { path: shown(&self.path) })
             }
             Err(source) => Err(StoreError::File { path: shown(&self.path), source }),
         }
+    }
+
+    /// Reads the beginning of the file anew, as one who opens it does.
+    fn check_beginning(&self) -> Result<(), StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let read = Connection::open_with_flags(&self.path, flags).and_then(|it| {
+            it.busy_timeout(BUSY_LIMIT)?;
+            it.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        });
+        read.map_err(told(&self.path))
     }
 
     /// What was kept of every job. Of an occurrence whose run is kept nothing is due any more, whatever else is
@@ -218,7 +230,7 @@ impl Store {
 
 /// Settles how the file is used, and its schema. The answer is the schema that it has then, or had if it is later than
 /// ours.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<u32> {
+fn prepare(connection: &mut Connection, most: u64) -> rusqlite::Result<u32> {
     connection.busy_timeout(BUSY_LIMIT)?;
     // A page cache of the default size is memory that the agent does not need.
     connection.pragma_update(None, "cache_size", -256)?;
@@ -235,8 +247,9 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<u32> {
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+    let quarter = i64::try_from(most / 4).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES.min(quarter / PAGE).max(64))?;
+    connection.pragma_update(None, "journal_size_limit", quarter.min(1 << 20))?;
     let work = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for migration in MIGRATIONS.iter().skip(found as usize) {
         work.execute_batch(migration)?;

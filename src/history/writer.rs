@@ -13,7 +13,7 @@ use crate::{model::diagnostic::Diagnostic, telemetry::report, time::Clock};
 
 use super::{
     UNANSWERED, failing,
-    keeper::{Condition, Keeper, Shared, Taken},
+    keeper::{Condition, Keeper, PATIENCE, Shared, Taken},
     output::Wanted,
     place,
     retain::Left,
@@ -38,7 +38,7 @@ const TIDY_AFTER: u32 = 64;
 const TIDY_AFTER_BYTES: usize = 1 << 20;
 
 /// A transaction that takes longer is not waited for by any run; one that takes much longer is told.
-const STALLED: Duration = Duration::from_millis(250);
+const STALLED: Duration = PATIENCE;
 const HUNG: Duration = Duration::from_secs(5);
 
 /// After a transaction that failed, the time until the next try: at first, and at most.

@@ -27,7 +27,7 @@ use super::{
         JobDetails, JobItem, JobState, Now, ParameterRow, PlacedValue, Previous, ProblemDetails, ProblemRow,
         Statistics,
     },
-    jobs::{Look, last_run},
+    jobs::{Look, last_record, last_run},
     problem::{Named, Problem},
 };
 
@@ -60,6 +60,9 @@ pub async fn get_job(State(api): State<Api>, Named(name): Named) -> Result<Json<
     // What the history does not say now is left out: the rest is worth having.
     let (runs, last_success) = kept(&api, &id).await.unwrap_or_default();
     job.last = runs.iter().find_map(last_run);
+    let recent = api.keeper.ended_beginning("").into_iter().rfind(|it| it.job == id);
+    let newer = recent.filter(|it| job.last.as_ref().is_none_or(|last| *it.run.0 > *last.run));
+    job.last = newer.map(|it| last_record(&it)).or(job.last);
     let (parameters, diagnostics): (Vec<_>, Vec<_>) = explained.map_or_else(Default::default, |it| {
         (it.parameters.iter().map(parameter).collect(), it.diagnostics.iter().map(problem).collect())
     });

@@ -12,7 +12,7 @@ use crate::{
         live::Going,
         query::{Filter, KeptRun, Phase},
     },
-    model::{job::JobSpec, name::JobId},
+    model::{job::JobSpec, name::JobId, run::RunRecord},
     plan::Entry,
     telemetry::report::rfc3339,
 };
@@ -78,11 +78,24 @@ pub async fn list_jobs(
     Ok(tagged(&headers, &JobList { jobs, total, next_cursor }))
 }
 
-/// The end of each one's newest run. A history that cannot be read costs these only.
+/// The end of each one's newest run. A history that cannot be read costs those that only it knows.
 async fn add_last(api: &Api, jobs: &mut [JobItem]) {
-    if *api.keeper.condition().borrow() != Condition::Well {
-        return;
+    if *api.keeper.condition().borrow() == Condition::Well {
+        add_kept(api, jobs).await;
     }
+    let recent = api.keeper.ended_beginning("");
+    // The newest of a job comes last.
+    let newest: HashMap<&JobId, &RunRecord> = recent.iter().map(|it| (&it.job, &**it)).collect();
+    for job in jobs {
+        let record = newest.get(&JobId::plain(&job.name));
+        let newer = record.filter(|record| job.last.as_ref().is_none_or(|last| *record.run.0 > *last.run));
+        if let Some(record) = newer {
+            job.last = Some(last_record(record));
+        }
+    }
+}
+
+async fn add_kept(api: &Api, jobs: &mut [JobItem]) {
     let names: Vec<JobId> = jobs.iter().map(|it| JobId::plain(&it.name)).collect();
     let found = api.read(move |reader| {
         let last = names.into_iter().map(|job| {
@@ -107,6 +120,17 @@ pub(super) fn last_run(it: &KeptRun) -> Option<LastRun> {
         ended: end.at.to_string(),
         duration_seconds: it.duration.map(|it| it.as_secs_f64()),
     })
+}
+
+/// The end of a run whose record may not be in the file yet.
+pub(super) fn last_record(it: &RunRecord) -> LastRun {
+    LastRun {
+        run: it.run.to_string(),
+        outcome: it.outcome.as_str().to_owned(),
+        exit_code: it.outcome.exit_code(),
+        ended: it.ended.to_string(),
+        duration_seconds: it.duration.map(|it| it.as_secs_f64()),
+    }
 }
 
 /// The moments that the schedule of a job names and on which it acts, as long as nothing is changed.

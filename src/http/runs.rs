@@ -1,6 +1,9 @@
 //! Runs: a page of them, one with its attempts, and which one is meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
 
@@ -92,16 +95,44 @@ async fn list(api: &Api, filter: Filter, limit: Option<u32>) -> Result<RunList, 
     let live = if filter.outcome.is_some() { Vec::new() } else { api.keeper.live(filter.job.as_ref()) };
     let before = filter.before.clone();
     api.settle().await;
+    let ended_since = ended_since(api, &filter);
     let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let kept = api.read(move |reader| reader.runs(&filter, most)).await?.unwrap_or_default();
     let live = live.iter().filter(|it| before.as_ref().is_none_or(|before| it.admitted.run < *before));
     let mut all: BTreeMap<String, RunItem> = live.map(going).map(|it| (it.run.clone(), it)).collect();
     all.extend(kept.iter().map(item).map(|it| (it.run.clone(), it)));
+    // While the store cannot be written, the records wait for it, and it has rows of runs that have ended since.
+    let last = kept.last().filter(|_| kept.len() > limit).map(|it| it.run.clone());
+    for record in ended_since {
+        if last.as_ref().is_none_or(|last| record.run > *last) {
+            all.entry(record.run.to_string())
+                .and_modify(|it| settle(it, &record))
+                .or_insert_with(|| ended(&record));
+        }
+    }
     let mut runs: Vec<RunItem> = all.into_values().rev().collect();
     let more = runs.len() > limit;
     runs.truncate(limit);
     let next_cursor = runs.last().filter(|_| more).map(|it| it.run.clone());
     Ok(RunList { runs, next_cursor })
+}
+
+/// The records that may not be in the file yet, of those that are asked for.
+fn ended_since(api: &Api, filter: &Filter) -> Vec<Arc<RunRecord>> {
+    let mut records = api.keeper.ended_beginning("");
+    records.retain(|it| {
+        filter.job.as_ref().is_none_or(|job| it.job == *job)
+            && filter.before.as_ref().is_none_or(|before| it.run < *before)
+            && filter.outcome.as_ref().is_none_or(|outcome| it.outcome.as_str() == outcome)
+    });
+    records
+}
+
+/// A row without an end has the one of its record.
+fn settle(row: &mut RunItem, record: &RunRecord) {
+    if row.outcome.is_none() {
+        *row = ended(record);
+    }
 }
 
 /// One run with its attempts.
@@ -124,7 +155,11 @@ pub(super) async fn details(api: &Api, run: &RunId) -> Result<RunDetails, Proble
     let id = run.clone();
     match api.read(move |reader| reader.run(&id)).await.map(Option::flatten) {
         Ok(Some((kept, attempts))) => {
-            Ok(RunDetails { run: item(&kept), tries: attempts.iter().map(attempt).collect() })
+            let mut run = item(&kept);
+            if let Some(record) = api.keeper.ended_beginning(&kept.run.0).first() {
+                settle(&mut run, record);
+            }
+            Ok(RunDetails { run, tries: attempts.iter().map(attempt).collect() })
         }
         other => {
             let live = api.keeper.live_beginning(&run.0).first().map(going);

@@ -24,7 +24,7 @@ use super::{
     adoption::{self, Meaning},
     ending::{Command, Ender, Ending},
     environment::environment,
-    interrupts::{Step, ended},
+    interrupts::{Step, ended, stopped_before},
     order::{RunOrder, TakenUp},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
@@ -67,11 +67,19 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     };
     let engine = &context.engine;
     let began = Instant::now();
-    let id = match engine.create_exec(&container.id.0, request).await {
+    let made = tokio::select! {
+        made = engine.create_exec(&container.id.0, request) => made,
+        // What the Engine may still prepare is never started.
+        by = life.interrupts.is_asked() => return stopped_before(by),
+    };
+    let id = match made {
         Ok(id) => id,
         Err(error) => return not_started("preparing", &error).into(),
     };
     life.called(WorkHandle::Exec { exec: id.clone(), container: container.id.0.to_string() }).await;
+    if let Some(by) = life.interrupts.asked() {
+        return stopped_before(by);
+    }
     let output = match engine.start_exec(&id).await {
         Ok(output) => output,
         // It may have begun, and only the answer was lost: the Engine can still tell.
@@ -259,7 +267,7 @@ impl Exec<'_> {
                     );
                 }
                 Err(error) => {
-                    if outage.is_too_long() {
+                    if outage.is_too_long(&error) {
                         return lost(&error.to_string());
                     }
                 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -9,7 +10,7 @@ use tokio::{
 
 use crate::model::run::{Outcome, StopCause, StopForce, StopRequest};
 
-use super::order::RunOrder;
+use super::{order::RunOrder, unit::KindEnd};
 
 /// How long a killed run has to be gone, before it is told as still running.
 const GONE_LIMIT: Duration = Duration::from_secs(5);
@@ -93,6 +94,22 @@ impl Interrupts {
         self.grace
     }
 
+    /// Who asked it to stop, if someone did.
+    pub fn asked(&self) -> Option<StopCause> {
+        (*self.stop.borrow()).filter(|it| it.force >= StopForce::Stop).map(|it| it.cause)
+    }
+
+    /// Waits until someone asks it to stop, before there is anything to end. May be dropped and asked again at any time.
+    pub async fn is_asked(&mut self) -> StopCause {
+        let asked = self.stop.wait_for(|it| it.is_some_and(|it| it.force >= StopForce::Stop)).await;
+        let cause = asked.ok().and_then(|it| *it).map(|it| it.cause);
+        match cause {
+            Some(cause) => cause,
+            // Nobody is left who could ask.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits for the next step. May be dropped and asked again at any time.
     pub async fn next(&mut self) -> Step {
         loop {
@@ -140,13 +157,27 @@ impl Interrupts {
     }
 }
 
+/// The end of a run that was asked to stop before its command was started.
+pub fn stopped_before(by: StopCause) -> KindEnd {
+    Outcome::Stopped { by, still_running: None }.into()
+}
+
 /// The outcome of a command that ended with this code.
 pub fn ended(ending: Option<Ending>, exit_code: i64, reason: Option<String>) -> Outcome {
     match ending {
         Some(ending) => ending.outcome(None),
         None if exit_code == 0 => Outcome::Succeeded { exit_code: Some(exit_code) },
-        None => Outcome::Failed { exit_code: Some(exit_code), reason },
+        None => {
+            Outcome::Failed { exit_code: Some(exit_code), reason: reason.or_else(|| by_signal(exit_code)) }
+        }
     }
+}
+
+/// What an exit code says by custom of a process that a signal ended, and nobody here had sent one.
+fn by_signal(exit_code: i64) -> Option<String> {
+    let number = i32::try_from(exit_code).ok()?.checked_sub(128).filter(|it| *it > 0)?;
+    let signal = Signal::try_from(number).ok()?;
+    Some(format!("that is the code of a process that {signal} ended, and watchbell did not send it"))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::{
 use super::{
     adoption::{self, Meaning},
     environment::environment,
-    interrupts::{Step, ended},
+    interrupts::{Step, ended, stopped_before},
     order::{RunOrder, TakenUp},
     reasons::{can_do, lack_of_memory, not_started},
     takeover,
@@ -71,7 +71,15 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     if let Err(error) = can_do(&context.engine, spec).await {
         return Outcome::NotStarted { error }.into();
     }
-    let id = match engine.create_container(request).await {
+    let made = tokio::select! {
+        made = engine.create_container(request) => made,
+        by = life.interrupts.is_asked() => {
+            let half_made = half_made(order, &EngineError::TimedOut, context).await;
+            let leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
+            return KindEnd { leftover, ..stopped_before(by) };
+        }
+    };
+    let id = match made {
         Ok(id) => id,
         Err(error) => {
             let half_made = half_made(order, &error, context).await;
@@ -87,6 +95,10 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         }
     };
     life.called(WorkHandle::Container { id: id.clone() }).await;
+    if let Some(by) = life.interrupts.asked() {
+        let leftover = Leftover::Container { id, delete: Delete::Always };
+        return KindEnd { leftover: Some(leftover), ..stopped_before(by) };
+    }
     let began = Instant::now();
     let started = async {
         let output =
@@ -312,7 +324,7 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 if asked.elapsed() > HELD {
                     outage.over();
                 }
-                if outage.is_too_long() {
+                if outage.is_too_long(&error) {
                     return Err(error.to_string());
                 }
                 sleep(Duration::from_millis(500)).await;

@@ -338,7 +338,7 @@ impl Service<'_> {
                     }
                 }
                 Err(error) => {
-                    if outage.is_too_long() {
+                    if outage.is_too_long(&error) {
                         return Err(error.to_string());
                     }
                 }

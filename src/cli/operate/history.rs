@@ -15,7 +15,7 @@ use crate::{
         dto_runs::{RunItem, RunList},
         runs::item,
     },
-    model::name::JobId,
+    model::{name::JobId, run::RunId},
 };
 
 use super::{
@@ -32,6 +32,9 @@ pub struct HistoryArgs {
     /// How many runs at most, from 1 to 1000.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
+    /// Only runs that began before this one: the last of the page before.
+    #[arg(long, value_name = "RUN")]
+    pub before: Option<String>,
     /// The agent.
     #[command(flatten)]
     pub agent: AgentArgs,
@@ -40,19 +43,24 @@ pub struct HistoryArgs {
 /// Prints them.
 pub async fn history(args: HistoryArgs, desk: Desk) -> ExitCode {
     let limit = args.limit;
+    let page = args.before.as_ref().map_or_else(String::new, |it| format!("&cursor={}", encoded(it)));
     let question = match &args.job {
-        Some(job) => format!("/api/jobs/{}/history?limit={limit}", encoded(job)),
-        None => format!("/api/runs?limit={limit}"),
+        Some(job) => format!("/api/jobs/{}/history?limit={limit}{page}", encoded(job)),
+        None => format!("/api/runs?limit={limit}{page}"),
     };
+    let before = args.before.as_ref().map(|it| RunId(it.to_ascii_uppercase().into()));
+    let filter = Filter { job: args.job.as_deref().map(JobId::plain), before, ..Filter::default() };
     let (runs, agent) = match call::get::<RunList>(&desk.state_dir, &question).await {
         Ok(list) => (list.runs, "ok".to_owned()),
-        Err(error @ CallError::NoAgent(_)) => match kept(&desk, &error, args.job.as_deref(), limit) {
-            Ok(runs) => {
-                desk.say_so(&error);
-                (runs, error.to_string())
+        Err(error @ (CallError::NoAgent(_) | CallError::TooLate)) => {
+            match kept(&desk, &error, &filter, limit) {
+                Ok(runs) => {
+                    desk.say_so(&error);
+                    (runs, error.to_string())
+                }
+                Err(error) => return desk.fail(&error),
             }
-            Err(error) => return desk.fail(&error),
-        },
+        }
         Err(error) => return desk.fail(&error),
     };
     match desk.output {
@@ -66,11 +74,10 @@ pub async fn history(args: HistoryArgs, desk: Desk) -> ExitCode {
 pub(super) fn kept(
     desk: &Desk,
     no_agent: &CallError,
-    job: Option<&str>,
+    filter: &Filter,
     limit: u32,
 ) -> Result<Vec<RunItem>, CallError> {
-    let filter = Filter { job: job.map(JobId::plain), ..Filter::default() };
-    let runs = desk.store(no_agent)?.runs(&filter, limit).map_err(|error| unreadable(&error))?;
+    let runs = desk.store(no_agent)?.runs(filter, limit).map_err(|error| unreadable(&error))?;
     Ok(runs.iter().map(item).collect())
 }
 

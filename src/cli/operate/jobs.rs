@@ -11,7 +11,9 @@ use crate::{
         call::{self, CallError, encoded},
         print,
     },
+    history::query::Filter,
     http::dto::{JobDetails, JobItem, JobList, ParameterRow},
+    model::name::JobId,
 };
 
 use super::{
@@ -108,8 +110,13 @@ pub async fn show(args: JobArgs, desk: Desk) -> ExitCode {
     match call::get::<JobDetails>(&desk.state_dir, &question).await {
         Ok(job) if desk.output == Output::Json => print_json(&job),
         Ok(job) => print_job(&job, &desk),
-        Err(error @ CallError::NoAgent(_)) => {
-            let runs = match kept(&desk, &error, Some(&args.job), 20) {
+        Err(error @ (CallError::NoAgent(_) | CallError::TooLate)) => {
+            let runs = match kept(
+                &desk,
+                &error,
+                &Filter { job: Some(JobId::plain(&args.job)), ..Filter::default() },
+                20,
+            ) {
                 Ok(runs) if !runs.is_empty() => runs,
                 Ok(_) => {
                     let none = format!("{error}, and its history has no runs of {}", args.job);

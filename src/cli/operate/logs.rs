@@ -42,10 +42,12 @@ pub async fn logs(args: LogsArgs, desk: Desk) -> ExitCode {
         if args.follow { followed(&desk, &question).await.map(drop) } else { whole(&desk, &question).await };
     match answered {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ CallError::NoAgent(_)) => match from_store(&desk, &error, &args.run) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => desk.fail(&error),
-        },
+        Err(error @ (CallError::NoAgent(_) | CallError::TooLate)) => {
+            match from_store(&desk, &error, &args.run) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => desk.fail(&error),
+            }
+        }
         Err(error) => desk.fail(&error),
     }
 }
@@ -74,26 +76,39 @@ fn print_streams(stdout: &[u8], stderr: &[u8], agent: &str) {
 
 /// Prints what comes; the answer is the run when it has ended.
 pub(super) async fn followed(desk: &Desk, question: &str) -> Result<Option<RunItem>, CallError> {
+    let question = format!("{question}?follow=true");
     let mut ended = None;
-    let mut given_up = false;
-    call::follow(&desk.state_dir, &format!("{question}?follow=true"), |event| {
-        if desk.output == Output::Json {
+    let mut last: Option<String> = None;
+    loop {
+        let mut given_up = false;
+        let from = last.clone();
+        let take = |event: Event| {
+            if event.name == "lagged" {
+                given_up = true;
+                return;
+            }
+            last = Some(event.id.clone());
+            shown(desk, &event);
+            if event.name == "end" {
+                ended = serde_json::from_str(&event.data).ok();
+            }
+        };
+        call::follow(&desk.state_dir, &question, from.as_deref(), take).await?;
+        // Whoever reads what is printed here was slow. The agent does not wait for that, and its history has what is missed.
+        if !given_up {
+            return Ok(ended);
+        }
+    }
+}
+
+fn shown(desk: &Desk, event: &Event) {
+    match desk.output {
+        Output::Json => {
             let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
             print::exactly(format_args!("{}\n", json!({ "event": event.name, "data": data })));
         }
-        match &*event.name {
-            "end" => ended = serde_json::from_str(&event.data).ok(),
-            "lagged" => given_up = true,
-            _ if desk.output == Output::Text => print_event(&event),
-            _ => {}
-        }
-    })
-    .await?;
-    if given_up {
-        let why = "the output was not taken in time, and the agent gave us up: ask again without --follow";
-        return Err(CallError::Refused(why.to_owned()));
+        Output::Text => print_event(event),
     }
-    Ok(ended)
 }
 
 fn print_event(event: &Event) {

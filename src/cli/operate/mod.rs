@@ -3,6 +3,7 @@
 //! `history`, `logs` and `show` read the history by themselves where no agent answers, and say so.
 
 mod act;
+mod backup;
 mod history;
 mod jobs;
 mod logs;
@@ -20,6 +21,7 @@ use super::{Environment, Output, args::SettingFlags, call::CallError, load, prin
 
 pub use self::{
     act::{PauseArgs, RunArgs, StopArgs, pause, resume, run, stop},
+    backup::{BackupArgs, backup},
     history::{HistoryArgs, history},
     jobs::{JobArgs, JobsArgs, jobs, show},
     logs::{LogsArgs, logs},
@@ -70,7 +72,10 @@ impl Desk {
 
     /// The history, where no agent answers.
     fn store(&self, no_agent: &CallError) -> Result<Reader, CallError> {
-        let CallError::NoAgent(why) = no_agent else { return Err(CallError::Refused(no_agent.to_string())) };
+        let why = match no_agent {
+            CallError::NoAgent(_) | CallError::TooLate => no_agent.to_string(),
+            CallError::Refused(_) => return Err(CallError::Refused(no_agent.to_string())),
+        };
         match Reader::open(&self.state_dir) {
             Ok(Some(reader)) => Ok(reader),
             Ok(None) => Err(CallError::NoAgent(format!("{why} And there is no history in it"))),

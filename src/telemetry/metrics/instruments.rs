@@ -25,8 +25,9 @@ use super::{
     tally::Tally,
 };
 
-/// How many jobs are asked for at a time.
-pub(super) const AT_ONCE: usize = 100;
+/// How many jobs are asked for at a time. A piece is made on whichever thread is free, and what one takes stays with that
+/// thread's heap: a few hundred series take some hundred kilobytes.
+pub(super) const AT_ONCE: usize = 20;
 
 /// How many series of one metric a job has at most.
 const SERIES: usize =
