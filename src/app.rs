@@ -139,7 +139,7 @@ pub async fn run(
         installation,
         registries,
         program: Program::own(),
-        halts: Halts::after(halts),
+        halts: Halts::after(&halts),
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();

@@ -244,7 +244,7 @@ fn the_runs_that_an_agent_of_the_third_schema_left_are_known_and_it_had_nothing_
     let left = &unfinished[0];
     let terms = left.admitted.terms.as_ref().unwrap();
     assert_eq!((left.admitted.job.as_str(), left.begun, terms.retries), ("long", true, 2));
-    assert_eq!((terms.timeout, &terms.action), (Some(std::time::Duration::from_secs(300)), &None));
+    assert_eq!((terms.timeout, &terms.action), (Some(Duration::from_secs(300)), &None));
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 28);
 }
 

@@ -46,9 +46,12 @@ impl StopDuring {
         for name in &self.names {
             let found = self.called(name, containers);
             if found.is_empty() {
-                return Err(match containers.iter().any(|it| it.swarm_service() == Some(name)) {
-                    true => Unclear::OfSwarm { name: name.clone(), service: name.clone() },
-                    false => Unclear::Nobody(name.clone()),
+                let of_swarm = containers.iter().any(|it| it.swarm_service() == Some(name));
+                let (name, service) = (name.clone(), name.clone());
+                return Err(if of_swarm {
+                    Unclear::OfSwarm { name, service }
+                } else {
+                    Unclear::Nobody(name)
                 });
             }
             if let Some(service) = found.iter().find_map(|it| it.swarm_service()) {

@@ -192,7 +192,7 @@ async fn shown(
                 }
                 now.map_or("is gone", |now| now.state.words())
             }
-            Err(error) if outage.is_too_long() => {
+            Err(error) if outage.is_too_long(&error) => {
                 let reason = format!("how container {name} is now cannot be asked: {error}");
                 return (Outcome::Lost { reason }, None);
             }

@@ -72,9 +72,9 @@ pub(super) enum Stop {
 
 impl Halts {
     /// With what the last agent had stopped.
-    pub fn after(left: Vec<Halt>) -> Self {
+    pub fn after(left: &[Halt]) -> Self {
         let halts = Self::default();
-        halts.claim(&left);
+        halts.claim(left);
         // How far that agent came is not known.
         halts.shared().containers.values_mut().for_each(|it| it.stop = Stop::Asked);
         halts

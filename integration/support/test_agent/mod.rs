@@ -212,13 +212,10 @@ impl TestAgent {
         let (keeper, writer, remembered, installation) = match opened {
             Some(Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                let remembered = (memory, unfinished, Halts::after(halts));
+                let remembered = (memory, unfinished, Halts::after(&halts));
                 (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }
-            None => {
-                let remembered = (HashMap::new(), Vec::new(), Halts::default());
-                (Keeper::none(), None, remembered, history::installation::unknown())
-            }
+            None => (Keeper::none(), None, <_>::default(), history::installation::unknown()),
         };
         let (memory, unfinished, halts) = remembered;
         let remembered = (memory, unfinished);
