@@ -64,7 +64,7 @@ need-rust:
 	@CARGO='$(CARGO)' integration/need-rust
 
 test-with-engine: image
-	integration/worker-image with $(CARGO) test --locked
+	integration/worker-image with integration/registry-image with $(CARGO) test --locked
 
 demo-with-engine: image
 	integration/demo

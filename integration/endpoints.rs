@@ -121,6 +121,22 @@ async fn an_agent_with_run_jobs_asks_the_endpoints_of_the_table_and_no_others() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_whose_run_jobs_pull_and_are_like_a_container_asks_two_more() {
+    let ini = "[job-run \"copy\"]\nschedule = * * * * *\nimage = copy:1\nlike = web\nnetwork = front\nnetwork = back\n\
+               timeout = 30s\n";
+    let agent = behind_proxy(Setup::ini(ini)).await;
+    agent.engine.add_network("front");
+    agent.engine.add_network("back");
+    agent.engine.without_image("copy:1");
+    agent.engine.start(ContainerSpec::new("web"));
+    agent.engine.on_run(|_| RunBehaviour::exit(0).hold_until_killed().ignores_term());
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("copy"), ["timed-out"]);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Run, By::Pull, By::Like]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_follows_another_one_asks_the_endpoints_of_the_table_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let ini = "[job-run \"copy\"]\nschedule = 1 0 * * *\nimage = copy:1\n";

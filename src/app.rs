@@ -28,7 +28,7 @@ use crate::{
         socket::{self, Bound, SocketError},
     },
     model::{connection::Connection, diagnostic::Diagnostic, origin::Origin},
-    run::{ending::Program, halts::Halts, reap::Children, unit::Context},
+    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{
@@ -137,6 +137,7 @@ pub async fn run(
         children,
         keeper: keeper.clone(),
         installation,
+        pulls: Pulls::default(),
         registries,
         program: Program::own(),
         halts: Halts::after(&halts),

@@ -5,15 +5,15 @@ use std::{path::Path, process::Command};
 use crate::support::live_engine::{self, IMAGE, Stage, WORKER, eventually};
 
 /// A Compose project, taken down when the test ends.
-struct Project<'a> {
-    stage: &'a Stage,
-    command: &'static [&'static str],
-    name: String,
-    files: Vec<String>,
+pub(super) struct Project<'a> {
+    pub stage: &'a Stage,
+    pub command: &'static [&'static str],
+    pub name: String,
+    pub files: Vec<String>,
 }
 
 impl Project<'_> {
-    fn run(&self, arguments: &[&str]) -> Result<String, String> {
+    pub fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.command[0]);
         command.args(&self.command[1..]).args(["-p", &self.name]);
         for file in &self.files {
@@ -35,7 +35,7 @@ impl Drop for Project<'_> {
 }
 
 /// `docker compose` or docker-compose, if there is one.
-fn compose() -> Option<&'static [&'static str]> {
+pub(super) fn compose() -> Option<&'static [&'static str]> {
     let all: [&'static [&'static str]; 2] = [&["docker", "compose"], &["docker-compose"]];
     all.into_iter().find(|it| live_engine::run(Command::new(it[0]).args(&it[1..]).arg("version")).is_ok())
 }

@@ -73,7 +73,12 @@ fn a_run_of_several_networks_is_connected_to_all_of_them() {
 fn a_missing_image_is_not_started_and_says_what_to_do() {
     let stage = Stage::new();
     let job = stage.name("report");
-    let parameters = [("schedule", "@every 1s"), ("image", "watchbell-no-such-image:1"), ("command", "true")];
+    let parameters = [
+        ("schedule", "@every 1s"),
+        ("image", "watchbell-no-such-image:1"),
+        ("pull", "never"),
+        ("command", "true"),
+    ];
     let agent = stage.agent().file_job("run", &job, &parameters).start();
     let ended = agent.wait_for_end(&job);
     assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");

@@ -6,7 +6,8 @@ use watchbell::{model::name::JobKind, settings::params::PARAMS};
 use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, text};
 
 /// Parameters that nothing in an inspection shows, and what has no container of its own: other tests try them.
-const ELSEWHERE: [&str; 7] = ["platform", "gpus", "delete", "pull", "like", "container", "stop-during"];
+const ELSEWHERE: [&str; 8] =
+    ["platform", "gpus", "delete", "pull", "pull-timeout", "like", "container", "stop-during"];
 
 /// What the Engine says of a container.
 fn inspected(stage: &Stage, container: &str) -> Value {
@@ -180,6 +181,7 @@ fn a_platform_that_the_image_is_not_of_is_told_with_the_mend() {
         ("image", WORKER),
         ("network", "none"),
         ("command", "true"),
+        ("pull", "never"),
         ("platform", "linux/s390x"),
     ];
     let agent = stage.agent().file_job("run", &job, &parameters).start();

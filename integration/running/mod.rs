@@ -5,12 +5,14 @@ mod ending;
 mod halts;
 mod history;
 mod in_container;
+mod like;
 mod local;
 mod means;
 mod missed;
 mod new_container;
 mod operator;
 mod overlap;
+mod pulls;
 mod retries;
 mod service;
 

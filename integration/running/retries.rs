@@ -189,7 +189,7 @@ async fn the_guard_against_running_twice_is_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_could_not_be_started_is_tried_again() {
-    let agent = TestAgent::with(Setup::ini(RUN)).await;
+    let agent = TestAgent::with(Setup::ini(&format!("{RUN}pull = never\n"))).await;
     let count = AtomicUsize::new(0);
     agent.engine.on_run(move |_| match count.fetch_add(1, Ordering::Relaxed) {
         0 => RunBehaviour::no_such_image("backup:1"),

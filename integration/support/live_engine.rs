@@ -20,9 +20,11 @@ use tempfile::TempDir;
 
 mod agent;
 mod manager;
+mod registry;
 
 pub use agent::{Agent, AgentBuilder, Record, text};
 pub use manager::{given_is_manager, manager};
+pub use registry::{PASSWORD, USER};
 
 /// The image of the containers that stages make.
 pub const WORKER: &str = "watchbell-worker:local";

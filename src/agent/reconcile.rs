@@ -98,7 +98,10 @@ impl State {
             Change::Place { job, holder: Some(holder), moved: true } => {
                 let spec = self.catalog.get(&job)?.spec.clone();
                 let next = self.timetable.upcoming(&job, UPCOMING, now);
-                let reason = format!("its runs go to container {} now", holder.name);
+                let reason = match spec.kind() {
+                    JobKind::Run => format!("its runs are made like container {} now", holder.name),
+                    _ => format!("its runs go to container {} now", holder.name),
+                };
                 Some(Told::JobUpdated { spec, container: Some(holder.name), next, reason })
             }
             Change::Place { .. } => None,

@@ -312,7 +312,17 @@ impl State {
                         Some(name) => Ok((entry, Some(by_name(name)))),
                         None => Err((Skip::Container, None, "the job has no container".to_owned())),
                     },
-                    (Work::Run(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
+                    (Work::Run(run), holder) => match (&run.like, holder) {
+                        (None, _) => Ok((entry, None)),
+                        (Some(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
+                        (Some(like), None) => {
+                            let name = &like.name;
+                            let reason =
+                                format!("there is no container or service {name} that it could be like");
+                            Err((Skip::Container, None, reason))
+                        }
+                    },
+                    (Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
                 },
             };
             match refused {

@@ -24,10 +24,11 @@ use super::{
     error::EngineError,
     options,
     output::{Output, output},
+    pattern::CopiedMount,
 };
 
 /// A container to be made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// Its name.
     pub name: String,
@@ -49,6 +50,8 @@ pub struct CreateRequest {
     pub networks: Vec<String>,
     /// `<volume or path>:<path>[:<mode>]`.
     pub volumes: Vec<String>,
+    /// What is mounted as into another container.
+    pub copied: Vec<CopiedMount>,
     /// With all rights on the machine.
     pub privileged: bool,
     /// What says whose it is.
@@ -146,6 +149,10 @@ impl Engine {
             ..ContainerCreateBody::default()
         };
         options::put(request.options, &mut body);
+        if !request.copied.is_empty() {
+            let mounts = body.host_config.get_or_insert_default().mounts.get_or_insert_default();
+            mounts.extend(request.copied.into_iter().map(|it| it.body));
+        }
         let named = CreateContainerOptionsBuilder::new().name(&request.name);
         let named = match &platform {
             Some(platform) => named.platform(platform),

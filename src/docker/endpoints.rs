@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
+    image::PullPolicy,
     job::{JobSpec, Work},
     name::JobKind,
     origin::Origin,
@@ -25,6 +26,10 @@ pub enum By {
     Helper,
     /// Jobs of kind `run`.
     Run,
+    /// Those of them whose image may be pulled.
+    Pull,
+    /// Those of them that are like a container.
+    Like,
     /// Jobs of kind `service-run`.
     Service,
     /// Jobs of kind `container`.
@@ -48,6 +53,8 @@ impl By {
             Self::Exec => "jobs of kind `exec`",
             Self::Helper => "jobs of kind `exec` without `/bin/sh`",
             Self::Run => "jobs of kind `run`",
+            Self::Pull => "jobs of kind `run`, unless with `pull=never`",
+            Self::Like => "jobs of kind `run` with `like`",
             Self::Service => "jobs of kind `service-run`",
             Self::Action => "jobs of kind `container`",
             Self::Halt => "jobs with `stop-during`",
@@ -104,6 +111,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Run, "POST", "/containers/{id}/stop", "its end at the timeout"),
     row(By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
     row(By::Run, "DELETE", "/containers/{id}", "its removal"),
+    row(By::Pull, "POST", "/images/create", "the pull of the image; its answer lasts as long as that"),
+    row(By::Like, "GET", "/containers/{id}/json", "what the other container is made of"),
     row(By::Service, "POST", "/services/create", "the service"),
     row(By::Service, "GET", "/secrets", "the IDs of its secrets"),
     row(By::Service, "GET", "/configs", "the IDs of its configs"),
@@ -145,9 +154,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
 
 /// What asks for the sake of a job.
 fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
-    let kind: &[By] = match job.work {
+    let kind: &[By] = match &job.work {
         Work::Exec(_) => &[By::Exec, By::Helper, By::NextExec],
-        Work::Run(_) => &[By::Run, By::NextRun],
+        Work::Run(run) => match (run.image.is_some() && run.pull.policy != PullPolicy::Never, &run.like) {
+            (false, None) => &[By::Run, By::NextRun],
+            (true, None) => &[By::Run, By::Pull, By::NextRun],
+            (false, Some(_)) => &[By::Run, By::Like, By::NextRun],
+            (true, Some(_)) => &[By::Run, By::Pull, By::Like, By::NextRun],
+        },
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
         Work::Container(_) => &[By::Action],

@@ -36,6 +36,19 @@ impl EngineError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }
+
+    /// Whether the Engine says that it does not have the image, or not of the platform that was asked for.
+    pub fn is_without_image(&self) -> bool {
+        const WORDS: [&str; 3] =
+            ["no such image", "image not known", "does not match the specified platform"];
+        match self {
+            Self::Refused { status: 404, message } => {
+                let message = message.to_ascii_lowercase();
+                WORDS.iter().any(|words| message.contains(words))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<Client> for EngineError {

@@ -75,14 +75,7 @@ impl Engine {
         let configs = self.configs(&request.configs).await?;
         let mut docker = self.docker()?;
         if let Some(credentials) = &request.credentials {
-            let header = credentials.header();
-            // The library's own header is in the other of the two alphabets of base64, which an Engine does not read.
-            docker = docker.with_request_modifier(move |mut request| {
-                if let Ok(value) = header.parse() {
-                    request.headers_mut().insert("x-registry-auth", value);
-                }
-                request
-            });
+            docker = credentials.sent_by(docker);
         }
         let made = docker.create_service(body(request, secrets, configs), None).await?;
         made.id.ok_or_else(|| EngineError::Malformed("the service has no ID".to_owned()))

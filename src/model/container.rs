@@ -66,9 +66,20 @@ impl Container {
         self.labels.get(&format!("{COMPOSE}{key}")).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Its Compose project and service.
+    /// Its compose project and service.
     pub fn service(&self) -> Option<(&str, &str)> {
-        self.compose("project").zip(self.compose("service"))
+        // Anyone can write these labels; Compose itself writes names.
+        let both = Some((self.compose("project")?, self.compose("service")?));
+        both.filter(|(project, service)| is_name(project) && is_name(service))
+    }
+
+    /// Whether a job on it that says this name means it, or its service.
+    pub fn is_called(&self, name: &str) -> bool {
+        *self.name == *name
+            || self.service().is_some_and(|(project, service)| {
+                name == service
+                    || name.strip_prefix(project).and_then(|rest| rest.strip_prefix('.')) == Some(service)
+            })
     }
 
     /// The service of a Swarm of which it is a task.
@@ -79,12 +90,9 @@ impl Container {
     /// What the identity of its jobs begins with: `<compose project>.<compose service>`, for a task of a Swarm that of
     /// its service, else its name.
     pub fn home(&self) -> String {
-        match (self.compose("project"), self.compose("service")) {
-            // Anyone can write these labels; Compose itself writes names.
-            (Some(project), Some(service)) if is_name(project) && is_name(service) => {
-                format!("{project}.{service}")
-            }
-            _ => match self.labels.get(SERVICE_NAME_LABEL).filter(|name| is_name(name)) {
+        match self.service() {
+            Some((project, service)) => format!("{project}.{service}"),
+            None => match self.labels.get(SERVICE_NAME_LABEL).filter(|name| is_name(name)) {
                 Some(service) => swarm::home(self.labels.get(STACK_LABEL).map(String::as_str), service),
                 None => self.name.to_string(),
             },

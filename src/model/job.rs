@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     action::ActionSpec,
+    image::{Like, Pull},
     name::{JobId, JobKind},
     options::{ContainerOptions, Delete},
     origin::Origin,
@@ -86,8 +87,12 @@ pub struct ExecSpec {
 /// A new container that runs one command and is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunSpec {
-    /// The image.
-    pub image: String,
+    /// The image; `None` is that of the container in `like`.
+    pub image: Option<String>,
+    /// When it is pulled.
+    pub pull: Pull,
+    /// The container that it is like in all that is not said here.
+    pub like: Option<Like>,
     /// The command; `None` is the image's own.
     pub argv: Option<Vec<String>>,
     /// As in [`ExecSpec::user`].

@@ -9,6 +9,7 @@ pub mod container;
 pub mod diagnostic;
 pub mod duration;
 pub mod halt;
+pub mod image;
 pub mod job;
 pub mod kept;
 pub mod memory;

@@ -5,6 +5,7 @@ use std::{fmt::Display, time::Duration};
 use super::{
     action::ActionSpec,
     bytes,
+    image::{Like, Pull},
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
@@ -80,7 +81,17 @@ impl JobSpec {
         }
         let (old, new) = (self.parameters(), newer.parameters());
         let names = old.iter().chain(new.iter().filter(|(name, _)| find(&old, name).is_none()));
-        names.map(|(name, _)| *name).filter(|name| find(&old, name) != find(&new, name)).collect()
+        let mut differ: Vec<&str> =
+            names.map(|(name, _)| *name).filter(|name| find(&old, name) != find(&new, name)).collect();
+        // What may come along is nobody's parameter: it follows from the grants.
+        let like = |it: &Self| match &it.work {
+            Work::Run(run) => run.like.clone(),
+            _ => None,
+        };
+        if like(self) != like(newer) && !differ.contains(&"like") {
+            differ.push("like");
+        }
+        differ
     }
 }
 
@@ -191,6 +202,8 @@ impl List {
     fn run(&mut self, it: &RunSpec) {
         let RunSpec {
             image,
+            pull: Pull { policy, timeout },
+            like,
             argv,
             user,
             workdir,
@@ -210,11 +223,16 @@ impl List {
         self.environment(environment);
         self.list("env-file", env_files);
         self.flag("privileged", *privileged);
-        self.text("image", image);
+        self.optional("image", image.as_ref());
         self.list("network", networks);
         self.list("entrypoint", entrypoint.as_deref().unwrap_or_default());
         self.optional("hostname", hostname.as_ref());
         self.list("volume", &texts(volumes));
+        self.text("pull", policy.as_str());
+        self.text("pull-timeout", written(*timeout));
+        if let Some(Like { name, host_mounts: _, host_network: _, other_network: _ }) = like {
+            self.text("like", name);
+        }
         if let Some(options) = options {
             self.options(options);
         }

@@ -110,6 +110,19 @@ impl<'a> Labelled<'a> {
         }
     }
 
+    /// Whether a job on it that says this name means it, or its service.
+    pub fn is_called(self, name: &str) -> bool {
+        match self {
+            Self::Container(it) => it.is_called(name),
+            Self::Service(it) => {
+                let home = it.home();
+                *it.name == *name
+                    || home == name
+                    || home.strip_suffix(name).is_some_and(|it| it.ends_with('.'))
+            }
+        }
+    }
+
     /// What it is, in one word.
     pub fn word(self) -> &'static str {
         match self {

@@ -2,7 +2,11 @@
 //!
 //! It is never removed by itself: until the record is kept, the container is what can still tell how it ended.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use futures::{
     FutureExt, StreamExt,
@@ -31,6 +35,8 @@ use super::{
     adoption::{self, Meaning},
     environment::environment,
     interrupts::{Step, ended, stopped_before},
+    like,
+    making::{Unmade, made},
     order::{RunOrder, TakenUp},
     reasons::{can_do, lack_of_memory, not_started},
     takeover,
@@ -49,47 +55,39 @@ const HELD: Duration = Duration::from_secs(5);
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut Life) -> KindEnd {
     let engine = &context.engine;
-    let environment = match environment(order, &spec.env_files, &spec.environment).await {
-        Ok(environment) => environment,
+    let request = match request(order, spec, context).await {
+        Ok(request) => request,
         Err(error) => return Outcome::NotStarted { error }.into(),
     };
-    let request = CreateRequest {
-        name: order.created_name(),
-        image: spec.image.clone(),
-        argv: spec.argv.clone(),
-        entrypoint: spec.entrypoint.clone(),
-        environment,
-        user: spec.user.clone(),
-        workdir: spec.workdir.clone(),
-        hostname: spec.hostname.clone(),
-        networks: spec.networks.clone(),
-        volumes: spec.volumes.iter().map(ToString::to_string).collect(),
-        privileged: spec.privileged,
-        labels: all_labels(order, spec, context),
-        options: spec.options.as_deref().cloned().unwrap_or_default(),
-    };
-    if let Err(error) = can_do(&context.engine, spec).await {
+    if let Err(error) = can_do(engine, spec).await {
         return Outcome::NotStarted { error }.into();
     }
+    let image = request.image.clone();
+    let tags = life.capture.tags().clone();
+    let making = AtomicBool::new(false);
     let made = tokio::select! {
-        made = engine.create_container(request) => made,
+        made = made(request, spec, context, &tags, &making) => made,
         by = life.interrupts.is_asked() => {
-            let half_made = half_made(order, &EngineError::TimedOut, context).await;
-            let leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
+            let mut leftover = None;
+            if making.load(Ordering::Relaxed) {
+                let half_made = half_made(order, &EngineError::TimedOut, context).await;
+                leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
+            }
             return KindEnd { leftover, ..stopped_before(by) };
         }
     };
     let id = match made {
         Ok(id) => id,
-        Err(error) => {
+        Err(Unmade::Unpulled(outcome)) => return outcome.into(),
+        Err(Unmade::Refused(error)) => {
             let half_made = half_made(order, &error, context).await;
             let leftover = half_made.map(|id| Leftover::Container { id, delete: Delete::Always });
             // Whose it is cannot be told here, so it is neither removed nor tried again.
             let guarded = matches!(error, EngineError::Refused { status: 409, .. });
             let outcome = if guarded && leftover.is_none() {
-                Outcome::NotStarted { error: guard(order, spec, context).await }
+                Outcome::NotStarted { error: guard(order, &image, context).await }
             } else {
-                not_started("making", &error, spec)
+                not_started("making", &error, &image)
             };
             return KindEnd { leftover, guarded, ..outcome.into() };
         }
@@ -101,9 +99,11 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     }
     let began = Instant::now();
     let started = async {
-        let output =
-            engine.attach_container(&id).await.map_err(|error| not_started("attaching to", &error, spec))?;
-        engine.start_container(&id).await.map_err(|error| not_started("starting", &error, spec))?;
+        let output = engine
+            .attach_container(&id)
+            .await
+            .map_err(|error| not_started("attaching to", &error, &image))?;
+        engine.start_container(&id).await.map_err(|error| not_started("starting", &error, &image))?;
         Ok(output)
     };
     let outcome = match started.await {
@@ -118,6 +118,29 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     }
     let leftover = Some(Leftover::Container { id, delete: spec.delete });
     KindEnd { leftover, ..outcome.into() }
+}
+
+/// What the Engine is asked for; an error is why that cannot be said.
+async fn request(order: &RunOrder, spec: &RunSpec, context: &Context) -> Result<CreateRequest, String> {
+    let request = CreateRequest {
+        name: order.created_name(),
+        image: spec.image.clone().unwrap_or_default(),
+        argv: spec.argv.clone(),
+        entrypoint: spec.entrypoint.clone(),
+        environment: environment(order, &spec.env_files, &spec.environment).await?,
+        user: spec.user.clone(),
+        workdir: spec.workdir.clone(),
+        hostname: spec.hostname.clone(),
+        networks: spec.networks.clone(),
+        volumes: spec.volumes.iter().map(ToString::to_string).collect(),
+        copied: Vec::new(),
+        privileged: spec.privileged,
+        labels: all_labels(order, spec, context),
+        options: spec.options.as_deref().cloned().unwrap_or_default(),
+    };
+    let Some(like) = &spec.like else { return Ok(request) };
+    let pattern = like::pattern(like, order.container.as_ref(), spec, context).await?;
+    Ok(like::under(request, pattern))
 }
 
 /// Takes up the container of a run that another agent began.
@@ -198,7 +221,7 @@ fn lost(life: &Life, reason: String) -> KindEnd {
 }
 
 /// Why an occurrence is not run whose container is there already, and whose that is.
-async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
+async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
     let name = order.created_name();
     let whose = match context.engine.container_facts(&name).await {
         Ok(Some(facts)) => {
@@ -214,10 +237,7 @@ async fn guard(order: &RunOrder, spec: &RunSpec, context: &Context) -> String {
         }
         Ok(None) | Err(_) => name,
     };
-    format!(
-        "making a container of {}: this occurrence has one already and is not run twice: {whose}",
-        spec.image
-    )
+    format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
 }
 
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.

@@ -23,7 +23,8 @@ pub struct RunOrder {
     pub run: RunId,
     /// The job as it was at admission; a later change of the job does not touch this run.
     pub spec: Arc<JobSpec>,
-    /// The container to run in, for jobs of kind `exec`; to act on, for those of kind `container`.
+    /// The container to run in, for jobs of kind `exec`; the one to be like, for those of kind `run`; to act on, for those of
+    /// kind `container`.
     pub container: Option<Holder>,
     /// Why it began.
     pub trigger: Trigger,

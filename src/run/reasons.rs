@@ -41,23 +41,32 @@ pub(super) async fn can_do(engine: &Engine, spec: &RunSpec) -> Result<(), String
 }
 
 /// What comes of a container that could not be made or started.
-pub(super) fn not_started(operation: &str, error: &EngineError, spec: &RunSpec) -> Outcome {
+pub(super) fn not_started(operation: &str, error: &EngineError, image: &str) -> Outcome {
     let mend = match error {
-        EngineError::Refused { status: 404, message } if message.contains("No such image") => {
-            format!(": pull it first (docker pull {})", spec.image)
-        }
         EngineError::Refused { message, .. } if message.contains("could not select device driver") => {
             ": the Engine has no driver for gpus: install the toolkit of their maker beside it".to_owned()
         }
         EngineError::Refused { message, .. } if message.contains("does not match the specified platform") => {
-            format!(": pull it for that platform first (docker pull --platform … {})", spec.image)
+            format!(": pull it for that platform first (docker pull --platform … {image})")
+        }
+        _ if error.is_without_image() && is_id(image) => {
+            ": the container that it is to be like has an image that was removed: make that container anew"
+                .to_owned()
+        }
+        _ if error.is_without_image() => {
+            format!(": pull it first (docker pull {image}), or let it be pulled with pull=missing")
         }
         EngineError::Refused { status: 409, .. } => {
             ": this occurrence has a container already and is not run twice".to_owned()
         }
         _ => String::new(),
     };
-    Outcome::NotStarted { error: format!("{operation} a container of {}: {error}{mend}", spec.image) }
+    Outcome::NotStarted { error: format!("{operation} a container of {image}: {error}{mend}") }
+}
+
+/// Whether an image is named by its ID, for which no registry can be asked.
+pub(super) fn is_id(image: &str) -> bool {
+    image.starts_with("sha256:")
 }
 
 /// Why it ended with such a code, where that was for lack of memory.

@@ -3,7 +3,6 @@
 //! The Engine tells of containers on its own node only; where the tasks stand has to be asked, sooner where something
 //! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
 
-mod registry;
 mod removal;
 
 pub use removal::remove;
@@ -41,7 +40,7 @@ use super::{
     interrupts::{Ending, Step},
     new_container::{LAST_QUESTION, labels},
     order::{RunOrder, TakenUp},
-    takeover,
+    registry, takeover,
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -147,7 +146,9 @@ async fn request(
     context: &Context,
 ) -> Result<ServiceRequest, String> {
     let credentials = if spec.with_registry_auth {
-        Some(registry::credentials(&spec.image, context.registries.as_deref()).await?)
+        let found =
+            registry::credentials(&spec.image, context.registries.as_deref(), &context.children).await;
+        Some(found.map_err(|reason| format!("with-registry-auth: {reason}"))?)
     } else {
         None
     };

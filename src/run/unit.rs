@@ -45,6 +45,7 @@ use super::{
     new_container,
     order::RunOrder,
     process,
+    pull::Pulls,
     reap::Children,
     retry::{self, Next},
     service,
@@ -68,6 +69,8 @@ pub struct Context {
     pub keeper: Keeper,
     /// What tells what it makes on the Engine from what other agents make there.
     pub installation: Installation,
+    /// The pulls of images that go on.
+    pub pulls: Pulls,
     /// The file beside the agent with credentials for registries of images.
     pub registries: Option<PathBuf>,
     /// What can be copied into a container as a helper.

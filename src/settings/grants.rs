@@ -11,6 +11,7 @@ use crate::model::{
     name::{JobId, JobKind},
     options::ContainerOptions,
     service::Mount,
+    swarm::Labelled,
 };
 
 /// Something that a label may do only if `allow-from-labels` has it.
@@ -42,9 +43,9 @@ impl Grant {
         (
             Self::ExecOther,
             "exec-other",
-            "a command in another container than the labelled one; with `run` also its network (`network=container:<name>`), with `container` an action on it, or stopping it while a job runs",
+            "a command in another container than the labelled one; with `run` also its network (`network=container:<name>`), or a copy of it (`like`); with `container` an action on it, or stopping it while a job runs",
         ),
-        (Self::Run, "run", "a new container"),
+        (Self::Run, "run", "a new container, of any image, with the agent's credentials for that"),
         (
             Self::ServiceRun,
             "service-run",
@@ -60,12 +61,12 @@ impl Grant {
         (
             Self::HostMounts,
             "host-mounts",
-            "a path of the machine in a new container (`volume`, `mount`, a volume with a driver of its own) or what is mounted into another one (`volumes-from`), besides `run` or `service-run`",
+            "a path of the machine in a new container (`volume`, `mount`, a volume with a driver of its own) or what is mounted into another one (`volumes-from`, `like`), besides `run` or `service-run`",
         ),
         (
             Self::Privileged,
             "privileged",
-            "`privileged=true` and rights like it: `cap-add`, `device`, `gpus`, `runtime`, `network=host`, every `security-opt` but `no-new-privileges`, and a log that the Engine sends elsewhere (`log-driver`, `log-opt`); besides what its kind needs",
+            "`privileged=true` and rights like it: `cap-add`, `device`, `gpus`, `runtime`, `network=host` (also by `like`), every `security-opt` but `no-new-privileges`, and a log that the Engine sends elsewhere (`log-driver`, `log-opt`); besides what its kind needs",
         ),
         (Self::EnvFile, "env-file", "a file that is read beside the agent"),
     ];
@@ -111,6 +112,11 @@ impl Grants {
         self.0.iter().map(|grant| grant.row().1).collect()
     }
 
+    /// Whether a grant is in force.
+    pub fn has(&self, grant: Grant) -> bool {
+        self.0.contains(&grant)
+    }
+
     /// Why a label on an ordinary container may not start a job of someone else, which does this; `None` if it may.
     pub fn refuses_to_start(&self, job: &JobId, work: &Work) -> Option<String> {
         let grant = match work {
@@ -142,11 +148,10 @@ impl Grants {
         first.into_iter().chain(other).collect()
     }
 
-    /// What `spec`, defined by a label on the ordinary container `home`, or on a service without one, asks for and may
-    /// not have.
+    /// What `spec`, defined by a label on an ordinary container or a service, asks for and may not have.
     ///
     /// `by_label` says that a label, and not the operator alone, said what an `exec` does or where.
-    pub fn refusals(&self, spec: &JobSpec, home: Option<&str>, by_label: bool) -> Vec<Refusal> {
+    pub fn refusals(&self, spec: &JobSpec, home: Home<'_>, by_label: bool) -> Vec<Refusal> {
         asked(&spec.work, home, by_label)
             .into_iter()
             .filter(|(grant, ..)| !self.0.contains(grant))
@@ -160,6 +165,33 @@ impl Grants {
     }
 }
 
+/// What a job's labels are on.
+#[derive(Debug, Clone, Copy)]
+pub enum Home<'a> {
+    /// It is there.
+    On(Labelled<'a>),
+    /// A container of which only the name is known.
+    Name(&'a str),
+}
+
+impl Home<'_> {
+    /// The name of the container, if it is one.
+    fn container(&self) -> Option<&str> {
+        match self {
+            Self::On(labelled) => labelled.container(),
+            Self::Name(name) => Some(name),
+        }
+    }
+
+    /// Whether `like` means it.
+    fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::On(labelled) => labelled.is_called(name),
+            Self::Name(own) => *own == name,
+        }
+    }
+}
+
 /// Something that was asked for and is not granted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -170,14 +202,15 @@ pub struct Refusal {
 }
 
 /// What `work` asks for beyond a command in `home`, and the parameter that does.
-fn asked(work: &Work, home: Option<&str>, by_label: bool) -> Asked {
+fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
     let mut asked = Vec::new();
     let (privileged, env_files) = match work {
         // All that is done is the operator's word.
         Work::Exec(_) if !by_label => return asked,
         Work::Exec(exec) => {
             // No container is a service, whatever its name.
-            if let Some(other) = exec.container.as_ref().filter(|other| Some(other.as_str()) != home) {
+            let own = home.container();
+            if let Some(other) = exec.container.as_ref().filter(|other| Some(other.as_str()) != own) {
                 asked.push((
                     Grant::ExecOther,
                     "container",
@@ -188,6 +221,10 @@ fn asked(work: &Work, home: Option<&str>, by_label: bool) -> Asked {
         }
         Work::Run(run) => {
             asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
+            // What it shows of the machine is known when a run begins, and refused then.
+            if let Some(like) = run.like.as_ref().filter(|like| !home.is_called(&like.name)) {
+                asked.push((Grant::ExecOther, "like", format!("a copy of the container \"{}\"", like.name)));
+            }
             if let Some(path) = run.volumes.iter().find_map(Volume::host_path) {
                 asked.push((Grant::HostMounts, "volume", format!("the path {path} of the machine")));
             }
@@ -211,7 +248,9 @@ fn asked(work: &Work, home: Option<&str>, by_label: bool) -> Asked {
         }
         Work::Container(it) => {
             asked.push((Grant::Container, "schedule", format!("a job of kind {}", JobKind::Container)));
-            if let Some(other) = it.container.as_ref().filter(|other| Some(other.as_str()) != home) {
+            if let Some(other) =
+                it.container.as_ref().filter(|other| Some(other.as_str()) != home.container())
+            {
                 asked.push((
                     Grant::ExecOther,
                     "container",

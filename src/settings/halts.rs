@@ -6,6 +6,7 @@ use crate::model::{
     container::{Container, ContainerId},
     diagnostic::Diagnostic,
     halt::{StopDuring, Unclear},
+    job::Work,
     name::JobId,
     swarm::Labelled,
 };
@@ -107,6 +108,8 @@ fn hits(meant: &[&Container], own: Option<&ContainerId>, job: &DesiredJob) -> Op
             it.name
         ));
     }
+    // What a new container is like may well be stopped while it runs.
+    let Work::Exec(_) = job.spec.work else { return None };
     let place = meant.iter().find(|it| job.candidates.iter().any(|candidate| candidate.id == it.id))?;
     Some(format!(
         "{NAME}: the job's command runs in container {}, which cannot be stopped for it: take it out of the list, or use \

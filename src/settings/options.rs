@@ -25,6 +25,7 @@ impl Settle<'_> {
     ) -> Option<Box<ContainerOptions>> {
         let aliases = self.read(layer, "network-alias", aliases);
         if let Some((_, origin)) = aliases.as_ref().filter(|(list, _)| !list.is_empty())
+            && layer.get("like").is_none_or(|_| !networks.is_empty())
             && !networks.iter().any(|name| takes_aliases(name))
         {
             let reason = "a container has further names only in networks that someone made: name one with \

@@ -4,83 +4,18 @@ use crate::model::name::JobKind;
 
 pub use super::{
     look_up::{file_key, find, look_up, near_file_key, spelling},
+    param::{MISSED_MAX_LIMIT, Param, REPLICAS_LIMIT, RETRIES_LIMIT, Support},
     shape::Shape,
 };
 
-use super::grants::Grant;
+use super::{grants::Grant, param::row};
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
-
-/// One parameter of a job.
-#[derive(Debug)]
-pub struct Param {
-    /// Its name, lower case with `-`.
-    pub name: &'static str,
-    /// Other names for it, which people know from elsewhere.
-    pub aliases: &'static [&'static str],
-    /// The kinds that have it.
-    pub kinds: &'static [JobKind],
-    /// What can be written.
-    pub shape: Shape,
-    /// What holds when nobody writes it, in words or as it would be written.
-    pub default: &'static str,
-    /// What it does, in one line.
-    pub doc: &'static str,
-    /// Whether this version does it. A parameter that is planned is rejected by name, never ignored.
-    pub support: Support,
-    /// The grant that a label on an ordinary container needs for some or all of its values.
-    pub grant: Option<Grant>,
-    /// Whether its value may be a secret: it is never shown, and the INI file can read it from another file.
-    pub secret: bool,
-}
-
-/// Whether this version does what the parameter says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Support {
-    /// Since this version.
-    Since(&'static str),
-    /// Known, and rejected as not yet supported.
-    Planned,
-}
-
-/// The most tasks that one service can be asked for: each of them is followed.
-pub const REPLICAS_LIMIT: u16 = 1000;
-
-/// The most missed occurrences of one job that can be asked to run: each of them waits in memory.
-pub const MISSED_MAX_LIMIT: u16 = 1000;
-
-/// The most further attempts that a run can be given.
-pub const RETRIES_LIMIT: u16 = 100;
 
 const ALL: &[JobKind] = &JobKind::ALL;
 /// The kinds that run a command: an action on a container prints nothing and has no exit code.
 const COMMANDS: &[JobKind] = &[Exec, Run, Local, ServiceRun, Compose];
 const NOW: Support = Support::Since("0.1.0");
 const LATER: Support = Support::Planned;
-
-const fn row(
-    name: &'static str,
-    kinds: &'static [JobKind],
-    shape: Shape,
-    default: &'static str,
-    support: Support,
-    doc: &'static str,
-) -> Param {
-    Param { name, aliases: &[], kinds, shape, default, doc, support, grant: None, secret: false }
-}
-
-impl Param {
-    const fn or(self, aliases: &'static [&'static str]) -> Self {
-        Self { aliases, ..self }
-    }
-
-    const fn secret(self) -> Self {
-        Self { secret: true, ..self }
-    }
-
-    const fn grant(self, grant: Grant) -> Self {
-        Self { grant: Some(grant), ..self }
-    }
-}
 
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
@@ -148,7 +83,7 @@ pub static PARAMS: &[Param] = &[
         "Give the command all rights that root has on the machine.",
     )
     .grant(Grant::Privileged),
-    row("image", &[Run, ServiceRun], Shape::Text, "required", NOW, "The image of the new container, or of the service's tasks."),
+    row("image", &[Run, ServiceRun], Shape::Text, "required; with `like` that container's", NOW, "The image of the new container, or of the service's tasks."),
     row(
         "network",
         &[Run, ServiceRun],
@@ -261,7 +196,15 @@ pub static PARAMS: &[Param] = &[
     row("expect-every", ALL, Shape::Duration, "none", LATER, ""),
     row("tty", &[Exec], Shape::Boolean, "false", LATER, ""),
     row("replica", &[Exec], Shape::Text, "one", LATER, ""),
-    row("pull", &[Run], Shape::Text, "missing", LATER, ""),
+    row(
+        "pull",
+        &[Run],
+        Shape::Choice(&["missing", "always", "never"]),
+        "missing",
+        NOW,
+        "When the image is pulled: where the Engine does not have it, before each run, or not at all.",
+    ),
+    row("pull-timeout", &[Run], Shape::Duration, "10m", NOW, "How long a run waits for its image at most."),
     row(
         "mount",
         &[Run, ServiceRun],
@@ -309,7 +252,15 @@ pub static PARAMS: &[Param] = &[
     row("log-driver", &[Run], Shape::Text, "the Engine's", NOW, "Where the Engine keeps or sends what it prints; the run's own output does not depend on it. A label needs the grant where that is elsewhere than on the machine.").grant(Grant::Privileged),
     row("log-opt", &[Run], Shape::Map, "none", NOW, "Options of the log driver. A label needs the grant for those that say where the log goes.").grant(Grant::Privileged).secret(),
     row("delete", &[Run], Shape::Choice(&["always", "on-success", "never"]), "always", NOW, "When its container is removed: once it has ended, only if it succeeded, or not before it is past what `history` keeps."),
-    row("like", &[Run, ServiceRun], Shape::Text, "none", LATER, ""),
+    row(
+        "like",
+        &[Run, ServiceRun],
+        Shape::Text,
+        "none",
+        NOW,
+        "A service of Compose, or a container, of which the new container is a copy: image, variables, mounts, networks, user and directory.",
+    )
+    .grant(Grant::ExecOther),
     row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers or services that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
     row(
         "secret",
@@ -367,7 +318,7 @@ pub static PARAMS: &[Param] = &[
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local)];
+const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local), ("like", ServiceRun)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.

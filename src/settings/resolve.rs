@@ -27,6 +27,7 @@ use super::{
     global::Settings,
     halts,
     label::LabelJob,
+    like,
     memo::{Basis, Memo, Read},
     own,
     settle::Settle,
@@ -51,7 +52,8 @@ pub struct Desired {
 pub struct DesiredJob {
     /// The job.
     pub spec: Arc<JobSpec>,
-    /// Containers in which a job of kind `exec` can run, or on which one of kind `container` can act; the best first.
+    /// Containers in which a job of kind `exec` can run, which one of kind `run` is to be like, or on which one of kind
+    /// `container` can act; the best first.
     pub candidates: Vec<Candidate>,
     /// Why there are none, where that is more than that the job has no container.
     pub nowhere: Option<Arc<str>>,
@@ -268,7 +270,7 @@ pub(super) struct Home<'a> {
     pub on: Labelled<'a>,
     pub read: &'a Arc<Read>,
     pub job: &'a LabelJob,
-    candidates: Vec<Candidate>,
+    pub candidates: Vec<Candidate>,
 }
 
 /// Of several that define one identity, a service goes over its tasks' containers and any other, running over stopped,
@@ -340,7 +342,7 @@ pub(super) fn candidate(container: &Container) -> Candidate {
     }
 }
 
-/// The containers by name, for jobs that name theirs; put in order when the first of them asks.
+/// The containers, for jobs that name theirs; by name, put in order when the first of them asks.
 struct Places<'a> {
     view: View<'a>,
     by_name: OnceCell<HashMap<&'a str, Vec<&'a Container>>>,
@@ -352,36 +354,45 @@ impl<'a> Places<'a> {
     }
 
     fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
-        let (container, acts) = match &spec.work {
-            Work::Exec(exec) => (&exec.container, false),
-            Work::Container(it) => (&it.container, true),
-            Work::Run(_) | Work::Local(_) | Work::ServiceRun(_) => return Vec::new(),
-        };
-        let mut candidates = self.called(container.as_ref(), home);
-        if acts {
-            // A container that does not run is one to act on as well, and of several it is always the same one.
-            for it in &mut candidates {
-                it.running = true;
+        match &spec.work {
+            Work::Exec(exec) => self.called(exec.container.as_ref(), home),
+            Work::Container(it) => {
+                let mut candidates = self.called(it.container.as_ref(), home);
+                // One that does not run is one to act on as well, and of several it is always the same one.
+                for it in &mut candidates {
+                    it.running = true;
+                }
+                candidates
+                    .sort_by(|a, b| (a.name.len(), &a.name, &a.id).cmp(&(b.name.len(), &b.name, &b.id)));
+                candidates
             }
-            candidates.sort_by(|a, b| (a.name.len(), &a.name, &a.id).cmp(&(b.name.len(), &b.name, &b.id)));
+            Work::Run(run) => {
+                let like = run.like.as_ref();
+                like.map_or_else(Vec::new, |it| {
+                    like::candidates(&it.name, home, self.view, |name| self.named(name))
+                })
+            }
+            Work::Local(_) | Work::ServiceRun(_) => Vec::new(),
         }
-        candidates
     }
 
     fn called(&self, container: Option<&String>, home: Option<&Home<'_>>) -> Vec<Candidate> {
-        match (container, home, self.view) {
-            (None, Some(home), _) => home.candidates.clone(),
-            (Some(name), _, View::Observed(inventory)) => {
-                let by_name = self.by_name.get_or_init(|| {
-                    let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
-                    for it in &inventory.containers {
-                        by_name.entry(&it.name).or_default().push(it);
-                    }
-                    by_name
-                });
-                by_name.get(name.as_str()).into_iter().flatten().map(|it| candidate(it)).collect()
-            }
-            _ => Vec::new(),
+        match (container, home) {
+            (None, Some(home)) => home.candidates.clone(),
+            (Some(name), _) => self.named(name).iter().map(|it| candidate(it)).collect(),
+            (None, None) => Vec::new(),
         }
+    }
+
+    fn named(&self, name: &str) -> &[&'a Container] {
+        let View::Observed(inventory) = self.view else { return &[] };
+        let by_name = self.by_name.get_or_init(|| {
+            let mut by_name: HashMap<&str, Vec<&Container>> = HashMap::new();
+            for it in &inventory.containers {
+                by_name.entry(&it.name).or_default().push(it);
+            }
+            by_name
+        });
+        by_name.get(name).map_or(&[], |all| all)
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{
 use super::{
     check::check,
     global::Settings,
-    halts,
+    grants, halts,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
@@ -103,7 +103,7 @@ impl Settle<'_> {
     }
 
     /// Whether a value is a default of the file, which is checked once for all jobs.
-    fn is_default(&self, name: &str, origin: &Origin) -> bool {
+    pub(super) fn is_default(&self, name: &str, origin: &Origin) -> bool {
         let file = &self.sources.file;
         let layers = [Some(&file.defaults), file.kind_defaults.get(&self.kind)];
         layers.into_iter().flatten().filter_map(|layer| layer.get(name)).any(|it| it.origin == *origin)
@@ -333,7 +333,7 @@ impl Settle<'_> {
         };
         let grants = &self.settings.grants;
         let stop = spec.policies.stop_during.as_ref();
-        let refusals = grants.refusals(spec, home.on.container(), by_label.is_some()).into_iter();
+        let refusals = grants.refusals(spec, grants::Home::On(home.on), by_label.is_some()).into_iter();
         let refusals =
             refusals.chain(stop.map(|it| halts::refusals(grants, it, home.on)).unwrap_or_default());
         refusals

@@ -1,14 +1,16 @@
 //! What a job does: the parameters of its kind, each with its type → its [`Work`].
 
 use crate::model::{
+    image::{DEFAULT_PULL_TIMEOUT, Like, Pull, PullPolicy},
     job::{Environment, ExecSpec, LocalSpec, RunSpec, Volume, Work},
     name::JobKind,
 };
 
 use super::{
+    grants::Grant,
     layer::{JobLayer, Text},
     service::Common,
-    settle::Settle,
+    settle::{Settle, choice},
     value,
 };
 
@@ -41,6 +43,9 @@ impl Settle<'_> {
             }
             JobKind::Run => {
                 let image = self.text(layer, "image");
+                let pull = self.pull(layer);
+                let like = self.like(layer);
+                let image = if like.is_some() { image } else { Some(self.required(layer, "image", image)?) };
                 let networks =
                     self.read(layer, "network", networks).map(|(list, _)| list).unwrap_or_default();
                 let options = self.container_options(layer, &networks);
@@ -49,7 +54,9 @@ impl Settle<'_> {
                 let volumes = self.read(layer, "volume", volumes).map(|(list, _)| list);
                 let hostname = self.text(layer, "hostname");
                 Some(Work::Run(Box::new(RunSpec {
-                    image: self.required(layer, "image", image)?,
+                    image,
+                    pull,
+                    like,
                     argv,
                     user,
                     workdir,
@@ -75,6 +82,31 @@ impl Settle<'_> {
             JobKind::Container => self.action(layer).map(|spec| Work::Container(Box::new(spec))),
             JobKind::Compose => None,
         }
+    }
+
+    fn pull(&mut self, layer: &JobLayer) -> Pull {
+        let policy = self.read(layer, "pull", |text| choice(&value::single(text)?, PullPolicy::NAMES));
+        let timeout = self.read(layer, "pull-timeout", |text| value::duration(&value::single(text)?));
+        Pull {
+            policy: policy.map(|(policy, _)| policy).unwrap_or_default(),
+            timeout: timeout.map_or(DEFAULT_PULL_TIMEOUT, |(length, _)| length),
+        }
+    }
+
+    fn like(&mut self, layer: &JobLayer) -> Option<Like> {
+        let (name, origin) = self.read(layer, "like", |text| value::text(&value::single(text)?))?;
+        if let Some(written) = layer.get("pull").filter(|_| layer.get("image").is_none())
+            && !self.is_default("pull", &written.origin)
+        {
+            let reason =
+                format!("it has no effect: like at {origin} has the image that the container was made of");
+            self.warn(written.origin.clone(), "pull", &reason);
+        }
+        // The operator's own jobs need no grant.
+        let free = self.home.is_none_or(|home| home.read.own);
+        let may = |grant| free || self.settings.grants.has(grant);
+        let (host_mounts, host_network) = (may(Grant::HostMounts), may(Grant::Privileged));
+        Some(Like { name, host_mounts, host_network, other_network: may(Grant::ExecOther) })
     }
 
     fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {

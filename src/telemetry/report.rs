@@ -4,11 +4,13 @@
 
 mod counted;
 mod halted;
+mod image;
 mod taken;
 
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
-pub use taken::{agent_stage_over, leftover, run_adopted, run_output_missing};
+pub use image::{image_awaited, image_pulled, image_pulling};
+pub use taken::{agent_stage_over, leftover, run_adopted, run_leftover, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,6 +47,12 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job.resumed", "A job that was paused goes on; with its next occurrence."),
     ("job.rejected", "A job that was written is not on the schedule; with place, reason and mend."),
     ("run.held", "An occurrence came due and waits for jobs that it depends on; with their names."),
+    (
+        "image.pulling",
+        "An image is being pulled for a run: when that begins, how far it has come every 15 s, and when another run waits for \
+         it as well.",
+    ),
+    ("image.pulled", "An image was pulled; with its layers, the bytes that came and the time it took."),
     ("run.started", "A run's command was started; once for each attempt."),
     (
         "run.adopted",
@@ -337,19 +345,6 @@ pub fn run_attempt_failed(tags: &RunTags, outcome: &Outcome, took: Option<Durati
         container = tags.container.as_deref(),
         reason = reason.as_deref(),
         "{}: attempt {} {name}, the next comes at {next}", tags.job, tags.attempt
-    );
-}
-
-/// What a run made could not be removed.
-pub fn run_leftover(tags: &RunTags, reason: &str) {
-    warn!(
-        event = "run.leftover",
-        job = %tags.job,
-        kind = %tags.kind,
-        run = %tags.run,
-        container = tags.container.as_deref(),
-        reason,
-        "what the run made could not be removed"
     );
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    FakeEngine, Hold,
+    FakeEngine, Gate, Hold,
     behaviour::RunBehaviour,
     running::killed_by,
     spec::{ContainerSpec, Health},
@@ -157,6 +157,23 @@ impl FakeEngine {
     /// Creating a container from this image fails until it is pulled.
     pub fn without_image(&self, image: &str) {
         self.world().missing_images.insert(tagged(image));
+    }
+
+    /// The ID of the image of a container.
+    pub fn image_id(&self, container: &str) -> String {
+        let world = self.world();
+        let container = world.find(container).unwrap_or_else(|| panic!("no container named {container}"));
+        super::shapes::image_id(&container.image)
+    }
+
+    /// Each pull so far: the image, and what the registry was to be shown.
+    pub fn pulls(&self) -> Vec<(String, Option<String>)> {
+        self.world().pulls.clone()
+    }
+
+    /// Pulls of this image begin, and go on with a layer every ten seconds until the gate opens.
+    pub fn slow_pulls(&self, image: &str, gate: &Gate) {
+        self.world().slow_pulls.push((tagged(image), gate.clone()));
     }
 
     /// Pulls fail with this text.

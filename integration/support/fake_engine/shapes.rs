@@ -80,8 +80,13 @@ pub fn inspection(container: &Container) -> Value {
         shown_state["Health"] = json!({ "Status": health.as_str(), "FailingStreak": 0, "Log": [] });
     }
     let volumes = container.volumes.iter();
-    let volumes: Vec<Value> =
-        volumes.map(|it| json!({ "Type": "volume", "Destination": it, "RW": true })).collect();
+    let volumes =
+        volumes.map(|it| json!({ "Type": "volume", "Name": digest(it), "Destination": it, "RW": true }));
+    let binds = container.binds.iter();
+    let binds = binds.map(
+        |(source, target)| json!({ "Type": "bind", "Source": source, "Destination": target, "RW": true }),
+    );
+    let mounts: Vec<Value> = volumes.chain(binds).collect();
     json!({
         "Id": container.id,
         "Created": container.created.to_string(),
@@ -98,7 +103,7 @@ pub fn inspection(container: &Container) -> Value {
             "AutoRemove": container.auto_remove,
             "ReadonlyRootfs": container.read_only,
         },
-        "Mounts": volumes,
+        "Mounts": mounts,
         "Config": {
             "Hostname": &container.id[..12],
             "User": "",

@@ -32,6 +32,8 @@ pub struct ContainerSpec {
     pub(super) networks: Vec<String>,
     pub(super) read_only: bool,
     pub(super) volumes: Vec<String>,
+    pub(super) binds: Vec<(String, String)>,
+    pub(super) env: Vec<String>,
 }
 
 impl ContainerSpec {
@@ -44,6 +46,8 @@ impl ContainerSpec {
             networks: vec!["bridge".into()],
             read_only: false,
             volumes: Vec::new(),
+            binds: Vec::new(),
+            env: Vec::new(),
         }
     }
 
@@ -56,6 +60,18 @@ impl ContainerSpec {
     /// A writable volume at this path.
     pub fn volume(mut self, path: &str) -> Self {
         self.volumes.push(path.into());
+        self
+    }
+
+    /// A path of the machine at this path.
+    pub fn bind(mut self, source: &str, target: &str) -> Self {
+        self.binds.push((source.into(), target.into()));
+        self
+    }
+
+    /// A variable, as `NAME=value`.
+    pub fn env(mut self, variable: &str) -> Self {
+        self.env.push(variable.into());
         self
     }
 

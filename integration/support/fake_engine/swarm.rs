@@ -316,6 +316,7 @@ impl World {
             strange_state: None,
             read_only: false,
             volumes: Vec::new(),
+            binds: Vec::new(),
             files: Vec::new(),
             created: self.now(),
             started: None,

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    behaviour::{ExecBehaviour, RunBehaviour, Script},
+    behaviour::{ExecBehaviour, Gate, RunBehaviour, Script},
     events::{Event, EventLog},
     faults::Faults,
     process::{Listen, Process},
@@ -73,6 +73,8 @@ pub struct Container {
     pub read_only: bool,
     /// Where writable volumes are mounted.
     pub volumes: Vec<String>,
+    /// Paths of the machine, and where they are mounted.
+    pub binds: Vec<(String, String)>,
     /// The paths of files that were copied into it.
     pub files: Vec<String>,
     pub behaviour: RunBehaviour,
@@ -112,6 +114,10 @@ pub struct World {
     pub faults: Faults,
     /// Images that are not there until they are pulled.
     pub missing_images: BTreeSet<String>,
+    /// The image of each pull, and what the registry was to be shown.
+    pub pulls: Vec<(String, Option<String>)>,
+    /// Images whose pulls begin and do not end before the gate opens.
+    pub slow_pulls: Vec<(String, Gate)>,
     /// Why a pull fails, if it does.
     pub pull_error: Option<String>,
     pub networks: BTreeSet<String>,
@@ -141,6 +147,8 @@ impl World {
             events: EventLog::default(),
             faults: Faults::default(),
             missing_images: BTreeSet::new(),
+            pulls: Vec::new(),
+            slow_pulls: Vec::new(),
             pull_error: None,
             networks: ["bridge", "host", "none"].map(ToOwned::to_owned).into(),
             exec_rule: Arc::new(|_| ExecBehaviour::exit(0)),
@@ -218,7 +226,7 @@ impl World {
             labels: spec.labels,
             networks: spec.networks,
             cmd: vec!["serve".into()],
-            env: Vec::new(),
+            env: spec.env,
             tty: false,
             auto_remove: false,
             health: spec.health,
@@ -229,6 +237,7 @@ impl World {
             finished: None,
             read_only: spec.read_only,
             volumes: spec.volumes,
+            binds: spec.binds,
             files: Vec::new(),
             behaviour: RunBehaviour { script: Script::forever(), ..RunBehaviour::exit(0) },
             process: Process::new(),

@@ -32,13 +32,14 @@ pub struct AgentBuilder<'a> {
     config: String,
     bulk: Option<String>,
     state_dir: Option<PathBuf>,
+    variables: Vec<(String, String)>,
 }
 
 impl<'a> AgentBuilder<'a> {
     pub(super) fn new(stage: &'a Stage) -> Self {
         // Other tests' containers are on the same Engine: their jobs are seen, and never due here.
         let config = "[job-defaults]\nenabled = false\n".to_owned();
-        Self { stage, arguments: Vec::new(), config, bulk: None, state_dir: None }
+        Self { stage, arguments: Vec::new(), config, bulk: None, state_dir: None, variables: Vec::new() }
     }
 
     /// The jobs that this agent is to run, by identity.
@@ -52,6 +53,12 @@ impl<'a> AgentBuilder<'a> {
     /// Further arguments.
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|it| (*it).to_owned()));
+        self
+    }
+
+    /// A variable of its environment, which is empty but for `PATH`.
+    pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
         self
     }
 
@@ -95,6 +102,7 @@ impl<'a> AgentBuilder<'a> {
             // Nothing of the environment of the tests may change what the agent does.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(self.variables)
             .args(["daemon", "--log-format", "json", "--docker-host", self.stage.host(), "--config"])
             .arg(&config)
             .arg("--state-dir")

@@ -34,7 +34,7 @@ use watchbell::{
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
     model::connection::Connection,
-    run::{ending::Program, halts::Halts, reap::Children, unit::Context},
+    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -235,6 +235,7 @@ impl TestAgent {
             children: Children::default(),
             keeper: keeper.clone(),
             installation,
+            pulls: Pulls::default(),
             registries: setup.registries,
             program: setup.program.map_or_else(Program::own, Program::at),
             halts,

@@ -11,7 +11,7 @@ use crate::{
         name::JobId,
     },
     settings::{
-        grants::Grants,
+        grants::{Grants, Home},
         layer::{JobLayer, Text},
         params, print,
     },
@@ -144,7 +144,7 @@ impl Migration {
             out.comment(&format!("{}: {}: {}", it.severity.as_str(), it.origin, it.reason));
         }
         if let Some(container) = &job.container {
-            for refusal in Grants::default().refusals(spec, Some(container), true) {
+            for refusal in Grants::default().refusals(spec, Home::Name(container), true) {
                 out.comment(&format!("as a label: {}", refusal.reason));
             }
         }

@@ -63,9 +63,6 @@ pub static OFELIA: Tool = Tool {
     ),
 };
 
-const PULL: &str = "jobs of kind run pull their image before each run there, and \"pull\" is not yet supported here: \
-                    pull the image by other means";
-
 /// Reads this tool's labels on a container. `own` says that the agent itself runs in it: it stands in for the tool, so
 /// that the labels of the container that ran the tool can stay where they are.
 pub fn labels(tool: &'static Tool, container: &Container, own: bool, out: &mut Foreign) {
@@ -332,16 +329,13 @@ pub(super) fn defaults(tool: &Tool, id: &JobId, out: &mut Foreign) {
 /// The same without the user.
 pub(super) fn other_defaults(id: &JobId, out: &mut Foreign) {
     let Some(draft) = out.jobs.get(id) else { return };
-    let (origin, pull) = (draft.origin.clone(), draft.kind == Run && !draft.given.contains("pull"));
+    let pull = draft.kind == Run && !draft.given.contains("pull");
     if draft.given.contains("max-retries") {
         out.unless_given(id, "retry-delay", "1s");
         out.unless_given(id, "retry-max-delay", "60s");
     }
     out.unless_given(id, "overlap", "allow");
     if pull {
-        match params::look_up("pull", Run) {
-            Ok(_) => out.unless_given(id, "pull", "always"),
-            Err(_) => out.once(id, origin, PULL),
-        }
+        out.unless_given(id, "pull", "always");
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     model::{
         container::{ContainerId, ContainerState, Inventory},
+        image::PullPolicy,
         job::{JobSpec, Overlap, Work},
         name::{JobId, JobKind},
         origin::Origin,
@@ -69,7 +70,7 @@ fn specs_of_file(dialect: Dialect, text: &str) -> (BTreeMap<JobId, JobSpec>, Vec
 fn line(spec: &JobSpec) -> String {
     let (argv, place, user) = match &spec.work {
         Work::Exec(it) => (it.argv.clone(), it.container.clone(), it.user.clone()),
-        Work::Run(it) => (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone()),
+        Work::Run(it) => (it.argv.clone().unwrap_or_default(), it.image.clone(), it.user.clone()),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
         Work::ServiceRun(it) => {
             (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
@@ -135,9 +136,8 @@ fn ofelias_own_container_may_define_every_kind_and_a_label_alone_grants_nothing(
     ];
     let (jobs, told) = specs(&[Dialect::Ofelia], &labels);
     let places: Vec<&str> = told.iter().map(|it| it.split(')').next().unwrap()).collect();
-    let (exec, run) =
-        ("container web (label ofelia.job-exec.there", "container web (label ofelia.job-run.print");
-    assert_eq!(places, [exec, run], "the default user and pull: {told:?}");
+    let exec = "container web (label ofelia.job-exec.there";
+    assert_eq!(places, [exec], "the default user: {told:?}");
     assert_eq!(
         lines(&jobs),
         [
@@ -341,10 +341,11 @@ fn a_file_of_ofelia_gives_the_same_jobs() {
     assert!(jobs.values().all(|it| it.timeout == Some(std::time::Duration::from_secs(3600))));
     let Work::Run(run) = &jobs[&JobId::plain("run-date")].work else { panic!("run") };
     assert_eq!(run.environment.0.len(), 2);
+    assert_eq!(run.pull.policy, PullPolicy::Always, "as there");
     let places: Vec<&str> = told.iter().map(|it| it.split(' ').next().unwrap()).collect();
     assert_eq!(
         places,
-        ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:13", "ofelia.ini:13", "ofelia.ini:27", "ofelia.ini:16"],
+        ["ofelia.ini:2", "ofelia.ini:3", "ofelia.ini:13", "ofelia.ini:27", "ofelia.ini:16"],
         "{told:?}"
     );
     assert!(told.iter().all(|it| !it.contains("secret")), "{told:?}");
@@ -396,8 +397,8 @@ fn a_name_that_two_kinds_share_is_the_firsts_and_both_jobs_stay() {
         "[job-local \"a\"]\nschedule=@daily\ncommand=x\n[job-run \"a\"]\nschedule=@daily\nimage=i\nuser=u\n",
     );
     assert_eq!(lines(&jobs), ["local a | @daily | x |  |  | allow", "run a-run | @daily |  | i | u | allow"]);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[1].starts_with("ofelia.ini:4 a job of another kind has this name too"), "{told:?}");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("ofelia.ini:4 a job of another kind has this name too"), "{told:?}");
 }
 
 #[test]

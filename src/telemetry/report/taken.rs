@@ -35,6 +35,19 @@ pub fn run_adopted(tags: &RunTags, occurrence: Timestamp, found: &str) {
     );
 }
 
+/// What a run made could not be removed.
+pub fn run_leftover(tags: &RunTags, reason: &str) {
+    warn!(
+        event = "run.leftover",
+        job = %tags.job,
+        kind = %tags.kind,
+        run = %tags.run,
+        container = tags.container.as_deref(),
+        reason,
+        "what the run made could not be removed"
+    );
+}
+
 /// What an earlier agent made was found.
 pub fn leftover(run: &str, container: &str, found: &str) {
     warn!(event = "run.leftover", run, container, reason = found, "left by an earlier agent: {found}");

@@ -106,6 +106,7 @@ pub async fn create(
         finished: None,
         read_only: false,
         volumes: Vec::new(),
+        binds: Vec::new(),
         files: Vec::new(),
         behaviour,
         process: Process::new(),

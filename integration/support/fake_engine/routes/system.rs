@@ -9,6 +9,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::Either};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{answer, body, empty, flow, refuse};
 use crate::support::fake_engine::{
@@ -100,25 +101,41 @@ pub async fn images(State(engine): State<FakeEngine>) -> Response {
 }
 
 /// A pull: a stream of progress that ends well, or with an error inside a successful answer, as the Engine's does.
-pub async fn pull(State(engine): State<FakeEngine>, RawQuery(query): RawQuery) -> Response {
+pub async fn pull(State(engine): State<FakeEngine>, RawQuery(query): RawQuery, request: Request) -> Response {
+    let shown = request.headers().get("x-registry-auth").and_then(|it| it.to_str().ok()).map(str::to_owned);
     let parameters = query::parameters(&query.unwrap_or_default());
     let from = parameters.get("fromImage").cloned().unwrap_or_default();
     let image = match parameters.get("tag").filter(|tag| !tag.is_empty()) {
         Some(tag) => format!("{from}:{tag}"),
         None => tagged(&from),
     };
-    let mut world = engine.world();
-    let lines = if let Some(message) = &world.pull_error {
-        vec![json!({ "errorDetail": { "message": message }, "error": message })]
-    } else {
-        world.missing_images.remove(&image);
-        vec![
-            json!({ "status": format!("Pulling from {from}"), "id": image }),
-            json!({ "status": format!("Status: Downloaded newer image for {image}") }),
-        ]
+    let (error, gate) = {
+        let mut world = engine.world();
+        world.pulls.push((image.clone(), shown));
+        let gate = world.slow_pulls.iter().find(|(slow, _)| *slow == image).map(|(_, gate)| gate.clone());
+        (world.pull_error.clone(), gate)
     };
-    let lines = lines.into_iter().map(|line| Bytes::from(format!("{line}\r\n")));
-    flow("application/json", futures::stream::iter(lines))
+    let line = |line: serde_json::Value| Bytes::from(format!("{line}\r\n"));
+    let begin = line(json!({ "status": format!("Pulling from {from}"), "id": image }));
+    // Every ten seconds a layer, for as long as it is slow.
+    let layers = futures::stream::unfold((gate, 0), move |(gate, number)| async move {
+        let gate = gate?;
+        timeout(Duration::from_secs(10), gate.released()).await.is_err().then(|| {
+            let detail = json!({ "current": 1_000, "total": 1_000 });
+            let layer =
+                json!({ "status": "Downloading", "id": format!("layer{number}"), "progressDetail": detail });
+            (line(layer), (Some(gate), number + 1))
+        })
+    });
+    let end = async move {
+        if let Some(message) = error {
+            return line(json!({ "errorDetail": { "message": message }, "error": message }));
+        }
+        engine.world().missing_images.remove(&image);
+        line(json!({ "status": format!("Status: Downloaded newer image for {image}") }))
+    };
+    let lines = futures::stream::iter([begin]).chain(layers).chain(futures::stream::once(end));
+    flow("application/json", lines)
 }
 
 pub async fn networks(State(engine): State<FakeEngine>) -> Response {
