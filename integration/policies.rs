@@ -134,7 +134,7 @@ impl World {
                     let before = self.records.insert(record.run.clone(), record);
                     prop_assert!(before.is_none(), "two records: {before:?}");
                 }
-                Effect::TakeUp(_) => prop_assert!(false, "nothing was left"),
+                Effect::TakeUp(_) | Effect::Await(_) => prop_assert!(false, "nothing was left"),
                 Effect::Tell(_) | Effect::Stop(..) | Effect::Answer(_) => {}
             }
         }
@@ -160,9 +160,12 @@ impl World {
             Item::Ended(it, _) => {
                 self.unfinished.remove(&it.run);
             }
+            Item::Stops(run, _) => prop_assert_eq!(self.unfinished.get(&run), Some(&true), "it does not run"),
             Item::Memory(..)
             | Item::AttemptStarted { .. }
+            | Item::TimedOut { .. }
             | Item::AttemptEnded { .. }
+            | Item::Gone(_)
             | Item::Halted(_)
             | Item::Restored { .. } => {}
         }

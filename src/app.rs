@@ -94,7 +94,7 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics } =
+    let Opened { keeper, writer, memory, legacy, halts, installation, diagnostics } =
         open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
@@ -145,7 +145,7 @@ pub async fn run(
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let remembered = (memory, unfinished);
+    let remembered = (memory, legacy);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));

@@ -1,6 +1,6 @@
 //! Runs that go on while one agent ends and the next takes its place.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use nix::sys::signal::Signal;
 use watchbell::{
@@ -8,7 +8,9 @@ use watchbell::{
     model::run::{RunId, Stream},
 };
 
-use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, manager, pause, text};
+use crate::support::live_engine::{
+    Agent, Record, Stage, WORKER, eventually, manager, pause, run as run_command, text,
+};
 
 /// Prints a number each half second, and one to the other stream at its end.
 const COUNT: &str = "i=0; while [ $$i -lt 16 ]; do i=$$((i+1)); echo line $$i; sleep 0.5; done; echo end >&2";
@@ -238,6 +240,80 @@ fn a_failed_run_that_was_adopted_makes_the_attempts_that_it_has_left_if_its_job_
         assert_eq!(text(&ended, "reason").contains("removed or changed"), !same, "{ended}");
         eventually("nothing is left", || left(&stage, &job).is_empty());
     }
+}
+
+/// A second after it began a run is asked to end, which it ignores; half a second later the agent is killed.
+fn asked_to_end(stage: &Stage, kind: &str, job: &str, parameters: &[(&str, &str)]) -> (Agent, String) {
+    let all =
+        [[("run-on-startup", "true"), ("schedule", "@triggered")].to_vec(), parameters.to_vec()].concat();
+    let first = stage.agent().file_job(kind, job, &all).start();
+    let run = text(&first.wait_for_event("run.started", job), "run").to_owned();
+    pause(Duration::from_secs(1));
+    let mut stop = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    run_command(stop.args(["stop", &run, "--state-dir"]).arg(first.state_dir())).unwrap();
+    pause(Duration::from_millis(500));
+    (ended(first, Signal::SIGKILL), run)
+}
+
+#[test]
+fn what_an_operator_asked_to_end_is_stopped_by_the_next_agent_and_not_tried_again() {
+    let stage = Stage::new();
+    let web = stage.worker("web").start();
+    let ignores = "trap '' TERM; while true; do sleep 0.2; done";
+    for kind in ["run", "exec", "local"] {
+        let job = stage.name(kind);
+        let own = match kind {
+            "run" => [("image", WORKER), ("network", "none")].to_vec(),
+            "exec" => [("container", &*web)].to_vec(),
+            _ => Vec::new(),
+        };
+        let common = [
+            ("shell", "true"),
+            ("command", ignores),
+            ("grace-period", "4s"),
+            ("retries", "2"),
+            ("retry-delay", "1s"),
+        ];
+        let parameters = [own, common.to_vec()].concat();
+        let (first, run) = asked_to_end(&stage, kind, &job, &parameters);
+        if kind == "run" {
+            // The Engine goes on with what it was asked.
+            let running = format!("label=watchbell.run={run}");
+            eventually("it has ended", || stage.docker(["ps", "-q", "--filter", &running]).is_empty());
+        }
+        let second = next(&stage, &first, kind, &job, &parameters);
+        let ended = second.wait_for_end(&job);
+        assert_eq!((text(&ended, "run"), text(&ended, "outcome")), (&*run, "stopped"), "{ended}");
+        assert_eq!(text(&ended, "reason").split(';').next(), Some("an operator stopped it"), "{ended}");
+        assert!(second.records(of_job("run.started", &job)).is_empty());
+        eventually("nothing is left", || left(&stage, &job).is_empty());
+    }
+    assert!(!stage.has_process(&web, "sleep 0.2"));
+}
+
+#[test]
+fn what_ended_in_the_grace_period_of_its_timeout_while_no_agent_ran_has_timed_out() {
+    let stage = Stage::new();
+    let job = stage.name("late");
+    let parameters = [
+        ("image", WORKER),
+        ("network", "none"),
+        ("shell", "true"),
+        ("command", "trap '' TERM; while true; do sleep 0.2; done"),
+        ("timeout", "2s"),
+        ("grace-period", "4s"),
+    ];
+    let all =
+        [[("run-on-startup", "true"), ("schedule", "@triggered")].to_vec(), parameters.to_vec()].concat();
+    let first = stage.agent().file_job("run", &job, &all).start();
+    let run = text(&first.wait_for_event("run.started", &job), "run").to_owned();
+    pause(Duration::from_secs(3));
+    let first = ended(first, Signal::SIGKILL);
+    let running = format!("label=watchbell.run={run}");
+    eventually("it has ended", || stage.docker(["ps", "-q", "--filter", &running]).is_empty());
+    let second = next(&stage, &first, "run", &job, &parameters);
+    let ended = second.wait_for_end(&job);
+    assert_eq!((text(&ended, "run"), text(&ended, "outcome")), (&*run, "timed-out"), "{ended}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From the due moment to the record.
 
 mod action;
+mod adopted;
 mod ending;
 mod halts;
 mod history;

@@ -49,7 +49,7 @@ use watchbell::{
         name::JobId,
         run::{Admitted, Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         swarm::Services,
-        unfinished::{KeptOutput, Unfinished},
+        unfinished::{KeptOutput, Legacy, Unfinished},
     },
     plan,
     run::order::RunOrder,
@@ -189,8 +189,9 @@ impl Scenario {
             running: BTreeMap::new(),
             recorded: BTreeSet::new(),
         });
-        let left: Vec<Unfinished> = self.unfinished.values().cloned().collect();
-        let taken = if left.is_empty() { Vec::new() } else { self.feed(Event::Left(left))? };
+        let runs: Vec<Unfinished> = self.unfinished.values().cloned().collect();
+        let left = Legacy { runs, going_on: Vec::new() };
+        let taken = if left == Legacy::default() { Vec::new() } else { self.feed(Event::Left(left))? };
         let desired = resolve(&self.agent()?.sources, View::Unknown, now);
         let effects = self.feed(Event::Desired(desired))?;
         Ok(found.into_iter().chain(taken).chain(effects).collect())
@@ -352,7 +353,7 @@ impl Scenario {
 /// As the next agent finds it.
 fn unfinished(admitted: Admitted, begun: bool) -> Unfinished {
     let started = begun.then_some(admitted.admitted);
-    Unfinished { admitted, begun, started, last: None, output: KeptOutput::default() }
+    Unfinished { admitted, begun, started, stop: None, last: None, output: KeptOutput::default() }
 }
 
 fn attribute(container: &mut Container, word: &str) -> Result<(), String> {
@@ -391,6 +392,7 @@ impl Agent {
                 }
                 Ok(text)
             }
+            Effect::Await(it) => Err(format!("the scenario has no command that cannot be ended: {}", it.run)),
             Effect::Stop(run, request) => {
                 let word = match request.force {
                     StopForce::Finish => "no further attempt of",

@@ -200,7 +200,11 @@ fn agent(
                             _ => None,
                         }));
                     }
-                    Effect::TakeUp(_) | Effect::Answer(_) | Effect::Stop(..) | Effect::Tell(_) => {}
+                    Effect::TakeUp(_)
+                    | Effect::Await(_)
+                    | Effect::Answer(_)
+                    | Effect::Stop(..)
+                    | Effect::Tell(_) => {}
                 }
             }
         }

@@ -17,7 +17,7 @@ use crate::{
         memory::Memory,
         name::JobId,
         run::{Outcome, RunId, StopForce, StopRequest},
-        unfinished::Unfinished,
+        unfinished::{GoingOn, Legacy},
     },
     run::{
         order::{JobNow, RunOrder},
@@ -69,7 +69,7 @@ pub struct Actor {
     condition: watch::Receiver<Condition>,
     alarm: Alarm,
     /// What the last agent left, until it is taken up.
-    left: Vec<Unfinished>,
+    left: Legacy,
     ready: bool,
     draining: bool,
     /// The stage of the end, and since when.
@@ -92,7 +92,7 @@ pub struct Actor {
     halted: watch::Receiver<u64>,
     /// Containers that are kept after their runs.
     looks: kept::Looks,
-    /// Commands that could not be ended.
+    /// Runs whose commands could not be ended.
     going_on: JoinSet<(JobId, RunId)>,
 }
 
@@ -104,7 +104,7 @@ impl Actor {
         (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
-        (memory, left): (HashMap<JobId, Memory>, Vec<Unfinished>),
+        (memory, left): (HashMap<JobId, Memory>, Legacy),
     ) -> Self {
         let halted = context.halts.news();
         let cap = sources.borrow().settings.max_concurrent_runs;
@@ -301,6 +301,7 @@ impl Actor {
                 Effect::Keep(items) => kept = self.keeper.keep(items),
                 Effect::Start(order) => self.start(order, kept.clone()),
                 Effect::TakeUp(taken) => self.take_up(taken),
+                Effect::Await(it) => self.wait_for(it),
                 Effect::Stop(run, request) => {
                     if let Some(stop) = self.stops.get(&run) {
                         ask_to_stop(stop, request);
@@ -340,12 +341,9 @@ impl Actor {
         let UnitEnd { record, leftover, goes_on } = end;
         // The record first: until it is kept, the container of a run is what can still tell.
         let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
-        if let Some(exec) = goes_on {
-            let (engine, job, run) = (self.context.engine.clone(), order.job().clone(), order.run.clone());
-            self.going_on.spawn(async move {
-                unit::until_gone(engine, exec).await;
-                (job, run)
-            });
+        if let Some(handle) = goes_on {
+            let (run, job) = (order.run.clone(), order.job().clone());
+            self.wait_for(GoingOn { run, job, group: None, since: self.context.clock.now(), handle });
         }
         self.may_be_kept(&order, taken_up);
         if let Some(leftover) = leftover {

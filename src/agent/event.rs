@@ -10,7 +10,7 @@ use crate::{
         job::JobSpec,
         name::{JobId, JobKind},
         run::{Item, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
-        unfinished::Unfinished,
+        unfinished::{GoingOn, Legacy},
     },
     run::order::{RunOrder, TakenUp},
     settings::resolve::Desired,
@@ -19,8 +19,8 @@ use crate::{
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// What the last agent left without a record; the first thing that happens to this one.
-    Left(Vec<Unfinished>),
+    /// What the last agent left; the first thing that happens to this one.
+    Left(Legacy),
     /// Sources or observation changed: this is what there should be now.
     Desired(Desired),
     /// Time has passed.
@@ -112,6 +112,8 @@ pub enum Effect {
     Start(RunOrder),
     /// Take up this run, which the last agent began; it is registered.
     TakeUp(TakenUp),
+    /// Wait until what could not be ended of this run has gone.
+    Await(GoingOn),
     /// Ask this run to end.
     Stop(RunId, StopRequest),
     /// Tell the operator.

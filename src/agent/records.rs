@@ -13,7 +13,7 @@ use crate::model::{
     job::{JobSpec, Retention},
     name::JobId,
     origin::Origin,
-    run::{Item, Outcome, Printed, RunRecord},
+    run::{Item, Outcome, Printed, RunRecord, StopForce},
     skip::Skip,
 };
 
@@ -130,7 +130,16 @@ pub fn items(
                 settled.insert(&record.run);
                 further.push(Item::Ended(record.clone(), retention(&record.job)));
             }
-            Effect::TakeUp(_) | Effect::Stop(..) | Effect::Tell(_) | Effect::Answer(_) | Effect::Keep(_) => {}
+            // Whoever makes no further attempt because this agent ends may make it under the next one.
+            Effect::Stop(run, request) if request.force > StopForce::Finish => {
+                further.push(Item::Stops(run.clone(), *request));
+            }
+            Effect::TakeUp(_)
+            | Effect::Await(_)
+            | Effect::Stop(..)
+            | Effect::Tell(_)
+            | Effect::Answer(_)
+            | Effect::Keep(_) => {}
         }
     }
     let waiting = came.filter(|it| !settled.contains(&it.run));

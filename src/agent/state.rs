@@ -18,7 +18,7 @@ use crate::{
         job::{JobSpec, Overlap, Work},
         memory::Memory,
         name::JobId,
-        run::{Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
+        run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
     },
     plan::Catalog,
@@ -100,6 +100,7 @@ impl State {
     /// runs.
     pub fn handle(&mut self, event: Event, now: Timestamp, ids: &mut dyn FnMut() -> RunId) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let mut gone = None;
         self.look_at_the_clock(now, &mut effects);
         match event {
             Event::Left(left) => self.take_over(left, now, &mut effects),
@@ -123,6 +124,7 @@ impl State {
             Event::CommandGone { job, run } => {
                 self.admission.end(&job, &run, now);
                 self.begin_next(now, &mut effects);
+                gone = Some(Item::Gone(run));
             }
             Event::Drain => self.drain(now, &mut effects),
             Event::StopAll(force) => {
@@ -155,7 +157,8 @@ impl State {
         }
         let catalog = &self.catalog;
         let retention = |job: &JobId| catalog.get(job).map(|entry| entry.spec.history);
-        let items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        let mut items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        items.extend(gone);
         if !items.is_empty() {
             effects.insert(0, Effect::Keep(items));
         }

@@ -11,7 +11,7 @@ use crate::{
         name::JobId,
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
-        unfinished::{Unfinished, shape},
+        unfinished::{Legacy, shape},
     },
     run::order::TakenUp,
 };
@@ -26,8 +26,12 @@ use super::{
 
 impl State {
     /// Takes it in. Nothing of it is looked for here.
-    pub(super) fn take_over(&mut self, left: Vec<Unfinished>, now: Timestamp, effects: &mut Vec<Effect>) {
-        for it in left {
+    pub(super) fn take_over(&mut self, left: Legacy, now: Timestamp, effects: &mut Vec<Effect>) {
+        for it in left.going_on {
+            self.admission.take_over(&it.run, &it.job, it.group.as_ref(), it.since);
+            effects.push(Effect::Await(it));
+        }
+        for it in left.runs {
             if !it.begun {
                 self.left.push(ticket(it.admitted));
                 continue;

@@ -195,7 +195,13 @@ impl Live {
 impl Table {
     fn note(&mut self, item: &Item) {
         match item {
-            Item::Memory(..) | Item::AttemptEnded { .. } | Item::Halted(_) | Item::Restored { .. } => {}
+            Item::Memory(..)
+            | Item::Stops(..)
+            | Item::TimedOut { .. }
+            | Item::AttemptEnded { .. }
+            | Item::Gone(_)
+            | Item::Halted(_)
+            | Item::Restored { .. } => {}
             Item::Waits(admitted) => self.set(admitted, false),
             Item::Begins(admitted) => self.set(admitted, true),
             Item::AttemptStarted { run, number, at, .. } => {

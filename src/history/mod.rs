@@ -1,6 +1,6 @@
 //! What outlives the agent: one file in the state directory, with what is remembered of jobs and with all runs.
 //!
-//! [`keeper`] takes what is to be kept from the agent without making it wait, and [`writer`] writes it behind its back.
+//! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
 //! reads it, with or without an agent; `unfinished` is what the last agent left and `halts` what it had stopped, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
@@ -13,6 +13,7 @@ pub mod keeper;
 pub mod live;
 pub mod output;
 pub mod query;
+mod recorder;
 pub mod retain;
 mod schema;
 mod statements;
@@ -26,8 +27,7 @@ use std::{collections::HashMap, path::Path};
 
 use crate::{
     model::{
-        diagnostic::Diagnostic, halt::Halt, memory::Memory, name::JobId, origin::Origin,
-        unfinished::Unfinished,
+        diagnostic::Diagnostic, halt::Halt, memory::Memory, name::JobId, origin::Origin, unfinished::Legacy,
     },
     time::Clock,
 };
@@ -52,8 +52,8 @@ pub struct Opened {
     pub writer: Writer,
     /// What the last agent kept of its jobs.
     pub memory: HashMap<JobId, Memory>,
-    /// What it began or let wait, and left without a record.
-    pub unfinished: Vec<Unfinished>,
+    /// What it began or let wait, and left without a record, and what it could not end.
+    pub legacy: Legacy,
     /// What it had stopped for runs and is to be started again.
     pub halts: Vec<Halt>,
     /// What tells this state directory's agent from others on the same Engine.
@@ -74,15 +74,15 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, (memory, unfinished, halts), condition) = match opened {
+    let (store, (memory, legacy, halts), condition) = match opened {
         Ok((store, kept)) => (Some(store), kept, Condition::Well),
         Err(error) => (None, <_>::default(), Condition::Failing { reason: failing(&error) }),
     };
     let keeper = Keeper::new(condition);
-    keeper.shared.live.left(&unfinished);
+    keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
     let installation = installation::of(directory);
-    Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics }
+    Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -93,7 +93,7 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         keeper,
         writer,
         memory: HashMap::new(),
-        unfinished: Vec::new(),
+        legacy: Legacy::default(),
         halts: Vec::new(),
         installation: installation::unknown(),
         diagnostics: Vec::new(),
@@ -101,11 +101,11 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
 }
 
 /// What the last agent kept of its jobs, the runs that it left, and what it had stopped for runs.
-type Remembered = (HashMap<JobId, Memory>, Vec<Unfinished>, Vec<Halt>);
+type Remembered = (HashMap<JobId, Memory>, Legacy, Vec<Halt>);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.unfinished()?, store.halts()?);
+    let kept = (store.memory()?, store.legacy()?, store.halts()?);
     Ok((store, kept))
 }
 

@@ -99,6 +99,8 @@ pub struct Attempt {
     pub end: Option<End>,
     /// What it is called by whoever carries it out.
     pub handle: Option<WorkHandle>,
+    /// Whether it took longer than its timeout, and was ended, or is being ended, for that.
+    pub timed_out: bool,
 }
 
 /// A piece of what a run printed. What lies between the end of one and the beginning of the next was dropped.
@@ -352,7 +354,8 @@ pub(super) fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<KeptRu
 
 pub(super) fn attempts(connection: &Connection, id: &RunId) -> rusqlite::Result<Vec<Attempt>> {
     let mut rows = connection.prepare(
-        "SELECT a.number, a.started, a.ended, a.outcome, a.exit_code, a.reason, a.handle, a.handle_id, a.handle_of
+        "SELECT a.number, a.started, a.ended, a.outcome, a.exit_code, a.reason, a.handle, a.handle_id, a.handle_of,
+            a.timed_out
          FROM attempts a JOIN runs r ON r.id = a.id WHERE r.run = ?1 ORDER BY a.number",
     )?;
     let rows = rows.query_map([&*id.0], |row| {
@@ -361,7 +364,8 @@ pub(super) fn attempts(connection: &Connection, id: &RunId) -> rusqlite::Result<
             None => None,
         };
         let started = row.get::<_, Option<i64>>(1)?.map(time);
-        Ok(Attempt { number: row.get(0)?, started, end: end(row, 2)?, handle })
+        let timed_out = row.get(9)?;
+        Ok(Attempt { number: row.get(0)?, started, end: end(row, 2)?, handle, timed_out })
     })?;
     rows.collect()
 }

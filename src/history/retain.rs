@@ -148,7 +148,7 @@ pub(super) fn trim(work: &mut Statements<'_>, job: &str, now: Timestamp) -> rusq
     let old: Vec<i64> = work
         .of("SELECT id FROM (
                 SELECT id, ended, row_number() OVER (ORDER BY run) AS place FROM (
-                    SELECT id, run, ended FROM runs WHERE job = ?1 AND ended IS NOT NULL AND run <> ?2
+                    SELECT id, run, ended FROM runs WHERE job = ?1 AND ended IS NOT NULL AND goes_on = 0 AND run <> ?2
                     ORDER BY run LIMIT ?3)
              ) WHERE place <= ?4 OR ended < ?5")?
         .query_map(params![job, spared, STEP, superfluous, eldest], |row| row.get(0))?
@@ -167,7 +167,7 @@ pub(super) fn trim(work: &mut Statements<'_>, job: &str, now: Timestamp) -> rusq
 fn evict(work: &mut Statements<'_>, retain: &mut Retain) -> rusqlite::Result<Left> {
     let oldest: Vec<(i64, String)> = work
         .of("SELECT r.id, r.run FROM runs r LEFT JOIN jobs j ON j.job = r.job
-             WHERE r.run > ?1 AND r.ended IS NOT NULL AND r.run IS NOT j.newest ORDER BY r.run LIMIT ?2")?
+             WHERE r.run > ?1 AND r.ended IS NOT NULL AND r.goes_on = 0 AND r.run IS NOT j.newest ORDER BY r.run LIMIT ?2")?
         .query_map(params![retain.taken, STEP], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     if oldest.is_empty() {

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use crate::model::{
     name::JobKind,
-    run::{Outcome, StopCause, Trigger, WorkHandle},
+    run::{Outcome, StopCause, StopForce, StopRequest, Trigger, WorkHandle, reason_of_ended},
 };
 
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -88,6 +88,11 @@ pub(super) const MIGRATIONS: [&str; 4] = [
         gone INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID",
     "ALTER TABLE runs ADD COLUMN terms TEXT",
+    "ALTER TABLE runs ADD COLUMN stop TEXT;
+    ALTER TABLE runs ADD COLUMN stop_force TEXT;
+    ALTER TABLE runs ADD COLUMN goes_on INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX runs_going_on ON runs (run) WHERE goes_on = 1;
+    ALTER TABLE attempts ADD COLUMN timed_out INTEGER NOT NULL DEFAULT 0",
     "CREATE TABLE halts (
         container TEXT NOT NULL,
         run TEXT NOT NULL,
@@ -153,6 +158,34 @@ pub(super) fn is_of_schedule(trigger: Trigger) -> bool {
     }
 }
 
+/// Who asked a run to end and how hard, as two columns; none where it is only to make no further attempt, which the next
+/// agent makes all the same.
+pub(super) fn stored_stop(request: StopRequest) -> Option<(&'static str, &'static str)> {
+    let force = match request.force {
+        StopForce::Finish => return None,
+        StopForce::Stop => "stop",
+        StopForce::Kill => "kill",
+    };
+    Some((cause(request.cause), force))
+}
+
+fn cause(it: StopCause) -> &'static str {
+    match it {
+        StopCause::Shutdown => "shutdown",
+        StopCause::Replaced => "replaced",
+        StopCause::Operator => "operator",
+    }
+}
+
+/// The two columns read back; `None` for what nobody could have stored.
+pub(super) fn stop(by: &str, force: &str) -> Option<StopRequest> {
+    let cause = CAUSES.into_iter().find(|it| cause(*it) == by)?;
+    let force = if force == "kill" { StopForce::Kill } else { StopForce::Stop };
+    Some(StopRequest { force, cause })
+}
+
+const CAUSES: [StopCause; 3] = [StopCause::Shutdown, StopCause::Replaced, StopCause::Operator];
+
 /// What an attempt is called, as three columns.
 pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<String>) {
     match handle {
@@ -182,11 +215,18 @@ pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> 
     Some(match word {
         SUCCEEDED => Outcome::Succeeded { exit_code: code },
         "failed" => Outcome::Failed { exit_code: code, reason },
-        "timed-out" => Outcome::TimedOut { still_running: None, waited_for: reason },
+        "timed-out" => {
+            let (waited_for, still_running) = reason.as_deref().map(reason_of_ended).unwrap_or_default();
+            Outcome::TimedOut {
+                still_running: still_running.map(str::to_owned),
+                waited_for: Some(waited_for.to_owned()).filter(|it| !it.is_empty()),
+            }
+        }
         "stopped" => {
-            let causes = [StopCause::Shutdown, StopCause::Replaced, StopCause::Operator];
-            let by = causes.into_iter().find(|it| text().starts_with(it.as_str()))?;
-            Outcome::Stopped { by, still_running: None }
+            let text = text();
+            let (by, still_running) = reason_of_ended(&text);
+            let by = CAUSES.into_iter().find(|it| it.as_str() == by)?;
+            Outcome::Stopped { by, still_running: still_running.map(str::to_owned) }
         }
         "missed" => Outcome::Missed { reason: text() },
         "not-started" => Outcome::NotStarted { error: text() },
@@ -222,6 +262,13 @@ mod tests {
             let (what, id, of) = stored(&it);
             assert_eq!(handle(what, id, of), Some(it));
         }
+        for by in CAUSES {
+            for force in [StopForce::Stop, StopForce::Kill] {
+                let request = StopRequest { force, cause: by };
+                assert_eq!(stored_stop(request).and_then(|(by, force)| stop(by, force)), Some(request));
+            }
+            assert_eq!(stored_stop(StopRequest { force: StopForce::Finish, cause: by }), None);
+        }
         assert_eq!(Outcome::Succeeded { exit_code: Some(0) }.as_str(), SUCCEEDED);
         for it in [
             Outcome::Succeeded { exit_code: Some(3) },
@@ -229,7 +276,10 @@ mod tests {
             Outcome::Succeeded { exit_code: None },
             Outcome::Failed { exit_code: None, reason: Some("r".into()) },
             Outcome::TimedOut { still_running: None, waited_for: None },
+            Outcome::TimedOut { still_running: Some("r".into()), waited_for: Some("w".into()) },
+            Outcome::TimedOut { still_running: Some(String::new()), waited_for: None },
             Outcome::Stopped { by: StopCause::Operator, still_running: None },
+            Outcome::Stopped { by: StopCause::Replaced, still_running: Some("r; s".into()) },
             Outcome::Missed { reason: "r".into() },
             Outcome::NotStarted { error: "r".into() },
             Outcome::Lost { reason: "r".into() },

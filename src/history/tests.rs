@@ -18,7 +18,11 @@ use crate::model::{
     job::Retention,
     memory::{Marks, Pause},
     name::JobKind,
-    run::{Admitted, Item, Outcome, Printed, RunId, RunRecord, StopCause, Stream, Trigger, WorkHandle},
+    run::{
+        Admitted, Item, Outcome, Printed, RunId, RunRecord, StopCause, StopForce, StopRequest, Stream,
+        Trigger, WorkHandle,
+    },
+    unfinished::GoingOn,
 };
 
 const MOST: u64 = 256 << 20;
@@ -222,9 +226,9 @@ fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v2.db");
     std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
     assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 2, .. })));
-    let Opened { memory, unfinished, diagnostics, .. } = opened(folder.path());
-    assert_eq!((diagnostics, memory.len(), unfinished.len()), (vec![], 2, 1));
-    let left = &unfinished[0];
+    let Opened { memory, legacy, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len()), (vec![], 2, 1));
+    let left = &legacy.runs[0];
     let last = left.last.as_ref().unwrap();
     assert_eq!((left.admitted.job.as_str(), left.begun, last.number), ("long", true, 1));
     assert_eq!(last.handle, Some(WorkHandle::Process { pid: 30_588, start: 570_778 }));
@@ -232,16 +236,16 @@ fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 7);
 }
 
-/// The file is one that the third schema's agent left when it was killed.
+/// The file is one that an agent left when it was killed, in the fourth schema.
 #[test]
-fn the_runs_that_an_agent_of_the_third_schema_left_are_known_and_it_had_nothing_stopped() {
+fn the_runs_that_an_agent_of_the_fourth_schema_left_are_known_and_it_had_nothing_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v3.db");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v4.db");
     std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
-    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 3, .. })));
-    let Opened { memory, unfinished, halts, diagnostics, .. } = opened(folder.path());
-    assert_eq!((diagnostics, memory.len(), unfinished.len(), halts), (vec![], 2, 1, vec![]));
-    let left = &unfinished[0];
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 4, .. })));
+    let Opened { memory, legacy, halts, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len(), halts), (vec![], 2, 1, vec![]));
+    let left = &legacy.runs[0];
     let terms = left.admitted.terms.as_ref().unwrap();
     assert_eq!((left.admitted.job.as_str(), left.begun, terms.retries), ("long", true, 2));
     assert_eq!((terms.timeout, &terms.action), (Some(Duration::from_secs(300)), &None));
@@ -291,12 +295,75 @@ fn what_was_left_is_read_back_with_its_terms_and_where_its_output_ends() {
     let items = vec![Item::Waits(admitted("a", 2)), Item::Begins(begins)];
     let output = vec![chunk(0, 0, "one\n"), chunk(4, 9, "three")];
     store.write(&Batch { items, output, ..Batch::default() }).unwrap();
-    let left = store.unfinished().unwrap();
+    let left = store.legacy().unwrap().runs;
     assert_eq!(left.iter().map(|it| it.begun).collect::<Vec<_>>(), [true, false]);
     assert_eq!(left[0].admitted.terms, Some(terms));
     assert_eq!(crate::model::unfinished::printed(&left[0].output.stdout), 14);
     write(&mut store, vec![succeeded("a", 1), succeeded("a", 2)]);
-    assert_eq!(store.unfinished().unwrap(), []);
+    assert_eq!(store.legacy().unwrap(), Legacy::default());
+}
+
+/// The file is one that the third schema's agent left when it was killed.
+#[test]
+fn the_runs_that_an_agent_of_the_third_schema_left_are_known_with_their_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v3.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 3, .. })));
+    let Opened { memory, legacy, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len()), (vec![], 2, 1));
+    let left = &legacy.runs[0];
+    let last = left.last.as_ref().unwrap();
+    assert_eq!((left.admitted.job.as_str(), left.stop, last.timed_out), ("long", None, false));
+    assert_eq!(last.handle, Some(WorkHandle::Process { pid: 17_678, start: 284_537 }));
+    let terms = left.admitted.terms.as_ref().unwrap();
+    let said = (terms.timeout, terms.grace, terms.retries);
+    assert_eq!(said, (Some(Duration::from_secs(1200)), Duration::from_secs(3), 2));
+    assert_eq!(terms.group.as_ref().unwrap().name.as_ref(), "disk");
+    assert_eq!(legacy.going_on, []);
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 9);
+}
+
+#[test]
+fn what_was_asked_to_end_and_what_would_not_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(folder.path());
+    let group = crate::model::policy::Group { name: "disk".into(), wait: None };
+    let terms = Arc::new(crate::model::unfinished::Terms { group: Some(group.clone()), ..terms::unknown() });
+    let begins = |n| Item::Begins(Admitted { terms: Some(terms.clone()), ..admitted("a", n) });
+    let handle = WorkHandle::Container { id: "c".to_owned() };
+    let started = |n, number| Item::AttemptStarted { run: id(n), number, at: at(1), handle: handle.clone() };
+    let stops = |force, cause| Item::Stops(id(1), StopRequest { force, cause });
+    let kept = |store: &Store| store.legacy().unwrap();
+
+    write(&mut store, vec![begins(1), started(1, 1), stops(StopForce::Finish, StopCause::Shutdown)]);
+    assert_eq!(kept(&store).runs[0].stop, None, "the next agent may try again");
+    write(&mut store, vec![stops(StopForce::Stop, StopCause::Operator)]);
+    write(&mut store, vec![stops(StopForce::Kill, StopCause::Shutdown)]);
+    write(&mut store, vec![stops(StopForce::Stop, StopCause::Replaced)]);
+    let first = StopRequest { force: StopForce::Kill, cause: StopCause::Operator };
+    assert_eq!(kept(&store).runs[0].stop, Some(first), "the first cause, and the hardest force");
+
+    write(&mut store, vec![begins(2), started(2, 1), Item::TimedOut { run: id(2), number: 1 }]);
+    assert!(kept(&store).runs[1].last.as_ref().unwrap().timed_out);
+    write(&mut store, vec![started(2, 2)]);
+    assert!(!kept(&store).runs[1].last.as_ref().unwrap().timed_out, "it is the first attempt's alone");
+
+    let still = Outcome::Stopped { by: StopCause::Operator, still_running: Some("r".to_owned()) };
+    let newest = (3..9).map(|n| ended("a", n, Some(1), None));
+    let end = Item::Ended(record("a", 1, still), Some(Retention { runs: Some(1), age: None }));
+    write(&mut store, std::iter::once(end).chain(newest).collect());
+    let going_on = GoingOn {
+        run: id(1),
+        job: JobId::plain("a"),
+        group: Some(group),
+        since: at(60),
+        handle: handle.clone(),
+    };
+    assert_eq!(kept(&store).going_on, [going_on], "its row stays for as long, however few are kept");
+    write(&mut store, vec![Item::Gone(id(1)), ended("a", 9, Some(1), None)]);
+    assert_eq!(kept(&store).going_on, []);
+    assert_eq!(all(folder.path()), [9, 2], "the unfinished one stays as well");
 }
 
 #[test]

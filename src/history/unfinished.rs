@@ -5,39 +5,68 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use crate::model::{
-    run::{Admitted, Stream},
-    unfinished::{KeptChunk, KeptOutput, LastAttempt, Unfinished},
+    name::JobId,
+    run::{Admitted, RunId, Stream},
+    unfinished::{GoingOn, KeptChunk, KeptOutput, LastAttempt, Legacy, Unfinished},
 };
 
 use super::{
     query::{Attempt, KeptRun, Phase, attempts, unfinished},
-    schema::{count, outcome},
+    schema::{count, outcome, stop, time},
     store::{Store, StoreError},
     terms,
 };
 
 impl Store {
-    /// The runs that have no record, the oldest first.
-    pub fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
-        self.told(|connection| {
-            let mut found = Vec::new();
-            for run in unfinished(connection)? {
-                let attempts = attempts(connection, &run.run)?;
-                found.push(whole(connection, run, attempts)?);
-            }
-            Ok(found)
-        })
+    /// All that the last agent left.
+    pub fn legacy(&self) -> Result<Legacy, StoreError> {
+        self.told(legacy)
     }
 }
 
+/// All that the last agent left.
+pub(super) fn legacy(connection: &Connection) -> rusqlite::Result<Legacy> {
+    let mut runs = Vec::new();
+    for run in unfinished(connection)? {
+        let attempts = attempts(connection, &run.run)?;
+        runs.push(whole(connection, run, attempts)?);
+    }
+    Ok(Legacy { runs, going_on: going_on(connection)? })
+}
+
+/// Runs that have their record, and whose commands could not be ended. Of one that nobody could find again nothing is
+/// waited for.
+fn going_on(connection: &Connection) -> rusqlite::Result<Vec<GoingOn>> {
+    let mut rows = connection.prepare(
+        "SELECT run, job, coalesce(started, admitted), terms FROM runs WHERE goes_on = 1 ORDER BY run",
+    )?;
+    let rows = rows.query_map([], |row| {
+        let (run, job): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((RunId(run.into()), JobId::plain(&job), time(row.get(2)?), row.get::<_, Option<String>>(3)?))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (run, job, since, terms) = row?;
+        let Some(handle) = attempts(connection, &run)?.pop().and_then(|it| it.handle) else { continue };
+        let group = terms.and_then(|text| terms::read(&text)).and_then(|it| it.group);
+        found.push(GoingOn { run, job, group, since, handle });
+    }
+    Ok(found)
+}
+
 fn whole(connection: &Connection, run: KeptRun, mut attempts: Vec<Attempt>) -> rusqlite::Result<Unfinished> {
-    let text: Option<String> =
-        connection.query_row("SELECT terms FROM runs WHERE run = ?1", [&*run.run.0], |row| row.get(0))?;
+    let ask = "SELECT terms, stop, stop_force FROM runs WHERE run = ?1";
+    let (text, by, force) = connection.query_row(ask, [&*run.run.0], |row| {
+        let text = |column| row.get::<_, Option<String>>(column);
+        Ok((text(0)?, text(1)?, text(2)?))
+    })?;
+    let stop = by.and_then(|by| stop(&by, &force.unwrap_or_default()));
     let terms = text.and_then(|text| terms::read(&text)).unwrap_or_else(terms::unknown);
     let last = attempts.pop().map(|it| LastAttempt {
         number: it.number,
         started: it.started,
         handle: it.handle,
+        timed_out: it.timed_out,
         ended: it.end.and_then(|end| Some((end.at, outcome(&end.outcome, end.exit_code, end.reason)?))),
     });
     let output = KeptOutput {
@@ -48,7 +77,7 @@ fn whole(connection: &Connection, run: KeptRun, mut attempts: Vec<Attempt>) -> r
     let KeptRun { run, job, kind, trigger, occurrence, fires, admitted, container, started, .. } = run;
     let terms = Some(Arc::new(terms));
     let admitted = Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms };
-    Ok(Unfinished { admitted, begun, started, last, output })
+    Ok(Unfinished { admitted, begun, started, stop, last, output })
 }
 
 fn chunks(connection: &Connection, run: &KeptRun, stream: Stream) -> rusqlite::Result<Vec<KeptChunk>> {

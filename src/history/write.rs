@@ -17,7 +17,7 @@ use crate::model::{
 use super::{
     output::Chunk,
     retain::{self, Retain},
-    schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored},
+    schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored, stored_stop},
     statements::{Statements, transaction},
     store::{Store, StoreError},
     terms,
@@ -89,6 +89,20 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
                      WHERE run = ?1 AND ended IS NULL")?
                     .execute(params![&*run.0, nanos(*at), number])?;
             }
+            Item::Stops(run, request) => {
+                let Some((by, force)) = stored_stop(*request) else { continue };
+                work.of("UPDATE runs SET stop = coalesce(stop, ?2),
+                        stop_force = CASE WHEN stop_force = 'kill' THEN stop_force ELSE ?3 END
+                     WHERE run = ?1 AND ended IS NULL")?
+                    .execute(params![&*run.0, by, force])?;
+            }
+            Item::TimedOut { run, number } => {
+                work.of(
+                    "INSERT INTO attempts (id, number, timed_out) SELECT id, ?2, 1 FROM runs WHERE run = ?1
+                     ON CONFLICT DO UPDATE SET timed_out = 1",
+                )?
+                .execute(params![&*run.0, number])?;
+            }
             Item::AttemptEnded { run, number, at, outcome } => {
                 let (name, code, reason) = columns(outcome);
                 work.of("INSERT INTO attempts (id, number, ended, outcome, exit_code, reason)
@@ -106,6 +120,10 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
             Item::Restored { container, run } => {
                 work.of("DELETE FROM halts WHERE container = ?1 AND run = ?2")?
                     .execute(params![&*container.0, &*run.0])?;
+            }
+            Item::Gone(run) => {
+                work.of("UPDATE runs SET goes_on = 0, terms = NULL WHERE run = ?1 AND ended IS NOT NULL")?
+                    .execute([&*run.0])?;
             }
         }
     }
@@ -185,15 +203,15 @@ fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> ru
     let changed = work
         .of(
             "INSERT INTO runs (run, job, kind, trigger, occurrence, fires, admitted, started, ended, duration, phase,
-                outcome, exit_code, reason, container, and_more, attempts, stdout, stderr)
+                outcome, exit_code, reason, container, and_more, attempts, stdout, stderr, goes_on)
              VALUES (:run, :job, :kind, :trigger, :occurrence, :fires, :admitted, :started, :ended, :duration, 'ended',
-                :outcome, :exit_code, :reason, :container, :and_more, :attempts, :stdout, :stderr)
+                :outcome, :exit_code, :reason, :container, :and_more, :attempts, :stdout, :stderr, :goes_on)
              ON CONFLICT (run) DO UPDATE SET started = coalesce(excluded.started, started), ended = excluded.ended,
                 duration = excluded.duration, phase = excluded.phase, outcome = excluded.outcome,
                 exit_code = excluded.exit_code, reason = excluded.reason,
                 container = coalesce(excluded.container, container), and_more = excluded.and_more,
                 attempts = max(attempts, excluded.attempts), stdout = excluded.stdout, stderr = excluded.stderr,
-                terms = NULL
+                goes_on = excluded.goes_on, terms = CASE WHEN excluded.goes_on THEN terms END
              WHERE ended IS NULL",
         )?
         .execute(named_params! {
@@ -215,6 +233,7 @@ fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> ru
             ":attempts": it.attempts,
             ":stdout": number(it.printed.stdout),
             ":stderr": number(it.printed.stderr),
+            ":goes_on": it.outcome.goes_on(),
         })?;
     if changed == 0 {
         return Ok(());

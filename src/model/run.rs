@@ -108,6 +108,9 @@ pub enum Outcome {
     },
 }
 
+/// What a reason says of a command that could not be ended.
+const STILL_RUNNING: &str = "the command could not be ended and is still running";
+
 impl Outcome {
     /// How each stands in logs.
     pub const NAMES: [&'static str; 8] =
@@ -140,11 +143,19 @@ impl Outcome {
         }
     }
 
+    /// Whether the command, or a part of it, could not be ended and goes on.
+    pub fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { still_running: Some(_), .. } | Self::Stopped { still_running: Some(_), .. }
+        )
+    }
+
     /// What there is to say beyond the outcome's name.
     pub fn reason(&self) -> Option<String> {
         let still = |why: &str| {
             let colon = if why.is_empty() { "" } else { ": " };
-            format!("the command could not be ended and is still running{colon}{why}")
+            format!("{STILL_RUNNING}{colon}{why}")
         };
         match self {
             Self::Succeeded { .. } => None,
@@ -163,6 +174,14 @@ impl Outcome {
             }
             Self::NotStarted { error } => Some(error.clone()),
         }
+    }
+}
+
+/// The two parts of the reason of a run that was ended: what was waited for or who asked, and why it goes on.
+pub fn reason_of_ended(reason: &str) -> (&str, Option<&str>) {
+    match reason.split_once(STILL_RUNNING) {
+        Some((first, why)) => (first.trim_end_matches("; "), Some(why.trim_start_matches(": "))),
+        None => (reason, None),
     }
 }
 
@@ -352,6 +371,15 @@ pub enum Item {
         /// How to find it again.
         handle: WorkHandle,
     },
+    /// A run was asked to end. The first who asked stays, and whoever asks harder is heard.
+    Stops(RunId, StopRequest),
+    /// An attempt took longer than its timeout, and is being ended for that.
+    TimedOut {
+        /// Its run.
+        run: RunId,
+        /// Which of the run's attempts it is, from 1.
+        number: u32,
+    },
     /// An attempt ended.
     AttemptEnded {
         /// Its run.
@@ -365,6 +393,8 @@ pub enum Item {
     },
     /// An occurrence left its record, and the runs of its job are kept for so long.
     Ended(RunRecord, Option<Retention>),
+    /// A command that could not be ended when its run left its record has gone.
+    Gone(RunId),
     /// These containers are about to be stopped for a run. This must outlast everything.
     Halted(Vec<Halt>),
     /// A container does not need to be started again for a run any more.

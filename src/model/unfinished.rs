@@ -10,7 +10,7 @@ use super::{
     name::{JobId, JobKind},
     origin::Origin,
     policy::{Edge, EdgeKind, Group, Policies, SuccessCodes},
-    run::{Admitted, Outcome, WorkHandle},
+    run::{Admitted, Outcome, RunId, StopRequest, WorkHandle},
     schedule::Schedule,
     service::{ServiceRunSpec, Tasks},
     spread,
@@ -123,6 +123,30 @@ impl Terms {
     }
 }
 
+/// All that the last agent left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Legacy {
+    /// Occurrences without a record, the oldest first.
+    pub runs: Vec<Unfinished>,
+    /// Runs that have their record, and whose commands could not be ended.
+    pub going_on: Vec<GoingOn>,
+}
+
+/// A run whose command could not be ended: it has its record and counts as running until that has gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoingOn {
+    /// The run.
+    pub run: RunId,
+    /// Its job.
+    pub job: JobId,
+    /// With whom it takes turns.
+    pub group: Option<Group>,
+    /// When it began.
+    pub since: Timestamp,
+    /// How its command is found.
+    pub handle: WorkHandle,
+}
+
 /// An occurrence that the last agent left without a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
@@ -132,6 +156,8 @@ pub struct Unfinished {
     pub begun: bool,
     /// When its command was first started.
     pub started: Option<Timestamp>,
+    /// Who asked it to end, and how hard.
+    pub stop: Option<StopRequest>,
     /// Its last attempt.
     pub last: Option<LastAttempt>,
     /// What of its output is kept.
@@ -147,6 +173,8 @@ pub struct LastAttempt {
     pub started: Option<Timestamp>,
     /// How to find it.
     pub handle: Option<WorkHandle>,
+    /// Whether it took longer than its timeout, and was being ended for that.
+    pub timed_out: bool,
     /// How it ended, where that was known.
     pub ended: Option<(Timestamp, Outcome)>,
 }

@@ -27,7 +27,7 @@ pub enum Meaning {
 
 /// The exit code of a command that was killed, and the one that an Engine has of a command whose connection was cut.
 const KILLED: i64 = 137;
-const CUT: i64 = 126;
+pub const CUT: i64 = 126;
 
 /// Clocks of agent and Engine may differ by as much.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);

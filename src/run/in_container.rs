@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    adoption::{self, Meaning},
+    adoption::{self, CUT, Meaning},
     ending::{Command, Ender, Ending},
     environment::environment,
     interrupts::{Step, ended, stopped_before},
@@ -99,7 +99,7 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     let outcome = Exec { engine, id: &id, container: &container.id.0, ending: &ending, outlived: false }
         .follow(output, life)
         .await;
-    end(outcome, &ending, &id)
+    end(outcome, &ending)
 }
 
 /// Takes up the command of a run that another agent began.
@@ -108,7 +108,7 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
     let order = &taken.order;
     let (Some(container), Some(WorkHandle::Exec { exec: id, .. })) = (&order.container, taken.handle())
     else {
-        return takeover::outcome(&adoption::of_command(None, None, None))
+        return takeover::outcome(taken, &adoption::of_command(None, None, None))
             .unwrap_or_else(|| lost("it has no container"))
             .into();
     };
@@ -125,7 +125,7 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Err(error) => return lost(&format!("the Engine cannot be asked for it: {error}")).into(),
     };
     let meaning = adoption::of_command(taken.began(), Some(state), facts.as_ref());
-    match (takeover::outcome(&meaning), meaning) {
+    match (takeover::outcome(taken, &meaning), meaning) {
         (None, _) => {
             life.goes_on(taken.began(), "its command goes on");
             life.note = Some(takeover::OUTPUT_UNREAD.to_owned());
@@ -140,7 +140,7 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
             });
             let exec = Exec { engine, id, container: &container.id.0, ending: &ending, outlived: true };
             let outcome = exec.follow(futures::stream::empty().boxed(), life).await;
-            end(outcome, &ending, id)
+            end(outcome, &ending)
         }
         (Some(outcome), Meaning::Ended { code, .. }) => {
             life.was_begun(taken.began(), "its command has ended");
@@ -168,13 +168,8 @@ async fn state_of(engine: &Engine, id: &str) -> Result<ExecState, EngineError> {
     }
 }
 
-fn end(outcome: Outcome, ending: &Ending<'_>, id: &str) -> KindEnd {
-    let leftover = ending.leftover().map(Leftover::Helper);
-    let still = matches!(
-        outcome,
-        Outcome::TimedOut { still_running: Some(_), .. } | Outcome::Stopped { still_running: Some(_), .. }
-    );
-    KindEnd { leftover, goes_on: still.then(|| id.to_owned()), ..outcome.into() }
+fn end(outcome: Outcome, ending: &Ending<'_>) -> KindEnd {
+    KindEnd { leftover: ending.leftover().map(Leftover::Helper), ..outcome.into() }
 }
 
 /// Signals on their way.
@@ -232,11 +227,11 @@ impl Exec<'_> {
         let mut outlived = self.outlived;
         loop {
             match self.engine.inspect_exec(self.id).await {
-                Ok(ExecState::Ended(Some(126))) if outlived && self.is_there().await => {
+                Ok(ExecState::Ended(Some(CUT))) if outlived && self.is_there().await => {
                     // This is what an Engine says of one whose connection was cut, and that goes on.
                     outage.over();
                 }
-                Ok(ExecState::Ended(Some(126))) if outlived && life.interrupts.ending().is_none() => {
+                Ok(ExecState::Ended(Some(CUT))) if outlived && life.interrupts.ending().is_none() => {
                     return lost(
                         "the connection to the Engine was cut while the command went on, and the Engine does not know \
                          its exit code any more",
@@ -317,10 +312,12 @@ impl Exec<'_> {
 }
 
 /// Waits until the command has ended, asking ever so often.
-pub async fn until_gone(engine: &Engine, id: &str) {
+pub async fn until_gone(engine: &Engine, container: &str, id: &str) {
     loop {
         sleep(ASK_EVERY).await;
         match engine.inspect_exec(id).await {
+            // The connection to it was cut when it was given up; whether it has ended the Engine then does not know.
+            Ok(ExecState::Ended(Some(CUT))) if engine.is_exec_there(container, id).await.unwrap_or(true) => {}
             Ok(ExecState::Ended(_)) => return,
             Err(error) if error.is_not_found() => return,
             Ok(ExecState::Running(_)) | Err(_) => {}

@@ -8,7 +8,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::model::run::{Outcome, StopCause, StopForce, StopRequest};
+use crate::{
+    history::keeper::Tap,
+    model::run::{Outcome, StopCause, StopForce, StopRequest},
+};
 
 use super::{order::RunOrder, unit::KindEnd};
 
@@ -52,14 +55,21 @@ pub struct Interrupts {
     grace: Duration,
     stop: watch::Receiver<Option<StopRequest>>,
     ending: Option<Ending>,
+    /// Who keeps it that the timeout has come, and of which attempt.
+    keeps: Option<(Tap, u32)>,
     /// The step that comes next, and when it comes by itself.
     next: Step,
     at: Option<Instant>,
 }
 
 impl Interrupts {
-    pub(super) fn new(order: &RunOrder, stop: watch::Receiver<Option<StopRequest>>) -> Self {
+    pub(super) fn new(
+        order: &RunOrder,
+        stop: watch::Receiver<Option<StopRequest>>,
+        (tap, number): (Tap, u32),
+    ) -> Self {
         Self {
+            keeps: Some((tap, number)),
             timeout: order.timeout(),
             grace: order.grace_period(),
             stop,
@@ -74,6 +84,11 @@ impl Interrupts {
         if self.next == Step::Stop {
             self.at = self.timeout.map(|timeout| since + timeout);
         }
+    }
+
+    /// It was being ended for this when the last agent ended: the same steps come again, and however it ends, that is why.
+    pub(super) fn was_ending(&mut self, ending: Option<Ending>) {
+        self.ending = ending;
     }
 
     /// Why the run is being ended, if it is.
@@ -145,6 +160,13 @@ impl Interrupts {
 
     fn advance(&mut self, cause: Option<StopCause>) -> Step {
         let ending = cause.map_or(Ending::TimedOut, Ending::Stopped);
+        if self.ending.is_none()
+            && ending == Ending::TimedOut
+            && let Some((tap, number)) = &self.keeps
+        {
+            // The next agent would take what comes of it for the command's own end.
+            tap.timed_out(*number);
+        }
         self.ending.get_or_insert(ending);
         let step = self.next;
         let now = Instant::now();
@@ -191,6 +213,7 @@ mod tests {
             grace: Duration::from_secs(10),
             stop,
             ending: None,
+            keeps: None,
             next: Step::Stop,
             at: None,
         };

@@ -13,12 +13,12 @@ use crate::{
         container::{AGENT_LABEL, RUN_LABEL},
         kept::Keep,
         options::Delete,
-        run::RunId,
+        run::{RunId, WorkHandle},
     },
     telemetry::report,
 };
 
-use super::{new_container, takeover};
+use super::{in_container, new_container, process, service, takeover};
 
 /// What is looked for.
 #[derive(Debug)]
@@ -93,8 +93,20 @@ impl Sweep {
     }
 }
 
+/// Waits until what could not be ended has gone by itself. Until then its job counts as running.
+pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
+    match handle {
+        WorkHandle::Exec { exec, container } => in_container::until_gone(engine, container, exec).await,
+        WorkHandle::Container { id } => new_container::until_gone(engine, id).await,
+        WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
+        WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
+        // What is done to a container is over with its run.
+        WorkHandle::Action { .. } => {}
+    }
+}
+
 /// Whether it was left on purpose: its run may have been recorded or not.
-fn is_kept(facts: &ContainerFacts) -> bool {
+pub(super) fn is_kept(facts: &ContainerFacts) -> bool {
     match Keep::of(&facts.labels).map(|keep| keep.delete) {
         None | Some(Delete::Always) => false,
         Some(Delete::OnSuccess) => !matches!(facts.phase, ContainerPhase::Ended { code: 0, .. }),

@@ -35,7 +35,7 @@ use super::{
     adoption::{self, Meaning},
     environment::environment,
     interrupts::{Step, ended, stopped_before},
-    like,
+    leftovers, like,
     making::{Unmade, made},
     order::{RunOrder, TakenUp},
     reasons::{can_do, lack_of_memory, not_started},
@@ -48,6 +48,9 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// An Engine that did not say whether it made a container is asked again after 1, 2 and at last this many seconds.
 pub(super) const LAST_QUESTION: Duration = Duration::from_secs(4);
+
+/// How often, at last, it is asked whether a container that could not be ended goes on.
+const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// A wait that held this long was answered in between, whatever ended it.
 const HELD: Duration = Duration::from_secs(5);
@@ -151,11 +154,12 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
     };
     let meaning = adoption::of_container(taken.handle().is_some(), found.as_ref());
-    let outcome = takeover::outcome(&meaning);
+    let outcome = takeover::outcome(taken, &meaning);
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
     let leftover = Some(Leftover::Container { id: facts.id.clone(), delete: delete_of(&facts.labels) });
+    life.handle = Some(WorkHandle::Container { id: facts.id.clone() });
     let started = taken.began().or(facts.started);
     match (outcome, &meaning) {
         (None, _) => {
@@ -350,6 +354,26 @@ async fn exit_code(id: &str, context: &Context) -> Result<i64, String> {
                 sleep(Duration::from_millis(500)).await;
             }
         }
+    }
+}
+
+/// Waits until a container that could not be ended has, and removes it.
+pub async fn until_gone(engine: &Engine, id: &str) {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match engine.container_facts(id).await {
+            Ok(None) => return,
+            Ok(Some(ContainerFacts { phase: ContainerPhase::Running, .. })) | Err(_) => {}
+            Ok(Some(facts)) => {
+                if !leftovers::is_kept(&facts) {
+                    // One that cannot be removed is found at the next start.
+                    let _ = remove(engine, id).await;
+                }
+                return;
+            }
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(ASK_EVERY);
     }
 }
 

@@ -8,10 +8,12 @@ use crate::model::{
     container::{ContainerId, Holder},
     job::{JobSpec, Work},
     name::{JobId, JobKind},
-    run::{Admitted, Outcome, Printed, RunId, RunRecord, Trigger, WorkHandle},
+    run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
     spread,
     unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
 };
+
+use super::interrupts::Ending;
 
 /// The longest name that a Swarm takes.
 const SERVICE_NAME_LIMIT: usize = 63;
@@ -56,6 +58,8 @@ pub struct TakenUp {
     pub terms: Arc<Terms>,
     /// When its command was first started.
     pub started: Option<Timestamp>,
+    /// Who asked it to end already, and how hard.
+    pub stop: Option<StopRequest>,
     /// Its last attempt.
     pub last: Option<LastAttempt>,
     /// What of its output is kept.
@@ -65,7 +69,7 @@ pub struct TakenUp {
 impl TakenUp {
     /// The run as it is to be followed; none where it had not begun.
     pub fn new(left: Unfinished) -> Option<Self> {
-        let Unfinished { admitted, begun, started, last, output } = left;
+        let Unfinished { admitted, begun, started, stop, last, output } = left;
         let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms } = admitted;
         let terms = terms.filter(|_| begun)?;
         let container = match last.as_ref().and_then(|it| it.handle.as_ref()) {
@@ -84,12 +88,20 @@ impl TakenUp {
         };
         let spec = Arc::new(terms.stand_in(&job, kind));
         let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };
-        Some(Self { order, terms, started, last, output })
+        Some(Self { order, terms, started, stop, last, output })
     }
 
     /// How its last attempt is found.
     pub fn handle(&self) -> Option<&WorkHandle> {
         self.last.as_ref()?.handle.as_ref()
+    }
+
+    /// Why its last attempt was being ended already. A timeout that came after a request ends nothing more.
+    pub fn ending(&self) -> Option<Ending> {
+        if self.last.as_ref().is_some_and(|it| it.timed_out) {
+            return Some(Ending::TimedOut);
+        }
+        self.stop.map(|request| Ending::Stopped(request.cause))
     }
 
     /// When its last attempt was about to begin.

@@ -11,7 +11,7 @@ use crate::{
     docker::output::{Channel, Output},
     model::{
         job::LocalSpec,
-        run::{Outcome, WorkHandle},
+        run::{Outcome, RunId, WorkHandle},
     },
 };
 
@@ -116,10 +116,15 @@ pub async fn take_up(taken: &TakenUp, _: &Context, life: &mut Life) -> Outcome {
     };
     let alive = matches!(&seen, Some((_, Some(_))));
     let meaning = adoption::of_process(seen.is_some(), alive);
-    let (None, Some((pid, Some(watched)))) = (takeover::outcome(&meaning), seen) else {
-        let outcome = takeover::outcome(&meaning);
+    let ending = taken.ending().filter(|_| seen.is_some());
+    let (None, Some((pid, Some(watched)))) = (takeover::outcome(taken, &meaning), seen) else {
+        // Whoever was asked to end and has gone has done so; nobody needs the exit code for that.
+        let outcome = ending.map(|it| it.outcome(None)).or_else(|| takeover::outcome(taken, &meaning));
         return outcome.unwrap_or_else(|| Outcome::Lost { reason: "its process is gone".to_owned() });
     };
+    if let Some(start) = reap::began(pid) {
+        life.handle = Some(WorkHandle::Process { pid, start });
+    }
     life.goes_on(taken.began(), "its process goes on");
     let mut processes = Beside::new(pid, &taken.order.run);
     let mut stays = None;
@@ -142,6 +147,15 @@ pub async fn take_up(taken: &TakenUp, _: &Context, life: &mut Life) -> Outcome {
             reason: "it outlived the agent that began it and has ended; its output and its exit code went to nobody"
                 .to_owned(),
         },
+    }
+}
+
+/// Waits until a process that could not be ended has gone, and whatever it began.
+pub async fn until_gone(pid: i32, start: u64, run: &RunId) {
+    let mut seen = reap::Watched::of(pid, start);
+    while let Some(watched) = seen {
+        watched.gone().await;
+        seen = reap::marked(&format!("{MARK}={run}")).and_then(|(pid, start)| reap::Watched::of(pid, start));
     }
 }
 

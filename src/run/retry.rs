@@ -81,12 +81,11 @@ pub(super) async fn next(
 
 /// What has certainly ended, and not because someone wanted it to, and is not guarded against running twice.
 pub(super) fn may_be_tried_again(attempt: &Attempt) -> bool {
-    if attempt.end.guarded || attempt.end.goes_on.is_some() {
+    if attempt.end.guarded || attempt.end.outcome.goes_on() {
         return false;
     }
     match &attempt.end.outcome {
-        Outcome::Failed { .. } | Outcome::NotStarted { .. } => true,
-        Outcome::TimedOut { still_running, .. } => still_running.is_none(),
+        Outcome::Failed { .. } | Outcome::NotStarted { .. } | Outcome::TimedOut { .. } => true,
         Outcome::Succeeded { .. }
         | Outcome::Stopped { .. }
         | Outcome::Skipped { .. }

@@ -5,7 +5,7 @@
 
 mod removal;
 
-pub use removal::remove;
+pub use removal::{remove, until_gone};
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -87,9 +87,10 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
         Err(error) => return lost(life, format!("its service cannot be asked for: {error}")),
     };
     let meaning = adoption::of_service(taken.handle().is_some(), found.is_some());
-    match (takeover::outcome(&meaning), found) {
+    match (takeover::outcome(taken, &meaning), found) {
         (None, Some(id)) => {
             life.goes_on(taken.began(), "its service is there");
+            life.handle = Some(WorkHandle::Service { id: id.clone() });
             let again = if spec.tasks == Tasks::Replicas(1) {
                 Again::Bytes(takeover::known_output(taken))
             } else {

@@ -18,7 +18,7 @@ use crate::{
     history::keeper::Recorder,
     model::{
         job::{JobSpec, Work},
-        run::{Outcome, Printed, RunRecord, StopCause, StopForce, StopRequest, WorkHandle},
+        run::{Outcome, Printed, RunRecord, StopRequest, WorkHandle},
         service::Tasks,
         unfinished::printed_in,
     },
@@ -46,7 +46,8 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 pub const OUTPUT_UNREAD: &str =
     "what it printed after the agent that began it had ended cannot be read, for the Engine does not keep it";
 
-/// Carries it to its end. `job` is what its job is now, as far as that is known.
+/// Carries it to its end. `job` is what its job is now, as far as that is known; `end` comes when the agent is to end its
+/// runs.
 ///
 /// Nothing comes back where the agent ends before anyone could say what has become of it: then it is left to the next.
 pub async fn take_up(
@@ -54,14 +55,14 @@ pub async fn take_up(
     mut job: watch::Receiver<JobNow>,
     context: Context,
     mut stop: watch::Receiver<Option<StopRequest>>,
+    end: impl Future<Output = ()>,
 ) -> Option<UnitEnd> {
     let order = taken.order.clone();
     let recorder = context.keeper.recorder_after(order.run.clone(), taken.terms.max_output, &taken.output);
     let found = Arc::<AtomicBool>::default();
-    let mut ending = stop.clone();
     let attempt = tokio::select! {
         attempt = attempt(&taken, &context, recorder, &stop, found.clone()) => attempt,
-        () = left_behind(&mut ending, &found) => return None,
+        () = left_behind(end, &found) => return None,
     };
     let began = taken.started.map(|at| (unit::instant_of(at, &context.clock), at)).or(attempt.started);
     let mut order = order;
@@ -78,11 +79,9 @@ pub async fn take_up(
 }
 
 /// Waits until the agent ends while nothing of the run was found yet.
-async fn left_behind(stop: &mut watch::Receiver<Option<StopRequest>>, found: &AtomicBool) {
-    let is_the_end = |it: &Option<StopRequest>| {
-        it.is_some_and(|it| it.cause == StopCause::Shutdown && it.force >= StopForce::Stop)
-    };
-    if stop.wait_for(is_the_end).await.is_err() || found.load(Ordering::Relaxed) {
+async fn left_behind(end: impl Future<Output = ()>, found: &AtomicBool) {
+    end.await;
+    if found.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
 }
@@ -115,6 +114,8 @@ async fn attempt(
     recorder.attempt(number);
     let mut life = Life::new(&taken.order, context, recorder, number, stop.clone());
     life.found = found;
+    life.interrupts.was_ending(taken.ending());
+    life.handle = taken.handle().cloned();
     if let Some((at, outcome)) = taken.last.as_ref().and_then(|it| it.ended.clone()) {
         report::run_adopted(life.capture.tags(), taken.order.occurrence, "its last attempt had ended");
         let end = KindEnd { leftover: leftover(taken, context).await, ..outcome.into() };
@@ -145,8 +146,16 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
     }
 }
 
-/// What comes of a run that does not go on; none where it does.
-pub fn outcome(meaning: &Meaning) -> Option<Outcome> {
+/// What comes of a run that does not go on; none where it does. What was being ended has been, whatever its exit code
+/// is.
+pub fn outcome(taken: &TakenUp, meaning: &Meaning) -> Option<Outcome> {
+    match (meaning, taken.ending()) {
+        (Meaning::Ended { .. }, Some(ending)) => Some(ending.outcome(None)),
+        (meaning, _) => unasked(meaning),
+    }
+}
+
+fn unasked(meaning: &Meaning) -> Option<Outcome> {
     match meaning {
         Meaning::GoesOn => None,
         Meaning::Ended { code: 0, .. } => Some(Outcome::Succeeded { exit_code: Some(0) }),

@@ -86,8 +86,8 @@ pub struct UnitEnd {
     pub record: RunRecord,
     /// What is to be removed, once the record is kept.
     pub leftover: Option<Leftover>,
-    /// A command in a container that could not be ended: the Engine's ID of it.
-    pub goes_on: Option<String>,
+    /// What could not be ended.
+    pub goes_on: Option<WorkHandle>,
 }
 
 /// How the kind's own part ended.
@@ -97,8 +97,6 @@ pub struct KindEnd {
     pub outcome: Outcome,
     /// What is to be removed.
     pub leftover: Option<Leftover>,
-    /// A command in a container that could not be ended.
-    pub goes_on: Option<String>,
     /// Whether the guard against running an occurrence twice stopped it.
     pub guarded: bool,
 }
@@ -121,7 +119,7 @@ pub enum Leftover {
 
 impl From<Outcome> for KindEnd {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, leftover: None, goes_on: None, guarded: false }
+        Self { outcome, leftover: None, guarded: false }
     }
 }
 
@@ -161,7 +159,8 @@ pub(super) async fn go_on(
         }
     };
     let duration = began.map(|(began, _)| last.ended.saturating_duration_since(began));
-    let KindEnd { outcome, leftover, goes_on, .. } = last.end;
+    let KindEnd { outcome, leftover, .. } = last.end;
+    let goes_on = last.handle.filter(|_| outcome.goes_on());
     let kept = |it: &Leftover| matches!(it, Leftover::Container { delete, .. } if delete.keeps(&outcome));
     let leftover = leftover.filter(|it| !kept(it));
     let record = order.record(began.map(|(_, at)| at), last.ended_at, duration, outcome);
@@ -179,6 +178,8 @@ pub(super) struct Attempt {
     pub ended_at: jiff::Timestamp,
     pub recorder: Recorder,
     pub end: KindEnd,
+    /// What it is called by whoever carries it out.
+    pub handle: Option<WorkHandle>,
     /// What there is to know of it beyond.
     pub note: Option<String>,
 }
@@ -227,11 +228,6 @@ pub(super) fn instant_of(at: jiff::Timestamp, clock: &Clock) -> Instant {
     now.checked_sub(ago).unwrap_or(now)
 }
 
-/// Waits until a command that could not be ended has ended by itself. Until then its job counts as running.
-pub async fn until_gone(engine: Engine, exec: String) {
-    in_container::until_gone(&engine, &exec).await;
-}
-
 /// Clears away what a run left, now that its record is kept.
 pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
     if let Err(reason) = try_to_clear_away(&engine, &leftover, &tags).await {
@@ -270,6 +266,8 @@ pub struct Life {
     started: Option<(Instant, jiff::Timestamp)>,
     /// When it ended, where that was before it was known.
     ended_at: Option<jiff::Timestamp>,
+    /// What it is called by whoever carries it out.
+    pub(super) handle: Option<WorkHandle>,
     /// What its record is to say beyond its outcome.
     pub note: Option<String>,
     /// Whether it is known what has become of a run that another agent began.
@@ -296,13 +294,14 @@ impl Life {
         };
         Self {
             capture: Capture::new(tags, context.sink.clone(), recorder.tap()),
-            interrupts: Interrupts::new(order, stop),
+            interrupts: Interrupts::new(order, stop, (recorder.tap(), number)),
             recorder,
             clock: context.clock.clone(),
             occurrence: order.occurrence,
             delay: None,
             started: None,
             ended_at: None,
+            handle: None,
             note: None,
             found: Arc::default(),
         }
@@ -335,9 +334,10 @@ impl Life {
     }
 
     pub(super) fn into_attempt(self, (ended, ended_at): (Instant, jiff::Timestamp), end: KindEnd) -> Attempt {
-        let Self { recorder, started, note, capture, .. } = self;
-        Attempt { tags: capture.tags().clone(), started, ended, ended_at, recorder, end, note }
+        let Self { recorder, started, handle, note, capture, .. } = self;
+        Attempt { tags: capture.tags().clone(), started, ended, ended_at, recorder, end, handle, note }
     }
+
     /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
     /// until it is kept, so that the next agent finds it.
     pub async fn called(&mut self, handle: WorkHandle) {
@@ -347,6 +347,7 @@ impl Life {
 
     /// The same for a command that goes on already.
     pub fn is_called(&mut self, handle: WorkHandle) -> Kept {
+        self.handle = Some(handle.clone());
         self.recorder.attempt_started(self.capture.tags().attempt, self.clock.now(), handle)
     }
 

@@ -26,7 +26,7 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
-    model::connection::Connection,
+    model::{connection::Connection, unfinished::Legacy},
     run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
@@ -203,15 +203,15 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened { keeper, writer, memory, unfinished, halts, installation, diagnostics }) => {
+            Some(Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                let remembered = (memory, unfinished, Halts::after(&halts));
+                let remembered = (memory, legacy, Halts::after(&halts));
                 (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }
             None => (Keeper::none(), None, <_>::default(), history::installation::unknown()),
         };
-        let (memory, unfinished, halts) = remembered;
-        let remembered = (memory, unfinished);
+        let (memory, legacy, halts): (_, Legacy, Halts) = remembered;
+        let remembered = (memory, legacy);
         let scraped = Scraped {
             metrics,
             agent: handle.clone(),

@@ -9,10 +9,11 @@ use crate::{
     model::{
         container::ContainerId,
         run::{Outcome, RunId, StopCause},
+        unfinished::{GoingOn, Legacy},
     },
     run::{
         halt,
-        leftovers::Sweep,
+        leftovers::{self, Sweep},
         order::{JobNow, TakenUp},
         takeover,
     },
@@ -28,17 +29,19 @@ impl Actor {
         let now = self.context.clock.now();
         let before = run_id(&mut self.ids, now);
         let left = std::mem::take(&mut self.left);
-        let taken_up: HashSet<RunId> = left.iter().map(|it| it.admitted.run.clone()).collect();
-        let go_on = left.iter().filter(|it| it.begun).map(|it| it.admitted.run.clone()).collect();
-        let free = self.context.halts.left(&go_on, &self.keeper);
+        let begun = left.runs.iter().filter(|it| it.begun).map(|it| it.admitted.run.clone());
+        let begun: HashSet<RunId> = begun.collect();
+        let free = self.context.halts.left(&begun, &self.keeper);
         self.restore(free);
+        let begun = left.runs.iter().map(|it| &it.admitted.run);
+        let taken_up = begun.chain(left.going_on.iter().map(|it| &it.run)).cloned().collect();
         // A state directory that begins has left nothing.
         if !self.context.installation.is_new {
             let (engine, installation) = (self.context.engine.clone(), self.context.installation.id.clone());
             self.looks.look();
             self.sweeping.spawn(Sweep { engine, installation, taken_up, before }.sweep());
         }
-        if !left.is_empty() {
+        if left != Legacy::default() {
             self.feed(Event::Left(left));
         }
     }
@@ -52,12 +55,28 @@ impl Actor {
 
     pub(super) fn take_up(&mut self, taken: TakenUp) {
         let order = taken.order.clone();
-        let (stop, stopped) = watch::channel(None);
+        // What the last agent was asked this one goes on with.
+        let (stop, stopped) = watch::channel(taken.stop);
         let (job, job_now) = watch::channel(JobNow::Unknown);
+        let mut stage = self.stage.clone();
+        let end = async move {
+            if stage.wait_for(|stage| *stage > Stage::Drain).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         self.stops.insert(order.run.clone(), stop);
         self.jobs_now.insert(order.run.clone(), (order.job().clone(), taken.terms.shape, job));
-        let task = self.runs.spawn(takeover::take_up(taken, job_now, self.context.clone(), stopped));
+        let task = self.runs.spawn(takeover::take_up(taken, job_now, self.context.clone(), stopped, end));
         self.orders.insert(task.id(), (order, task));
+    }
+
+    /// Until it has gone, its job counts as running.
+    pub(super) fn wait_for(&mut self, it: GoingOn) {
+        let engine = self.context.engine.clone();
+        self.going_on.spawn(async move {
+            leftovers::until_gone(&engine, &it.run, &it.handle).await;
+            (it.job, it.run)
+        });
     }
 
     /// All jobs are known: the runs that were taken up hear of theirs.

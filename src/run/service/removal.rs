@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     docker::{client::Engine, error::EngineError},
-    model::{container::RUN_LABEL, service::Tasks},
+    model::{container::RUN_LABEL, run::RunId, service::Tasks},
     telemetry::report::RunTags,
 };
 
@@ -17,6 +17,9 @@ const REMOVE_ATTEMPTS: u32 = 3;
 
 /// How long what it left in line, and what would not end, may take to be gone.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often, at last, it is asked whether the tasks of a service that could not be ended go on.
+const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// Removes a run's service, over a short absence of the Engine.
 pub async fn remove(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> Result<(), EngineError> {
@@ -51,4 +54,19 @@ async fn clear(engine: &Engine, service: &str, tasks: Tasks, tags: &RunTags) -> 
         engine.remove_container(&container).await?;
     }
     Ok(())
+}
+
+/// Waits until the tasks of a service that could not be ended are over, and removes it.
+pub async fn until_gone(engine: &Engine, id: &str, run: &RunId) {
+    let label = format!("{RUN_LABEL}={run}");
+    let mut wait = Duration::from_secs(1);
+    loop {
+        if let Ok(true) = engine.service_is_over(&label).await {
+            // One that cannot be removed is found at the next start.
+            let _ = engine.remove_service(id).await;
+            return;
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(ASK_EVERY);
+    }
 }
