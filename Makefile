@@ -15,7 +15,7 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 cargo_deny_version := 0.20.2
 cargo_deny = $(target_dir)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help check test fuzz demo bench image image-from-source binary audit clean need-rust test-with-engine demo-with-engine
+.PHONY: help check test engines fuzz demo bench image image-from-source binary audit clean need-rust test-with-engine engines-with-engine demo-with-engine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -31,6 +31,9 @@ check: need-rust $(cargo_deny) ## formatting, lints, documentation, licences and
 test: need-rust ## everything: the live tests against a real Engine, and a minute of fuzzing for each parser
 	integration/with-engine --compose --dockerd $(MAKE) --no-print-directory test-with-engine
 	integration/fuzz
+
+engines: need-rust ## the live tests on this Engine, on the newest one of Debian and on Podman's API; as root
+	integration/with-engine --compose --dockerd $(MAKE) --no-print-directory engines-with-engine
 
 fuzz: need-rust ## feed every parser with whatever a fuzzer thinks of, for FUZZ_SECONDS (60) each
 	integration/fuzz
@@ -65,6 +68,9 @@ need-rust:
 
 test-with-engine: image
 	integration/worker-image with integration/registry-image with $(CARGO) test --locked
+
+engines-with-engine: image
+	integration/worker-image with integration/engines
 
 demo-with-engine: image
 	integration/demo

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use watchbell::docker::endpoints::{By, ENDPOINTS, Endpoint};
+use watchbell::docker::endpoints::{self, By, ENDPOINTS};
 
 use crate::support::{
     docs,
@@ -16,10 +16,16 @@ use crate::support::{
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
 };
 
-/// Method and path of what an agent with jobs of kind `exec` needs.
-pub fn of_exec() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let needed = |it: &&Endpoint| matches!(it.by, By::Agent | By::Exec);
-    ENDPOINTS.iter().filter(needed).map(|it| (it.method, it.path))
+/// Method and path of what an agent with jobs of kind `exec` needs, each once.
+pub fn of_exec() -> Vec<(&'static str, &'static str)> {
+    let by = [By::Agent, By::Exec, By::Helper, By::NextExec];
+    let needed = ENDPOINTS.iter().filter(|it| by.contains(&it.by)).map(|it| (it.method, it.path));
+    needed.fold(Vec::new(), |mut list, it| {
+        if !list.contains(&it) {
+            list.push(it);
+        }
+        list
+    })
 }
 
 /// Those of `requests` that the table does not know: `METHOD /path` without a version.
@@ -27,24 +33,11 @@ pub fn not_in_the_table(requests: Vec<String>) -> BTreeSet<String> {
     requests.into_iter().filter(|line| of_the_table(line).is_none()).collect()
 }
 
-/// A request as the table has it. Of two that it may be, it is the one that says more of it.
+/// A request as the table has it.
 fn of_the_table(line: &str) -> Option<String> {
-    let rows = ENDPOINTS.iter().filter(|it| is_of(it, line));
-    let row = rows.min_by_key(|it| it.path.matches('{').count())?;
+    let (method, path) = line.split_once(' ')?;
+    let row = endpoints::known(method, path)?;
     Some(format!("{} {}", row.method, row.path))
-}
-
-/// Whether a request is one to this endpoint.
-fn is_of(endpoint: &Endpoint, line: &str) -> bool {
-    let known = format!("{} {}", endpoint.method, endpoint.path);
-    let (mut known, mut asked) = (known.split('/'), line.split('/'));
-    loop {
-        match (known.next(), asked.next()) {
-            (None, None) => return true,
-            (Some(part), Some(it)) if part == it || part.starts_with('{') => {}
-            _ => return false,
-        }
-    }
 }
 
 /// The table of the documentation.

@@ -57,6 +57,8 @@ impl Written {
         let flags = SettingFlags {
             config: vec![path.display().to_string()],
             docker_host: None,
+            docker_tls_verify: None,
+            docker_cert_path: None,
             state_dir: None,
             timezone: None,
             log_level: None,
@@ -141,6 +143,7 @@ fn argv(spec: &JobSpec) -> &[String] {
     match &spec.work {
         Work::Exec(exec) => &exec.argv,
         Work::Local(local) => &local.argv,
+        Work::Start(_) => &[],
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
         Work::Container(_) => &[],
@@ -560,7 +563,8 @@ proptest! {
             directory.path().display().to_string(),
         )]);
         let flags = SettingFlags {
-            config: vec![], docker_host: None, state_dir: None, timezone: None, log_level: None, log_format: None,
+            config: vec![], docker_host: None, docker_tls_verify: None, docker_cert_path: None, state_dir: None,
+            timezone: None, log_level: None, log_format: None,
             max_concurrent_runs: None, shutdown_grace: None, history_max_size: None, allow_from_labels: None, label_dialects: None,
             set: vec![],
         };

@@ -45,6 +45,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "agent::event::Refused",
             "agent::handle",
+            "docker::endpoints",
             "history::keeper",
             "history::live",
             "history::query",
@@ -151,6 +152,8 @@ const NOWHERE: &[(&str, &str)] = &[
 const EXCEPT: &[(&str, &str)] = &[
     // In a constant: it is tried when the crate is compiled.
     (".unwrap()", "src/settings/global/layers.rs"),
+    // It ends with the request and the answer that it carries, and whoever waits for those ends them.
+    ("tokio::spawn", "src/docker/transport.rs"),
 ];
 
 /// A longer file is asking to be two.

@@ -78,6 +78,17 @@ pub async fn run(
         settings.max_concurrent_runs.get(),
     );
     raise_file_limit();
+    let engine = Engine::at(&settings.docker_host, settings.certificates());
+    if let Some(reason) = engine.obstacle() {
+        let place =
+            if settings.docker_tls_verify { "setting docker-cert-path" } else { "setting docker-host" };
+        report::problem(&Diagnostic::error(
+            Origin::Place(place.into()),
+            format!("{reason}; the agent does not start, rather than talk in the clear"),
+        ));
+        sink.flush(FLUSH_LIMIT).await;
+        return ExitCode::FAILURE;
+    }
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => {
@@ -98,7 +109,6 @@ pub async fn run(
         open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
-    let engine = Engine::at(&settings.docker_host);
     let children = Children::default();
     let (inventory, observed) = watch::channel(None);
     let (connection, connected) = watch::channel(Connection::Waiting);

@@ -8,7 +8,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Command, HealthcheckArgs, SettingFlags, typed},
-        completions, doctor, explain, healthcheck, load, migrate, next,
+        completions, contexts, doctor, explain, healthcheck, load, migrate, next,
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
@@ -17,6 +17,7 @@ use watchbell::{
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         metrics::Metrics,
+        report,
         sink::LogSink,
         stream::EventStream,
     },
@@ -99,15 +100,15 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let context = contexts::unread(flags, environment, &loaded.sources.settings);
+    context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
     runtime(2, app::run(loaded, reader, seen, (sink, events, metrics), registries(environment)))
 }
 
 /// Where `docker login` keeps what it knows.
 fn registries(environment: &Environment) -> Option<PathBuf> {
-    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-    let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
-    folder.map(|folder| folder.join("config.json"))
+    contexts::docker_folder(environment).map(|folder| folder.join("config.json"))
 }
 
 fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<Metrics, String> {

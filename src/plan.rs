@@ -96,9 +96,11 @@ fn place(present: Option<&Holder>, candidates: &[Candidate]) -> Option<Holder> {
     let chosen = present
         .filter(|it| it.running)
         .or_else(|| candidates.iter().find(|it| it.running))
+        .or_else(|| candidates.iter().find(|it| it.passing))
         .or(present)
         .or_else(|| candidates.first())?;
-    Some(Holder { id: chosen.id.clone(), name: chosen.name.clone(), running: chosen.running })
+    let Candidate { id, name, running, passing } = chosen.clone();
+    Some(Holder { id, name, running, passing })
 }
 
 impl Catalog {
@@ -165,12 +167,14 @@ mod tests {
                 environment: Environment::default(),
                 env_files: Vec::new(),
                 privileged: false,
+                tty: false,
             })),
         ))
     }
 
     fn candidate(id: u8, running: bool) -> Candidate {
-        Candidate { id: ContainerId(format!("c{id}").into()), name: format!("c{id}").into(), running }
+        let (id, name) = (ContainerId(format!("c{id}").into()), format!("c{id}").into());
+        Candidate { id, name, running, passing: false }
     }
 
     fn any_desired() -> impl Strategy<Value = Desired> {

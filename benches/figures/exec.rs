@@ -110,10 +110,11 @@ impl Unit {
             environment: Environment::default(),
             env_files: Vec::new(),
             privileged: false,
+            tty: false,
         };
         Self {
             context: Context {
-                engine: Engine::at(&engine::host()),
+                engine: Engine::at(&engine::host(), None),
                 clock: Clock::System,
                 sink,
                 children: Children::default(),
@@ -133,6 +134,7 @@ impl Unit {
                 id: ContainerId(worker.id.as_str().into()),
                 name: worker.name.as_str().into(),
                 running: true,
+                passing: false,
             },
         }
     }

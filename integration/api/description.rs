@@ -112,6 +112,7 @@ fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
         }
         ("get", "/api/problems") => vec![get("/api/problems"), tagged("/api/problems")],
         ("get", "/api/config") => vec![get("/api/config")],
+        ("get", "/api/endpoints") => vec![get("/api/endpoints")],
         ("get", "/api/events") => {
             let mut events = agent.follow("/api/events", &[]);
             agent.post("/api/jobs/off/pause", "");

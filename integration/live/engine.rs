@@ -66,10 +66,7 @@ fn an_engine_that_is_killed_and_started_again_costs_no_job() {
     let private = Private::start();
     let stage = Stage::at(&private.host());
     // The image goes from the Engine that has it to the one that has none.
-    let archive = given.dir().join("worker.tar");
-    let archive = archive.to_str().expect("a path that is text");
-    given.docker(["save", "-o", archive, WORKER]);
-    stage.docker(["load", "-q", "-i", archive]);
+    live_engine::hand_over(&given, &stage, WORKER);
 
     let web = stage.name("web");
     let jobs = ["tick", "hourly", "long"].map(|name| format!("{web}.{name}"));

@@ -216,3 +216,44 @@ fn environment_user_and_working_directory_of_a_command_are_as_labelled() {
     let ended = agent.wait_for_end(&job);
     assert_eq!(agent.lines(text(&ended, "run"), "stdout"), ["a,b/c=d/65534//tmp"], "{ended}");
 }
+
+#[test]
+fn a_terminal_has_one_stream_and_its_lines_are_plain() {
+    let stage = Stage::new();
+    let web = stage.worker("web").start();
+    let job = stage.name("terminal");
+    let parameters = [
+        ("schedule", "@every 1s"),
+        ("container", &*web),
+        ("shell", "true"),
+        ("tty", "true"),
+        ("command", r"[ -t 1 ] && echo terminal; echo error >&2; printf 'no\rnewline'; exit 3"),
+    ];
+    let agent = stage.agent().file_job("exec", &job, &parameters).start();
+    let ended = agent.wait_for_end(&job);
+    assert_eq!((text(&ended, "outcome"), &ended["exit_code"]), ("failed", &3.into()), "{ended}");
+    let run = text(&ended, "run");
+    assert_eq!(agent.lines(run, "stdout"), ["terminal", "error", "no\rnewline"]);
+    assert_eq!(agent.lines(run, "stderr"), [""; 0]);
+}
+
+/// What pauses a container for a moment, as a backup does, costs no occurrence; what pauses it for longer is told.
+#[test]
+fn a_container_that_is_paused_is_waited_for_a_little() {
+    let stage = Stage::new();
+    let web = stage.worker("web").start();
+    let job = stage.name("sync");
+    let parameters = [("schedule", "@every 3s"), ("container", &*web), ("command", "echo here")];
+    let agent = stage.agent().file_job("exec", &job, &parameters).start();
+    agent.wait_for_end(&job);
+    stage.docker(["pause", &web]);
+    let reason = format!("container {web} is paused, and still was after 5s");
+    agent
+        .wait_for(&reason, |it| it["event"] == "run.skipped" && it["job"] == *job && it["reason"] == *reason);
+    let ended = || agent.records(|it| it["event"] == "run.finished" && it["job"] == *job);
+    let before = ended().len();
+    stage.docker(["unpause", &web]);
+    let next = agent
+        .wait_for_nth("it runs again", before + 1, |it| it["event"] == "run.finished" && it["job"] == *job);
+    assert_eq!(text(&next, "outcome"), "succeeded", "{next}");
+}

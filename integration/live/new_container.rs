@@ -1,6 +1,6 @@
 //! Jobs of kind `run`, from the INI file: a container for each run, and none afterwards.
 
-use crate::support::live_engine::{Record, Stage, WORKER, eventually, text};
+use crate::support::live_engine::{LIMIT, Record, Stage, WORKER, eventually, text};
 
 /// The containers with this name, stopped ones included.
 fn there(stage: &Stage, name: &str) -> String {
@@ -152,4 +152,74 @@ fn a_timeout_kills_and_removes_the_container() {
     assert_eq!(text(&ended, "reason"), "", "it could be ended");
     assert_eq!(agent.lines(text(&ended, "run"), "stdout"), ["begun"]);
     eventually("its container is removed", || there(&stage, text(&ended, "container")).is_empty());
+}
+
+/// How many jobs there are: a thousand take minutes.
+fn many() -> usize {
+    let told = std::env::var_os("WATCHBELL_TEST_RUNS").and_then(|it| it.into_string().ok()?.parse().ok());
+    told.unwrap_or(60)
+}
+
+#[test]
+fn of_many_jobs_that_run_a_few_at_a_time_nothing_is_left_behind() {
+    let stage = Stage::new();
+    let count = many();
+    let mut agent =
+        stage.agent().config("[global]\nmax-concurrent-runs = 4\n[job-defaults]\nenabled = false\n");
+    for number in 0..count {
+        let job = stage.name(&format!("many-{number}"));
+        let parameters = [
+            ("schedule", "@startup"),
+            ("image", WORKER),
+            ("network", "none"),
+            ("command", "true"),
+            ("label", "of=many"),
+        ];
+        agent = agent.file_job("run", &job, &parameters);
+    }
+    let agent = agent.start();
+    let limit = LIMIT * u32::try_from(1 + count / 20).expect("small");
+    let outcomes = agent.wait_within(limit, "all have ended", |records| {
+        let ended = records.iter().filter(|it| it["event"] == "run.finished");
+        let outcomes: Vec<String> = ended.map(|it| text(it, "outcome").to_owned()).collect();
+        (outcomes.len() >= count).then_some(outcomes)
+    });
+    assert!(outcomes.iter().all(|it| it == "succeeded"), "{outcomes:?}");
+    let filter = format!("name=^/watchbell-{}", stage.name("many-"));
+    eventually("no container is left", || stage.docker(["ps", "-aq", "--filter", &filter]).is_empty());
+    assert_eq!(agent.records(|it| it["event"] == "run.leftover"), Vec::<Record>::new());
+}
+
+/// Mistake 34.
+#[test]
+fn runs_of_one_job_that_overlap_have_containers_of_their_own() {
+    let stage = Stage::new();
+    let job = stage.name("overlapping");
+    let parameters = [
+        ("schedule", "@every 1s"),
+        ("image", WORKER),
+        ("network", "none"),
+        ("shell", "true"),
+        ("command", "echo $$WATCHBELL_RUN; sleep 4; exit $$(( $$(echo $$WATCHBELL_RUN | wc -c) % 2 ))"),
+        ("overlap", "allow"),
+    ];
+    let agent = stage.agent().file_job("run", &job, &parameters).start();
+    let ended = agent.wait_within(LIMIT, "three have ended", |records| {
+        let ended: Vec<Record> =
+            records.iter().filter(|it| it["event"] == "run.finished" && it["job"] == *job).cloned().collect();
+        (ended.len() >= 3).then_some(ended)
+    });
+    for it in &ended {
+        let run = text(it, "run");
+        assert_eq!((text(it, "outcome"), &it["exit_code"]), ("failed", &1.into()), "{it}");
+        assert_eq!(agent.lines(run, "stdout"), [run], "each has its own output");
+    }
+    let mut containers: Vec<&str> = ended.iter().map(|it| text(it, "container")).collect();
+    containers.dedup();
+    assert_eq!(containers.len(), ended.len());
+    let seconds = |it: &Record, field: &str| it[field].as_f64().unwrap_or_default();
+    assert!(
+        ended.iter().all(|it| seconds(it, "duration_seconds") >= 3.5),
+        "none was ended by another: {ended:?}"
+    );
 }

@@ -61,6 +61,18 @@ fn docker_at(host: &str) -> Command {
     command
 }
 
+/// Brings an image to an Engine that does not have it.
+pub fn hand_over(from: &Stage, to: &Stage, image: &str) {
+    let file = from.dir().join("image.tar");
+    let file = file.to_str().expect("a path that is text");
+    from.docker(["save", "-o", file, image]);
+    let loaded = to.docker(["load", "-q", "-i", file]);
+    // Podman puts a registry before names that have none.
+    if let Some(name) = loaded.rsplit(' ').next().filter(|it| it.starts_with("localhost/")) {
+        to.docker(["tag", name, image]);
+    }
+}
+
 /// Runs a command; what it prints on stdout, or what went wrong.
 pub fn run(command: &mut Command) -> Result<String, String> {
     let Output { status, stdout, stderr } = command

@@ -360,6 +360,7 @@ fn attribute(container: &mut Container, word: &str) -> Result<(), String> {
     match word {
         "state=running" => container.state = ContainerState::Running,
         "state=paused" => container.state = ContainerState::Paused,
+        "state=restarting" => container.state = ContainerState::Restarting,
         "state=stopped" => container.state = ContainerState::Stopped,
         "health=good" => container.healthy = Some(true),
         "health=bad" => container.healthy = Some(false),

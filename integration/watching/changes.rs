@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 use watchbell::{
     model::name::JobKind,
-    settings::params::{self, PARAMS},
+    settings::params::{self, PARAMS, Param},
 };
 
 use crate::support::{
@@ -32,6 +32,7 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
         "mount" => ("source=a,target=/data", "source=b,target=/data", "mount"),
         "memory" => ("64m", "65m", "memory"),
         "cpus" => ("1", "1.5", "cpus"),
+        "tty" => ("true", "false", "tty"),
         "tmpfs" => ("/cache", "/cache:size=64m", "tmpfs"),
         "volumes-from" => ("data", "data:ro", "volumes-from"),
         "network-alias" => ("one", "two", "network-alias"),
@@ -90,10 +91,16 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
     }
 }
 
+/// The parameters of a kind that can be written together. What `run` has of one that is there already goes with nothing else.
+fn together(kind: JobKind) -> impl Iterator<Item = &'static Param> {
+    let alone = move |param: &Param| kind == JobKind::Run && param.name == "container";
+    PARAMS.iter().filter(move |param| param.works_for(kind) && !alone(param))
+}
+
 /// A container whose only job has every parameter of its kind, with the second value of one of them.
 fn container(kind: JobKind, changed: Option<&str>) -> ContainerSpec {
     let mut container = ContainerSpec::new("web").label("watchbell.enabled", "true");
-    for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
+    for param in together(kind) {
         let (one, other, _) = values(param.name);
         let value = if changed == Some(param.name) { other } else { one };
         container = container.label(format!("watchbell.job-{kind}.it.{}", param.name), value);
@@ -108,7 +115,7 @@ async fn every_parameter_that_is_edited_alone_is_told_by_name() {
     let mut told = 0;
     for kind in JobKind::SUPPORTED {
         agent.start(container(kind, None)).await;
-        for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
+        for param in together(kind) {
             agent.replace("web", container(kind, Some(param.name)));
             sleep(seconds(2)).await;
             let updated = agent.of("job.updated", "web.it");
@@ -204,4 +211,18 @@ async fn a_container_that_is_renamed_brings_its_job_under_the_new_name() {
         ["job.removed web.sync", "job.added site.sync"],
         "a name says nothing about a service"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_container_to_start_is_a_change() {
+    let agent = TestAgent::with(Setup::ini("[global]\nallow-from-labels = all\n")).await;
+    let starts = |name: &str| {
+        ContainerSpec::new("web")
+            .label("watchbell.enabled", "true")
+            .labels([("watchbell.job-run.it.schedule", "@daily"), ("watchbell.job-run.it.container", name)])
+    };
+    agent.start(starts("one")).await;
+    agent.replace("web", starts("two"));
+    sleep(seconds(2)).await;
+    assert_eq!(agent.one("job.updated").text("reason"), "changed: container");
 }

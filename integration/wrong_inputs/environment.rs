@@ -74,7 +74,7 @@ fn a_wrong_value_of_a_variable_is_told_once_with_its_name() {
         variable("bytes", "WATCHBELL_TIMEZONE", &odd, "the value is not UTF-8"),
         variable("a zone of others", "TZ", "Mars/Base", "Mars/Base"),
         variable("an address of others", "DOCKER_HOST", "ssh://engine", "not supported"),
-        variable("a transport of others", "DOCKER_TLS_VERIFY", "1", "not yet supported"),
+        variable("a transport of others", "DOCKER_TLS_VERIFY", "1", "rather than talk in the clear"),
         variable("a job's length", "WATCHBELL_JOB_WEB_GOOD_TIMEOUT", "soon", "write for example 90s")
             .job("web.good")
             .without(&["web.good"]),

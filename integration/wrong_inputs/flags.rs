@@ -55,7 +55,7 @@ fn a_wrong_setting_in_a_flag_is_told_once_with_its_name() {
             "--allow-from-labels",
             "did you mean \"local\"?",
         ),
-        flag("an address", &["--docker-host", "https://engine"], "--docker-host", "not supported"),
+        flag("an address", &["--docker-host", "ssh://engine"], "--docker-host", "not supported"),
         flag("a file that is not there", &["--config", "none.ini"], "--config", "none.ini cannot be read"),
         flag(
             "a pattern without a match",

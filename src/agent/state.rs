@@ -293,7 +293,9 @@ impl State {
                     continue;
                 }
                 Some(entry) => match (&entry.spec.work, &entry.holder) {
-                    (Work::Exec(_), Some(holder)) if holder.running => Ok((entry, Some(holder.clone()))),
+                    (Work::Exec(_), Some(holder)) if holder.running || holder.passing => {
+                        Ok((entry, Some(holder.clone())))
+                    }
                     (Work::Exec(_), Some(holder)) => {
                         let name = holder.name.to_string();
                         let reason = format!("container {name} is not running");
@@ -325,7 +327,7 @@ impl State {
                             Err((Skip::Container, None, reason))
                         }
                     },
-                    (Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
+                    (Work::Start(_) | Work::Local(_) | Work::ServiceRun(_), _) => Ok((entry, None)),
                 },
             };
             match refused {
@@ -371,13 +373,13 @@ impl State {
 
 /// A container of which no more is known than what it is called.
 fn by_name(name: &str) -> Holder {
-    Holder { id: ContainerId(name.into()), name: name.into(), running: false }
+    Holder { id: ContainerId(name.into()), name: name.into(), running: false, passing: false }
 }
 
 /// Whether a run of the job goes on without the agent, and the next one takes it up.
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Run(_) | Work::ServiceRun(_) => true,
+        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Exec(_) | Work::Local(_) | Work::Container(_) => false,
     }
 }
@@ -385,7 +387,7 @@ pub fn outlives_the_agent(spec: &JobSpec) -> bool {
 /// Whether a run of the job asks the Engine for something.
 pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::ServiceRun(_) | Work::Container(_) => true,
+        Work::Exec(_) | Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) | Work::Container(_) => true,
         Work::Local(_) => false,
     }
 }

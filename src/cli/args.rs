@@ -102,9 +102,15 @@ pub struct SettingFlags {
     /// An INI file, a directory of *.ini files, or a pattern such as conf.d/*.ini; can be repeated.
     #[arg(long, value_name = "PATH")]
     pub config: Vec<String>,
-    /// Where the Engine listens: a `unix://` or `tcp://` address.
+    /// Where the Engine listens: a `unix://`, `tcp://` or `https://` address.
     #[arg(long, value_name = "ADDRESS")]
     pub docker_host: Option<String>,
+    /// Whether the Engine is asked over TLS.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub docker_tls_verify: Option<String>,
+    /// The directory of the certificates for that.
+    #[arg(long, value_name = "DIR")]
+    pub docker_cert_path: Option<String>,
     /// The directory of the agent's socket and state.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<String>,
@@ -143,6 +149,8 @@ impl SettingFlags {
         let Self {
             config: _,
             docker_host,
+            docker_tls_verify,
+            docker_cert_path,
             state_dir,
             timezone,
             log_level,
@@ -156,6 +164,8 @@ impl SettingFlags {
         } = self;
         [
             ("docker-host", docker_host),
+            ("docker-tls-verify", docker_tls_verify),
+            ("docker-cert-path", docker_cert_path),
             ("state-dir", state_dir),
             ("timezone", timezone),
             ("log-level", log_level),
@@ -312,6 +322,8 @@ mod tests {
         assert_eq!(flags, settings);
         let all = SettingFlags {
             docker_host: Some("x".into()),
+            docker_tls_verify: Some("x".into()),
+            docker_cert_path: Some("x".into()),
             state_dir: Some("x".into()),
             timezone: Some("x".into()),
             log_level: Some("x".into()),

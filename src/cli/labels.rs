@@ -275,6 +275,7 @@ fn state(it: &Value) -> Option<ContainerState> {
         // Whoever leaves it out means a container that is used.
         None | Some("running") => Some(ContainerState::Running),
         Some("paused") => Some(ContainerState::Paused),
+        Some("restarting") => Some(ContainerState::Restarting),
         Some("created" | "removing" | "dead") => None,
         Some(_) => Some(ContainerState::Stopped),
     }

@@ -4,6 +4,7 @@ pub mod args;
 pub mod ask;
 pub mod call;
 pub mod completions;
+pub mod contexts;
 pub mod doctor;
 pub mod explain;
 pub mod files;

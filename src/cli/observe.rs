@@ -22,7 +22,7 @@ pub async fn observe(reading: &Reading) -> Result<Inventory, String> {
         );
     }
     let settings = &reading.sources.settings;
-    let engine = Engine::at(&settings.docker_host);
+    let engine = Engine::at(&settings.docker_host, settings.certificates());
     let look = async {
         let facts = engine.facts().await?;
         let (inventory, _) = engine.inventory(&identity::of_this_process()).await?;

@@ -1,14 +1,10 @@
 //! The connection to the Engine.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use bollard::Docker;
 
-use super::error::EngineError;
+use super::{error::EngineError, transport::Way};
 
 /// How long an answer's beginning may take. Streams go on for as long as they like: whoever reads one watches it.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -17,20 +13,31 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Engine {
     host: Arc<str>,
-    /// `None` until the socket was there once: the library refuses to make a client for a socket that is not.
-    docker: Arc<Mutex<Option<Docker>>>,
+    docker: Result<Docker, Arc<str>>,
 }
 
 impl Engine {
-    /// The Engine at `host`, as [`crate::settings::global`] checked it. Nothing is sent yet, and nothing need be
-    /// listening.
-    pub fn at(host: &str) -> Self {
-        Self { host: host.into(), docker: Arc::default() }
+    /// The Engine at `host`, as [`crate::settings::global`] checked it, over TLS where `certificates` is a directory with
+    /// what that needs. Nothing is sent yet, and nothing need be listening.
+    pub fn at(host: &str, certificates: Option<&Path>) -> Self {
+        // The transport is decided here and not by the library: it would talk in the clear where it was built without TLS.
+        let docker = Way::to(host, certificates).and_then(|way| {
+            let limit = ANSWER_LIMIT.as_secs();
+            let version = bollard::API_DEFAULT_VERSION;
+            let made = Docker::connect_with_custom_transport(
+                move |request| way.clone().exchange(request),
+                Some("http://engine"),
+                limit,
+                version,
+            );
+            made.map_err(|error| error.to_string())
+        });
+        Self { host: host.into(), docker: docker.map_err(Into::into) }
     }
 
     /// The Engine behind a client that is there already.
     pub fn with_client(docker: Docker) -> Self {
-        Self { host: "client".into(), docker: Arc::new(Mutex::new(Some(docker))) }
+        Self { host: "client".into(), docker: Ok(docker) }
     }
 
     /// The address.
@@ -38,22 +45,15 @@ impl Engine {
         &self.host
     }
 
-    /// The client. The transport is decided here and not by the library.
+    /// Why nothing can be asked of it before someone has mended that: its address is none, or its certificates are not
+    /// there.
+    pub fn obstacle(&self) -> Option<&str> {
+        self.docker.as_ref().err().map(|it| &**it)
+    }
+
+    /// The client.
     pub(super) fn docker(&self) -> Result<Docker, EngineError> {
-        let mut docker = self.docker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(docker) = &*docker {
-            return Ok(docker.clone());
-        }
-        let limit = ANSWER_LIMIT.as_secs();
-        let made = match self.host.split_once("://") {
-            Some(("unix", path)) => Docker::connect_with_unix(path, limit, bollard::API_DEFAULT_VERSION)?,
-            Some(("tcp" | "http", address)) => {
-                Docker::connect_with_http(&format!("http://{address}"), limit, bollard::API_DEFAULT_VERSION)?
-            }
-            _ => return Err(EngineError::Unreachable(format!("{} is no address of an Engine", self.host))),
-        };
-        *docker = Some(made.clone());
-        Ok(made)
+        self.docker.clone().map_err(|reason| EngineError::Unreachable(reason.to_string()))
     }
 }
 

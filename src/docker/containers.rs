@@ -7,6 +7,7 @@ use bollard::{
     models::{
         ContainerCreateBody, ContainerStateStatusEnum as Status, ContainerSummaryStateEnum as State,
         EndpointSettings, HostConfig, NetworkConnectRequest, NetworkingConfig,
+        RestartPolicyNameEnum as Policy,
     },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
@@ -73,6 +74,10 @@ pub struct ContainerFacts {
     pub readable: bool,
     /// What says whose it is.
     pub labels: HashMap<String, String>,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// By which rule the Engine starts it again when it has ended, if it does whatever the exit code is.
+    pub always_restarts: Option<&'static str>,
     /// Whether the kernel killed something in it for lack of memory.
     pub out_of_memory: bool,
     /// The most memory that it may have, in bytes.
@@ -218,6 +223,12 @@ impl Engine {
             started,
             readable: driver.as_deref() != Some("none"),
             labels: found.config.and_then(|it| it.labels).unwrap_or_default(),
+            paused: state.status == Some(Status::PAUSED),
+            always_restarts: match host.restart_policy.and_then(|it| it.name) {
+                Some(Policy::ALWAYS) => Some("always"),
+                Some(Policy::UNLESS_STOPPED) => Some("unless-stopped"),
+                _ => None,
+            },
             out_of_memory: state.oom_killed.unwrap_or_default(),
             memory_limit: host.memory.and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0),
         }))
@@ -240,8 +251,10 @@ impl Engine {
     }
 
     /// All that a container printed from its beginning, and goes on to print; of an ended one to its end.
-    pub fn container_output(&self, id: &str) -> Result<Output, EngineError> {
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).follow(true).build();
+    /// With `since`, which counts in whole seconds, what came before is left out.
+    pub fn container_output(&self, id: &str, since: Option<Timestamp>) -> Result<Output, EngineError> {
+        let since = since.and_then(|it| i32::try_from(it.as_second()).ok()).unwrap_or_default();
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).follow(true).since(since).build();
         Ok(output(self.docker()?.logs(id, Some(options))))
     }
 

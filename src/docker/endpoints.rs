@@ -152,6 +152,25 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::NextService, "GET", "/services", "the service, and those that nobody waits for"),
 ];
 
+/// The endpoint that a request is to, of whoever asks it. Of two that it may be, it is the one that says more.
+pub fn known(method: &str, path: &str) -> Option<&'static Endpoint> {
+    let fits = |it: &&Endpoint| it.method == method && it.is_for(path);
+    ENDPOINTS.iter().filter(fits).min_by_key(|it| it.path.matches('{').count())
+}
+
+impl Endpoint {
+    fn is_for(&self, path: &str) -> bool {
+        let (mut own, mut asked) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (own.next(), asked.next()) {
+                (None, None) => return true,
+                (Some(part), Some(it)) if part == it || part.starts_with('{') => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
 /// What asks for the sake of a job.
 fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
     let kind: &[By] = match &job.work {
@@ -162,6 +181,7 @@ fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
             (false, Some(_)) => &[By::Run, By::Like, By::NextRun],
             (true, Some(_)) => &[By::Run, By::Pull, By::Like, By::NextRun],
         },
+        Work::Start(_) => &[By::Run, By::NextRun],
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
         Work::Container(_) => &[By::Action],

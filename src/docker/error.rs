@@ -1,8 +1,11 @@
 //! What can go wrong between us and the Engine.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 
 use bollard::errors::Error as Client;
+
+/// What an Engine answers that was asked in the clear where it speaks TLS.
+const WANTS_TLS: &str = "HTTP request to an HTTPS server";
 
 /// An operation on the Engine that failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,16 +54,46 @@ impl EngineError {
     }
 }
 
+/// The refusal of somebody who stands before the Engine.
+#[derive(Debug, thiserror::Error)]
+#[error("denied")]
+pub(super) struct Denied {
+    /// The HTTP status.
+    pub status: u16,
+    /// Method and path, as the table of endpoints has them.
+    pub endpoint: String,
+}
+
 impl From<Client> for EngineError {
     fn from(error: Client) -> Self {
+        if let Client::IOError { err } = &error
+            && let Some(Denied { status, endpoint }) = err.get_ref().and_then(|it| it.downcast_ref())
+        {
+            let message = format!(
+                "a proxy before the Engine denies {endpoint}: let it through there; watchbell doctor --grants prints \
+                 all that it must"
+            );
+            return Self::Refused { status: *status, message };
+        }
         match error {
+            Client::DockerResponseServerError { status_code: 400, message }
+                if message.contains(WANTS_TLS) =>
+            {
+                let mend = "the Engine wants TLS there: set docker-tls-verify and docker-cert-path";
+                Self::Refused { status: 400, message: mend.to_owned() }
+            }
+            // Podman's status for it is that of any failure.
+            Client::DockerResponseServerError { status_code: 500, message }
+                if message.contains("is already in use") =>
+            {
+                Self::Refused { status: 409, message: message.trim().to_owned() }
+            }
             Client::DockerResponseServerError { status_code, message } => {
                 Self::Refused { status: status_code, message: message.trim().to_owned() }
             }
             Client::DockerStreamError { error } => Self::Refused { status: 500, message: error },
             Client::RequestTimeoutError => Self::TimedOut,
-            Client::SocketNotFoundError(path) => Self::Unreachable(format!("{path} does not exist")),
-            Client::IOError { .. } | Client::HyperResponseError { .. } | Client::HyperLegacyError { .. } => {
+            Client::IOError { .. } | Client::HyperResponseError { .. } => {
                 Self::Unreachable(innermost(&error))
             }
             other => Self::Malformed(other.to_string()),
@@ -69,7 +102,7 @@ impl From<Client> for EngineError {
 }
 
 /// The last cause in the chain: the outer ones only say that a request failed.
-fn innermost(error: &Client) -> String {
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A command for a running container.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ExecRequest {
     /// Program and arguments.
     pub argv: Vec<String>,
@@ -24,6 +24,8 @@ pub struct ExecRequest {
     pub workdir: Option<String>,
     /// With all rights on the machine.
     pub privileged: bool,
+    /// On a terminal.
+    pub tty: bool,
 }
 
 /// Where a command stands.
@@ -44,8 +46,8 @@ impl Engine {
         let options = CreateExecOptions {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            // Frames tell the two streams apart only without a terminal.
-            tty: Some(false),
+            // The start of it says nothing of a terminal, so its output comes in frames all the same.
+            tty: Some(request.tty),
             env: Some(request.environment),
             cmd: Some(request.argv),
             user: request.user,

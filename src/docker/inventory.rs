@@ -109,6 +109,7 @@ fn container(summary: ContainerSummary) -> Option<Container> {
     let state = match summary.state {
         Some(State::RUNNING) => ContainerState::Running,
         Some(State::PAUSED) => ContainerState::Paused,
+        Some(State::RESTARTING) => ContainerState::Restarting,
         _ => ContainerState::Stopped,
     };
     // The list has no field for health before API 1.52; the status says "Up 5 minutes (healthy)".

@@ -1,7 +1,7 @@
 //! The Engine and its API. The only place that names the client library: what leaves here are our own types.
 //!
-//! [`client`] is the connection, [`error`] what can go wrong; then one file for each thing that is asked of the
-//! Engine.
+//! [`client`] is the Engine, `transport` and `tls` the connection to it, [`error`] what can go wrong, [`endpoints`] what is
+//! asked; then one file for each thing that is asked of the Engine.
 
 pub mod actions;
 pub mod archive;
@@ -22,3 +22,5 @@ pub mod services;
 pub mod swarm;
 pub mod task_output;
 pub mod tasks;
+mod tls;
+mod transport;

@@ -191,6 +191,7 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
     match handle {
         WorkHandle::Exec { exec, container } => ("exec", exec.clone(), Some(container.clone())),
         WorkHandle::Container { id } => ("container", id.clone(), None),
+        WorkHandle::Existing { id } => ("existing", id.clone(), None),
         WorkHandle::Service { id } => ("service", id.clone(), None),
         WorkHandle::Action { container } => ("action", container.clone(), None),
         WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
@@ -202,6 +203,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
     Some(match what {
         "exec" => WorkHandle::Exec { exec: id, container: of? },
         "container" => WorkHandle::Container { id },
+        "existing" => WorkHandle::Existing { id },
         "service" => WorkHandle::Service { id },
         "action" => WorkHandle::Action { container: id },
         "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
@@ -255,6 +257,7 @@ mod tests {
         for it in [
             WorkHandle::Exec { exec: text(), container: text() },
             WorkHandle::Container { id: text() },
+            WorkHandle::Existing { id: text() },
             WorkHandle::Service { id: text() },
             WorkHandle::Action { container: text() },
             WorkHandle::Process { pid: 7, start: u64::MAX },

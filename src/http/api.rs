@@ -24,7 +24,7 @@ use crate::{
 };
 
 use super::{
-    about, actions, dto_runs, events, job, jobs, output,
+    about, actions, dto_runs, endpoints, events, job, jobs, output,
     problem::{Problem, unknown_path, wrong_method},
     runs,
 };
@@ -78,6 +78,7 @@ pub struct Api {
         actions::stop_run,
         about::problems,
         about::config,
+        endpoints::endpoints,
         events::events,
         description,
     ),
@@ -101,6 +102,7 @@ pub fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/stop", post(actions::stop_run))
         .route("/api/problems", get(about::problems))
         .route("/api/config", get(about::config))
+        .route("/api/endpoints", get(endpoints::endpoints))
         .route("/api/events", get(events::events))
         .route("/api/openapi.json", get(description))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -9,6 +9,7 @@ pub mod actions;
 pub mod api;
 pub mod dto;
 pub mod dto_runs;
+pub mod endpoints;
 pub mod events;
 mod follow;
 pub mod health;

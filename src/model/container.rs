@@ -29,6 +29,8 @@ pub enum ContainerState {
     Running,
     /// Paused: it exists, but a command in it would wait for ever.
     Paused,
+    /// It has ended, and the Engine is about to start it again.
+    Restarting,
     /// It exists, and is not running.
     Stopped,
 }
@@ -42,6 +44,15 @@ pub struct Holder {
     pub name: Arc<str>,
     /// Whether it runs now.
     pub running: bool,
+    /// Whether it does not, and may in a moment.
+    pub passing: bool,
+}
+
+impl ContainerState {
+    /// Whether it does not run now, and may in a moment.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Paused | Self::Restarting)
+    }
 }
 
 /// One container as the Engine's list tells it.

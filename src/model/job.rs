@@ -57,6 +57,8 @@ pub enum Work {
     Exec(Box<ExecSpec>),
     /// A new container.
     Run(Box<RunSpec>),
+    /// A container that is there already and is started; also of kind `run`.
+    Start(StartSpec),
     /// A process beside the agent.
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
@@ -82,6 +84,15 @@ pub struct ExecSpec {
     pub env_files: Vec<String>,
     /// Whether it has all rights that root has on the machine.
     pub privileged: bool,
+    /// Whether it has a terminal, on which its two streams are one.
+    pub tty: bool,
+}
+
+/// An existing container that is started and not removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartSpec {
+    /// Its name.
+    pub container: String,
 }
 
 /// A new container that runs one command and is removed.
@@ -272,7 +283,7 @@ impl JobSpec {
     pub fn kind(&self) -> JobKind {
         match self.work {
             Work::Exec(_) => JobKind::Exec,
-            Work::Run(_) => JobKind::Run,
+            Work::Run(_) | Work::Start(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) => JobKind::ServiceRun,
             Work::Container(_) => JobKind::Container,

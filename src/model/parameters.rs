@@ -6,7 +6,7 @@ use super::{
     action::ActionSpec,
     bytes,
     image::{Like, Pull},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, Work},
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, StartSpec, Work},
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{ServiceRunSpec, Tasks},
@@ -173,7 +173,8 @@ impl List {
     fn work(&mut self, work: &Work) {
         match work {
             Work::Exec(it) => {
-                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged } = &**it;
+                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged, tty } =
+                    &**it;
                 self.list("command", argv);
                 self.optional("container", container.as_ref());
                 self.optional("user", user.as_ref());
@@ -181,8 +182,10 @@ impl List {
                 self.environment(environment);
                 self.list("env-file", env_files);
                 self.flag("privileged", *privileged);
+                self.flag("tty", *tty);
             }
             Work::Run(it) => self.run(it),
+            Work::Start(StartSpec { container }) => self.text("container", container),
             Work::Local(LocalSpec { argv, workdir, environment }) => {
                 self.list("command", argv);
                 self.optional("workdir", workdir.as_ref());

@@ -332,6 +332,11 @@ pub enum WorkHandle {
         /// The container's ID.
         id: String,
     },
+    /// A container that was there already.
+    Existing {
+        /// The container's ID.
+        id: String,
+    },
     /// A Swarm service that was made for it.
     Service {
         /// The service's ID.

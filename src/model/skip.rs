@@ -17,7 +17,7 @@ pub enum Skip {
     GroupWait,
     /// A newer occurrence came while it waited for other jobs (`depends-on`).
     DependsOn,
-    /// There is no container, or it does not run.
+    /// There is no container, it does not run, or one that is to be started runs already.
     Container,
     /// The job is paused.
     Paused,

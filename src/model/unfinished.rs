@@ -56,7 +56,7 @@ impl Terms {
             Work::Exec(exec) => user.clone_from(&exec.user),
             Work::ServiceRun(service) => tasks = Some(service.tasks),
             Work::Container(it) => action = Some((it.action, it.signal.clone())),
-            Work::Run(_) | Work::Local(_) => {}
+            Work::Run(_) | Work::Start(_) | Work::Local(_) => {}
         }
         Self {
             timeout: spec.timeout,

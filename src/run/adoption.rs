@@ -47,6 +47,20 @@ pub fn of_container(known: bool, found: Option<&ContainerFacts>) -> Meaning {
     }
 }
 
+/// Of a container that was there already. `began` is when it was about to be started: what it did before is not the run's.
+pub fn of_existing(began: Option<Timestamp>, found: Option<&ContainerFacts>) -> Meaning {
+    let Some(facts) = found else { return Meaning::Lost("its container was removed while no agent ran") };
+    let began = began.and_then(|it| it.saturating_sub(SKEW).ok());
+    let ours = matches!((facts.started, began), (Some(started), Some(began)) if started >= began);
+    match facts.phase {
+        ContainerPhase::Running if ours => Meaning::GoesOn,
+        ContainerPhase::Ended { code, at } if ours => Meaning::Ended { code, at },
+        ContainerPhase::Created | ContainerPhase::Running | ContainerPhase::Ended { .. } => {
+            Meaning::NeverBegan
+        }
+    }
+}
+
 /// Of a command in a container. `started` is when it was about to begin; `exec` is none where the row has no ID of it,
 /// and `Some(None)` where the Engine does not know that.
 pub fn of_command(
@@ -116,6 +130,8 @@ mod tests {
             started: Some(at(started)),
             readable: true,
             labels: std::collections::HashMap::new(),
+            paused: false,
+            always_restarts: None,
             out_of_memory: false,
             memory_limit: None,
         }
@@ -144,6 +160,19 @@ mod tests {
                 None => assert!(is_lost(&found, "removed"), "{known} {phase:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_container_that_was_there_counts_from_when_the_run_began() {
+        let of = |phase, started| of_existing(Some(at(10)), Some(&container(phase, started)));
+        assert_eq!(of(ContainerPhase::Running, 11), Meaning::GoesOn);
+        assert_eq!(of(ContainerPhase::Running, 9), Meaning::GoesOn, "clocks may differ");
+        assert_eq!(of(ENDED, 11), Meaning::Ended { code: 3, at: None });
+        assert_eq!(
+            (of(ENDED, 5), of(ContainerPhase::Running, 5)),
+            (Meaning::NeverBegan, Meaning::NeverBegan)
+        );
+        assert!(is_lost(&of_existing(Some(at(10)), None), "removed"));
     }
 
     #[test]

@@ -81,8 +81,11 @@ async fn wanted(stop: &StopDuring, order: &RunOrder, context: &Context) -> Resul
         .await
         .map_err(|error| format!("looking for what is to be stopped before the run: {error}"))?;
     let meant = stop.meant(&inventory.containers).map_err(|error| format!("stop-during: {error}"))?;
-    // What is paused writes nothing, and stays as someone left it.
-    let running = |it: &&Container| it.state == ContainerState::Running || context.halts.is_halted(&it.id);
+    // What is paused writes nothing, and stays as someone left it; what restarts will run in a moment.
+    let running = |it: &&Container| {
+        matches!(it.state, ContainerState::Running | ContainerState::Restarting)
+            || context.halts.is_halted(&it.id)
+    };
     let up = meant.into_iter().filter(running);
     let at = context.clock.now();
     let halt = |(place, it): (u32, &Container)| Halt {

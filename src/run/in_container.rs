@@ -17,6 +17,7 @@ use crate::{
     model::{
         job::ExecSpec,
         run::{Outcome, WorkHandle},
+        skip::Skip,
     },
 };
 
@@ -26,6 +27,7 @@ use super::{
     environment::environment,
     interrupts::{Step, ended, stopped_before},
     order::{RunOrder, TakenUp},
+    prepare::{Prepared, Unprepared, prepare},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -61,22 +63,22 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         user: spec.user.clone(),
         workdir: spec.workdir.clone(),
         privileged: spec.privileged,
+        tty: spec.tty,
     };
     let not_started = |operation: &str, error: &EngineError| Outcome::NotStarted {
         error: format!("{operation} the command in container {}: {error}", container.name),
     };
     let engine = &context.engine;
-    let began = Instant::now();
-    let made = tokio::select! {
-        made = engine.create_exec(&container.id.0, request) => made,
-        // What the Engine may still prepare is never started.
-        by = life.interrupts.is_asked() => return stopped_before(by),
-    };
-    let id = match made {
-        Ok(id) => id,
-        Err(error) => return not_started("preparing", &error).into(),
-    };
-    life.called(WorkHandle::Exec { exec: id.clone(), container: container.id.0.to_string() }).await;
+    let Prepared { exec: id, container: place, since: began } =
+        match prepare(engine, container, request, life).await {
+            Ok(prepared) => prepared,
+            Err(Unprepared::Error(error)) => return not_started("preparing", &error).into(),
+            Err(Unprepared::Skipped(reason)) => {
+                return Outcome::Skipped { by: Skip::Container, reason }.into();
+            }
+            Err(Unprepared::Stopped(by)) => return stopped_before(by),
+        };
+    life.called(WorkHandle::Exec { exec: id.clone(), container: place.clone() }).await;
     if let Some(by) = life.interrupts.asked() {
         return stopped_before(by);
     }
@@ -91,12 +93,12 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
         engine,
         program: &context.program,
         run: &order.run,
-        container: &container.id.0,
+        container: &place,
         user: spec.user.as_deref(),
         exec: &id,
         since: began,
     });
-    let outcome = Exec { engine, id: &id, container: &container.id.0, ending: &ending, outlived: false }
+    let outcome = Exec { engine, id: &id, container: &place, ending: &ending, outlived: false }
         .follow(output, life)
         .await;
     end(outcome, &ending)

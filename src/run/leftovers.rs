@@ -97,7 +97,9 @@ impl Sweep {
 pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
     match handle {
         WorkHandle::Exec { exec, container } => in_container::until_gone(engine, container, exec).await,
-        WorkHandle::Container { id } => new_container::until_gone(engine, id).await,
+        WorkHandle::Container { id } | WorkHandle::Existing { id } => {
+            new_container::until_gone(engine, id).await;
+        }
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
         WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
         // What is done to a container is over with its run.

@@ -12,6 +12,7 @@ use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, Fuse},
 };
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -154,25 +155,41 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
         Err(error) => return lost(life, format!("its container cannot be asked for: {error}")),
     };
     let meaning = adoption::of_container(taken.handle().is_some(), found.as_ref());
-    let outcome = takeover::outcome(taken, &meaning);
+    let leftover = found.as_ref().map(|it| (it.id.clone(), delete_of(&it.labels)));
+    let end = carry_on(taken, (found, &meaning), None, context, life).await;
+    let stays = matches!(end.outcome, Outcome::Lost { .. });
+    let leftover = leftover.filter(|_| !stays).map(|(id, delete)| Leftover::Container { id, delete });
+    KindEnd { leftover, ..end }
+}
+
+/// Follows a container that another agent began to its end, or tells how it ended. Of what it printed, what came before
+/// `since` is not the run's.
+pub(super) async fn carry_on(
+    taken: &TakenUp,
+    (found, meaning): (Option<ContainerFacts>, &Meaning),
+    since: Option<Timestamp>,
+    context: &Context,
+    life: &mut Life,
+) -> KindEnd {
+    let engine = &context.engine;
+    let outcome = takeover::outcome(taken, meaning);
     let Some(facts) = found else {
         return outcome.map_or_else(|| lost(life, "it is not there".to_owned()), Into::into);
     };
-    let leftover = Some(Leftover::Container { id: facts.id.clone(), delete: delete_of(&facts.labels) });
     life.handle = Some(WorkHandle::Container { id: facts.id.clone() });
     let started = taken.began().or(facts.started);
-    match (outcome, &meaning) {
+    match (outcome, meaning) {
         (None, _) => {
             life.goes_on(started, "its container goes on");
-            let output = output_again(taken, &facts, engine, life).await;
+            let output = output_again(taken, &facts, since, engine, life).await;
             match follow(&facts.id, output, context, life).await {
                 Outcome::Lost { reason } => lost(life, reason),
-                outcome => KindEnd { leftover, ..outcome.into() },
+                outcome => outcome.into(),
             }
         }
         (Some(outcome), Meaning::Ended { at, .. }) => {
             life.was_begun(started, "its container has ended");
-            let mut output = output_again(taken, &facts, engine, life).await;
+            let mut output = output_again(taken, &facts, since, engine, life).await;
             life.drain(&mut output, LAST_OUTPUT, usize::MAX).await;
             if let Some(at) = at {
                 life.ended_at(*at);
@@ -184,9 +201,9 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Kin
                 },
                 other => other,
             };
-            KindEnd { leftover, ..outcome.into() }
+            outcome.into()
         }
-        (Some(outcome), _) => KindEnd { leftover, ..outcome.into() },
+        (Some(outcome), _) => outcome.into(),
     }
 }
 
@@ -204,10 +221,16 @@ async fn find(taken: &TakenUp, engine: &Engine) -> Result<Option<ContainerFacts>
 
 /// What it printed from its beginning, of which what is kept is passed over; from now on only where the Engine keeps
 /// nothing.
-async fn output_again(taken: &TakenUp, facts: &ContainerFacts, engine: &Engine, life: &mut Life) -> Output {
+async fn output_again(
+    taken: &TakenUp,
+    facts: &ContainerFacts,
+    since: Option<Timestamp>,
+    engine: &Engine,
+    life: &mut Life,
+) -> Output {
     let output = if facts.readable {
         life.capture.comes_again(takeover::known_output(taken));
-        engine.container_output(&facts.id)
+        engine.container_output(&facts.id, since)
     } else {
         life.note = Some(takeover::OUTPUT_UNREAD.to_owned());
         engine.attach_container(&facts.id).await
@@ -219,7 +242,7 @@ async fn output_again(taken: &TakenUp, facts: &ContainerFacts, engine: &Engine, 
 }
 
 /// It may well go on, and nobody but its owner should end it.
-fn lost(life: &Life, reason: String) -> KindEnd {
+pub(super) fn lost(life: &Life, reason: String) -> KindEnd {
     report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
     Outcome::Lost { reason }.into()
 }
@@ -286,7 +309,7 @@ pub(super) fn delete_of(labels: &HashMap<String, String>) -> Delete {
     Keep::of(labels).map_or(Delete::Always, |keep| keep.delete)
 }
 
-async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
+pub(super) async fn follow(id: &str, mut output: Output, context: &Context, life: &mut Life) -> Outcome {
     let exit = exit_code(id, context);
     tokio::pin!(exit);
     let mut open = true;

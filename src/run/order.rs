@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     container::{ContainerId, Holder},
-    job::{JobSpec, Work},
+    job::{JobSpec, StartSpec, Work},
     name::{JobId, JobKind},
     run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
     spread,
@@ -72,21 +72,31 @@ impl TakenUp {
         let Unfinished { admitted, begun, started, stop, last, output } = left;
         let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms } = admitted;
         let terms = terms.filter(|_| begun)?;
+        let was = container.clone();
         let container = match last.as_ref().and_then(|it| it.handle.as_ref()) {
             Some(WorkHandle::Exec { container: id, .. }) => {
                 let name = container.map_or_else(|| id.as_str().into(), Into::into);
-                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true })
+                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
             }
             Some(WorkHandle::Action { container: id }) => {
                 let name = container.map_or_else(|| id.as_str().into(), Into::into);
-                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true })
+                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
             }
             // Where it was to run is known by name only.
-            _ => container.filter(|_| matches!(kind, JobKind::Exec | JobKind::Container)).map(|name| {
-                Holder { id: ContainerId(name.as_str().into()), name: name.into(), running: true }
-            }),
+            _ => {
+                container.filter(|_| matches!(kind, JobKind::Exec | JobKind::Container)).map(|name| Holder {
+                    id: ContainerId(name.as_str().into()),
+                    name: name.into(),
+                    running: true,
+                    passing: false,
+                })
+            }
         };
-        let spec = Arc::new(terms.stand_in(&job, kind));
+        let mut spec = terms.stand_in(&job, kind);
+        if let Some(WorkHandle::Existing { id }) = last.as_ref().and_then(|it| it.handle.as_ref()) {
+            spec.work = Work::Start(StartSpec { container: was.unwrap_or_else(|| id.clone()) });
+        }
+        let spec = Arc::new(spec);
         let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };
         Some(Self { order, terms, started, stop, last, output })
     }
@@ -185,6 +195,7 @@ impl RunOrder {
         match &self.spec.work {
             Work::Exec(_) | Work::Container(_) => self.container.as_ref().map(|it| it.name.to_string()),
             Work::Run(_) => Some(self.created_name()),
+            Work::Start(spec) => Some(spec.container.clone()),
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
         }

@@ -28,7 +28,7 @@ use crate::{
 use super::{
     action,
     adoption::Meaning,
-    in_container, new_container,
+    existing, in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
     process,
     retry::{asked, may_be_tried_again},
@@ -124,6 +124,7 @@ async fn attempt(
     let end = match &taken.order.spec.work {
         Work::Exec(_) => in_container::take_up(taken, context, &mut life).await,
         Work::Run(_) => new_container::take_up(taken, context, &mut life).await,
+        Work::Start(_) => existing::take_up(taken, context, &mut life).await,
         Work::Local(_) => process::take_up(taken, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
         Work::Container(_) => action::take_up(taken, context, &mut life).await.into(),
@@ -142,7 +143,10 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }
-        WorkHandle::Exec { .. } | WorkHandle::Action { .. } | WorkHandle::Process { .. } => None,
+        WorkHandle::Existing { .. }
+        | WorkHandle::Action { .. }
+        | WorkHandle::Exec { .. }
+        | WorkHandle::Process { .. } => None,
     }
 }
 

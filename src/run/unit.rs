@@ -38,7 +38,7 @@ use super::{
     action,
     capture::{Capture, FINISH_LIMIT},
     ending::{self, Program},
-    halt,
+    existing, halt,
     halts::Halts,
     in_container,
     interrupts::Interrupts,
@@ -202,6 +202,7 @@ async fn attempt(
     let end = match &order.spec.work {
         Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
+        Work::Start(spec) => existing::run(spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
         Work::Container(spec) => action::run(order, spec, context, &mut life).await.into(),

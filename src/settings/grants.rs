@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
     diagnostic::did_you_mean,
-    job::{JobSpec, Volume, Work},
+    job::{JobSpec, StartSpec, Volume, Work},
     name::{JobId, JobKind},
     options::ContainerOptions,
     service::Mount,
@@ -54,7 +54,7 @@ impl Grant {
         (
             Self::Container,
             "container",
-            "an action on the labelled container, and stopping it while a job runs",
+            "an action on the labelled container, and stopping it while a job runs; with `run` the start of one that is there already (`container`)",
         ),
         (Self::Compose, "compose", "a Compose command; this version has no such jobs yet"),
         (Self::Local, "local", "a process beside the agent"),
@@ -121,7 +121,7 @@ impl Grants {
     pub fn refuses_to_start(&self, job: &JobId, work: &Work) -> Option<String> {
         let grant = match work {
             Work::Exec(_) => Grant::ExecOther,
-            Work::Run(_) => Grant::Run,
+            Work::Run(_) | Work::Start(_) => Grant::Run,
             Work::Local(_) => Grant::Local,
             Work::ServiceRun(_) => Grant::ServiceRun,
             Work::Container(_) => Grant::Container,
@@ -233,6 +233,17 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
                 beyond(options, &mut asked);
             }
             (run.privileged, &run.env_files[..])
+        }
+        Work::Start(StartSpec { container }) => {
+            asked.push((Grant::Run, "schedule", format!("a job of kind {}", JobKind::Run)));
+            if Some(&**container) != home.container() {
+                asked.push((
+                    Grant::Container,
+                    "container",
+                    format!("the start of the container \"{container}\""),
+                ));
+            }
+            (false, &[][..])
         }
         Work::Local(_) => {
             asked.push((Grant::Local, "schedule", format!("a job of kind {}", JobKind::Local)));

@@ -77,7 +77,7 @@ mod tests {
         assert!(look_up("shedule", Exec).unwrap_err().contains("did you mean \"schedule\"?"));
         assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
         assert!(look_up("notify", Exec).unwrap_err().contains("not yet supported"));
-        assert!(look_up("container", Run).unwrap_err().contains("not yet supported"));
+        assert!(look_up("notify", Run).unwrap_err().contains("not yet supported"));
         assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }
 }

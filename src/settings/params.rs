@@ -35,7 +35,7 @@ pub static PARAMS: &[Param] = &[
         Shape::Text,
         "the labelled container",
         NOW,
-        "The name of the container in which the command runs, or on which `container` acts.",
+        "The name of the container in which the command runs, or on which `container` acts; of `run` an existing one that is started in place of a new one.",
     )
     .grant(Grant::ExecOther),
     row(
@@ -83,7 +83,7 @@ pub static PARAMS: &[Param] = &[
         "Give the command all rights that root has on the machine.",
     )
     .grant(Grant::Privileged),
-    row("image", &[Run, ServiceRun], Shape::Text, "required; with `like` that container's", NOW, "The image of the new container, or of the service's tasks."),
+    row("image", &[Run, ServiceRun], Shape::Text, "required, unless `container` or `like` is there", NOW, "The image of the new container, or of the service's tasks."),
     row(
         "network",
         &[Run, ServiceRun],
@@ -194,7 +194,7 @@ pub static PARAMS: &[Param] = &[
     row("notify", ALL, Shape::List, "the global default", LATER, ""),
     row("notify-on", ALL, Shape::List, "the global default", LATER, ""),
     row("expect-every", ALL, Shape::Duration, "none", LATER, ""),
-    row("tty", &[Exec], Shape::Boolean, "false", LATER, ""),
+    row("tty", &[Exec], Shape::Boolean, "false", NOW, "Run the command on a terminal, on which its two streams are one."),
     row("replica", &[Exec], Shape::Text, "one", LATER, ""),
     row(
         "pull",
@@ -318,7 +318,7 @@ pub static PARAMS: &[Param] = &[
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] = &[("container", Run), ("user", Local), ("like", ServiceRun)];
+const PLANNED_FOR: &[(&str, JobKind)] = &[("user", Local), ("like", ServiceRun)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.

@@ -68,6 +68,8 @@ pub struct Candidate {
     pub name: Arc<str>,
     /// Whether it runs now, or can be acted on however it is.
     pub running: bool,
+    /// Whether it does not, and may in a moment.
+    pub passing: bool,
 }
 
 /// The word of one container or service on a job.
@@ -339,6 +341,7 @@ pub(super) fn candidate(container: &Container) -> Candidate {
         id: container.id.clone(),
         name: container.name.clone(),
         running: container.state == ContainerState::Running,
+        passing: container.state.is_passing(),
     }
 }
 
@@ -372,7 +375,7 @@ impl<'a> Places<'a> {
                     like::candidates(&it.name, home, self.view, |name| self.named(name))
                 })
             }
-            Work::Local(_) | Work::ServiceRun(_) => Vec::new(),
+            Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) => Vec::new(),
         }
     }
 

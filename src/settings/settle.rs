@@ -143,6 +143,11 @@ impl Settle<'_> {
         Some(layers)
     }
 
+    /// Whether another tool's labels made the job.
+    pub(super) fn is_of_another_tool(&self) -> bool {
+        self.home.is_some_and(|home| is_foreign(&home.job.layer))
+    }
+
     /// The place to name when a value is missing.
     fn place(&self) -> Origin {
         match (self.home, self.sources.file.jobs.get(self.id)) {

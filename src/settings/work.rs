@@ -2,13 +2,15 @@
 
 use crate::model::{
     image::{DEFAULT_PULL_TIMEOUT, Like, Pull, PullPolicy},
-    job::{Environment, ExecSpec, LocalSpec, RunSpec, Volume, Work},
+    job::{Environment, ExecSpec, LocalSpec, RunSpec, StartSpec, Volume, Work},
     name::JobKind,
+    origin::Origin,
 };
 
 use super::{
     grants::Grant,
     layer::{JobLayer, Text},
+    params::PARAMS,
     service::Common,
     settle::{Settle, choice},
     value,
@@ -39,8 +41,10 @@ impl Settle<'_> {
                     environment,
                     env_files,
                     privileged,
+                    tty: self.flag(layer, "tty"),
                 })))
             }
+            JobKind::Run if layer.get("container").is_some() => self.existing(layer).map(Work::Start),
             JobKind::Run => {
                 let image = self.text(layer, "image");
                 let pull = self.pull(layer);
@@ -107,6 +111,29 @@ impl Settle<'_> {
         let may = |grant| free || self.settings.grants.has(grant);
         let (host_mounts, host_network) = (may(Grant::HostMounts), may(Grant::Privileged));
         Some(Like { name, host_mounts, host_network, other_network: may(Grant::ExecOther) })
+    }
+
+    /// A container that is there already: it is what it was made as, so nothing that makes one can be said of it.
+    fn existing(&mut self, layer: &JobLayer) -> Option<StartSpec> {
+        let container = self.text(layer, "container");
+        let making = PARAMS.iter().filter(|it| it.kinds.len() < JobKind::ALL.len() || it.name == "command");
+        for param in making.filter(|it| it.name != "container" && it.name != "stop-during") {
+            let Some(written) = layer.get(param.name) else { continue };
+            // A default of the file, or of another tool, is for the jobs that make theirs.
+            if self.is_default(param.name, &written.origin) || matches!(written.origin, Origin::Container(_))
+            {
+                continue;
+            }
+            let reason =
+                "it has no effect with \"container\", which starts one as it was made: remove one of them";
+            // Other tools pass over what they are told besides.
+            if matches!(param.name, "command" | "image") && !self.is_of_another_tool() {
+                self.reject(written.origin.clone(), param.name, reason);
+            } else {
+                self.warn(written.origin.clone(), param.name, reason);
+            }
+        }
+        Some(StartSpec { container: container? })
     }
 
     fn command(&mut self, layer: &JobLayer) -> Option<Vec<String>> {

@@ -33,13 +33,24 @@ pub struct AgentBuilder<'a> {
     bulk: Option<String>,
     state_dir: Option<PathBuf>,
     variables: Vec<(String, String)>,
+    host: String,
+    through: Vec<String>,
 }
 
 impl<'a> AgentBuilder<'a> {
     pub(super) fn new(stage: &'a Stage) -> Self {
         // Other tests' containers are on the same Engine: their jobs are seen, and never due here.
         let config = "[job-defaults]\nenabled = false\n".to_owned();
-        Self { stage, arguments: Vec::new(), config, bulk: None, state_dir: None, variables: Vec::new() }
+        Self {
+            stage,
+            arguments: Vec::new(),
+            config,
+            bulk: None,
+            state_dir: None,
+            variables: Vec::new(),
+            host: stage.host().to_owned(),
+            through: Vec::new(),
+        }
     }
 
     /// The jobs that this agent is to run, by identity.
@@ -90,6 +101,18 @@ impl<'a> AgentBuilder<'a> {
         self
     }
 
+    /// Another way to the stage's Engine.
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// A program that puts itself in the agent's place, with its arguments.
+    pub fn through(mut self, program: &[String]) -> Self {
+        program.clone_into(&mut self.through);
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Agent {
         let state_dir = self.state_dir.clone().unwrap_or_else(|| {
@@ -98,12 +121,14 @@ impl<'a> AgentBuilder<'a> {
         });
         let config = state_dir.join("config.ini");
         std::fs::write(&config, self.config).expect("the file can be written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
+        let words = [self.through, vec![env!("CARGO_BIN_EXE_watchbell").to_owned()]].concat();
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
             // Nothing of the environment of the tests may change what the agent does.
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.variables)
-            .args(["daemon", "--log-format", "json", "--docker-host", self.stage.host(), "--config"])
+            .args(["daemon", "--log-format", "json", "--docker-host", &self.host, "--config"])
             .arg(&config)
             .arg("--state-dir")
             .arg(&state_dir)

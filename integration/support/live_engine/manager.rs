@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-use super::{Stage, WORKER, docker_at, engine, run};
+use super::{Stage, WORKER, docker_at, engine, hand_over, run};
 
 /// Where it listens, and what keeps it: the end of the process, whatever its reason, closes the pipe, and with that the
 /// script stops the Engine and removes all of it.
@@ -69,11 +69,7 @@ fn lend() -> Result<Manager, String> {
     }
     let host = format!("unix://{}", socket.trim());
     let manager = Manager { host: host.clone(), _lent: lent };
-    let archive = Stage::at(engine());
-    let file = archive.dir().join("worker.tar");
-    let file = file.to_str().ok_or("the path of a temporary directory is no text")?;
-    archive.try_docker(["save", "-o", file, WORKER])?;
-    run(docker_at(&host).args(["load", "-q", "-i", file]))?;
+    hand_over(&Stage::at(engine()), &Stage::at(&host), WORKER);
     // The new network namespace has its loopback down where there was no program to bring it up.
     let up = [
         "run",

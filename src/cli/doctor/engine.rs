@@ -13,7 +13,10 @@ use crate::{
     watch::identity,
 };
 
-use super::{Check, Environment, container, socket};
+use super::{
+    super::{args::SettingFlags, contexts},
+    Check, Environment, container, socket,
+};
 
 /// How long the Engine may take to answer here.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -31,15 +34,21 @@ pub(super) struct Seen {
 }
 
 /// Asks the Engine of these settings.
-pub(super) async fn look(settings: &Settings, environment: &Environment, clock: &Clock) -> Seen {
+pub(super) async fn look(
+    flags: &SettingFlags,
+    settings: &Settings,
+    environment: &Environment,
+    clock: &Clock,
+) -> Seen {
     let host = settings.docker_host.as_str();
-    let mut checks = vec![address(host, environment)];
+    let context = contexts::unread(flags, environment, settings);
+    let mut checks = vec![address(settings, context)];
     let own = identity::of_this_process();
     if let Some(wrong) = host.strip_prefix("unix://").and_then(socket::check) {
         checks.extend([wrong, no_clock(), container::check(&own, None)]);
         return Seen { checks, inventory: None, unclear: None, manager: None };
     }
-    let engine = Engine::at(host);
+    let engine = Engine::at(host, settings.certificates());
     let before = clock.now();
     let facts = ask(engine.facts()).await;
     let after = clock.now();
@@ -79,30 +88,29 @@ async fn ask<T>(question: impl Future<Output = Result<T, EngineError>>) -> Resul
     timeout(LIMIT, question).await.unwrap_or(Err(EngineError::TimedOut))
 }
 
-/// What the environment says about where the Engine is, and may be misread.
-fn address(host: &str, environment: &Environment) -> Check {
+/// How the Engine is asked, and what may be misread of that.
+fn address(settings: &Settings, context: Option<Diagnostic>) -> Check {
     const NAME: &str = "docker-host";
-    let set = |name: &str| environment.get(name).filter(|it| !it.is_empty());
-    let named = set("DOCKER_HOST").is_some() || set("WATCHBELL_DOCKER_HOST").is_some();
-    if set("DOCKER_CONTEXT").is_some() && !named {
-        return Check::warning(
-            NAME,
-            format!("{host}; DOCKER_CONTEXT is set and is not read"),
-            "contexts are the docker command's own: name the Engine with --docker-host",
-        );
+    let host = settings.docker_host.as_str();
+    if let Some(context) = context {
+        return Check::warning(NAME, format!("{host}; {}", context.origin), context.reason);
+    }
+    if let Some(directory) = settings.certificates() {
+        return Check::ok(NAME, format!("{host}, over TLS with the certificates in {}", directory.display()));
     }
     if host.strip_prefix("tcp://").is_some_and(|it| it.ends_with(":2376")) {
         return Check::warning(
             NAME,
-            format!("{host} is the usual port of an Engine that wants TLS"),
-            "TLS to the Engine is not supported yet: use a unix socket",
+            format!("{host} is the usual port of an Engine that wants TLS, and it is asked without"),
+            "set docker-tls-verify, and docker-cert-path to the directory of the certificates",
         );
     }
     if host.starts_with("tcp://") || host.starts_with("http://") {
         return Check::warning(
             NAME,
             format!("{host} is not encrypted"),
-            "whoever reaches that port is root on the Engine's machine: keep it to a network of its own",
+            "whoever reaches that port is root on the Engine's machine: have the Engine want TLS and set \
+             docker-tls-verify, or keep it to a network of its own",
         );
     }
     Check::ok(NAME, host)
@@ -154,7 +162,14 @@ fn time(facts: &EngineFacts, before: Timestamp, after: Timestamp) -> Check {
 mod tests {
     use super::super::Status;
     use super::*;
-    use crate::docker::swarm::Membership;
+    use crate::{
+        docker::swarm::Membership,
+        model::origin::Origin,
+        settings::{
+            global::layers::{Upper, settle},
+            ini::RawSetting,
+        },
+    };
 
     #[test]
     fn a_clock_that_is_two_seconds_off_is_told_and_the_way_of_the_answer_does_not_count() {
@@ -180,10 +195,17 @@ mod tests {
 
     #[test]
     fn an_address_that_may_be_misread_is_told() {
-        let none = Environment::new();
-        assert_eq!(address("unix:///var/run/docker.sock", &none).status, Status::Ok);
-        assert!(address("tcp://x:2376", &none).found.contains("TLS"));
-        let context = Environment::from([("DOCKER_CONTEXT".to_owned(), "remote".to_owned())]);
-        assert!(address("unix:///var/run/docker.sock", &context).found.contains("DOCKER_CONTEXT"));
+        let check = |written: &[(&str, &str)]| {
+            let flag =
+                |(key, value): &(&str, &str)| RawSetting::new(*key, *value, Origin::Flag((*key).into()));
+            let upper = Upper::new(written.iter().map(flag).collect(), vec![], &|_| None);
+            address(&settle(&[], &[], &upper).0, None)
+        };
+        assert_eq!(check(&[]).status, Status::Ok);
+        assert!(check(&[("docker-host", "tcp://x:2376")]).advice.unwrap().contains("docker-tls-verify"));
+        assert!(check(&[("docker-host", "tcp://x:2375")]).found.contains("not encrypted"));
+        let tls =
+            check(&[("docker-host", "tcp://x"), ("docker-tls-verify", "1"), ("docker-cert-path", "/certs")]);
+        assert!(tls.status == Status::Ok && tls.found.contains("over TLS") && tls.found.contains("/certs"));
     }
 }

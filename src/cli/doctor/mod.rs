@@ -5,6 +5,7 @@
 mod container;
 mod engine;
 mod files;
+mod grants;
 mod socket;
 mod state;
 mod zone;
@@ -39,6 +40,13 @@ pub struct DoctorArgs {
     /// The settings of the agent that is looked at; best those that it was started with.
     #[command(flatten)]
     pub flags: SettingFlags,
+    /// Print which of the Engine's endpoints the jobs need, as the allow list of a proxy before it: of the running agent,
+    /// or of the files and labels that are named.
+    #[arg(long)]
+    pub grants: bool,
+    /// A compose file, or the JSON of `docker inspect`, for --grants; - is standard input; can be repeated.
+    #[arg(long, value_name = "FILE", requires = "grants")]
+    pub labels: Vec<String>,
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -89,8 +97,11 @@ impl Check {
 
 /// Looks, and prints; the exit code is 1 if any check is an error.
 pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) -> ExitCode {
+    if args.grants {
+        return grants::run(args, environment, clock).await;
+    }
     let loaded = load::load(&args.flags, environment);
-    let seen = engine::look(&loaded.sources.settings, environment, clock).await;
+    let seen = engine::look(&args.flags, &loaded.sources.settings, environment, clock).await;
     let view = seen.inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let desired = resolve(&loaded.sources, view, clock.now());
     // The agent's own container may say more than files and flags do.
@@ -100,7 +111,7 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     checks.push(state::directory(&settings.state_dir));
     checks.push(state::agent(&settings.state_dir).await);
     checks.push(files::check(&loaded.files, &loaded.diagnostics));
-    checks.push(grants(&settings.grants));
+    checks.push(granted(&settings.grants));
     let services = desired.jobs.values().filter(|it| it.spec.kind() == JobKind::ServiceRun).count();
     checks.push(swarm(services, seen.manager));
     let mut problems = desired.diagnostics.clone();
@@ -111,7 +122,7 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn grants(grants: &Grants) -> Check {
+fn granted(grants: &Grants) -> Check {
     const NAME: &str = "grants";
     let names = grants.names();
     if names.is_empty() {

@@ -95,6 +95,7 @@ pub(super) async fn said_by(
         environment: Vec::new(),
         user: user.map(str::to_owned),
         workdir: Some("/".to_owned()),
+        tty: false,
         privileged: false,
     };
     let id = engine.create_exec(container, request).await?;

@@ -203,24 +203,15 @@ impl Labels<'_> {
             }
             if kind == Run && !self.service && !named && !self.tool.anywhere {
                 let name = self.container.name.to_string();
-                start_existing(self.tool, id, &name, origin, out);
+                if let Some(param) = params::find("container")
+                    && let Some(draft) = out.jobs.get_mut(id)
+                {
+                    draft.layer.set(param, Written::new(Text::One(name.as_str().into()), origin));
+                }
             }
             defaults(self.tool, id, out);
         }
     }
-}
-
-/// A job that starts an existing container rather than make a new one.
-fn start_existing(tool: &Tool, id: &JobId, name: &str, origin: Origin, out: &mut Foreign) {
-    if let Ok(param) = params::look_up("container", Run)
-        && let Some(draft) = out.jobs.get_mut(id)
-    {
-        let text = Text::One(name.into());
-        draft.layer.set(param, Written::new(text, origin));
-        return;
-    }
-    let reason = format!("{} would start an existing container, which is not yet supported", tool.name);
-    out.rejects(id, origin, reason);
 }
 
 /// What a kind of job is with us.
@@ -249,10 +240,6 @@ pub(super) fn take(
     origin: Origin,
     out: &mut Foreign,
 ) {
-    let kind = out.jobs.get(id).map(|draft| draft.kind);
-    if key.name == "container" && kind == Some(Run) {
-        return start_existing(tool, id, text, origin, out);
-    }
     if key.name == "schedule" {
         if go::fields(text).len() == 5
             && let Some(warning) = tool.five_fields

@@ -71,6 +71,7 @@ fn line(spec: &JobSpec) -> String {
     let (argv, place, user) = match &spec.work {
         Work::Exec(it) => (it.argv.clone(), it.container.clone(), it.user.clone()),
         Work::Run(it) => (it.argv.clone().unwrap_or_default(), it.image.clone(), it.user.clone()),
+        Work::Start(it) => (Vec::new(), Some(it.container.clone()), None),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
         Work::ServiceRun(it) => {
             (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())

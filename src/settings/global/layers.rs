@@ -1,6 +1,6 @@
 //! What each source says of the agent-wide settings, and what holds in the end.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, time::Duration};
 
 use crate::model::{
     diagnostic::{Diagnostic, Severity, did_you_mean, nearest},
@@ -24,7 +24,8 @@ pub struct Upper {
     outside: BTreeMap<&'static str, String>,
 }
 
-const OUTSIDE: [&str; 3] = ["TZ", "DOCKER_HOST", "DOCKER_TLS_VERIFY"];
+const OUTSIDE: [&str; 7] =
+    ["TZ", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "HOME"];
 
 impl Upper {
     /// Takes them in; `variable` is for the variables that are not ours.
@@ -40,12 +41,15 @@ impl Upper {
 
     /// What a variable that is not ours says of a setting.
     pub fn outside(&self, setting: &str) -> Option<(&'static str, &str)> {
-        let variable = match setting {
-            "timezone" => "TZ",
-            "docker-host" => "DOCKER_HOST",
-            _ => return None,
+        let variables: &[&'static str] = match setting {
+            "timezone" => &["TZ"],
+            "docker-host" => &["DOCKER_HOST"],
+            // As the docker command has it: whatever is in it.
+            "docker-tls-verify" => &["DOCKER_TLS_VERIFY", "DOCKER_TLS"],
+            "docker-cert-path" => &["DOCKER_CERT_PATH", "DOCKER_CONFIG"],
+            _ => &[],
         };
-        self.outside.get(variable).map(|value| (variable, &**value))
+        variables.iter().find_map(|it| self.outside.get(it).map(|value| (*it, &**value)))
     }
 }
 
@@ -68,11 +72,21 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
     let of_files = placed.iter().filter(|it| it.written.last().is_some_and(|raw| raw.from_file));
     let from_files = of_files.map(|it| it.setting.name).collect();
     let mut settle = Settle { placed, diagnostics, upper };
-    let settings = Settings {
+    let mut settings = Settings {
         docker_host: settle
             .value("docker-host", |text| check_host(text).map(|()| text.to_owned()))
             .or_else(|| settle.outside("DOCKER_HOST", |text| check_host(text).map(|()| text.to_owned())))
             .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
+        docker_tls_verify: false,
+        docker_cert_path: settle
+            .value("docker-cert-path", |text| {
+                if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) }
+            })
+            .unwrap_or_else(|| match (upper.outside("docker-cert-path"), upper.outside.get("HOME")) {
+                (Some((_, path)), _) => path.into(),
+                (None, Some(home)) => Path::new(home).join(".docker"),
+                (None, None) => "/.docker".into(),
+            }),
         state_dir: settle
             .value("state-dir", |text| {
                 if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) }
@@ -99,12 +113,7 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
             .unwrap_or_else(|| vec![Dialect::Watchbell]),
         from_files,
     };
-    settle.outside::<()>("DOCKER_TLS_VERIFY", |tls| {
-        Err(format!(
-            "it is set to \"{tls}\" and TLS to the Engine is not yet supported: unset it and use a unix socket, \
-             rather than talk in the clear"
-        ))
-    });
+    settings.docker_tls_verify = settle.tls(&settings.docker_host);
     (settings, settle.diagnostics)
 }
 
@@ -166,6 +175,8 @@ pub fn place<'a>(
 pub fn not_taken(started: &Settings, now: &Settings, placed: &[Placed<'_>]) -> Vec<Diagnostic> {
     let changed = [
         ("docker-host", started.docker_host != now.docker_host),
+        ("docker-tls-verify", started.docker_tls_verify != now.docker_tls_verify),
+        ("docker-cert-path", started.docker_cert_path != now.docker_cert_path),
         ("state-dir", started.state_dir != now.state_dir),
         ("log-level", started.log_level != now.log_level),
         ("log-format", started.log_format != now.log_format),
@@ -224,6 +235,33 @@ impl Settle<'_> {
             }
         }
         in_force
+    }
+
+    /// Whether the Engine at this address is asked over TLS. Where that is asked for and cannot be, the agent does not
+    /// start: it would talk in the clear.
+    fn tls(&mut self, host: &str) -> bool {
+        let said = self.value("docker-tls-verify", value::boolean);
+        let written = self.placed.iter().find(|it| it.setting.name == "docker-tls-verify");
+        let written = written.and_then(|it| Some(it.written.last()?.origin.clone()));
+        let outside =
+            self.upper.outside("docker-tls-verify").map(|(name, _)| Origin::Environment(name.into()));
+        let asked = said.or(outside.is_some().then_some(true));
+        let scheme = host.split_once("://").map_or("", |(scheme, _)| scheme);
+        let wrong = match (scheme, asked) {
+            ("https", Some(false)) => {
+                "https:// is TLS, and the Engine's certificate is always looked at: leave this out, or write tcp:// \
+                 for an Engine without TLS"
+                    .to_owned()
+            }
+            ("unix" | "http", Some(true)) => format!(
+                "it asks for TLS, and there is none to {host}: name the Engine as tcp://host:2376, or leave this out, \
+                 rather than talk in the clear"
+            ),
+            _ => return asked.unwrap_or(scheme == "https"),
+        };
+        let origin = written.or(outside).unwrap_or(Origin::Default);
+        self.diagnostics.push(Diagnostic::error(origin, wrong));
+        true
     }
 
     fn outside<T>(
@@ -303,18 +341,28 @@ fn check_host(host: &str) -> Result<(), String> {
         Some((_, address)) if address.contains('@') => {
             Err("an Engine's address takes no user and password: they would be sent in the clear".to_owned())
         }
-        Some(("tcp" | "http", address)) if address.contains(['/', '?', '#']) => {
+        Some(("tcp" | "http" | "https", address)) if address.contains(['/', '?', '#']) => {
             Err("an Engine's address ends with host and port: write tcp://host:2375".to_owned())
         }
-        Some(("tcp" | "http", address)) if !address.is_empty() => Ok(()),
-        Some((scheme @ ("https" | "ssh" | "npipe" | "fd"), _)) => {
-            Err(format!("{scheme}:// is not supported: use unix:// or tcp://"))
+        Some(("tcp" | "http" | "https", address)) if has_port(address) => Ok(()),
+        Some((scheme @ ("ssh" | "npipe" | "fd"), _)) => {
+            Err(format!("{scheme}:// is not supported: use unix://, tcp:// or https://"))
         }
         _ => {
             Err("it is no address of an Engine: write unix:///var/run/docker.sock or tcp://host:2375"
                 .to_owned())
         }
     }
+}
+
+/// Whether a host stands there, and after a colon, if there is one, a port. An IPv6 address is in brackets.
+fn has_port(address: &str) -> bool {
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse::<u16>().is_ok_and(|it| it > 0)),
+        _ => (address, true),
+    };
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    port && !host.is_empty() && (bracketed || !host.contains(':'))
 }
 
 #[cfg(test)]
@@ -366,10 +414,39 @@ mod tests {
 
     #[test]
     fn a_transport_that_would_be_in_the_clear_is_refused() {
-        let tls = |name: &str| (name == "DOCKER_TLS_VERIFY").then(|| "1".to_owned());
-        assert!(
-            settle(&[], &[], &Upper::new(vec![], vec![], &tls)).1[0].reason.contains("not yet supported")
-        );
-        assert!(check_host("https://engine:2376").is_err() && check_host("/var/run/docker.sock").is_err());
+        for (host, variable, written, refused) in [
+            ("unix:///var/run/docker.sock", Some("DOCKER_TLS_VERIFY"), None, true),
+            ("http://engine:2375", Some("DOCKER_TLS"), None, true),
+            ("http://engine:2375", None, Some("yes"), true),
+            ("https://engine:2376", None, Some("no"), true),
+            ("tcp://engine:2376", Some("DOCKER_TLS_VERIFY"), None, false),
+            ("https://engine", None, None, false),
+        ] {
+            let outside = |name: &str| (Some(name) == variable).then(|| "0".to_owned());
+            let flags = [("docker-host", Some(host)), ("docker-tls-verify", written)];
+            let flags = flags
+                .into_iter()
+                .filter_map(|(key, value)| Some(raw(key, value?, Origin::Flag(format!("--{key}").into()))));
+            let (settings, found) = settle(&[], &[], &Upper::new(flags.collect(), vec![], &outside));
+            assert_eq!(found.iter().any(|it| it.severity == Severity::Error), refused, "{host}: {found:?}");
+            assert!(settings.docker_tls_verify, "{host}");
+        }
+        let home = |name: &str| (name == "HOME").then(|| "/home/anna".to_owned());
+        let (settings, _) = settle(&[], &[], &Upper::new(vec![], vec![], &home));
+        assert_eq!(settings.certificates(), None);
+        assert_eq!(settings.docker_cert_path, Path::new("/home/anna/.docker"));
+    }
+
+    #[test]
+    fn an_address_without_host_or_with_a_port_that_is_none_is_refused() {
+        for host in
+            ["tcp://", "tcp://:2375", "tcp://engine:", "tcp://engine:0", "tcp://engine:99999", "tcp://::1"]
+        {
+            assert!(check_host(host).is_err(), "{host}");
+        }
+        for host in ["tcp://engine", "tcp://[::1]", "https://[::1]:2376", "http://10.0.0.1:2375"] {
+            assert_eq!(check_host(host), Ok(()), "{host}");
+        }
+        assert!(check_host("/var/run/docker.sock").is_err());
     }
 }

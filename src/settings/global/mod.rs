@@ -72,10 +72,24 @@ pub static SETTINGS: &[Setting] = &[
     ),
     row(
         "docker-host",
-        "`unix://` or `tcp://` address",
+        "`unix://`, `tcp://` or `https://` address",
         "`DOCKER_HOST`, else `unix:///var/run/docker.sock`",
         true,
         "Where the Engine listens.",
+    ),
+    row(
+        "docker-tls-verify",
+        "boolean",
+        "whether `DOCKER_TLS_VERIFY` or `DOCKER_TLS` is set, or the address begins with `https://`",
+        true,
+        "Whether the Engine is asked over TLS, and only if its certificate is right.",
+    ),
+    row(
+        "docker-cert-path",
+        "path",
+        "`DOCKER_CERT_PATH`, else `DOCKER_CONFIG`, else `~/.docker`",
+        true,
+        "The directory with `ca.pem`, `cert.pem` and `key.pem` for that.",
     ),
     row("state-dir", "path", "/var/lib/watchbell", true, "The directory of the agent's socket and state."),
     row("timezone", "time zone", "`TZ`, else `UTC`", true, "The zone of schedules that name none.").label(),
@@ -145,6 +159,10 @@ pub fn file_key(key: &str) -> Option<&'static Setting> {
 pub struct Settings {
     /// Where the Engine listens.
     pub docker_host: String,
+    /// Whether it is asked over TLS.
+    pub docker_tls_verify: bool,
+    /// The directory of the certificates for that.
+    pub docker_cert_path: PathBuf,
     /// The directory of the agent's socket and state.
     pub state_dir: PathBuf,
     /// The zone of schedules that name none.

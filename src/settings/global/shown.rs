@@ -1,5 +1,7 @@
 //! The settings one by one, as someone would have to write them: for comparing and for showing.
 
+use std::path::Path;
+
 use crate::model::{
     bytes,
     parameters::{HIDDEN, Value},
@@ -14,6 +16,8 @@ impl Settings {
     pub fn values(&self) -> Vec<(&'static str, Value)> {
         let Self {
             docker_host,
+            docker_tls_verify,
+            docker_cert_path,
             state_dir,
             timezone,
             log_level,
@@ -31,6 +35,8 @@ impl Settings {
         let log_format = log_format.as_deref().unwrap_or("pretty on a terminal, else json");
         let all = [
             ("docker-host", docker_host.clone()),
+            ("docker-tls-verify", docker_tls_verify.to_string()),
+            ("docker-cert-path", docker_cert_path.display().to_string()),
             ("state-dir", state_dir.display().to_string()),
             ("timezone", timezone.name().to_owned()),
             ("log-level", log_level.clone()),
@@ -48,11 +54,18 @@ impl Settings {
         all.into_iter().map(value).collect()
     }
 
+    /// Where the certificates are with which the Engine is asked over TLS, if it is.
+    pub fn certificates(&self) -> Option<&Path> {
+        self.docker_tls_verify.then_some(&*self.docker_cert_path)
+    }
+
     /// What an agent goes on with that was started with `started` and reads these now.
     #[must_use]
     pub fn in_force(&self, started: &Self) -> Self {
         Self {
             docker_host: started.docker_host.clone(),
+            docker_tls_verify: started.docker_tls_verify,
+            docker_cert_path: started.docker_cert_path.clone(),
             state_dir: started.state_dir.clone(),
             log_level: started.log_level.clone(),
             log_format: started.log_format.clone(),
@@ -88,8 +101,10 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 10] = [
-        ("docker-host", "unix:///other"),
+    const OTHERS: [(&str, &str); 12] = [
+        ("docker-host", "tcp://other"),
+        ("docker-tls-verify", "true"),
+        ("docker-cert-path", "/other"),
         ("state-dir", "/other"),
         ("timezone", "Asia/Tokyo"),
         ("log-level", "warn"),

@@ -20,6 +20,7 @@ fn commands(
     let argv = |spec: &JobSpec| match &spec.work {
         Work::Exec(it) => it.argv.join("·"),
         Work::Run(it) => it.argv.clone().unwrap_or_default().join("·"),
+        Work::Start(it) => it.container.clone(),
         Work::Local(it) => it.argv.join("·"),
         Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::Container(it) => it.action.as_str().to_owned(),
