@@ -23,7 +23,7 @@ use crate::{
         output::Output,
     },
     model::{
-        container::{AGENT_LABEL, RUN_LABEL, RUN_LABELS},
+        container::{RUN_LABEL, RUN_LABELS},
         job::RunSpec,
         kept::{KEEP_LABEL, Keep},
         options::Delete,
@@ -39,7 +39,7 @@ use super::{
     leftovers, like,
     making::{Unmade, made},
     order::{RunOrder, TakenUp},
-    reasons::{can_do, lack_of_memory, not_started},
+    reasons::{can_do, guard, lack_of_memory, not_started},
     takeover,
     unit::{Context, KindEnd, Leftover, Life, Outage},
 };
@@ -245,26 +245,6 @@ async fn output_again(
 pub(super) fn lost(life: &Life, reason: String) -> KindEnd {
     report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
     Outcome::Lost { reason }.into()
-}
-
-/// Why an occurrence is not run whose container is there already, and whose that is.
-async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
-    let name = order.created_name();
-    let whose = match context.engine.container_facts(&name).await {
-        Ok(Some(facts)) => {
-            let run = facts.labels.get(RUN_LABEL).map_or("no run of any agent", String::as_str);
-            let ours = facts.labels.get(AGENT_LABEL).is_some_and(|it| **it == *context.installation.id);
-            let agent = if ours { "an earlier life of this agent" } else { "another agent" };
-            let does = match facts.phase {
-                ContainerPhase::Created => "was never started".to_owned(),
-                ContainerPhase::Running => "goes on".to_owned(),
-                ContainerPhase::Ended { code, .. } => format!("has ended with exit code {code}"),
-            };
-            format!("{name} of run {run}, which {agent} made, and which {does}")
-        }
-        Ok(None) | Err(_) => name,
-    };
-    format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
 }
 
 /// The container that the Engine may have made although its answer never came. It may lack networks, so it is not run.

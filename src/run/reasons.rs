@@ -2,9 +2,20 @@
 //! well.
 
 use crate::{
-    docker::{client::Engine, containers::ContainerFacts, error::EngineError},
-    model::{bytes, job::RunSpec, run::Outcome},
+    docker::{
+        client::Engine,
+        containers::{ContainerFacts, ContainerPhase},
+        error::EngineError,
+    },
+    model::{
+        bytes,
+        container::{AGENT_LABEL, RUN_LABEL},
+        job::RunSpec,
+        run::Outcome,
+    },
 };
+
+use super::{order::RunOrder, unit::Context};
 
 /// The exit code of what was killed.
 const KILLED: i64 = 137;
@@ -80,4 +91,24 @@ pub(super) fn lack_of_memory(code: i64, facts: &ContainerFacts) -> Option<String
         .memory_limit
         .map_or_else(|| "of the machine".to_owned(), |limit| format!("(limit {})", bytes::written(limit)));
     facts.out_of_memory.then(|| format!("{what} for lack of memory {limit}"))
+}
+
+/// Why an occurrence is not run whose container is there already, and whose that is.
+pub(super) async fn guard(order: &RunOrder, image: &str, context: &Context) -> String {
+    let name = order.created_name();
+    let whose = match context.engine.container_facts(&name).await {
+        Ok(Some(facts)) => {
+            let run = facts.labels.get(RUN_LABEL).map_or("no run of any agent", String::as_str);
+            let ours = facts.labels.get(AGENT_LABEL).is_some_and(|it| **it == *context.installation.id);
+            let agent = if ours { "an earlier life of this agent" } else { "another agent" };
+            let does = match facts.phase {
+                ContainerPhase::Created => "was never started".to_owned(),
+                ContainerPhase::Running => "goes on".to_owned(),
+                ContainerPhase::Ended { code, .. } => format!("has ended with exit code {code}"),
+            };
+            format!("{name} of run {run}, which {agent} made, and which {does}")
+        }
+        Ok(None) | Err(_) => name,
+    };
+    format!("making a container of {image}: this occurrence has one already and is not run twice: {whose}")
 }
