@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        container::{ContainerId, Holder},
+        container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
@@ -314,7 +314,7 @@ impl State {
                     (Work::Container(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
                     (Work::Container(it), None) => match &it.container {
                         // It may never have been started, and no list has it: the Engine is asked by its name.
-                        Some(name) => Ok((entry, Some(by_name(name)))),
+                        Some(name) => Ok((entry, Some(Holder::called(name)))),
                         None => Err((Skip::Container, None, "the job has no container".to_owned())),
                     },
                     (Work::Run(run), holder) => match (&run.like, holder) {
@@ -369,11 +369,6 @@ impl State {
         ];
         theirs.into_iter().flatten().min()
     }
-}
-
-/// A container of which no more is known than what it is called.
-fn by_name(name: &str) -> Holder {
-    Holder { id: ContainerId(name.into()), name: name.into(), running: false, passing: false }
 }
 
 /// Whether a run of the job goes on without the agent, and the next one takes it up.

@@ -48,6 +48,13 @@ pub struct Holder {
     pub passing: bool,
 }
 
+impl Holder {
+    /// One of which no more is known than what it is called.
+    pub fn called(name: &str) -> Self {
+        Self { id: ContainerId(name.into()), name: name.into(), running: false, passing: false }
+    }
+}
+
 impl ContainerState {
     /// Whether it does not run now, and may in a moment.
     pub fn is_passing(self) -> bool {

@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod halt;
 pub mod image;
+pub mod item;
 pub mod job;
 pub mod kept;
 pub mod memory;

@@ -4,11 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+pub use super::item::Item;
+
 use super::{
-    container::ContainerId,
-    halt::Halt,
-    job::Retention,
-    memory::Memory,
     name::{JobId, JobKind},
     skip::Skip,
     unfinished::Terms,
@@ -353,60 +351,5 @@ pub enum WorkHandle {
         pid: i32,
         /// When it began, in the kernel's ticks since boot: an ID alone is used again.
         start: u64,
-    },
-}
-
-/// Something to be kept for the next agent, or for who asks later.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// What is remembered of a job from now on; `None` is nothing.
-    Memory(JobId, Option<Memory>),
-    /// An occurrence came due and waits its turn.
-    Waits(Admitted),
-    /// A run begins.
-    Begins(Admitted),
-    /// An attempt is called this, and is about to begin or has just begun.
-    AttemptStarted {
-        /// Its run.
-        run: RunId,
-        /// Which of the run's attempts it is, from 1.
-        number: u32,
-        /// When.
-        at: Timestamp,
-        /// How to find it again.
-        handle: WorkHandle,
-    },
-    /// A run was asked to end. The first who asked stays, and whoever asks harder is heard.
-    Stops(RunId, StopRequest),
-    /// An attempt took longer than its timeout, and is being ended for that.
-    TimedOut {
-        /// Its run.
-        run: RunId,
-        /// Which of the run's attempts it is, from 1.
-        number: u32,
-    },
-    /// An attempt ended.
-    AttemptEnded {
-        /// Its run.
-        run: RunId,
-        /// Which of the run's attempts it is, from 1.
-        number: u32,
-        /// When.
-        at: Timestamp,
-        /// How.
-        outcome: Outcome,
-    },
-    /// An occurrence left its record, and the runs of its job are kept for so long.
-    Ended(RunRecord, Option<Retention>),
-    /// A command that could not be ended when its run left its record has gone.
-    Gone(RunId),
-    /// These containers are about to be stopped for a run. This must outlast everything.
-    Halted(Vec<Halt>),
-    /// A container does not need to be started again for a run any more.
-    Restored {
-        /// The container.
-        container: ContainerId,
-        /// The run.
-        run: RunId,
     },
 }

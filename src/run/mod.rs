@@ -26,6 +26,7 @@ mod like;
 mod making;
 pub mod new_container;
 pub mod order;
+mod outage;
 mod prepare;
 pub mod process;
 pub mod pull;

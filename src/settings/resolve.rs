@@ -360,11 +360,9 @@ impl<'a> Places<'a> {
         match &spec.work {
             Work::Exec(exec) => self.called(exec.container.as_ref(), home),
             Work::Container(it) => {
-                let mut candidates = self.called(it.container.as_ref(), home);
                 // One that does not run is one to act on as well, and of several it is always the same one.
-                for it in &mut candidates {
-                    it.running = true;
-                }
+                let called = self.called(it.container.as_ref(), home).into_iter();
+                let mut candidates: Vec<_> = called.map(|it| Candidate { running: true, ..it }).collect();
                 candidates
                     .sort_by(|a, b| (a.name.len(), &a.name, &a.id).cmp(&(b.name.len(), &b.name, &b.id)));
                 candidates
