@@ -172,6 +172,58 @@ async fn an_agent_with_service_run_jobs_asks_the_endpoints_of_the_table_and_no_o
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_with_container_jobs_asks_the_endpoints_of_the_table_and_no_others() {
+    let actions = ["stop", "start", "restart", "pause", "unpause", "kill"];
+    let job = |(minute, action): (usize, &str)| {
+        format!(
+            "[job-container \"{action}\"]\nschedule = {minute} 0 * * *\ncontainer = db\naction = {action}\n"
+        )
+    };
+    let ini: String = (1..).zip(actions).map(job).collect();
+    let agent = behind_proxy(Setup::ini(&(ini + "[job-defaults-container]\nsignal = TERM\n"))).await;
+    agent.engine.start(ContainerSpec::new("db"));
+    agent.wait_for("run.finished", actions.len()).await;
+    let ends: Vec<_> = agent.all("run.finished").iter().map(|it| it.text("outcome")).collect();
+    // This Engine cannot stop with a signal.
+    let [cannot, well] = ["not-started", "succeeded"];
+    assert_eq!(ends, [cannot, well, cannot, well, well, well]);
+    agent.engine.start(ContainerSpec::new("web"));
+    let actions = ["stop", "start", "restart"];
+    let job = |(minute, action): (usize, &str)| {
+        format!(
+            "[job-container \"{action}\"]\nschedule = {minute} 0 * * *\ncontainer = web\naction = {action}\n"
+        )
+    };
+    let plain: String = (10..).zip(actions).map(job).collect();
+    let (clock, engine) = (agent.clock(), agent.engine.clone());
+    drop(agent);
+    let agent = TestAgent::on(clock, engine, Setup::ini(&plain));
+    agent.wait_for("run.finished", actions.len()).await;
+    assert_eq!(asked(&agent.engine), lines(&[By::Agent, By::Action]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_jobs_stop_containers_asks_three_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let state_dir = Some(folder.path().to_owned());
+    let agent = behind_proxy(Setup { state_dir, ..Setup::default() }).await;
+    let id = agent.engine.start(ContainerSpec::new("app"));
+    let job =
+        "[job-exec \"sync\"]\nschedule = 5 0 * * *\ncontainer = web\ncommand = work\nstop-during = app\n";
+    agent.engine.start(ContainerSpec::new("web"));
+    let (clock, engine) = (agent.clock(), agent.engine.clone());
+    drop(agent);
+    let state_dir = Some(folder.path().to_owned());
+    let agent = TestAgent::on(clock, engine, Setup { state_dir, ..Setup::ini(job) });
+    agent.wait_for("container.restored", 1).await;
+    assert_eq!(agent.outcomes("sync"), ["succeeded"]);
+    assert_eq!(agent.engine.count(&format!("POST /containers/{id}/stop")), 1);
+    let known = lines(&[By::Agent, By::Exec, By::Halt]);
+    assert!(asked(&agent.engine).is_subset(&known), "{:?}", asked(&agent.engine));
+    assert!(lines(&[By::Halt]).is_subset(&asked(&agent.engine)), "{:?}", asked(&agent.engine));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_on_a_manager_asks_for_services_and_tasks_and_does_without_where_a_proxy_refuses() {
     for refused in [false, true] {
         let clock = test_agent::clock();

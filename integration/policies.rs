@@ -165,7 +165,9 @@ impl World {
             | Item::AttemptStarted { .. }
             | Item::TimedOut { .. }
             | Item::AttemptEnded { .. }
-            | Item::Gone(_) => {}
+            | Item::Gone(_)
+            | Item::Halted(_)
+            | Item::Restored { .. } => {}
         }
         Ok(())
     }

@@ -147,6 +147,7 @@ fn argv(spec: &JobSpec) -> &[String] {
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
         Work::Compose(compose) => compose.argv.as_deref().unwrap_or_default(),
+        Work::Container(_) => &[],
     }
 }
 

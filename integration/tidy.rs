@@ -28,6 +28,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "history::keeper",
             "model",
             "plan",
+            "run::halt",
             "run::kept",
             "run::leftovers",
             "run::order",

@@ -28,7 +28,7 @@ use crate::{
         socket::{self, Bound, SocketError},
     },
     model::{compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin},
-    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
+    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{
@@ -94,7 +94,8 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened { keeper, writer, memory, legacy, installation, diagnostics } = open_history(&settings).await;
+    let Opened { keeper, writer, memory, legacy, halts, installation, diagnostics } =
+        open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
     let children = Children::default();
@@ -139,6 +140,7 @@ pub async fn run(
         registries,
         compose,
         program: Program::own(),
+        halts: Halts::after(&halts),
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();

@@ -21,7 +21,7 @@ pub struct Catalog {
 pub struct Entry {
     /// The job.
     pub spec: Arc<JobSpec>,
-    /// The container in which its runs go, or which they are made like.
+    /// The container in which its runs go, on which they act, or which they are made like.
     pub holder: Option<Holder>,
 }
 

@@ -22,6 +22,7 @@ use watchbell::{
     },
     run::{
         ending::Program,
+        halts::Halts,
         order::RunOrder,
         pull::Pulls,
         reap::Children,
@@ -124,6 +125,7 @@ impl Unit {
                 registries: None,
                 compose: ComposeFinder::new(|| None),
                 program: Program::own(),
+                halts: Halts::default(),
             },
             spec: Arc::new(JobSpec::new(
                 JobId::plain("bench"),

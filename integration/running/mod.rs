@@ -1,7 +1,9 @@
 //! From the due moment to the record.
 
+mod action;
 mod adopted;
 mod ending;
+mod halts;
 mod history;
 mod in_container;
 mod like;

@@ -34,13 +34,16 @@ use crate::{
     time::Alarm,
 };
 
+use tell::{tags, tell, with};
+
 use super::{
     handle::{Basis, Ends, Request, Snapshot},
-    state::{Answer, Effect, Event, State, Told},
+    state::{Answer, Effect, Event, State},
 };
 
 mod kept;
 mod left;
+mod tell;
 
 /// How long a run's container stays for a record that is not kept yet.
 const KEEP_LIMIT: Duration = Duration::from_secs(1);
@@ -86,6 +89,10 @@ pub struct Actor {
     /// Containers and services that are being removed, and whose they are.
     removals: JoinSet<()>,
     leftovers: HashMap<Id, RunTags>,
+    /// Containers that were stopped for runs and are being started again.
+    restoring: JoinSet<()>,
+    /// What cannot be started again has changed.
+    halted: watch::Receiver<u64>,
     /// Containers that are kept after their runs.
     looks: kept::Looks,
     /// Runs whose commands could not be ended.
@@ -102,6 +109,7 @@ impl Actor {
         ends: Ends,
         (memory, left): (HashMap<JobId, Memory>, Legacy),
     ) -> Self {
+        let halted = context.halts.news();
         let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
             state: State::new(cap, memory),
@@ -133,6 +141,8 @@ impl Actor {
             leftovers: HashMap::new(),
             looks: kept::Looks::default(),
             going_on: JoinSet::new(),
+            restoring: JoinSet::new(),
+            halted,
         }
     }
 
@@ -144,7 +154,8 @@ impl Actor {
         self.publish();
         loop {
             let stage = *self.stage.borrow();
-            if stage >= Stage::Drain && self.runs.is_empty() && self.removals.is_empty() {
+            let idle = self.runs.is_empty() && self.removals.is_empty() && self.restoring.is_empty();
+            if stage >= Stage::Drain && idle {
                 break;
             }
             if stage == Stage::Leave {
@@ -160,6 +171,8 @@ impl Actor {
                     let id = end.map_or_else(|error| error.id(), |(id, ())| id);
                     self.leftovers.remove(&id);
                 }
+                Some(_) = self.restoring.join_next() => {}
+                Ok(()) = self.halted.changed() => {}
                 Some(Ok((job, run))) = self.going_on.join_next() => drop(self.feed(Event::CommandGone { job, run })),
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
@@ -186,6 +199,10 @@ impl Actor {
         }
         self.stage_over(0);
         self.publish();
+        let stopped = self.context.halts.names();
+        if !stopped.is_empty() {
+            report::containers_left(&stopped);
+        }
     }
 
     /// Whether what happens is not kept.
@@ -194,6 +211,7 @@ impl Actor {
     }
 
     fn publish(&self) {
+        let down = self.context.halts.problems();
         let snapshot = Snapshot {
             ready: self.ready,
             jobs: self.state.catalog().len(),
@@ -201,11 +219,12 @@ impl Actor {
             waiting: self.state.waiting_count(),
             problems: self.state.problem_count()
                 + usize::from(self.is_forgetful())
-                + self.keeper.problems().len(),
+                + self.keeper.problems().len()
+                + down.len(),
             catalog: self.state.shared_catalog(),
             paused: self.state.paused(),
             anchors: self.state.anchors(),
-            diagnostics: self.state.diagnostics(),
+            diagnostics: with(self.state.diagnostics(), down),
             settings: self.settings.clone(),
             basis: self.basis.clone(),
         };
@@ -326,7 +345,10 @@ impl Actor {
             Some(UnitEnd { record, leftover: None, goes_on: None })
         });
         // Without a record it is the next agent's.
-        let Some(UnitEnd { record, leftover, goes_on }) = end else { return };
+        let Some(end) = end else { return };
+        let free = self.context.halts.release(&order.run, &self.keeper);
+        self.restore(free);
+        let UnitEnd { record, leftover, goes_on } = end;
         // The record first: until it is kept, the container of a run is what can still tell.
         let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
         if let Some(handle) = goes_on {
@@ -373,21 +395,4 @@ fn run_id(ids: &mut ulid::Generator, now: Timestamp) -> RunId {
         Err(overflow) => overflow.commit_overflow_increment(),
     };
     RunId(id.to_string().into())
-}
-
-fn tell(told: &Told) {
-    match told {
-        Told::JobAdded { spec, container, next } => report::job_added(spec, container.as_ref(), next),
-        Told::JobUpdated { spec, container, next, reason } => {
-            report::job_updated(spec, container.as_ref(), next, reason);
-        }
-        Told::JobRemoved { job, kind, reason } => report::job_removed(job, *kind, reason),
-        Told::JobPaused { job, kind, until } => report::job_paused(job, *kind, *until),
-        Told::JobResumed { job, kind, next, reason } => report::job_resumed(job, *kind, *next, reason),
-        Told::RunHeld { run, job, kind, trigger, occurrence, reason } => {
-            report::run_held(run, (job, *kind), *trigger, *occurrence, reason);
-        }
-        Told::Problem(problem) => report::problem(problem),
-        Told::Record(record) => report::record(record),
-    }
 }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::{
     model::{
         compose::ComposeAction,
+        container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
         memory::Memory,
@@ -318,6 +319,13 @@ impl State {
                         };
                         Err((Skip::Container, name, reason))
                     }
+                    // A container that does not run is what most of them are for.
+                    (Work::Container(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
+                    (Work::Container(it), None) => match &it.container {
+                        // It may never have been started, and no list has it: the Engine is asked by its name.
+                        Some(name) => Ok((entry, Some(Holder::called(name)))),
+                        None => Err((Skip::Container, None, "the job has no container".to_owned())),
+                    },
                     (Work::Run(run), holder) => match (&run.like, holder) {
                         (None, _) => Ok((entry, None)),
                         (Some(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
@@ -379,14 +387,19 @@ pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match &spec.work {
         Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Compose(compose) => compose.action == ComposeAction::Run,
-        Work::Exec(_) | Work::Local(_) => false,
+        Work::Exec(_) | Work::Local(_) | Work::Container(_) => false,
     }
 }
 
 /// Whether a run of the job asks the Engine for something.
 pub(super) fn needs_engine(spec: &JobSpec) -> bool {
     match spec.work {
-        Work::Exec(_) | Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) | Work::Compose(_) => true,
+        Work::Exec(_)
+        | Work::Run(_)
+        | Work::Start(_)
+        | Work::ServiceRun(_)
+        | Work::Compose(_)
+        | Work::Container(_) => true,
         Work::Local(_) => false,
     }
 }

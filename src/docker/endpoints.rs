@@ -32,6 +32,10 @@ pub enum By {
     Like,
     /// Jobs of kind `service-run`.
     Service,
+    /// Jobs of kind `container`.
+    Action,
+    /// Jobs that stop containers while they run.
+    Halt,
     /// The next agent, of commands in containers that the last one began.
     NextExec,
     /// The next agent, of containers that the last one began.
@@ -52,6 +56,8 @@ impl By {
             Self::Pull => "jobs of kind `run`, unless with `pull=never`",
             Self::Like => "jobs of kind `run` with `like`",
             Self::Service => "jobs of kind `service-run`",
+            Self::Action => "jobs of kind `container`",
+            Self::Halt => "jobs with `stop-during`",
             Self::NextExec => "jobs of kind `exec`, at the start of an agent that follows another one",
             Self::NextRun => "jobs of kind `run`, at the start of an agent that follows another one",
             Self::NextService => {
@@ -128,6 +134,17 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/containers/{id}",
         "the containers that the Engine leaves of it on this node",
     ),
+    row(By::Action, "GET", "/containers/{id}/json", "how the container is before and after"),
+    row(By::Action, "GET", "/version", "whether it can be stopped with a `signal`"),
+    row(By::Action, "POST", "/containers/{id}/start", "`action=start`"),
+    row(By::Action, "POST", "/containers/{id}/stop", "`action=stop`"),
+    row(By::Action, "POST", "/containers/{id}/restart", "`action=restart`"),
+    row(By::Action, "POST", "/containers/{id}/pause", "`action=pause`"),
+    row(By::Action, "POST", "/containers/{id}/unpause", "`action=unpause`"),
+    row(By::Action, "POST", "/containers/{id}/kill", "`action=kill`"),
+    row(By::Halt, "GET", "/containers/{id}/json", "whether what is to be stopped or started runs"),
+    row(By::Halt, "POST", "/containers/{id}/stop", "its stop before the run"),
+    row(By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
     row(By::NextExec, "GET", "/containers/{id}/json", "whether the container of a command runs as before"),
     row(By::NextExec, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
     row(By::NextRun, "GET", "/containers/{id}/json", "how the container does"),
@@ -155,8 +172,8 @@ impl Endpoint {
 }
 
 /// What asks for the sake of a job.
-fn asked_by(job: &JobSpec) -> &'static [By] {
-    match &job.work {
+fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
+    let kind: &[By] = match &job.work {
         Work::Exec(_) => &[By::Exec, By::Helper, By::NextExec],
         Work::Run(run) => match (run.image.is_some() && run.pull.policy != PullPolicy::Never, &run.like) {
             (false, None) => &[By::Run, By::NextRun],
@@ -169,7 +186,10 @@ fn asked_by(job: &JobSpec) -> &'static [By] {
         Work::ServiceRun(_) => &[By::Service, By::NextService],
         // What Compose asks beyond what is asked for its containers and commands is its own affair.
         Work::Compose(_) => &[By::Exec, By::Helper, By::Run, By::NextRun],
-    }
+        Work::Container(_) => &[By::Action],
+    };
+    let halts = job.policies.stop_during.is_some().then_some(By::Halt);
+    kind.iter().copied().chain(halts)
 }
 
 /// One endpoint that a proxy before the Engine must let through, and all that it is for.
@@ -199,8 +219,8 @@ fn asked_of_the_swarm(job: &JobSpec) -> &'static [By] {
 
 /// What an agent with these jobs may ask for, each endpoint once, in the order of the table.
 pub fn allow_list<'a>(jobs: impl IntoIterator<Item = &'a JobSpec>) -> Vec<Allowed> {
-    let of_job = |job: &'a JobSpec| asked_by(job).iter().chain(asked_of_the_swarm(job));
-    let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).copied().chain([By::Agent]).collect();
+    let of_job = |job: &'a JobSpec| asked_by(job).chain(asked_of_the_swarm(job).iter().copied());
+    let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).chain([By::Agent]).collect();
     let mut allowed: Vec<Allowed> = Vec::new();
     for row in ENDPOINTS.iter().filter(|row| by.contains(&row.by)) {
         let uses = (row.by, row.what);

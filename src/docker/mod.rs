@@ -3,6 +3,7 @@
 //! [`client`] is the Engine, `transport` and `tls` the connection to it, [`error`] what can go wrong, [`endpoints`] what is
 //! asked; then one file for each thing that is asked of the Engine.
 
+pub mod actions;
 pub mod archive;
 pub mod client;
 pub mod containers;

@@ -199,7 +199,9 @@ impl Table {
             | Item::Stops(..)
             | Item::TimedOut { .. }
             | Item::AttemptEnded { .. }
-            | Item::Gone(_) => {}
+            | Item::Gone(_)
+            | Item::Halted(_)
+            | Item::Restored { .. } => {}
             Item::Waits(admitted) => self.set(admitted, false),
             Item::Begins(admitted) => self.set(admitted, true),
             Item::AttemptStarted { run, number, at, .. } => {

@@ -2,11 +2,12 @@
 //!
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
-//! reads it, with or without an agent; `unfinished` is what the last agent left, with `terms` of how it is to be ended, and
+//! reads it, with or without an agent; `unfinished` is what the last agent left and `halts` what it had stopped, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
 //! now, and `lost` what is known where the file was lost. What goes wrong here is
 //! told, and costs no run and delays none.
 
+mod halts;
 pub mod installation;
 pub mod keeper;
 pub mod live;
@@ -26,7 +27,9 @@ pub mod writer;
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    model::{diagnostic::Diagnostic, memory::Memory, name::JobId, origin::Origin, unfinished::Legacy},
+    model::{
+        diagnostic::Diagnostic, halt::Halt, memory::Memory, name::JobId, origin::Origin, unfinished::Legacy,
+    },
     time::Clock,
 };
 
@@ -53,6 +56,8 @@ pub struct Opened {
     pub memory: HashMap<JobId, Memory>,
     /// What it began or let wait, and left without a record, and what it could not end.
     pub legacy: Legacy,
+    /// What it had stopped for runs and is to be started again.
+    pub halts: Vec<Halt>,
     /// What tells this state directory's agent from others on the same Engine.
     pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
@@ -71,7 +76,7 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, (memory, legacy), condition) = match opened {
+    let (store, (memory, legacy, halts), condition) = match opened {
         Ok((store, kept)) => (Some(store), kept, Condition::Well),
         // Where nothing can be written, what was kept can be read all the same.
         Err(error) => {
@@ -85,7 +90,8 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     }
     keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, legacy, installation: installation::of(directory), diagnostics }
+    let installation = installation::of(directory);
+    Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -97,17 +103,18 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         writer,
         memory: HashMap::new(),
         legacy: Legacy::default(),
+        halts: Vec::new(),
         installation: installation::unknown(),
         diagnostics: Vec::new(),
     }
 }
 
-/// What the last agent kept of its jobs, and the runs that it left.
-pub(crate) type Remembered = (HashMap<JobId, Memory>, Legacy);
+/// What the last agent kept of its jobs, the runs that it left, and what it had stopped for runs.
+pub(crate) type Remembered = (HashMap<JobId, Memory>, Legacy, Vec<Halt>);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.legacy()?);
+    let kept = (store.memory()?, store.legacy()?, store.halts()?);
     Ok((store, kept))
 }
 

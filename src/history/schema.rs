@@ -14,7 +14,7 @@ use crate::model::{
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -93,6 +93,15 @@ pub(super) const MIGRATIONS: [&str; 4] = [
     ALTER TABLE runs ADD COLUMN goes_on INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX runs_going_on ON runs (run) WHERE goes_on = 1;
     ALTER TABLE attempts ADD COLUMN timed_out INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE halts (
+        container TEXT NOT NULL,
+        run TEXT NOT NULL,
+        name TEXT NOT NULL,
+        job TEXT NOT NULL,
+        place INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (container, run)
+    ) STRICT, WITHOUT ROWID",
 ];
 
 /// The present schema.
@@ -184,6 +193,7 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
         WorkHandle::Container { id } => ("container", id.clone(), None),
         WorkHandle::Existing { id } => ("existing", id.clone(), None),
         WorkHandle::Service { id } => ("service", id.clone(), None),
+        WorkHandle::Action { container } => ("action", container.clone(), None),
         WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
     }
 }
@@ -195,6 +205,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
         "container" => WorkHandle::Container { id },
         "existing" => WorkHandle::Existing { id },
         "service" => WorkHandle::Service { id },
+        "action" => WorkHandle::Action { container: id },
         "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
         _ => return None,
     })
@@ -248,6 +259,7 @@ mod tests {
             WorkHandle::Container { id: text() },
             WorkHandle::Existing { id: text() },
             WorkHandle::Service { id: text() },
+            WorkHandle::Action { container: text() },
             WorkHandle::Process { pid: 7, start: u64::MAX },
         ] {
             let (what, id, of) = stored(&it);

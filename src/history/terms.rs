@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    action::Action,
     compose::ComposeAction,
     policy::{EdgeKind, Group, SuccessCodes},
     service::Tasks,
@@ -37,6 +38,10 @@ struct Stored {
     tasks: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     compose: Option<StoredCompose>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<String>,
     shape: u64,
 }
 
@@ -86,6 +91,8 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
             Tasks::EachNode => 0,
         }),
         compose: it.compose.as_ref().map(Into::into),
+        action: it.action.as_ref().map(|(action, _)| action.as_str().to_owned()),
+        signal: it.action.as_ref().and_then(|(_, signal)| signal.clone()),
         shape: it.shape,
     };
     serde_json::to_string(&stored).ok()
@@ -94,6 +101,7 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
 /// Reads it again; what cannot be read is as if nothing had been said.
 pub(super) fn read(text: &str) -> Option<Terms> {
     let it: Stored = serde_json::from_str(text).ok()?;
+    let action = it.action.and_then(|word| Action::NAMES.into_iter().find(|(name, _)| *name == word));
     let edges = |kind, names: Vec<String>| names.into_iter().map(move |name| (kind, name.into()));
     Some(Terms {
         timeout: it.timeout.map(duration),
@@ -108,6 +116,7 @@ pub(super) fn read(text: &str) -> Option<Terms> {
         user: it.user,
         tasks: it.tasks.map(|count| if count == 0 { Tasks::EachNode } else { Tasks::Replicas(count) }),
         compose: it.compose.and_then(StoredCompose::read),
+        action: action.map(|(_, action)| (action, it.signal)),
         shape: it.shape,
     })
 }
@@ -139,6 +148,7 @@ mod tests {
                 project: None,
                 service: Some("web".to_owned()),
             }),
+            action: Some((Action::Kill, Some("HUP".to_owned()))),
             shape: u64::MAX,
         };
         for it in [all, Terms::unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..Terms::unknown() }] {

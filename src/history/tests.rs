@@ -13,6 +13,8 @@ use super::{
     *,
 };
 use crate::model::{
+    container::ContainerId,
+    halt::Halt,
     job::Retention,
     memory::{Marks, Pause},
     name::JobKind,
@@ -232,6 +234,46 @@ fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_
     assert_eq!(last.handle, Some(WorkHandle::Process { pid: 30_588, start: 570_778 }));
     assert_eq!(left.admitted.terms.as_deref(), Some(&Terms::unknown()), "the built-in defaults");
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 7);
+}
+
+/// The file is one that an agent left when it was killed, in the fourth schema.
+#[test]
+fn the_runs_that_an_agent_of_the_fourth_schema_left_are_known_and_it_had_nothing_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v4.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 4, .. })));
+    let Opened { memory, legacy, halts, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len(), halts), (vec![], 2, 1, vec![]));
+    let left = &legacy.runs[0];
+    let terms = left.admitted.terms.as_ref().unwrap();
+    assert_eq!((left.admitted.job.as_str(), left.begun, terms.retries), ("long", true, 2));
+    assert_eq!((terms.timeout, &terms.action), (Some(Duration::from_secs(300)), &None));
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 28);
+}
+
+#[test]
+fn what_is_stopped_for_runs_is_read_back_until_it_is_restored_for_each_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(folder.path());
+    let halt = |container: &str, run, place| Halt {
+        container: ContainerId(container.into()),
+        name: format!("{container}-name"),
+        run: id(run),
+        job: JobId::plain("a"),
+        place,
+        at: Timestamp::UNIX_EPOCH,
+    };
+    let all = vec![halt("app", 1, 0), halt("db", 1, 1), halt("app", 2, 0)];
+    write(&mut store, vec![Item::Halted(all[..2].to_vec()), Item::Halted(all[2..].to_vec())]);
+    write(&mut store, vec![Item::Halted(all[..1].to_vec())]);
+    assert_eq!(store.halts().unwrap(), all);
+    let restored =
+        |container: &str, run| Item::Restored { container: ContainerId(container.into()), run: id(run) };
+    write(&mut store, vec![restored("app", 1), restored("app", 9)]);
+    assert_eq!(store.halts().unwrap(), all[1..]);
+    write(&mut store, vec![restored("db", 1), restored("app", 2)]);
+    assert_eq!(store.halts().unwrap(), []);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{named_params, params};
+use rusqlite::{Connection, named_params, params};
 
 use crate::model::{
+    halt::Halt,
     job::Retention,
     memory::{Memory, TRUST_LIMIT},
     name::JobId,
@@ -44,8 +45,31 @@ impl Store {
     /// Keeps all of this, or nothing.
     pub fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.check_place()?;
-        self.change(|connection, retain| transaction(connection, |work| write(work, retain, batch)))
+        let lasting = batch.items.iter().any(|it| matches!(it, Item::Halted(_)));
+        self.change(|connection, retain| {
+            let write = |connection: &mut _| transaction(connection, |work| write(work, retain, batch));
+            if lasting { lastingly(connection, write) } else { write(connection) }
+        })
     }
+}
+
+/// Commits so that not even a machine that loses its power forgets it.
+fn lastingly<T>(
+    connection: &mut Connection,
+    write: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let written = write(connection);
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    written
+}
+
+fn halt(work: &mut Statements<'_>, it: &Halt) -> rusqlite::Result<()> {
+    let Halt { container, name, run, job, place, at } = it;
+    work.of("INSERT OR REPLACE INTO halts (container, run, name, job, place, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![&*container.0, &*run.0, name, job.as_str(), place, nanos(*at)])?;
+    Ok(())
 }
 
 fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite::Result<()> {
@@ -88,6 +112,15 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
                     .execute(params![&*run.0, number, nanos(*at), name, code, reason])?;
             }
             Item::Ended(record, keep) => end(work, record, *keep)?,
+            Item::Halted(halts) => {
+                for it in halts {
+                    halt(work, it)?;
+                }
+            }
+            Item::Restored { container, run } => {
+                work.of("DELETE FROM halts WHERE container = ?1 AND run = ?2")?
+                    .execute(params![&*container.0, &*run.0])?;
+            }
             Item::Gone(run) => {
                 work.of("UPDATE runs SET goes_on = 0, terms = NULL WHERE run = ?1 AND ended IS NOT NULL")?
                     .execute([&*run.0])?;

@@ -51,6 +51,13 @@ pub struct Holder {
     pub passing: bool,
 }
 
+impl Holder {
+    /// One of which no more is known than what it is called.
+    pub fn called(name: &str) -> Self {
+        Self { id: ContainerId(name.into()), name: name.into(), running: false, passing: false }
+    }
+}
+
 impl ContainerState {
     /// Whether it does not run now, and may in a moment.
     pub fn is_passing(self) -> bool {
@@ -99,6 +106,11 @@ impl Container {
                 name == service
                     || name.strip_prefix(project).and_then(|rest| rest.strip_prefix('.')) == Some(service)
             })
+    }
+
+    /// The service of a Swarm of which it is a task.
+    pub fn swarm_service(&self) -> Option<&str> {
+        self.labels.get(SERVICE_NAME_LABEL).map(String::as_str).filter(|name| !name.is_empty())
     }
 
     /// What the identity of its jobs begins with: `<compose project>.<compose service>`, for a task of a Swarm that of

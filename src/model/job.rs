@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    action::ActionSpec,
     compose::ComposeSpec,
     image::{Like, Pull},
     name::{JobId, JobKind},
@@ -65,6 +66,8 @@ pub enum Work {
     ServiceRun(Box<ServiceRunSpec>),
     /// A Compose command.
     Compose(Box<ComposeSpec>),
+    /// An action on a container that is there already.
+    Container(Box<ActionSpec>),
 }
 
 /// A command in a running container.
@@ -289,6 +292,7 @@ impl JobSpec {
             Work::Local(_) => JobKind::Local,
             Work::ServiceRun(_) => JobKind::ServiceRun,
             Work::Compose(_) => JobKind::Compose,
+            Work::Container(_) => JobKind::Container,
         }
     }
 }

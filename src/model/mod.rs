@@ -2,13 +2,16 @@
 //!
 //! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
 
+pub mod action;
 pub mod bytes;
 pub mod compose;
 pub mod connection;
 pub mod container;
 pub mod diagnostic;
 pub mod duration;
+pub mod halt;
 pub mod image;
+pub mod item;
 pub mod job;
 pub mod kept;
 pub mod memory;

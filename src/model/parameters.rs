@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
+    action::ActionSpec,
     bytes,
     compose::ComposeSpec,
     image::{Like, Pull},
@@ -57,7 +58,11 @@ impl JobSpec {
         list.text("enabled", enabled);
         list.text("overlap", overlap.as_str());
         list.text("timeout", timeout.map_or_else(|| "none".to_owned(), written));
-        list.text("grace-period", written(*grace_period));
+        match work {
+            // Where nobody says otherwise it is the container's own.
+            Work::Container(it) => list.optional("grace-period", it.grace.map(written).as_ref()),
+            _ => list.text("grace-period", written(*grace_period)),
+        }
         list.turns(policies);
         list.text("jitter", written(*jitter));
         list.text("missed", missed.as_str());
@@ -144,7 +149,7 @@ impl List {
 
     /// Turns and attempts.
     fn turns(&mut self, policies: &Policies) {
-        let Policies { retry, success_codes, group, edges: _ } = policies;
+        let Policies { retry, success_codes, group, edges: _, stop_during } = policies;
         let Retry { retries, delay, backoff, max_delay } = retry;
         if let Some(Group { name, wait: _ }) = group {
             self.text("group", name);
@@ -156,6 +161,7 @@ impl List {
         self.text("retry-backoff", backoff.as_str());
         self.text("retry-max-delay", written(*max_delay));
         self.list("success-codes", &success_codes.texts());
+        self.list("stop-during", stop_during.as_ref().map(|it| &*it.names).unwrap_or_default());
     }
 
     fn edges(&mut self, policies: &Policies) {
@@ -189,6 +195,13 @@ impl List {
             }
             Work::ServiceRun(it) => self.service_run(it),
             Work::Compose(it) => self.compose(it),
+            Work::Container(it) => {
+                // How long it has to stop stands where all kinds have it.
+                let ActionSpec { container, action, signal, grace: _ } = &**it;
+                self.optional("container", container.as_ref());
+                self.text("action", action.as_str());
+                self.optional("signal", signal.as_ref());
+            }
         }
     }
 

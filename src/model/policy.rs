@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{name::JobId, origin::Origin, run::Outcome};
+use super::{halt::StopDuring, name::JobId, origin::Origin, run::Outcome};
 
 /// The policies of one job that only some jobs have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +19,8 @@ pub struct Policies {
     pub group: Option<Group>,
     /// Which jobs come before and after it.
     pub edges: Vec<Edge>,
+    /// What is stopped while it runs.
+    pub stop_during: Option<StopDuring>,
 }
 
 /// How often a run tries again, and when.

@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+pub use super::item::Item;
+
 use super::{
-    job::Retention,
-    memory::Memory,
     name::{JobId, JobKind},
     skip::Skip,
     unfinished::Terms,
@@ -340,6 +340,11 @@ pub enum WorkHandle {
         /// The service's ID.
         id: String,
     },
+    /// What is done to a container that was there already, and is nobody's to remove.
+    Action {
+        /// The container's ID.
+        container: String,
+    },
     /// A process beside the agent.
     Process {
         /// Its ID.
@@ -347,50 +352,4 @@ pub enum WorkHandle {
         /// When it began, in the kernel's ticks since boot: an ID alone is used again.
         start: u64,
     },
-}
-
-/// Something to be kept for the next agent, or for who asks later.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// What is remembered of a job from now on; `None` is nothing.
-    Memory(JobId, Option<Memory>),
-    /// An occurrence came due and waits its turn.
-    Waits(Admitted),
-    /// A run begins.
-    Begins(Admitted),
-    /// An attempt is called this, and is about to begin or has just begun.
-    AttemptStarted {
-        /// Its run.
-        run: RunId,
-        /// Which of the run's attempts it is, from 1.
-        number: u32,
-        /// When.
-        at: Timestamp,
-        /// How to find it again.
-        handle: WorkHandle,
-    },
-    /// A run was asked to end. The first who asked stays, and whoever asks harder is heard.
-    Stops(RunId, StopRequest),
-    /// An attempt took longer than its timeout, and is being ended for that.
-    TimedOut {
-        /// Its run.
-        run: RunId,
-        /// Which of the run's attempts it is, from 1.
-        number: u32,
-    },
-    /// An attempt ended.
-    AttemptEnded {
-        /// Its run.
-        run: RunId,
-        /// Which of the run's attempts it is, from 1.
-        number: u32,
-        /// When.
-        at: Timestamp,
-        /// How.
-        outcome: Outcome,
-    },
-    /// An occurrence left its record, and the runs of its job are kept for so long.
-    Ended(RunRecord, Option<Retention>),
-    /// A command that could not be ended when its run left its record has gone.
-    Gone(RunId),
 }

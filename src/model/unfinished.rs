@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    action::{Action, ActionSpec},
     compose::{ComposeAction, ComposeSpec},
     job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, JobSpec, LocalSpec, Work},
     name::{JobId, JobKind},
@@ -39,6 +40,8 @@ pub struct Terms {
     pub tasks: Option<Tasks>,
     /// What is done with a project of Compose, and where.
     pub compose: Option<ComposeTerms>,
+    /// What is done to a container, and with which signal.
+    pub action: Option<(Action, Option<String>)>,
     /// The [`shape`] of what it does.
     pub shape: u64,
 }
@@ -62,20 +65,21 @@ pub fn shape(work: &Work) -> u64 {
 impl Terms {
     /// Those of a run that begins now.
     pub fn of(spec: &JobSpec) -> Self {
-        let (user, tasks) = match &spec.work {
-            Work::Exec(exec) => (exec.user.clone(), None),
-            Work::ServiceRun(service) => (None, Some(service.tasks)),
-            Work::Compose(compose) => (compose.user.clone(), None),
-            Work::Run(_) | Work::Start(_) | Work::Local(_) => (None, None),
-        };
-        let compose = match &spec.work {
-            Work::Compose(it) => Some(ComposeTerms {
-                action: it.action,
-                project: it.project.clone(),
-                service: it.service().map(str::to_owned),
-            }),
-            Work::Exec(_) | Work::Run(_) | Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) => None,
-        };
+        let (mut user, mut tasks, mut compose, mut action) = (None, None, None, None);
+        match &spec.work {
+            Work::Exec(exec) => user.clone_from(&exec.user),
+            Work::ServiceRun(service) => tasks = Some(service.tasks),
+            Work::Compose(it) => {
+                user.clone_from(&it.user);
+                compose = Some(ComposeTerms {
+                    action: it.action,
+                    project: it.project.clone(),
+                    service: it.service().map(str::to_owned),
+                });
+            }
+            Work::Container(it) => action = Some((it.action, it.signal.clone())),
+            Work::Run(_) | Work::Start(_) | Work::Local(_) => {}
+        }
         Self {
             timeout: spec.timeout,
             grace: spec.grace_period,
@@ -87,6 +91,7 @@ impl Terms {
             user,
             tasks,
             compose,
+            action,
             shape: shape(&spec.work),
         }
     }
@@ -146,6 +151,10 @@ impl Terms {
                     workdir: None,
                     environment: none(),
                 }))
+            }
+            JobKind::Container => {
+                let (action, signal) = self.action.clone().unwrap_or((Action::Restart, None));
+                Work::Container(Box::new(ActionSpec { container: None, action, signal, grace: None }))
             }
             _ => Work::Exec(Box::new(ExecSpec { user: self.user.clone(), ..ExecSpec::default() })),
         };
@@ -290,7 +299,7 @@ mod tests {
                     environment: Environment::default(),
                 }),
             ));
-            let sample = Terms { tasks: None, user: None, ..sample };
+            let sample = Terms { tasks: None, user: None, action: None, ..sample };
             let job = JobSpec {
                 timeout: Some(Duration::from_secs(7)),
                 grace_period: Duration::from_secs(3),

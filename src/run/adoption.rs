@@ -32,7 +32,8 @@ pub const CUT: i64 = 126;
 /// Clocks of agent and Engine may differ by as much.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
-const AS_IT_BEGAN: &str = "the agent ended as it began, and whether its command was started is not known";
+/// Why nothing can be told of what has no handle.
+pub const AS_IT_BEGAN: &str = "the agent ended as it began, and whether its command was started is not known";
 
 /// Of a new container; `known` is whether the row has its ID. A container is made and entered there before it is
 /// started.

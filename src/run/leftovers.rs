@@ -166,6 +166,8 @@ pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
         WorkHandle::Existing { id } => container_gone(engine, id, false).await,
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
         WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
+        // What is done to a container is over with its run.
+        WorkHandle::Action { .. } => {}
     }
 }
 

@@ -34,7 +34,8 @@ pub struct RunOrder {
     pub run: RunId,
     /// The job as it was at admission; a later change of the job does not touch this run.
     pub spec: Arc<JobSpec>,
-    /// The container to run in, for jobs of kind `exec`; the one to be like, for those of kind `run`.
+    /// The container to run in, for jobs of kind `exec`; the one to be like, for those of kind `run`; to act on, for those of
+    /// kind `container`.
     pub container: Option<Holder>,
     /// Why it began.
     pub trigger: Trigger,
@@ -88,13 +89,19 @@ impl TakenUp {
                 let name = container.map_or_else(|| id.as_str().into(), Into::into);
                 Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
             }
+            Some(WorkHandle::Action { container: id }) => {
+                let name = container.map_or_else(|| id.as_str().into(), Into::into);
+                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
+            }
             // Where it was to run is known by name only.
-            _ => container.filter(|_| kind == JobKind::Exec).map(|name| Holder {
-                id: ContainerId(name.as_str().into()),
-                name: name.into(),
-                running: true,
-                passing: false,
-            }),
+            _ => {
+                container.filter(|_| matches!(kind, JobKind::Exec | JobKind::Container)).map(|name| Holder {
+                    id: ContainerId(name.as_str().into()),
+                    name: name.into(),
+                    running: true,
+                    passing: false,
+                })
+            }
         };
         let mut spec = terms.stand_in(&job, kind);
         if let Some(WorkHandle::Existing { id }) = last.as_ref().and_then(|it| it.handle.as_ref()) {
@@ -210,7 +217,7 @@ impl RunOrder {
     /// The name of the container in or as which it runs, or of the service.
     pub fn container_name(&self) -> Option<String> {
         match &self.spec.work {
-            Work::Exec(_) => self.container.as_ref().map(|it| it.name.to_string()),
+            Work::Exec(_) | Work::Container(_) => self.container.as_ref().map(|it| it.name.to_string()),
             Work::Run(_) => Some(self.created_name()),
             Work::Start(spec) => Some(spec.container.clone()),
             Work::Local(_) => None,

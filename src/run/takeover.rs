@@ -27,6 +27,7 @@ use crate::{
 };
 
 use super::{
+    action,
     adoption::Meaning,
     compose, existing, in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
@@ -130,6 +131,7 @@ async fn attempt(
         Work::Local(_) => process::take_up(taken, &mut life, None).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
         Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
+        Work::Container(_) => action::take_up(taken, context, &mut life).await.into(),
     };
     unit::close(life, &taken.order, end, context).await
 }
@@ -174,7 +176,10 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }
-        WorkHandle::Existing { .. } | WorkHandle::Exec { .. } | WorkHandle::Process { .. } => None,
+        WorkHandle::Existing { .. }
+        | WorkHandle::Action { .. }
+        | WorkHandle::Exec { .. }
+        | WorkHandle::Process { .. } => None,
     }
 }
 

@@ -35,11 +35,16 @@ use crate::{
     time::Clock,
 };
 
+pub use super::outage::Outage;
+
 use super::{
+    action,
     capture::{Capture, FINISH_LIMIT},
     compose,
     ending::{self, Program},
-    existing, in_container,
+    existing, halt,
+    halts::Halts,
+    in_container,
     interrupts::Interrupts,
     new_container,
     order::RunOrder,
@@ -76,6 +81,8 @@ pub struct Context {
     pub compose: ComposeFinder,
     /// What can be copied into a container as a helper.
     pub program: Program,
+    /// What is stopped while runs go on.
+    pub halts: Halts,
 }
 
 /// How a run ended, and what is still to be cleared away.
@@ -195,6 +202,9 @@ async fn attempt(
     let delay = (number == 1).then(delay);
     recorder.attempt(number);
     let mut life = Life { delay, ..Life::new(order, context, recorder, number, stop) };
+    if let Err(outcome) = halt::halt(order, context, &mut life).await {
+        return close(life, order, outcome.into(), context).await;
+    }
     let end = match &order.spec.work {
         Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
         Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
@@ -202,6 +212,7 @@ async fn attempt(
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
         Work::Compose(spec) => compose::run(order, spec, context, &mut life).await,
+        Work::Container(spec) => action::run(order, spec, context, &mut life).await.into(),
     };
     close(life, order, end, context).await
 }

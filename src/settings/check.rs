@@ -6,6 +6,7 @@ use crate::model::{
 };
 
 use super::{
+    action, halts,
     ini::Ini,
     layer::{JobLayer, Text},
     options,
@@ -44,6 +45,7 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
             "volume" => work::volumes(&text).map(drop),
             "env-file" | "file" => work::paths(&text).map(drop),
             "service" => project::services(&text).map(drop),
+            "stop-during" => halts::names(&text).map(drop),
             "mount" => service::mounts(&text).map(drop),
             "secret" => service::secrets(&text).map(drop),
             "config" => service::configs(&text).map(drop),
@@ -56,6 +58,7 @@ pub fn check(param: &Param, text: &Text) -> Result<(), String> {
         Shape::Pids => Ok(()),
         Shape::Names => policies::names(&text).map(drop),
         Shape::Codes => policies::success_codes(&text).map(drop),
+        Shape::Text if param.name == "signal" => action::signal(&single()?).map(drop),
         Shape::Text => value::text(&single()?).map(drop),
     }
 }

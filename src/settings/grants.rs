@@ -43,7 +43,7 @@ impl Grant {
         (
             Self::ExecOther,
             "exec-other",
-            "a command in another container than the labelled one; with `run` also its network (`network=container:<name>`), or a copy of it (`like`)",
+            "a command in another container than the labelled one; with `run` also its network (`network=container:<name>`), or a copy of it (`like`); with `container` an action on it, or stopping it while a job runs",
         ),
         (Self::Run, "run", "a new container, of any image, with the agent's credentials for that"),
         (
@@ -54,7 +54,7 @@ impl Grant {
         (
             Self::Container,
             "container",
-            "an action on another container than the labelled one; with `run` the start of one that is there already (`container`)",
+            "an action on the labelled container, and stopping it while a job runs; with `run` the start of one that is there already (`container`)",
         ),
         (
             Self::Compose,
@@ -129,10 +129,28 @@ impl Grants {
             Work::Local(_) => Grant::Local,
             Work::ServiceRun(_) => Grant::ServiceRun,
             Work::Compose(_) => Grant::Compose,
+            Work::Container(_) => Grant::Container,
         };
         (!self.0.contains(&grant)).then(|| {
             format!("a label may not start {job}: the operator can allow it with allow-from-labels={grant}")
         })
+    }
+
+    /// What of stopping these containers while a job runs a label may not ask for; `own` says which of them are those
+    /// of the label itself.
+    pub fn refusals_to_stop(&self, names: &[String], own: impl Fn(&str) -> bool) -> Vec<Refusal> {
+        let refusal = |grant: Grant, name: &String| {
+            (!self.0.contains(&grant)).then(|| Refusal {
+                parameter: "stop-during",
+                reason: format!(
+                    "a label may not ask for \"{name}\" to be stopped: the operator can allow it with \
+                     allow-from-labels={grant}"
+                ),
+            })
+        };
+        let first = names.first().and_then(|name| refusal(Grant::Container, name));
+        let other = names.iter().find(|name| !own(name)).and_then(|name| refusal(Grant::ExecOther, name));
+        first.into_iter().chain(other).collect()
     }
 
     /// What `spec`, defined by a label on an ordinary container or a service, asks for and may not have.
@@ -246,6 +264,19 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
         }
         Work::Compose(_) => {
             asked.push((Grant::Compose, "schedule", format!("a job of kind {}", JobKind::Compose)));
+            (false, &[][..])
+        }
+        Work::Container(it) => {
+            asked.push((Grant::Container, "schedule", format!("a job of kind {}", JobKind::Container)));
+            if let Some(other) =
+                it.container.as_ref().filter(|other| Some(other.as_str()) != home.container())
+            {
+                asked.push((
+                    Grant::ExecOther,
+                    "container",
+                    format!("an action on the container \"{other}\""),
+                ));
+            }
             (false, &[][..])
         }
     };

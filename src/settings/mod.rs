@@ -10,6 +10,7 @@
 //! [`mod@print`] goes the other way, and [`mod@explain`] says where each value comes from. [`compose`] reads the labels of
 //! containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
 
+mod action;
 mod check;
 pub mod compose;
 pub mod dialect;
@@ -18,6 +19,7 @@ pub mod env;
 pub mod explain;
 pub mod global;
 pub mod grants;
+mod halts;
 pub mod ini;
 pub mod label;
 pub mod layer;
@@ -25,6 +27,7 @@ mod like;
 mod look_up;
 pub mod memo;
 mod options;
+mod own;
 mod param;
 pub mod params;
 mod policies;

@@ -12,13 +12,15 @@ use super::{grants::Grant, param::row};
 use JobKind::{Compose, Container, Exec, Local, Run, ServiceRun};
 
 const ALL: &[JobKind] = &JobKind::ALL;
+/// The kinds that run a command: an action on a container prints nothing and has no exit code.
+const COMMANDS: &[JobKind] = &[Exec, Run, Local, ServiceRun, Compose];
 const NOW: Support = Support::Since("0.1.0");
 const LATER: Support = Support::Planned;
 
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
     row("schedule", ALL, Shape::Schedule, "required", NOW, "When the job is due."),
-    row("command", ALL, Shape::Command, "required; for `run` and `service-run` the image's own, for `action=run` the service's", NOW, "What is run."),
+    row("command", COMMANDS, Shape::Command, "required; for `run` and `service-run` the image's own, for `action=run` the service's", NOW, "What is run."),
     row(
         "shell",
         &[Exec, Run, Local, ServiceRun, Compose],
@@ -33,7 +35,7 @@ pub static PARAMS: &[Param] = &[
         Shape::Text,
         "the labelled container",
         NOW,
-        "The name of the container in which the command runs; of `run` an existing one that is started in place of a new one.",
+        "The name of the container in which the command runs, or on which `container` acts; of `run` an existing one that is started in place of a new one.",
     )
     .grant(Grant::ExecOther),
     row(
@@ -129,14 +131,7 @@ pub static PARAMS: &[Param] = &[
         "What happens when the job is due while its last run goes on: skip the new one, run both, let one wait, or stop the old one.",
     ),
     row("timeout", ALL, Shape::Duration, "none", NOW, "How long a run may take before it is ended."),
-    row(
-        "grace-period",
-        ALL,
-        Shape::Duration,
-        "10s",
-        NOW,
-        "How long a run has between being asked to stop and being killed.",
-    ),
+    row("grace-period", ALL, Shape::Duration, "10s", NOW, "How long a run has between being asked to stop and being killed."),
     row("group", ALL, Shape::Text, "none", NOW, "Runs of jobs with the same group never go on at the same time."),
     row(
         "group-wait",
@@ -148,16 +143,9 @@ pub static PARAMS: &[Param] = &[
     ),
     row("retries", ALL, Shape::Count(RETRIES_LIMIT), "0", NOW, "How often a run tries again after it has failed."),
     row("retry-delay", ALL, Shape::Duration, "10s", NOW, "How long it waits before its second attempt."),
-    row(
-        "retry-backoff",
-        ALL,
-        Shape::Choice(&["exponential", "fixed"]),
-        "exponential",
-        NOW,
-        "How the wait grows: it doubles with each attempt, or stays the same.",
-    ),
+    row("retry-backoff", ALL, Shape::Choice(&["exponential", "fixed"]), "exponential", NOW, "How the wait grows: it doubles with each attempt, or stays the same."),
     row("retry-max-delay", ALL, Shape::Duration, "5m", NOW, "How long a wait that grows becomes at most."),
-    row("success-codes", ALL, Shape::Codes, "0", NOW, "Exit codes that count as success."),
+    row("success-codes", COMMANDS, Shape::Codes, "0", NOW, "Exit codes that count as success."),
     row("jitter", ALL, Shape::Duration, "0s", NOW, "Begin each occurrence at random within this after its moment."),
     row(
         "missed",
@@ -194,14 +182,7 @@ pub static PARAMS: &[Param] = &[
     row("on-success", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has succeeded."),
     row("on-failure", ALL, Shape::Names, "none", NOW, "Jobs that start when a run of this one has failed."),
     row("run-on-startup", ALL, Shape::Boolean, "false", NOW, "Run once as well when the agent starts."),
-    row(
-        "max-output",
-        ALL,
-        Shape::Size,
-        "1MiB",
-        NOW,
-        "How much of each stream of a run is kept: its beginning and its end, and how much was dropped between them.",
-    ),
+    row("max-output", COMMANDS, Shape::Size, "1MiB", NOW, "How much of each stream of a run is kept: its beginning and its end, and how much was dropped between them."),
     row(
         "history",
         ALL,
@@ -280,7 +261,7 @@ pub static PARAMS: &[Param] = &[
         "A service of Compose, or a container, of which the new container is a copy: image, variables, mounts, networks, user and directory.",
     )
     .grant(Grant::ExecOther),
-    row("stop-during", &[Exec, Run], Shape::List, "none", LATER, ""),
+    row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers or services that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
     row(
         "secret",
         &[ServiceRun],
@@ -332,8 +313,8 @@ pub static PARAMS: &[Param] = &[
     row("file", &[Compose], Shape::List, "those that the project's containers name", NOW, "The project's compose files beside the agent, by absolute paths; the later goes over the earlier.").or(&["files"]),
     row("project", &[Compose], Shape::Text, "what Compose makes of `file`, else the labelled container's", NOW, "The project's name."),
     row("service", &[Compose], Shape::List, "all; required for `run` and `exec`", NOW, "The services with which it is done; for `run` and `exec` the one in which the command runs.").or(&["services"]),
-    row("action", &[Compose, Container], Shape::Text, "required", NOW, "What Compose does: `run`, `exec`, `up`, `start`, `restart`, `stop`, `down` or `pull`."),
-    row("signal", &[Container], Shape::Text, "none", LATER, ""),
+    row("action", &[Compose, Container], Shape::Text, "required", NOW, "What Compose does: `run`, `exec`, `up`, `start`, `restart`, `stop`, `down` or `pull`; what is done to the container: `start`, `stop`, `restart`, `pause`, `unpause` or `kill`."),
+    row("signal", &[Container], Shape::Text, "`KILL` for `kill`, else the container's own", NOW, "The signal that `kill` sends, or that `stop` and `restart` ask with, such as `HUP`."),
 ];
 
 /// What these kinds cannot do yet although the parameter is there for others.

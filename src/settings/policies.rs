@@ -28,6 +28,7 @@ impl Settle<'_> {
             success_codes: codes.map(|(codes, _)| codes).unwrap_or_default(),
             group: name.map(|(name, _)| Group { name: name.into(), wait }),
             edges,
+            stop_during: self.stop_during(layer),
         }
     }
 

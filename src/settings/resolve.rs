@@ -25,9 +25,11 @@ use super::{
     dialect::table::firsts,
     edges, env,
     global::Settings,
+    halts,
     label::LabelJob,
     like,
     memo::{Basis, Memo, Read},
+    own,
     settle::Settle,
     swarm::{Tasks, in_order, nowhere},
 };
@@ -50,7 +52,8 @@ pub struct Desired {
 pub struct DesiredJob {
     /// The job.
     pub spec: Arc<JobSpec>,
-    /// Containers in which a job of kind `exec` can run, or which one of kind `run` is to be like; the best first.
+    /// Containers in which a job of kind `exec` can run, which one of kind `run` is to be like, or on which one of kind
+    /// `container` can act; the best first.
     pub candidates: Vec<Candidate>,
     /// Why there are none, where that is more than that the job has no container.
     pub nowhere: Option<Arc<str>>,
@@ -63,7 +66,7 @@ pub struct Candidate {
     pub id: ContainerId,
     /// The name.
     pub name: Arc<str>,
-    /// Whether it runs now.
+    /// Whether it runs now, or can be acted on however it is.
     pub running: bool,
     /// Whether it does not, and may in a moment.
     pub passing: bool,
@@ -157,6 +160,8 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     }
     memo.end();
     let mut jobs: BTreeMap<JobId, DesiredJob> = jobs.into_iter().collect();
+    own::check(&mut jobs, view, &mut diagnostics);
+    halts::check(&mut jobs, view, &mut diagnostics);
     edges::check(&mut jobs, &settings.grants, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
@@ -353,11 +358,15 @@ impl<'a> Places<'a> {
 
     fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
         match &spec.work {
-            Work::Exec(exec) => match (&exec.container, home) {
-                (None, Some(home)) => home.candidates.clone(),
-                (Some(name), _) => self.named(name).iter().map(|it| candidate(it)).collect(),
-                (None, None) => Vec::new(),
-            },
+            Work::Exec(exec) => self.called(exec.container.as_ref(), home),
+            Work::Container(it) => {
+                // One that does not run is one to act on as well, and of several it is always the same one.
+                let called = self.called(it.container.as_ref(), home).into_iter();
+                let mut candidates: Vec<_> = called.map(|it| Candidate { running: true, ..it }).collect();
+                candidates
+                    .sort_by(|a, b| (a.name.len(), &a.name, &a.id).cmp(&(b.name.len(), &b.name, &b.id)));
+                candidates
+            }
             Work::Run(run) => {
                 let like = run.like.as_ref();
                 like.map_or_else(Vec::new, |it| {
@@ -365,6 +374,14 @@ impl<'a> Places<'a> {
                 })
             }
             Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::Compose(_) => Vec::new(),
+        }
+    }
+
+    fn called(&self, container: Option<&String>, home: Option<&Home<'_>>) -> Vec<Candidate> {
+        match (container, home) {
+            (None, Some(home)) => home.candidates.clone(),
+            (Some(name), _) => self.named(name).iter().map(|it| candidate(it)).collect(),
+            (None, None) => Vec::new(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::model::{
 use super::{
     check::check,
     global::Settings,
-    grants,
+    grants, halts,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     memo::Settled,
@@ -337,7 +337,10 @@ impl Settle<'_> {
             _ => home.on.origin(),
         };
         let grants = &self.settings.grants;
+        let stop = spec.policies.stop_during.as_ref();
         let refusals = grants.refusals(spec, grants::Home::On(home.on), by_label.is_some()).into_iter();
+        let refusals =
+            refusals.chain(stop.map(|it| halts::refusals(grants, it, home.on)).unwrap_or_default());
         refusals
             .map(|it| {
                 let asking = layer.get(it.parameter).map(|written| &written.origin);

@@ -87,7 +87,7 @@ impl Settle<'_> {
                 let common = Common { argv, user, workdir, environment, env_files };
                 self.compose(layer, common).map(|spec| Work::Compose(Box::new(spec)))
             }
-            JobKind::Container => None,
+            JobKind::Container => self.action(layer).map(|spec| Work::Container(Box::new(spec))),
         }
     }
 

@@ -3,17 +3,19 @@
 //! Names of events and keys are stable; they stand here and nowhere else.
 
 mod counted;
+mod halted;
 mod image;
 mod taken;
 
-pub use counted::{Reconciled, engine_event, reconciled};
+pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
+pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_leftover, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::metrics::count;
 use crate::model::{
@@ -71,6 +73,9 @@ pub const EVENTS: &[(&str, &str)] = &[
         "What a run made could not be removed: its container or service, or a helper in the container of its command; or \
          it was found by a later agent.",
     ),
+    ("container.stopped", "A container was stopped for a run that wants it (`stop-during`)."),
+    ("container.restored", "A container that was stopped for a run was started again; with what was found."),
+    ("container.not_restored", "It cannot be started again; with the reason. It is tried until it can."),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
@@ -148,11 +153,6 @@ pub fn history_failing(reason: &str) {
 /// What happens is kept again.
 pub fn history_restored(lost: u64) {
     info!(event = "history.restored", lost, "the history of runs is kept again");
-}
-
-/// The event stream ended and is begun again; ordinary behind some proxies.
-pub fn event_stream_ended(reason: &str) {
-    debug!(event = "log", reason, "the event stream ended and is begun again");
 }
 
 /// What a record about a job as it is now says.

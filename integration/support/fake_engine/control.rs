@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     FakeEngine, Gate, Hold,
+    behaviour::RunBehaviour,
     running::killed_by,
     spec::{ContainerSpec, Health},
     world::{State, World, digest, tagged},
@@ -26,6 +27,13 @@ impl FakeEngine {
     /// Creates a container without starting it.
     pub fn create(&self, spec: ContainerSpec) -> String {
         self.world().add(spec)
+    }
+
+    /// Creates a container that does this when it is started.
+    pub fn scripted(&self, spec: ContainerSpec, behaviour: RunBehaviour) -> String {
+        let id = self.create(spec);
+        self.world().find_mut(&id).expect("it was just created").behaviour = behaviour;
+        id
     }
 
     /// Starts a container that was stopped or only created.
@@ -209,6 +217,16 @@ impl FakeEngine {
         let there = files.len();
         files.retain(|it| it != path);
         files.len() < there
+    }
+
+    /// The ID of a container.
+    pub fn id_of(&self, name: &str) -> String {
+        self.id(name)
+    }
+
+    /// The name of a container that is or was there.
+    pub fn name_of(&self, id: &str) -> Option<String> {
+        self.world().find(id).map(|it| it.name.clone())
     }
 
     fn id(&self, name: &str) -> String {

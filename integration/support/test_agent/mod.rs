@@ -8,14 +8,7 @@
 mod record;
 mod signals;
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, HashMap},
-    fmt,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
@@ -34,7 +27,7 @@ use watchbell::{
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
     model::{compose::ComposeFinder, connection::Connection, unfinished::Legacy},
-    run::{ending::Program, pull::Pulls, reap::Children, unit::Context},
+    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
         global::layers::Upper,
@@ -212,14 +205,15 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened { keeper, writer, memory, legacy, installation, diagnostics }) => {
+            Some(Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                (keeper, Some(tokio::spawn(writer.run())), (memory, legacy), installation)
+                let remembered = (memory, legacy, Halts::after(&halts));
+                (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }
-            None => {
-                (Keeper::none(), None, (HashMap::new(), Legacy::default()), history::installation::unknown())
-            }
+            None => (Keeper::none(), None, <_>::default(), history::installation::unknown()),
         };
+        let (memory, legacy, halts): (_, Legacy, Halts) = remembered;
+        let remembered = (memory, legacy);
         let scraped = Scraped {
             metrics,
             agent: handle.clone(),
@@ -240,6 +234,7 @@ impl TestAgent {
             registries: setup.registries,
             compose: setup.compose.unwrap_or_else(|| ComposeFinder::new(|| None)),
             program: setup.program.map_or_else(Program::own, Program::at),
+            halts,
         };
         let actor =
             Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, remembered);

@@ -1,14 +1,18 @@
 //! What passes from one agent to the next: what the last one left is taken up, and what outlives this one is left.
 
+use std::collections::HashSet;
+
 use tokio::{sync::watch, task::JoinError, time::Instant};
 
 use crate::{
     agent::{event::Event, state::outlives_the_agent, takeover::same_work},
     model::{
-        run::{Outcome, StopCause},
+        container::ContainerId,
+        run::{Outcome, RunId, StopCause},
         unfinished::{GoingOn, Legacy, Unfinished},
     },
     run::{
+        halt,
         leftovers::{self, Sweep},
         order::{JobNow, TakenUp},
         takeover,
@@ -25,6 +29,10 @@ impl Actor {
         let now = self.context.clock.now();
         let before = run_id(&mut self.ids, now);
         let left = std::mem::take(&mut self.left);
+        let begun = left.runs.iter().filter(|it| it.begun).map(|it| it.admitted.run.clone());
+        let begun: HashSet<RunId> = begun.collect();
+        let free = self.context.halts.left(&begun, &self.keeper);
+        self.restore(free);
         let begun = left.runs.iter().map(|it| &it.admitted.run);
         let taken_up = begun.chain(left.going_on.iter().map(|it| &it.run)).cloned().collect();
         // A state directory that begins has left nothing.
@@ -53,6 +61,13 @@ impl Actor {
             }
         }
         self.reconcile();
+    }
+
+    /// Starts again what was stopped for runs and is not needed so any more.
+    pub(super) fn restore(&mut self, free: Vec<ContainerId>) {
+        if !free.is_empty() {
+            self.restoring.spawn(halt::restore(free, self.context.clone()));
+        }
     }
 
     pub(super) fn take_up(&mut self, taken: TakenUp) {
@@ -127,6 +142,7 @@ impl Actor {
                 self.run_ended(end);
             }
         }
+        self.restoring.abort_all();
         self.removals.abort_all();
         for tags in self.leftovers.values() {
             report::run_leftover(tags, "the agent ended before the Engine answered");

@@ -246,5 +246,6 @@ fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
         Work::Local(it) => Some(&it.argv),
         Work::ServiceRun(it) => it.argv.as_ref(),
         Work::Compose(it) => it.argv.as_ref(),
+        Work::Container(_) => None,
     }
 }

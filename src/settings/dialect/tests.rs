@@ -79,6 +79,7 @@ fn line(spec: &JobSpec) -> String {
         Work::ServiceRun(it) => {
             (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
         }
+        Work::Container(it) => (Vec::new(), it.container.clone(), None),
     };
     let overlap = Overlap::NAMES.iter().find(|(_, it)| *it == spec.overlap).map_or("", |it| it.0);
     let text = spec.schedule.text();

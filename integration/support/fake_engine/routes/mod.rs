@@ -1,5 +1,6 @@
 //! The Engine's HTTP API: which request is answered by what.
 
+mod actions;
 mod containers;
 mod execs;
 mod services;
@@ -45,6 +46,9 @@ pub fn router(engine: FakeEngine, verdict: Verdict) -> Router {
         .route("/containers/{id}/start", post(containers::start))
         .route("/containers/{id}/stop", post(containers::stop))
         .route("/containers/{id}/kill", post(containers::kill))
+        .route("/containers/{id}/restart", post(actions::restart))
+        .route("/containers/{id}/pause", post(actions::pause))
+        .route("/containers/{id}/unpause", post(actions::unpause))
         .route("/containers/{id}/wait", post(containers::wait))
         .route("/containers/{id}/attach", post(containers::attach))
         .route("/containers/{id}/logs", get(containers::logs))

@@ -24,6 +24,7 @@ fn commands(
         Work::Local(it) => it.argv.join("·"),
         Work::Compose(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
+        Work::Container(it) => it.action.as_str().to_owned(),
     };
     let jobs = desired.jobs.iter().map(|(id, job)| format!("{id}: {}", argv(&job.spec)));
     (jobs.collect(), said(&desired.diagnostics))

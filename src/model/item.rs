@@ -1,0 +1,67 @@
+//! What is to be kept for the next agent, or for who asks later.
+
+use jiff::Timestamp;
+
+use super::{
+    container::ContainerId,
+    halt::Halt,
+    job::Retention,
+    memory::Memory,
+    name::JobId,
+    run::{Admitted, Outcome, RunId, RunRecord, StopRequest, WorkHandle},
+};
+
+/// Something to be kept for the next agent, or for who asks later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// What is remembered of a job from now on; `None` is nothing.
+    Memory(JobId, Option<Memory>),
+    /// An occurrence came due and waits its turn.
+    Waits(Admitted),
+    /// A run begins.
+    Begins(Admitted),
+    /// An attempt is called this, and is about to begin or has just begun.
+    AttemptStarted {
+        /// Its run.
+        run: RunId,
+        /// Which of the run's attempts it is, from 1.
+        number: u32,
+        /// When.
+        at: Timestamp,
+        /// How to find it again.
+        handle: WorkHandle,
+    },
+    /// A run was asked to end. The first who asked stays, and whoever asks harder is heard.
+    Stops(RunId, StopRequest),
+    /// An attempt took longer than its timeout, and is being ended for that.
+    TimedOut {
+        /// Its run.
+        run: RunId,
+        /// Which of the run's attempts it is, from 1.
+        number: u32,
+    },
+    /// An attempt ended.
+    AttemptEnded {
+        /// Its run.
+        run: RunId,
+        /// Which of the run's attempts it is, from 1.
+        number: u32,
+        /// When.
+        at: Timestamp,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An occurrence left its record, and the runs of its job are kept for so long.
+    Ended(RunRecord, Option<Retention>),
+    /// A command that could not be ended when its run left its record has gone.
+    Gone(RunId),
+    /// These containers are about to be stopped for a run. This must outlast everything.
+    Halted(Vec<Halt>),
+    /// A container does not need to be started again for a run any more.
+    Restored {
+        /// The container.
+        container: ContainerId,
+        /// The run.
+        run: RunId,
+    },
+}
