@@ -143,7 +143,7 @@ fn argv(spec: &JobSpec) -> &[String] {
     match &spec.work {
         Work::Exec(exec) => &exec.argv,
         Work::Local(local) => &local.argv,
-        Work::Start(_) => &[],
+        Work::Start(_) | Work::ServiceAction(_) => &[],
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
         Work::Compose(compose) => compose.argv.as_deref().unwrap_or_default(),

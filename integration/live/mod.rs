@@ -31,6 +31,7 @@ mod replicas;
 mod restart;
 mod secrets;
 mod service;
+mod service_actions;
 mod shutdown;
 mod swarm_labels;
 mod timeouts;

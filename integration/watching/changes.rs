@@ -11,8 +11,8 @@ use crate::support::{
     test_agent::{AT_ONCE, MINUTE, Setup, TestAgent, seconds, with_job},
 };
 
-/// Two values of a parameter, and the name under which the change is told.
-fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
+/// Two values of a parameter of a kind, and the name under which the change is told.
+fn values(kind: JobKind, parameter: &str) -> (&'static str, &'static str, &'static str) {
     match parameter {
         "schedule" => ("0 3 * * *", "0 4 * * *", "schedule"),
         "command" => ("work --slow", "work --fast", "command"),
@@ -68,7 +68,10 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
         "file" => ("/a.yaml", "/b.yaml", "file"),
         "project" => ("shop", "blog", "project"),
         "service" => ("web", "db", "service"),
+        "action" if kind == JobKind::Container => ("restart", "stop", "action"),
         "action" => ("run", "exec", "action"),
+        "signal" => ("HUP", "USR1", "signal"),
+        "stop-during" => ("cache", "queue", "stop-during"),
         "timezone" => ("UTC", "Europe/Berlin", "timezone"),
         "enabled" => ("true", "false", "enabled"),
         "overlap" => ("skip", "queue", "overlap"),
@@ -97,7 +100,10 @@ fn values(parameter: &str) -> (&'static str, &'static str, &'static str) {
 
 /// The parameters of a kind that can be written together. What `run` has of one that is there already goes with nothing else.
 fn together(kind: JobKind) -> impl Iterator<Item = &'static Param> {
-    let alone = move |param: &Param| kind == JobKind::Run && param.name == "container";
+    // What goes on in something that is there already leaves most of the others without a meaning.
+    let alone = move |param: &Param| {
+        matches!((kind, param.name), (JobKind::Run, "container") | (JobKind::ServiceRun, "action" | "service"))
+    };
     PARAMS.iter().filter(move |param| param.works_for(kind) && !alone(param))
 }
 
@@ -105,7 +111,7 @@ fn together(kind: JobKind) -> impl Iterator<Item = &'static Param> {
 fn container(kind: JobKind, changed: Option<&str>) -> ContainerSpec {
     let mut container = ContainerSpec::new("web").label("watchbell.enabled", "true");
     for param in together(kind) {
-        let (one, other, _) = values(param.name);
+        let (one, other, _) = values(kind, param.name);
         let value = if changed == Some(param.name) { other } else { one };
         container = container.label(format!("watchbell.job-{kind}.it.{}", param.name), value);
     }
@@ -125,7 +131,7 @@ async fn every_parameter_that_is_edited_alone_is_told_by_name() {
             let updated = agent.of("job.updated", "web.it");
             told += 1;
             assert_eq!(updated.len(), told, "{kind} {} was not told", param.name);
-            let (.., name) = values(param.name);
+            let (.., name) = values(kind, param.name);
             assert_eq!(updated[told - 1].text("reason"), format!("changed: {name}"), "{kind} {}", param.name);
             agent.replace("web", container(kind, None));
             sleep(seconds(2)).await;

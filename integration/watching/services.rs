@@ -267,6 +267,48 @@ async fn what_a_label_on_a_service_may_do_is_what_one_on_a_container_may() {
     assert!(agent.one("config.rejected").text("reason").contains("a setting of the agent"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn with_the_grant_a_job_on_a_service_is_like_that_service_and_not_like_another_one() {
+    let clock = clock();
+    let engine = engine(&clock);
+    engine.manage(&[], &[]);
+    engine.deploy("other", &[]);
+    engine.deploy(
+        "shop_web",
+        &[
+            STACK,
+            ON,
+            ("watchbell.job-service-run.again.schedule", "* * * * *"),
+            ("watchbell.job-service-run.again.command", "work twice"),
+            ("watchbell.job-service-run.copy.schedule", "@daily"),
+            ("watchbell.job-service-run.copy.like", "other"),
+            ("watchbell.job-service-run.down.schedule", "@daily"),
+            ("watchbell.job-service-run.down.action", "scale"),
+            ("watchbell.job-service-run.down.replicas", "0"),
+        ],
+    );
+    let agent = TestAgent::on(clock, engine, Setup::ini("[global]\nallow-from-labels = service-run\n"));
+    agent.wait_for("run.finished", 1).await;
+    assert_eq!(agent.outcomes("shop.web.again"), ["succeeded"]);
+    let made = agent.engine.services_made().remove(0).body;
+    let container = &made["TaskTemplate"]["ContainerSpec"];
+    assert_eq!(
+        (&container["Image"], &container["Args"]),
+        (&"app:1".into(), &serde_json::json!(["work", "twice"]))
+    );
+    let told: Vec<String> = agent.all("job.rejected").iter().map(|it| it.text("reason")).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for grant in ["exec-other", "host-mounts", "privileged"] {
+        let refusal = format!("allow-from-labels={grant}");
+        assert!(
+            told.iter().any(|it| it.contains("copy of the service other") && it.contains(&refusal)),
+            "{told:?}"
+        );
+    }
+    let added: Vec<String> = agent.all("job.added").iter().map(|it| it.text("job")).collect();
+    assert_eq!(added, ["shop.web.again", "shop.web.down"]);
+}
+
 /// A burst of changes costs few lists.
 #[tokio::test(start_paused = true)]
 async fn a_rollout_of_many_services_costs_few_lists() {

@@ -42,6 +42,7 @@ mod look;
 mod startup;
 
 use startup::Startup;
+pub(super) use startup::needs_engine;
 
 /// The agent's state.
 #[derive(Debug)]
@@ -336,9 +337,14 @@ impl State {
                             Err((Skip::Container, None, reason))
                         }
                     },
-                    (Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::Compose(_), _) => {
-                        Ok((entry, None))
-                    }
+                    (
+                        Work::Start(_)
+                        | Work::Local(_)
+                        | Work::ServiceRun(_)
+                        | Work::ServiceAction(_)
+                        | Work::Compose(_),
+                        _,
+                    ) => Ok((entry, None)),
                 },
             };
             match refused {
@@ -387,20 +393,7 @@ pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match &spec.work {
         Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Compose(compose) => compose.action == ComposeAction::Run,
-        Work::Exec(_) | Work::Local(_) | Work::Container(_) => false,
-    }
-}
-
-/// Whether a run of the job asks the Engine for something.
-pub(super) fn needs_engine(spec: &JobSpec) -> bool {
-    match spec.work {
-        Work::Exec(_)
-        | Work::Run(_)
-        | Work::Start(_)
-        | Work::ServiceRun(_)
-        | Work::Compose(_)
-        | Work::Container(_) => true,
-        Work::Local(_) => false,
+        Work::Exec(_) | Work::Local(_) | Work::Container(_) | Work::ServiceAction(_) => false,
     }
 }
 

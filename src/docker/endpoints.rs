@@ -36,6 +36,8 @@ pub enum By {
     Action,
     /// Jobs that stop containers while they run.
     Halt,
+    /// Jobs of kind `service-run` with an action.
+    ServiceAction,
     /// The next agent, of commands in containers that the last one began.
     NextExec,
     /// The next agent, of containers that the last one began.
@@ -58,6 +60,7 @@ impl By {
             Self::Service => "jobs of kind `service-run`",
             Self::Action => "jobs of kind `container`",
             Self::Halt => "jobs with `stop-during`",
+            Self::ServiceAction => "jobs of kind `service-run` with `action`",
             Self::NextExec => "jobs of kind `exec`, at the start of an agent that follows another one",
             Self::NextRun => "jobs of kind `run`, at the start of an agent that follows another one",
             Self::NextService => {
@@ -145,6 +148,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Halt, "GET", "/containers/{id}/json", "whether what is to be stopped or started runs"),
     row(By::Halt, "POST", "/containers/{id}/stop", "its stop before the run"),
     row(By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
+    row(By::ServiceAction, "GET", "/services/{id}", "the service as it is"),
+    row(By::ServiceAction, "POST", "/services/{id}/update", "what is done to it"),
+    row(By::ServiceAction, "GET", "/tasks", "where its tasks stand"),
+    row(By::ServiceAction, "GET", "/services/{id}/logs", "with `action=run` their output as it comes"),
+    row(By::ServiceAction, "GET", "/tasks/{id}/logs", "the rest of their output when they have ended"),
     row(By::NextExec, "GET", "/containers/{id}/json", "whether the container of a command runs as before"),
     row(By::NextExec, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
     row(By::NextRun, "GET", "/containers/{id}/json", "how the container does"),
@@ -184,6 +192,7 @@ fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
         Work::Start(_) => &[By::Run, By::NextRun],
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
+        Work::ServiceAction(_) => &[By::ServiceAction],
         // What Compose asks beyond what is asked for its containers and commands is its own affair.
         Work::Compose(_) => &[By::Exec, By::Helper, By::Run, By::NextRun],
         Work::Container(_) => &[By::Action],

@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod archive;
+pub mod changes;
 pub mod client;
 pub mod containers;
 pub mod credentials;

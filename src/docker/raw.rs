@@ -1,7 +1,7 @@
-//! Answers of the Engine as they are, where the client library's types would choke on them: a value that it does not know
-//! fails a whole list.
+//! Answers and requests of the Engine as they are, for what the client library's types would lose or choke on: a value
+//! that it does not know fails a whole list, and a service that is sent back without a field loses what that field held.
 
-use bollard::BollardRequest;
+use bollard::{BollardRequest, models::ServiceSpec, query_parameters::UpdateServiceOptionsBuilder};
 use futures::StreamExt;
 use serde_json::Value;
 
@@ -36,6 +36,20 @@ impl Engine {
             }
         }
         serde_json::from_slice(&text).map_err(|error| EngineError::Malformed(error.to_string()))
+    }
+
+    /// Changes a service to what is given, if it is still the one of this version.
+    pub(super) async fn put_service(&self, id: &str, version: u64, spec: &Value) -> Result<(), EngineError> {
+        let version = i32::try_from(version)
+            .map_err(|_| EngineError::Malformed(format!("the service's version is {version}")))?;
+        let text = bytes::Bytes::from(spec.to_string());
+        let docker = self.docker()?.with_request_modifier(move |mut request: BollardRequest| {
+            *request.body_mut() = bollard::body_full(text.clone());
+            request
+        });
+        let options = UpdateServiceOptionsBuilder::new().version(version).build();
+        docker.update_service(id, ServiceSpec::default(), options, None).await?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! One-shot services of a Swarm: made in job mode, ended and removed.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use bollard::{
     models::{
@@ -34,8 +37,10 @@ const NOWHERE: &str = "node.id==none";
 pub struct ServiceRequest {
     /// Its name.
     pub name: String,
-    /// The image of its tasks.
-    pub image: String,
+    /// What holds where nothing else is said.
+    pub like: Option<Template>,
+    /// The image of its tasks; `None` is that of the template.
+    pub image: Option<String>,
     /// The command; `None` is the image's own.
     pub argv: Option<Vec<String>>,
     /// `NAME=VALUE`.
@@ -68,7 +73,35 @@ pub struct ServiceRequest {
     pub credentials: Option<Credentials>,
 }
 
+/// What the tasks of a service are.
+#[derive(Debug)]
+pub struct Template(Box<TaskSpec>);
+
+impl Template {
+    /// The image.
+    pub fn image(&self) -> Option<&str> {
+        self.0.container_spec.as_ref()?.image.as_deref()
+    }
+}
+
 impl Engine {
+    /// What the tasks of the service of this name are; none where there is no such service.
+    pub async fn service_template(&self, name: &str) -> Result<Option<Template>, EngineError> {
+        let asked = self.docker()?.inspect_service(name, None::<InspectServiceOptions>).await;
+        let spec = match asked.map_err(EngineError::from) {
+            Ok(service) => service.spec.unwrap_or_default(),
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // The beginning of an ID is no name.
+        if spec.name.as_deref() != Some(name) {
+            return Ok(None);
+        }
+        let mut template = spec.task_template.unwrap_or_default();
+        template.networks = template.networks.or(spec.networks);
+        Ok(Some(Template(Box::new(template))))
+    }
+
     /// Makes a service; the answer is its ID. A service of that name that is there already is a refusal.
     pub async fn create_service(&self, request: ServiceRequest) -> Result<String, EngineError> {
         let secrets = self.secrets(&request.secrets).await?;
@@ -199,25 +232,33 @@ fn body(
     secrets: Vec<TaskSpecContainerSpecSecrets>,
     configs: Vec<TaskSpecContainerSpecConfigs>,
 ) -> ServiceSpec {
+    let like = request.like.map(|it| *it.0).unwrap_or_default();
+    let base = like.container_spec.unwrap_or_default();
+    let mounts: Vec<MountBody> = request.mounts.into_iter().map(mount).collect();
     let container = TaskSpecContainerSpec {
-        image: Some(request.image),
+        image: request.image.or(base.image),
         // What the field `Command` holds goes over the image's entrypoint.
-        args: request.argv,
-        env: Some(request.environment),
-        user: request.user,
-        dir: request.workdir,
+        args: request.argv.or(base.args),
+        env: Some(over(base.env, request.environment)),
+        user: request.user.or(base.user),
+        dir: request.workdir.or(base.dir),
         labels: Some(request.labels.clone()),
-        mounts: Some(request.mounts.into_iter().map(mount).collect()),
-        secrets: Some(secrets),
-        configs: Some(configs),
+        mounts: unless_empty(mounts, base.mounts),
+        secrets: unless_empty(secrets, base.secrets),
+        configs: unless_empty(configs, base.configs),
         stop_grace_period: Some(nanoseconds(request.grace)),
-        ..TaskSpecContainerSpec::default()
+        // A task that runs once is not the service that is looked after so.
+        health_check: None,
+        tty: None,
+        open_stdin: None,
+        ..base
     };
     let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    let limits = like.resources.and_then(|it| it.limits).unwrap_or_default();
     let limits = Limit {
-        memory_bytes: request.memory.map(signed),
-        nano_cpus: request.cpus.map(signed),
-        ..Limit::default()
+        memory_bytes: request.memory.map(signed).or(limits.memory_bytes),
+        nano_cpus: request.cpus.map(signed).or(limits.nano_cpus),
+        ..limits
     };
     let restart = TaskSpecRestartPolicy {
         condition: Some(Restart::ON_FAILURE),
@@ -225,6 +266,12 @@ fn body(
         ..TaskSpecRestartPolicy::default()
     };
     let network = |name| NetworkAttachmentConfig { target: Some(name), ..NetworkAttachmentConfig::default() };
+    let networks: Vec<_> = request.networks.into_iter().map(network).collect();
+    // Under its aliases the service is called by others, who must not come to the task of a job.
+    let others = like
+        .networks
+        .map(|all| all.into_iter().map(|it| NetworkAttachmentConfig { aliases: None, ..it }).collect());
+    let placement = like.placement.unwrap_or_default();
     ServiceSpec {
         name: Some(request.name),
         labels: Some(request.labels),
@@ -233,10 +280,13 @@ fn body(
             resources: Some(TaskSpecResources { limits: Some(limits), ..TaskSpecResources::default() }),
             restart_policy: Some(restart),
             placement: Some(TaskSpecPlacement {
-                constraints: Some(request.constraints),
-                ..TaskSpecPlacement::default()
+                constraints: unless_empty(request.constraints, placement.constraints),
+                max_replicas: None,
+                ..placement
             }),
-            networks: Some(request.networks.into_iter().map(network).collect()),
+            networks: unless_empty(networks, others),
+            log_driver: like.log_driver,
+            runtime: like.runtime,
             ..TaskSpec::default()
         }),
         mode: Some(match request.tasks {
@@ -254,6 +304,19 @@ fn body(
         }),
         ..ServiceSpec::default()
     }
+}
+
+/// What was asked for, else what the template has.
+fn unless_empty<T>(asked: Vec<T>, template: Option<Vec<T>>) -> Option<Vec<T>> {
+    if asked.is_empty() { template.or(Some(asked)) } else { Some(asked) }
+}
+
+/// Variables over those of a template: of one name there is one.
+fn over(template: Option<Vec<String>>, ours: Vec<String>) -> Vec<String> {
+    let name = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
+    let set: BTreeSet<String> = ours.iter().map(|it| name(it)).collect();
+    let kept = template.unwrap_or_default().into_iter().filter(|it| !set.contains(&name(it)));
+    kept.chain(ours).collect()
 }
 
 fn nanoseconds(length: Duration) -> i64 {

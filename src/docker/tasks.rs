@@ -145,7 +145,7 @@ impl Engine {
 }
 
 /// `None` for what has no ID, which no Engine sends.
-fn task(listed: Listed, of: Tasks) -> Option<Task> {
+pub(super) fn task(listed: Listed, of: Tasks) -> Option<Task> {
     let status = listed.status.unwrap_or_default();
     let state = match status.state {
         Some(State::NEW | State::ALLOCATED | State::PENDING) | None => TaskState::Pending,

@@ -11,7 +11,7 @@ use super::{
     origin::Origin,
     policy::Policies,
     schedule::Schedule,
-    service::ServiceRunSpec,
+    service::{ServiceActionSpec, ServiceRunSpec},
 };
 
 /// One job, complete.
@@ -64,6 +64,8 @@ pub enum Work {
     Local(LocalSpec),
     /// A one-shot service of a Swarm.
     ServiceRun(Box<ServiceRunSpec>),
+    /// An action on a service that is there, of kind `service-run` as well.
+    ServiceAction(ServiceActionSpec),
     /// A Compose command.
     Compose(Box<ComposeSpec>),
     /// An action on a container that is there already.
@@ -290,7 +292,7 @@ impl JobSpec {
             Work::Exec(_) => JobKind::Exec,
             Work::Run(_) | Work::Start(_) => JobKind::Run,
             Work::Local(_) => JobKind::Local,
-            Work::ServiceRun(_) => JobKind::ServiceRun,
+            Work::ServiceRun(_) | Work::ServiceAction(_) => JobKind::ServiceRun,
             Work::Compose(_) => JobKind::Compose,
             Work::Container(_) => JobKind::Container,
         }

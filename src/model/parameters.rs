@@ -10,7 +10,7 @@ use super::{
     job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, StartSpec, Work},
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
-    service::{ServiceRunSpec, Tasks},
+    service::{LikeService, ServiceActionSpec, ServiceRunSpec, Tasks},
 };
 
 /// The value of one parameter in force.
@@ -194,6 +194,11 @@ impl List {
                 self.environment(environment);
             }
             Work::ServiceRun(it) => self.service_run(it),
+            Work::ServiceAction(ServiceActionSpec { service, action }) => {
+                self.text("service", service);
+                self.text("action", action.as_str());
+                self.optional("replicas", action.replicas().map(|it| it.to_string()).as_ref());
+            }
             Work::Compose(it) => self.compose(it),
             Work::Container(it) => {
                 // How long it has to stop stands where all kinds have it.
@@ -314,6 +319,7 @@ impl List {
     fn service_run(&mut self, it: &ServiceRunSpec) {
         let ServiceRunSpec {
             image,
+            like,
             argv,
             user,
             workdir,
@@ -334,7 +340,10 @@ impl List {
         self.optional("workdir", workdir.as_ref());
         self.environment(environment);
         self.list("env-file", env_files);
-        self.text("image", image);
+        self.optional("image", image.as_ref());
+        if let Some(LikeService { name, own: _ }) = like {
+            self.text("like", name);
+        }
         self.list("network", networks);
         self.list("mount", &texts(mounts));
         self.optional("memory", memory.map(|it| it.to_string()).as_ref());

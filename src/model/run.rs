@@ -345,6 +345,8 @@ pub enum WorkHandle {
         /// The container's ID.
         container: String,
     },
+    /// A Swarm service that was there, and is changed for it: the service's ID.
+    Change(String),
     /// A process beside the agent.
     Process {
         /// Its ID.

@@ -7,8 +7,10 @@ use super::job::Environment;
 /// A service of a Swarm that runs its tasks once and is removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceRunSpec {
-    /// The image.
-    pub image: String,
+    /// The image; `None` is that of the service in `like`.
+    pub image: Option<String>,
+    /// The service that it is like in all that is not said here.
+    pub like: Option<LikeService>,
     /// The command; `None` is the image's own.
     pub argv: Option<Vec<String>>,
     /// `user`, `uid`, `user:group` or `uid:gid`; the image's own without it.
@@ -37,6 +39,69 @@ pub struct ServiceRunSpec {
     pub cpus: Option<Cpus>,
     /// Whether the nodes get the agent's credentials for the image's registry.
     pub with_registry_auth: bool,
+}
+
+/// A service of the Swarm that another one is made like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LikeService {
+    /// Its name.
+    pub name: String,
+    /// Whether the job stands on its labels.
+    pub own: bool,
+}
+
+/// Something that is done to a service that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceActionSpec {
+    /// Its name.
+    pub service: String,
+    /// What is done.
+    pub action: ServiceAction,
+}
+
+/// What is done to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceAction {
+    /// Its tasks run once more, to their end; with so many of them, if that is said.
+    Run(Option<u16>),
+    /// Its tasks are replaced by new ones.
+    Restart,
+    /// It has so many tasks.
+    Scale(u16),
+}
+
+impl ServiceAction {
+    /// The words for them.
+    pub const WORDS: [&'static str; 3] = ["run", "restart", "scale"];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run(_) => Self::WORDS[0],
+            Self::Restart => Self::WORDS[1],
+            Self::Scale(_) => Self::WORDS[2],
+        }
+    }
+
+    /// How many tasks are asked for.
+    pub fn replicas(self) -> Option<u16> {
+        match self {
+            Self::Run(replicas) => replicas,
+            Self::Restart => None,
+            Self::Scale(replicas) => Some(replicas),
+        }
+    }
+}
+
+impl ServiceRunSpec {
+    /// What its tasks are made of, in words.
+    pub fn source(&self) -> String {
+        match (&self.image, &self.like) {
+            (Some(image), _) => image.clone(),
+            (None, Some(like)) => format!("the image of the service {}", like.name),
+            (None, None) => String::new(),
+        }
+    }
 }
 
 /// How many tasks a service has.

@@ -78,7 +78,7 @@ impl Terms {
                 });
             }
             Work::Container(it) => action = Some((it.action, it.signal.clone())),
-            Work::Run(_) | Work::Start(_) | Work::Local(_) => {}
+            Work::Run(_) | Work::Start(_) | Work::Local(_) | Work::ServiceAction(_) => {}
         }
         Self {
             timeout: spec.timeout,
@@ -119,7 +119,8 @@ impl Terms {
         let work = match kind {
             JobKind::Run => Work::Run(Box::default()),
             JobKind::ServiceRun => Work::ServiceRun(Box::new(ServiceRunSpec {
-                image: String::new(),
+                image: None,
+                like: None,
                 argv: None,
                 user: None,
                 workdir: None,

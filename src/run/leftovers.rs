@@ -29,7 +29,7 @@ use crate::{
     telemetry::report,
 };
 
-use super::{in_container, new_container, order::name_end, process, service, takeover};
+use super::{in_container, new_container, order::name_end, process, service, service_action, takeover};
 
 /// What is looked for.
 #[derive(Debug)]
@@ -165,6 +165,7 @@ pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
         // It was there before, and stays.
         WorkHandle::Existing { id } => container_gone(engine, id, false).await,
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
+        WorkHandle::Change(service) => service_action::until_gone(engine, service).await,
         WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,
         // What is done to a container is over with its run.
         WorkHandle::Action { .. } => {}

@@ -37,6 +37,7 @@ mod reasons;
 mod registry;
 mod retry;
 pub mod service;
+mod service_action;
 pub mod takeover;
 mod tasks;
 pub mod unit;

@@ -222,6 +222,7 @@ impl RunOrder {
             Work::Start(spec) => Some(spec.container.clone()),
             Work::Local(_) => None,
             Work::ServiceRun(_) => Some(self.service_name()),
+            Work::ServiceAction(it) => Some(it.service.clone()),
             Work::Compose(compose) => (compose.action == ComposeAction::Run).then(|| self.created_name()),
         }
     }

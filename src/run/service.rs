@@ -4,8 +4,11 @@
 //! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
 
 mod removal;
+mod request;
 
 pub use removal::{remove, until_gone};
+pub(super) use request::no_manager;
+use request::{not_started, request};
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -23,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    docker::{client::Engine, error::EngineError, services::ServiceRequest},
+    docker::{client::Engine, error::EngineError},
     model::{
         container::RUN_LABEL,
         policy::SuccessCodes,
@@ -36,12 +39,11 @@ use crate::{
 use super::{
     adoption,
     collect::{Again, Collect},
-    environment::environment,
     interrupts::{Ending, Step},
-    new_container::{LAST_QUESTION, labels},
+    new_container::LAST_QUESTION,
     order::{RunOrder, TakenUp},
     outage::Outage,
-    registry, takeover,
+    takeover,
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life},
 };
@@ -80,6 +82,13 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     let (engine, order) = (&context.engine, &taken.order);
     let name = match taken.handle() {
         Some(WorkHandle::Service { id }) => id.clone(),
+        Some(WorkHandle::Change(service)) => {
+            let reason = format!(
+                "the agent ended while it followed the service {service}, which goes on by itself: docker service ps \
+                 {service} tells how its tasks did"
+            );
+            return Outcome::Lost { reason }.into();
+        }
         _ => order.service_name(),
     };
     let label = (RUN_LABEL, &*order.run.0);
@@ -140,52 +149,6 @@ async fn to_the_end(
 
 fn run_label(order: &RunOrder) -> String {
     format!("{RUN_LABEL}={}", order.run)
-}
-
-async fn request(
-    order: &RunOrder,
-    spec: &ServiceRunSpec,
-    context: &Context,
-) -> Result<ServiceRequest, String> {
-    let credentials = if spec.with_registry_auth {
-        let found =
-            registry::credentials(&spec.image, context.registries.as_deref(), &context.children).await;
-        Some(found.map_err(|reason| format!("with-registry-auth: {reason}"))?)
-    } else {
-        None
-    };
-    Ok(ServiceRequest {
-        name: order.service_name(),
-        image: spec.image.clone(),
-        argv: spec.argv.clone(),
-        environment: environment(order, &spec.env_files, &spec.environment).await?,
-        user: spec.user.clone(),
-        workdir: spec.workdir.clone(),
-        networks: spec.networks.clone(),
-        mounts: spec.mounts.clone(),
-        secrets: spec.secrets.clone(),
-        configs: spec.configs.clone(),
-        constraints: spec.constraints.clone(),
-        tasks: spec.tasks,
-        memory: spec.memory.map(|it| it.0),
-        cpus: spec.cpus.map(|it| it.0),
-        grace: order.grace_period(),
-        labels: labels(order, context),
-        credentials,
-    })
-}
-
-fn not_started(error: &EngineError, spec: &ServiceRunSpec) -> Outcome {
-    let mend = match error {
-        EngineError::Refused { message, .. } if message.contains("not a swarm manager") => {
-            ": jobs of kind service-run need an Engine that manages a Swarm; docker swarm init makes one of it"
-        }
-        EngineError::Refused { status: 409, .. } => {
-            ": this occurrence has a service already and is not run twice"
-        }
-        _ => "",
-    };
-    Outcome::NotStarted { error: format!("making a service of {}: {error}{mend}", spec.image) }
 }
 
 /// The service that the Engine may have made although its answer never came. It is known by the label of this run: what

@@ -118,7 +118,7 @@ fn outcome(firsts: &[&Task], wanted: Tasks, good: &SuccessCodes) -> Outcome {
 }
 
 /// What a person calls a task.
-fn name(task: &Task, wanted: Tasks) -> String {
+pub(super) fn name(task: &Task, wanted: Tasks) -> String {
     match (&task.place, wanted) {
         (Place::Node(node), _) => format!("the task on node {node}"),
         (Place::Slot(_), Tasks::Replicas(1)) => "the task".to_owned(),

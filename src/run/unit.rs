@@ -52,7 +52,7 @@ use super::{
     pull::Pulls,
     reap::Children,
     retry::{self, Next},
-    service,
+    service, service_action,
 };
 
 /// The variable that marks everything a run starts, with the run's ID.
@@ -119,6 +119,8 @@ pub enum Leftover {
     },
     /// A service of a Swarm, by its ID, with as many tasks.
     Service(String, Tasks),
+    /// A service that had so many tasks before, by its ID.
+    Replicas(String, u64),
     /// What was to end it.
     Helper(ending::Leftover),
 }
@@ -211,6 +213,7 @@ async fn attempt(
         Work::Start(spec) => existing::run(spec, context, &mut life).await,
         Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
         Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
+        Work::ServiceAction(spec) => service_action::run(order, spec, context, &mut life).await,
         Work::Compose(spec) => compose::run(order, spec, context, &mut life).await,
         Work::Container(spec) => action::run(order, spec, context, &mut life).await.into(),
     };
@@ -255,6 +258,7 @@ pub(super) async fn try_to_clear_away(
         Leftover::Service(service, tasks) => {
             service::remove(engine, service, *tasks, tags).await.map_err(error)
         }
+        Leftover::Replicas(id, count) => service_action::scale_back(engine, id, *count).await.map_err(error),
         Leftover::Helper(helper) => helper.remove(engine).await,
     }
 }

@@ -49,7 +49,7 @@ impl Grant {
         (
             Self::ServiceRun,
             "service-run",
-            "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image",
+            "a one-shot service of the Swarm, with any of its secrets and configs, and the agent's credentials for its image; an action on any service",
         ),
         (
             Self::Container,
@@ -127,7 +127,7 @@ impl Grants {
             Work::Exec(_) => Grant::ExecOther,
             Work::Run(_) | Work::Start(_) => Grant::Run,
             Work::Local(_) => Grant::Local,
-            Work::ServiceRun(_) => Grant::ServiceRun,
+            Work::ServiceRun(_) | Work::ServiceAction(_) => Grant::ServiceRun,
             Work::Compose(_) => Grant::Compose,
             Work::Container(_) => Grant::Container,
         };
@@ -260,7 +260,19 @@ fn asked(work: &Work, home: Home<'_>, by_label: bool) -> Asked {
                 asked.push((Grant::HostMounts, "mount", format!("the path {path} of the machine")));
             }
             network(&service.networks, &mut asked);
+            if let Some(like) = service.like.as_ref().filter(|like| !like.own) {
+                // What the other service is, mounts and may do is known when a run begins, and is copied whatever it is.
+                let what = format!("a copy of the service {}, whatever it mounts and may do", like.name);
+                for grant in [Grant::ExecOther, Grant::HostMounts, Grant::Privileged] {
+                    asked.push((grant, "like", what.clone()));
+                }
+            }
             (false, &service.env_files[..])
+        }
+        Work::ServiceAction(it) => {
+            let what = format!("action={} on the service {}", it.action.as_str(), it.service);
+            asked.push((Grant::ServiceRun, "action", what));
+            (false, &[][..])
         }
         Work::Compose(_) => {
             asked.push((Grant::Compose, "schedule", format!("a job of kind {}", JobKind::Compose)));

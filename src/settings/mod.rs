@@ -37,6 +37,7 @@ pub mod resolve;
 mod rights;
 pub mod schema;
 mod service;
+mod service_action;
 pub mod settle;
 pub mod shape;
 pub mod size;

@@ -252,80 +252,25 @@ pub static PARAMS: &[Param] = &[
     row("log-driver", &[Run], Shape::Text, "the Engine's", NOW, "Where the Engine keeps or sends what it prints; the run's own output does not depend on it. A label needs the grant where that is elsewhere than on the machine.").grant(Grant::Privileged),
     row("log-opt", &[Run], Shape::Map, "none", NOW, "Options of the log driver. A label needs the grant for those that say where the log goes.").grant(Grant::Privileged).secret(),
     row("delete", &[Run], Shape::Choice(&["always", "on-success", "never"]), "always", NOW, "When its container is removed: once it has ended, only if it succeeded, or not before it is past what `history` keeps."),
-    row(
-        "like",
-        &[Run, ServiceRun],
-        Shape::Text,
-        "none",
-        NOW,
-        "A service of Compose, or a container, of which the new container is a copy: image, variables, mounts, networks, user and directory.",
-    )
-    .grant(Grant::ExecOther),
+    row("like", &[Run, ServiceRun], Shape::Text, "none; on a service `service-run` without `image`: that service", NOW, "A service of Compose, or a container, of which the new container is a copy: image, variables, mounts, networks, user and directory. With `service-run` a service of the Swarm, of which what the job does not say itself is taken.").grant(Grant::ExecOther),
     row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers or services that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
-    row(
-        "secret",
-        &[ServiceRun],
-        Shape::List,
-        "none",
-        NOW,
-        "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`.",
-    ),
-    row(
-        "config",
-        &[ServiceRun],
-        Shape::List,
-        "none",
-        NOW,
-        "Configs of the Swarm that each task sees below `/`, written as `secret`.",
-    ),
-    row(
-        "constraint",
-        &[ServiceRun],
-        Shape::List,
-        "none",
-        NOW,
-        "What a node must be for a task to run there, such as `node.role==worker`.",
-    ),
-    row(
-        "replicas",
-        &[ServiceRun],
-        Shape::Number(REPLICAS_LIMIT),
-        "1",
-        NOW,
-        "How many tasks the service has, all at once.",
-    ),
-    row(
-        "global",
-        &[ServiceRun],
-        Shape::Boolean,
-        "false",
-        NOW,
-        "One task on each node that meets the constraints, in place of `replicas`.",
-    ),
-    row(
-        "with-registry-auth",
-        &[ServiceRun],
-        Shape::Boolean,
-        "false",
-        NOW,
-        "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it.",
-    ),
+    row("secret", &[ServiceRun], Shape::List, "none", NOW, "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`."),
+    row("config", &[ServiceRun], Shape::List, "none", NOW, "Configs of the Swarm that each task sees below `/`, written as `secret`."),
+    row("constraint", &[ServiceRun], Shape::List, "none", NOW, "What a node must be for a task to run there, such as `node.role==worker`."),
+    row("replicas", &[ServiceRun], Shape::Count(REPLICAS_LIMIT), "1; with `action=run` those of the service", NOW, "How many tasks the service has, all at once; with `action=scale` also 0."),
+    row("global", &[ServiceRun], Shape::Boolean, "false", NOW, "One task on each node that meets the constraints, in place of `replicas`."),
+    row("with-registry-auth", &[ServiceRun], Shape::Boolean, "false", NOW, "Hand the agent's credentials for the image's registry on to the nodes, so that they can pull it."),
     row("file", &[Compose], Shape::List, "those that the project's containers name", NOW, "The project's compose files beside the agent, by absolute paths; the later goes over the earlier.").or(&["files"]),
     row("project", &[Compose], Shape::Text, "what Compose makes of `file`, else the labelled container's", NOW, "The project's name."),
-    row("service", &[Compose], Shape::List, "all; required for `run` and `exec`", NOW, "The services with which it is done; for `run` and `exec` the one in which the command runs.").or(&["services"]),
-    row("action", &[Compose, Container], Shape::Text, "required", NOW, "What Compose does: `run`, `exec`, `up`, `start`, `restart`, `stop`, `down` or `pull`; what is done to the container: `start`, `stop`, `restart`, `pause`, `unpause` or `kill`."),
+    row("service", &[Compose, ServiceRun], Shape::List, "all; required for `run` and `exec`; of `service-run` the labelled service", NOW, "The services with which it is done; for `run` and `exec` the one in which the command runs. Of `service-run` with `action` the service of the Swarm.").or(&["services"]),
+    row("action", &[Compose, Container, ServiceRun], Shape::Text, "required; of `service-run` none", NOW, "What Compose does: `run`, `exec`, `up`, `start`, `restart`, `stop`, `down` or `pull`. What is done to the container: `start`, `stop`, `restart`, `pause`, `unpause` or `kill`. What is done to a service of the Swarm, in place of making one: `run`, `restart` or `scale`."),
     row("signal", &[Container], Shape::Text, "`KILL` for `kill`, else the container's own", NOW, "The signal that `kill` sends, or that `stop` and `restart` ask with, such as `HUP`."),
 ];
-
-/// What these kinds cannot do yet although the parameter is there for others.
-const PLANNED_FOR: &[(&str, JobKind)] = &[("like", ServiceRun), ("action", Container)];
 
 impl Param {
     /// Whether this version does it for jobs of this kind.
     pub fn works_for(&self, kind: JobKind) -> bool {
-        self.support != Support::Planned
-            && self.kinds.contains(&kind)
-            && !PLANNED_FOR.contains(&(self.name, kind))
+        self.support != Support::Planned && self.kinds.contains(&kind)
     }
 }
 

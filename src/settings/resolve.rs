@@ -373,7 +373,11 @@ impl<'a> Places<'a> {
                     like::candidates(&it.name, home, self.view, |name| self.named(name))
                 })
             }
-            Work::Start(_) | Work::Local(_) | Work::ServiceRun(_) | Work::Compose(_) => Vec::new(),
+            Work::Start(_)
+            | Work::Local(_)
+            | Work::ServiceRun(_)
+            | Work::ServiceAction(_)
+            | Work::Compose(_) => Vec::new(),
         }
     }
 

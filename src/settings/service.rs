@@ -2,8 +2,10 @@
 
 use crate::model::{
     diagnostic::did_you_mean,
-    job::Environment,
-    service::{Mount, MountSource, Reference, ServiceRunSpec, Size, Tasks},
+    job::{Environment, Work},
+    origin::Origin,
+    service::{LikeService, Mount, MountSource, Reference, ServiceRunSpec, Size, Tasks},
+    swarm::Labelled,
 };
 
 use super::{
@@ -13,6 +15,8 @@ use super::{
     size, value,
     work::networks,
 };
+
+pub(super) const NO_TASK: &str = "a run has at least one task: write 1 or more";
 
 /// What it has in common with other kinds.
 pub(super) struct Common {
@@ -24,9 +28,45 @@ pub(super) struct Common {
 }
 
 impl Settle<'_> {
+    /// What is done with a service; `None` if a diagnostic says why not.
+    pub(super) fn service_work(&mut self, layer: &JobLayer, common: Common) -> Option<Work> {
+        if layer.get("action").is_some() {
+            return self.service_action(layer).map(Work::ServiceAction);
+        }
+        if let Some(written) = layer.get("service") {
+            let reason = "it has no effect without action: write action=run, restart or scale, and for a new service that \
+                          is like this one like in its place";
+            self.warn(written.origin.clone(), "service", reason);
+        }
+        self.service_run(layer, common).map(|spec| Work::ServiceRun(Box::new(spec)))
+    }
+
+    /// The service that carries the job's label.
+    pub(super) fn own_service(&self) -> Option<String> {
+        match self.home?.on {
+            Labelled::Service(service) => Some(service.name.to_string()),
+            Labelled::Container(_) => None,
+        }
+    }
+
+    fn like_service(&mut self, layer: &JobLayer, image: bool) -> Option<LikeService> {
+        let own = self.own_service();
+        match self.text(layer, "like") {
+            Some(name) => Some(LikeService { own: own.as_ref() == Some(&name), name }),
+            None if image || layer.get("like").is_some() => None,
+            None => own.map(|name| LikeService { name, own: true }),
+        }
+    }
+
+    pub(super) fn replicas(&mut self, layer: &JobLayer) -> Option<(u16, Origin)> {
+        self.read(layer, "replicas", |text| value::count(&value::single(text)?, REPLICAS_LIMIT))
+    }
+
     /// The service; `None` if a diagnostic says why not.
-    pub(super) fn service_run(&mut self, layer: &JobLayer, common: Common) -> Option<ServiceRunSpec> {
+    fn service_run(&mut self, layer: &JobLayer, common: Common) -> Option<ServiceRunSpec> {
         let image = self.text(layer, "image");
+        let like = self.like_service(layer, image.is_some());
+        let image = if like.is_some() { image } else { Some(self.required(layer, "image", image)?) };
         let networks = self.read(layer, "network", service_networks).map(|(list, _)| list);
         let mounts = self.read(layer, "mount", mounts).map(|(list, _)| list);
         let secrets = self.read(layer, "secret", secrets).map(|(list, _)| list);
@@ -38,7 +78,8 @@ impl Settle<'_> {
         let Common { argv, user, workdir, environment, env_files } = common;
         let tasks = self.tasks(layer);
         Some(ServiceRunSpec {
-            image: self.required(layer, "image", image)?,
+            image,
+            like,
             argv,
             user,
             workdir,
@@ -57,9 +98,11 @@ impl Settle<'_> {
     }
 
     fn tasks(&mut self, layer: &JobLayer) -> Tasks {
-        let replicas =
-            self.read(layer, "replicas", |text| value::number(&value::single(text)?, REPLICAS_LIMIT));
+        let replicas = self.replicas(layer);
         if !self.flag(layer, "global") {
+            if let Some((0, origin)) = &replicas {
+                self.reject(origin.clone(), "replicas", NO_TASK);
+            }
             return Tasks::Replicas(replicas.map_or(1, |(count, _)| count));
         }
         if let Some((_, origin)) = replicas {

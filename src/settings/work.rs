@@ -81,7 +81,7 @@ impl Settle<'_> {
             }
             JobKind::ServiceRun => {
                 let common = Common { argv, user, workdir, environment, env_files };
-                self.service_run(layer, common).map(|spec| Work::ServiceRun(Box::new(spec)))
+                self.service_work(layer, common)
             }
             JobKind::Compose => {
                 let common = Common { argv, user, workdir, environment, env_files };

@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     agent::{event::Effect, timetable::Moment},
     model::{
-        job::JobSpec,
+        job::{JobSpec, Work},
         name::JobId,
         run::{RunId, Trigger},
     },
 };
 
-use super::{State, needs_engine};
+use super::State;
 
 /// How long the jobs that run when the agent starts, and need no Engine, wait for what labels may say of them.
 const STARTUP_PATIENCE: SignedDuration = SignedDuration::from_secs(10);
@@ -89,4 +89,18 @@ impl State {
 /// Whether the job runs when the agent starts.
 fn at_startup(spec: &JobSpec) -> bool {
     spec.run_on_startup || spec.schedule.at_startup()
+}
+
+/// Whether a run of the job asks the Engine for something.
+pub(in crate::agent) fn needs_engine(spec: &JobSpec) -> bool {
+    match spec.work {
+        Work::Exec(_)
+        | Work::Run(_)
+        | Work::Start(_)
+        | Work::ServiceRun(_)
+        | Work::ServiceAction(_)
+        | Work::Compose(_)
+        | Work::Container(_) => true,
+        Work::Local(_) => false,
+    }
 }

@@ -73,11 +73,10 @@ fn line(spec: &JobSpec) -> String {
         Work::Run(it) => (it.argv.clone().unwrap_or_default(), it.image.clone(), it.user.clone()),
         Work::Start(it) => (Vec::new(), Some(it.container.clone()), None),
         Work::Local(it) => (it.argv.clone(), it.workdir.clone(), None),
+        Work::ServiceRun(it) => (it.argv.clone().unwrap_or_default(), it.image.clone(), it.user.clone()),
+        Work::ServiceAction(it) => (vec![it.action.as_str().to_owned()], Some(it.service.clone()), None),
         Work::Compose(it) => {
             (it.argv.clone().unwrap_or_default(), it.services.first().cloned(), it.user.clone())
-        }
-        Work::ServiceRun(it) => {
-            (it.argv.clone().unwrap_or_default(), Some(it.image.clone()), it.user.clone())
         }
         Work::Container(it) => (Vec::new(), it.container.clone(), None),
     };
@@ -367,7 +366,7 @@ fn a_service_of_ofelia_is_one_here_with_what_both_have() {
     assert_eq!(told, [""; 0]);
     let job = &jobs[&JobId::plain("a")];
     let Work::ServiceRun(it) = &job.work else { panic!("{job:?}") };
-    assert_eq!((&*it.image, it.networks.as_slice()), ("backup:1", &["back".to_owned()][..]));
+    assert_eq!((it.image.as_deref(), it.networks.as_slice()), (Some("backup:1"), &["back".to_owned()][..]));
     assert_eq!((it.user.as_deref(), it.workdir.as_deref()), (Some("33"), Some("/srv")));
     assert_eq!((it.environment.0.len(), job.timeout.map(|it| it.as_secs())), (1, Some(3600)));
     let labels = [

@@ -25,6 +25,7 @@ fn commands(
         Work::Compose(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::ServiceRun(it) => it.argv.clone().unwrap_or_default().join("·"),
         Work::Container(it) => it.action.as_str().to_owned(),
+        Work::ServiceAction(it) => it.action.as_str().to_owned(),
     };
     let jobs = desired.jobs.iter().map(|(id, job)| format!("{id}: {}", argv(&job.spec)));
     (jobs.collect(), said(&desired.diagnostics))
