@@ -143,11 +143,10 @@ fn argv(spec: &JobSpec) -> &[String] {
     match &spec.work {
         Work::Exec(exec) => &exec.argv,
         Work::Local(local) => &local.argv,
-        Work::Start(_) | Work::ServiceAction(_) => &[],
+        Work::Start(_) | Work::ServiceAction(_) | Work::Container(_) => &[],
         Work::Run(run) => run.argv.as_deref().unwrap_or_default(),
         Work::ServiceRun(run) => run.argv.as_deref().unwrap_or_default(),
         Work::Compose(compose) => compose.argv.as_deref().unwrap_or_default(),
-        Work::Container(_) => &[],
     }
 }
 

@@ -102,7 +102,10 @@ fn values(kind: JobKind, parameter: &str) -> (&'static str, &'static str, &'stat
 fn together(kind: JobKind) -> impl Iterator<Item = &'static Param> {
     // What goes on in something that is there already leaves most of the others without a meaning.
     let alone = move |param: &Param| {
-        matches!((kind, param.name), (JobKind::Run, "container") | (JobKind::ServiceRun, "action" | "service"))
+        matches!(
+            (kind, param.name),
+            (JobKind::Run, "container") | (JobKind::ServiceRun, "action" | "service")
+        )
     };
     PARAMS.iter().filter(move |param| param.works_for(kind) && !alone(param))
 }

@@ -34,7 +34,7 @@ use crate::{
     time::Alarm,
 };
 
-use tell::{tags, tell, with};
+use tell::{tell, with};
 
 use super::{
     handle::{Basis, Ends, Request, Snapshot},

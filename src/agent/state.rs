@@ -13,7 +13,6 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        compose::ComposeAction,
         container::Holder,
         diagnostic::Diagnostic,
         job::{JobSpec, Overlap, Work},
@@ -34,6 +33,7 @@ use super::{
     gap::Due,
     keep::Keep,
     records,
+    takeover::outlives_the_agent,
     timetable::{Moment, Timetable},
 };
 
@@ -385,15 +385,6 @@ impl State {
             self.next_pause_end(),
         ];
         theirs.into_iter().flatten().min()
-    }
-}
-
-/// Whether a run of the job goes on without the agent, and the next one takes it up.
-pub fn outlives_the_agent(spec: &JobSpec) -> bool {
-    match &spec.work {
-        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
-        Work::Compose(compose) => compose.action == ComposeAction::Run,
-        Work::Exec(_) | Work::Local(_) | Work::Container(_) | Work::ServiceAction(_) => false,
     }
 }
 

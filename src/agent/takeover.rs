@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::{
-        job::{JobSpec, MissedPolicy, Overlap},
+        compose::ComposeAction,
+        job::{JobSpec, MissedPolicy, Overlap, Work},
         name::JobId,
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
@@ -196,4 +197,13 @@ fn missed(
 /// Whether the job that there is now does what this run does, so that it may be tried again.
 pub(super) fn same_work(spec: &Arc<JobSpec>, as_before: u64) -> bool {
     spec.enabled && shape(&spec.work) == as_before
+}
+
+/// Whether a run of the job goes on without the agent, and the next one takes it up.
+pub fn outlives_the_agent(spec: &JobSpec) -> bool {
+    match &spec.work {
+        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
+        Work::Compose(compose) => compose.action == ComposeAction::Run,
+        Work::Exec(_) | Work::Local(_) | Work::Container(_) | Work::ServiceAction(_) => false,
+    }
 }

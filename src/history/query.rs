@@ -15,6 +15,7 @@ use crate::model::{
 
 use super::{
     Remembered,
+    halts::halts,
     schema::{KNOWN, count, duration, handle, kind, time, trigger},
     store::{FILE, StoreError, memory, shown, told},
     unfinished::legacy,
@@ -168,7 +169,7 @@ impl Reader {
 
     /// All that an agent that starts needs to know, where it cannot write.
     pub(super) fn remembered(&self) -> Result<Remembered, StoreError> {
-        self.ask(|connection| Ok((memory(connection)?, legacy(connection)?)))
+        self.ask(|connection| Ok((memory(connection)?, legacy(connection)?, halts(connection)?)))
     }
 
     fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {

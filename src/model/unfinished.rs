@@ -109,6 +109,7 @@ impl Terms {
             user: None,
             tasks: None,
             compose: None,
+            action: None,
             shape: 0,
         }
     }
@@ -157,7 +158,9 @@ impl Terms {
                 let (action, signal) = self.action.clone().unwrap_or((Action::Restart, None));
                 Work::Container(Box::new(ActionSpec { container: None, action, signal, grace: None }))
             }
-            _ => Work::Exec(Box::new(ExecSpec { user: self.user.clone(), ..ExecSpec::default() })),
+            JobKind::Exec => {
+                Work::Exec(Box::new(ExecSpec { user: self.user.clone(), ..ExecSpec::default() }))
+            }
         };
         let edge = |(kind, name): &(EdgeKind, Arc<str>)| Edge {
             kind: *kind,

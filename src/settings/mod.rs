@@ -30,6 +30,7 @@ mod options;
 mod own;
 mod param;
 pub mod params;
+mod places;
 mod policies;
 pub mod print;
 mod project;

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use tokio::{sync::watch, task::JoinError, time::Instant};
 
 use crate::{
-    agent::{event::Event, state::outlives_the_agent, takeover::same_work},
+    agent::{
+        event::Event,
+        takeover::{outlives_the_agent, same_work},
+    },
     model::{
         container::ContainerId,
         run::{Outcome, RunId, StopCause},

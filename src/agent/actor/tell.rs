@@ -2,12 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::{
-    agent::state::Told,
-    model::diagnostic::Diagnostic,
-    run::order::RunOrder,
-    telemetry::report::{self, RunTags},
-};
+use crate::{agent::state::Told, model::diagnostic::Diagnostic, telemetry::report};
 
 /// Tells it.
 pub(super) fn tell(told: &Told) {
@@ -36,17 +31,4 @@ pub(super) fn with(
         return written;
     }
     Arc::new(written.iter().cloned().chain(further).collect())
-}
-
-/// What every record of one run says.
-pub(super) fn tags(order: &RunOrder) -> RunTags {
-    RunTags {
-        run: order.run.clone(),
-        job: order.job().clone(),
-        kind: order.kind(),
-        trigger: order.trigger,
-        container: order.container_name(),
-        task: None,
-        attempt: 1,
-    }
 }

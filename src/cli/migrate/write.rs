@@ -242,10 +242,9 @@ fn argv(spec: &JobSpec) -> Option<&Vec<String>> {
     match &spec.work {
         Work::Exec(it) => Some(&it.argv),
         Work::Run(it) => it.argv.as_ref(),
-        Work::Start(_) | Work::ServiceAction(_) => None,
+        Work::Start(_) | Work::ServiceAction(_) | Work::Container(_) => None,
         Work::Local(it) => Some(&it.argv),
         Work::ServiceRun(it) => it.argv.as_ref(),
         Work::Compose(it) => it.argv.as_ref(),
-        Work::Container(_) => None,
     }
 }
