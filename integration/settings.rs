@@ -411,7 +411,6 @@ fn a_mistake_in_a_label_never_removes_a_job_that_the_file_defines() {
     let slips = [
         ("job-exec.cleanup.comand", "a misspelt parameter"),
         ("job-local.cleanup.comand", "a misspelt parameter of the file's kind"),
-        ("job-container.cleanup.schedule", "a kind that is not supported yet"),
         ("job-lokal.cleanup.schedule", "a kind that does not exist"),
         ("job-exec.cleanup", "no parameter at all"),
     ];

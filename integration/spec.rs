@@ -100,7 +100,7 @@ fn table(section: &str) -> Option<String> {
         "parameters" => docs::table(
             &["parameter", "kinds", "value", "default", "by label", "since", "meaning"],
             PARAMS.iter().filter_map(|param| {
-                let kinds: Vec<&str> = JobKind::SUPPORTED
+                let kinds: Vec<&str> = JobKind::ALL
                     .into_iter()
                     .filter(|kind| param.works_for(*kind))
                     .map(JobKind::as_str)

@@ -107,7 +107,7 @@ fn what_the_agent_refuses_by_name_or_type_does_not_pass() {
         ("watchbell.allow-from-labels", "all"),
         ("watchbell.job-exec.a.shedule", "@daily"),
         ("watchbell.job-exce.a.schedule", "@daily"),
-        ("watchbell.job-container.a.schedule", "@daily"),
+        ("watchbell.job-container.a.command", "x"),
         ("watchbell.job-exec.a.image", "x"),
         ("watchbell.job-exec.a.notify", "mail"),
         ("watchbell.job-exec.a.retries", "-1"),

@@ -6,8 +6,18 @@ use watchbell::{model::name::JobKind, settings::params::PARAMS};
 use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, text};
 
 /// Parameters that nothing in an inspection shows, and what has no container of its own: other tests try them.
-const ELSEWHERE: [&str; 8] =
-    ["platform", "gpus", "delete", "pull", "pull-timeout", "like", "container", "stop-during"];
+const ELSEWHERE: [&str; 10] = [
+    "platform",
+    "gpus",
+    "delete",
+    "pull",
+    "pull-timeout",
+    "like",
+    "container",
+    "stop-during",
+    "success-codes",
+    "max-output",
+];
 
 /// What the Engine says of a container.
 fn inspected(stage: &Stage, container: &str) -> Value {

@@ -297,7 +297,8 @@ fn every_option_is_read_back_from_the_service_that_was_made() {
 /// Every parameter that the kind has of its own is tried, but for those that other tests here try.
 fn untested(tried: &[(&str, &str)]) {
     use watchbell::{model::name::JobKind, settings::params::PARAMS};
-    const ELSEWHERE: [&str; 5] = ["global", "with-registry-auth", "like", "service", "action"];
+    const ELSEWHERE: [&str; 7] =
+        ["global", "with-registry-auth", "like", "service", "action", "success-codes", "max-output"];
     let of_all = |kinds: &[JobKind]| kinds.len() == JobKind::ALL.len();
     let own = PARAMS.iter().filter(|it| it.works_for(JobKind::ServiceRun) && !of_all(it.kinds));
     let missing: Vec<&str> = own

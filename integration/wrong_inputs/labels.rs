@@ -36,7 +36,6 @@ fn a_label_that_nobody_knows_is_told_once_with_its_key() {
         one("nothing at all", "", "y", "unknown label"),
         one("too many parts", "job-exec.x.environment.0.1", "A=1", "4 parts after the kind"),
         one("a kind", "job-exce.x.schedule", "@daily", "did you mean \"exec\"?").job("web.x"),
-        one("a kind that is planned", "job-container.x.action", "y", "not yet supported").job("web.x"),
         one("a name", "job-exec.-x.schedule", "@daily", "must begin with a letter or a digit"),
         one("no name", "job-exec..schedule", "@daily", "the job has no name"),
         one("a name with a dot", "job-exec.a.b.schedule", "@daily", "a job's name cannot contain a dot")

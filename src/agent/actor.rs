@@ -177,7 +177,12 @@ impl Actor {
                 Some(request) = self.ends.requests.recv() => match request {
                     // Who asked may have gone away meanwhile.
                     Request::Ping(answer) => drop(answer.send(())),
-                    Request::Operator(event, answer) => drop(self.ask(event).map(|it| answer.send(it))),
+                    Request::Operator(event, answer) => {
+                        let answered = self.ask(event);
+                        // Who has the answer and asks again sees what it has done.
+                        self.publish();
+                        drop(answered.map(|it| answer.send(it)));
+                    }
                 },
                 () = self.looks.due() => self.look_at_the_kept(),
                 Ok(()) = self.condition.changed() => {}

@@ -122,9 +122,6 @@ impl JobKind {
     pub const ALL: [Self; 6] =
         [Self::Exec, Self::Run, Self::Local, Self::ServiceRun, Self::Compose, Self::Container];
 
-    /// The kinds that this version runs; the others are rejected with a diagnostic that says so.
-    pub const SUPPORTED: [Self; 6] = Self::ALL;
-
     /// The kind as it stands behind `job-` in a label and in the file.
     pub fn as_str(self) -> &'static str {
         match self {

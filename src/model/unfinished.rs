@@ -287,7 +287,7 @@ mod tests {
     fn what_stands_for_a_job_ends_as_the_job_would_have_been_ended_and_has_its_edges() {
         let zone = Zone::utc();
         let schedule = Schedule::parse("@daily", &zone).unwrap();
-        for kind in JobKind::SUPPORTED {
+        for kind in JobKind::ALL {
             let policies = Policies {
                 success_codes: SuccessCodes::new(vec![0, 3]).unwrap(),
                 edges: vec![Edge { kind: EdgeKind::OnSuccess, name: "b".into(), origin: Origin::Default }],

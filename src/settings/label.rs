@@ -170,9 +170,8 @@ impl Reader<'_> {
             return;
         };
         let Some(kind) = JobKind::parse(kind) else {
-            let hint = did_you_mean(kind, JobKind::ALL.map(JobKind::as_str)).unwrap_or_else(|| {
-                format!("the kinds are {}", JobKind::SUPPORTED.map(JobKind::as_str).join(", "))
-            });
+            let hint = did_you_mean(kind, JobKind::ALL.map(JobKind::as_str))
+                .unwrap_or_else(|| format!("the kinds are {}", JobKind::ALL.map(JobKind::as_str).join(", ")));
             let reason = format!("unknown job kind \"{kind}\": {hint}");
             if !self.first_of(kind, &parts) {
                 return;
@@ -220,7 +219,7 @@ impl Reader<'_> {
             }
             return;
         }
-        let jobs = JobKind::SUPPORTED.map(|kind| format!("job-{kind}"));
+        let jobs = JobKind::ALL.map(|kind| format!("job-{kind}"));
         let known = jobs.iter().map(String::as_str).chain(["enabled"]);
         let settings =
             global::SETTINGS.iter().filter(|setting| self.own && setting.taken == Taken::AlsoFromLabels);
@@ -250,13 +249,6 @@ impl Reader<'_> {
             return;
         }
         let id = self.id(name);
-        if !JobKind::SUPPORTED.contains(&kind) {
-            // Once a job, not once a label of it.
-            if self.out.diagnostics.iter().all(|known| known.job.as_ref() != Some(&id)) {
-                self.rejects(&id, key, format!("jobs of kind {kind} are not yet supported"));
-            }
-            return;
-        }
         let origin = self.origin(key);
         let job =
             self.out.jobs.entry(id.clone()).or_insert_with(|| LabelJob { kind, layer: JobLayer::default() });

@@ -41,7 +41,7 @@ pub fn compose() -> Value {
         items.push(format!("{name}={ANY}"));
         names.push(name);
     }
-    for kind in JobKind::SUPPORTED {
+    for kind in JobKind::ALL {
         for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
             let of = Type::of(param.shape);
             definitions.entry(param.name).or_insert_with(|| described(param, of));

@@ -176,10 +176,6 @@ impl Foreign {
         name: &str,
         here: &str,
     ) -> Option<&mut Draft> {
-        if !JobKind::SUPPORTED.contains(&kind) {
-            self.rejects(id, origin.clone(), format!("jobs of kind {kind} are not yet supported"));
-            return None;
-        }
         match self.jobs.entry(id.clone()) {
             Entry::Occupied(known) => Some(known.into_mut()),
             Entry::Vacant(place) => {

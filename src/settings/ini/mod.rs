@@ -184,9 +184,6 @@ impl Reader<'_> {
             Err(Refused::Jobs(reason)) => {
                 self.ini.diagnostics.push(Diagnostic::error(origin.clone(), reason));
             }
-            Err(Refused::Job(id, reason)) => {
-                self.ini.diagnostics.push(Diagnostic::rejects(&id, origin.clone(), reason));
-            }
         }
     }
 }
@@ -332,8 +329,8 @@ mod tests {
     #[test]
     fn a_section_that_is_not_taken_costs_one_diagnostic_with_all_its_lines() {
         let ini = read(
-            "[notify \"mail\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-container \"c\"]\naction=x\nx\n\
-             [job-defaults-container]\ntimeout=x\n",
+            "[notify \"mail\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-exce \"c\"]\naction=x\nx\n\
+             [job-defaults-exce]\ntimeout=x\n",
         );
         assert_eq!((ini.broken.len(), ini.diagnostics.len()), (1, 2));
         assert!(!format!("{ini:?}").contains("hunter2"));

@@ -27,8 +27,6 @@ pub(super) enum Refused {
     Agent(String),
     /// It was meant for jobs, and costs no more than them.
     Jobs(String),
-    /// It was meant for this job.
-    Job(JobId, String),
 }
 
 const SECTIONS: &str =
@@ -77,16 +75,13 @@ fn jobs(word: &str, name: Option<&str>) -> Result<Section, Refused> {
     }
     let Some(text) = defaults.or_else(|| word.strip_prefix("job-")) else { return Err(unknown(word)) };
     let kind = JobKind::parse(text).ok_or_else(|| unknown(word))?;
-    let unsupported = || format!("jobs of kind {kind} are not yet supported: remove the section");
-    let supported = JobKind::SUPPORTED.contains(&kind);
     if defaults.is_some() {
-        return if supported { Ok(Section::Defaults(Some(kind))) } else { Err(Refused::Jobs(unsupported())) };
+        return Ok(Section::Defaults(Some(kind)));
     }
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Err(Refused::Jobs(format!("the section needs the job's name: [{word} \"name\"]")));
     };
-    let id = identity(name).map_err(Refused::Jobs)?;
-    if supported { Ok(Section::Job(id, kind)) } else { Err(Refused::Job(id, unsupported())) }
+    identity(name).map(|id| Section::Job(id, kind)).map_err(Refused::Jobs)
 }
 
 /// A name, or the whole identity of a job that labels define, which ends with a name.
@@ -98,7 +93,7 @@ fn identity(text: &str) -> Result<JobId, String> {
 }
 
 fn unknown(word: &str) -> Refused {
-    let known: Vec<String> = JobKind::SUPPORTED
+    let known: Vec<String> = JobKind::ALL
         .iter()
         .flat_map(|kind| [format!("job-{kind}"), format!("job-defaults-{kind}")])
         .chain(["global".to_owned(), "job-defaults".to_owned()])
@@ -146,7 +141,6 @@ mod tests {
             ("job-defaults \"a\"", "takes no name"),
             ("job-defaults-exec \"a\"", "takes no name"),
             ("job-defaults-exce", "did you mean \"job-defaults-exec\"?"),
-            ("job-defaults-container", "not yet supported"),
             ("job-local \"a b\"", "contains ' '"),
             ("job-local \"a", "contains '\"'"),
             ("job-local \"-a\"", "must begin with a letter or a digit"),
@@ -156,6 +150,5 @@ mod tests {
             let refused = read(header);
             assert!(matches!(&refused, Err(Refused::Jobs(it)) if it.contains(part)), "{header}: {refused:?}");
         }
-        assert!(matches!(read("job-container \"a\""), Err(Refused::Job(id, _)) if id == JobId::plain("a")));
     }
 }

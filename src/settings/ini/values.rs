@@ -148,7 +148,7 @@ fn parameter(key: &str, kind: Option<JobKind>) -> Result<Key<&'static Param>, St
 }
 
 fn for_any_kind(key: &str) -> Result<&'static Param, String> {
-    let results = JobKind::SUPPORTED.map(|kind| params::look_up(key, kind));
+    let results = JobKind::ALL.map(|kind| params::look_up(key, kind));
     let [first, ..] = results.clone();
     results.into_iter().find(Result::is_ok).unwrap_or(first)
 }

@@ -84,7 +84,7 @@ pub(super) fn general(shared: &Arc<Shared>) -> Result<(Page, Instruments), Metri
     }
     let gauge = |metric, observe: fn(&Seen, &mut Put<'_>)| observable(&meter, shared, metric, observe);
     gauge(&table::JOBS, |seen, put| {
-        for kind in JobKind::SUPPORTED {
+        for kind in JobKind::ALL {
             for state in State::ALL {
                 let is_it = |job: &&SeenJob| job.spec.kind() == kind && State::of(job) == state;
                 let count = seen.jobs.iter().filter(is_it).count();
