@@ -319,7 +319,7 @@ impl Actor {
                 Effect::Await(it) => self.wait_for(it),
                 Effect::Stop(run, request) => {
                     if let Some(stop) = self.stops.get(&run) {
-                        ask_to_stop(stop, request);
+                        stop.send_if_modified(|last| request.goes_over(last));
                     }
                 }
                 Effect::Answer(answer) => answered = Some(answer),
@@ -370,26 +370,6 @@ impl Actor {
             self.leftovers.insert(task.id(), order.tags(1));
         }
     }
-}
-
-/// A request may get harder, never softer, and its first cause stays.
-fn ask_to_stop(stop: &watch::Sender<Option<StopRequest>>, request: StopRequest) {
-    stop.send_if_modified(|last| match last {
-        Some(last) if last.force >= request.force => false,
-        // That it makes no further attempt is not yet a cause of its end.
-        Some(last) if last.force == StopForce::Finish => {
-            *last = request;
-            true
-        }
-        Some(last) => {
-            last.force = request.force;
-            true
-        }
-        None => {
-            *last = Some(request);
-            true
-        }
-    });
 }
 
 /// IDs sort by the time of admission, and within a millisecond in the order in which they were made.

@@ -214,6 +214,20 @@ pub struct StopRequest {
     pub cause: StopCause,
 }
 
+impl StopRequest {
+    /// A request may get harder, never softer, and its first cause stays. The answer is whether it is another one now.
+    pub fn goes_over(self, last: &mut Option<Self>) -> bool {
+        match last {
+            Some(last) if last.force >= self.force => return false,
+            // That it makes no further attempt is not yet a cause of its end.
+            Some(last) if last.force == StopForce::Finish => *last = self,
+            Some(last) => last.force = self.force,
+            None => *last = Some(self),
+        }
+        true
+    }
+}
+
 /// How hard a run is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StopForce {
