@@ -73,7 +73,7 @@ test-with-engine: image
 	integration/worker-image with integration/registry-image with integration/full-image with $(CARGO) test --locked
 
 engines-with-engine: image
-	integration/worker-image with integration/engines
+	integration/worker-image with integration/registry-image with integration/full-image with integration/engines
 
 demo-with-engine: image
 	integration/demo

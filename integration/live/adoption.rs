@@ -130,10 +130,12 @@ fn end_of(agent: &Agent, run: &str) -> Record {
 fn a_command_in_a_container_is_followed_to_its_end_and_its_record_says_what_is_not_known() {
     let stage = Stage::new();
     let web = stage.worker("web").start();
-    // What prints when nobody listens has its connection cut: then the Engine does not know how it ends.
-    for (part, print, outcome) in
-        [("quiet", "", "failed"), ("loud", "echo unheard; sleep 1; echo and this;", "lost")]
-    {
+    // What prints when nobody listens has its connection cut: then an Engine of 20.10 does not know how it ends; a later
+    // one, and Podman, do.
+    for (part, print, outcomes) in [
+        ("quiet", "", &["failed"][..]),
+        ("loud", "echo unheard; sleep 1; echo and this;", &["lost", "failed"][..]),
+    ] {
         let job = stage.name(part);
         let command = format!("sleep 3; {print} sleep 2; echo once >> /tmp/ran-{part}; exit 4");
         let parameters = [("container", &*web), ("shell", "true"), ("command", &*command)];
@@ -141,8 +143,8 @@ fn a_command_in_a_container_is_followed_to_its_end_and_its_record_says_what_is_n
         let second = next(&stage, &first, "exec", &job, &parameters);
         assert_eq!(text(&second.wait_for_event("run.adopted", &job), "run"), run);
         let ended = end_of(&second, &run);
-        assert_eq!(text(&ended, "outcome"), outcome, "{ended}");
-        if outcome == "failed" {
+        assert!(outcomes.contains(&text(&ended, "outcome")), "{ended}");
+        if text(&ended, "outcome") == "failed" {
             assert_eq!(ended["exit_code"], 4, "{ended}");
         }
         assert!(text(&ended, "reason").contains("cannot be read"), "{ended}");

@@ -82,7 +82,7 @@ fn each_command_in_the_agents_container_asks_the_agent() {
     assert_eq!(code, i32::from(!problems["problems"].as_array().unwrap().is_empty()));
 
     // Without the agent, its state is still there to be read.
-    stage.docker(["stop", &agent]);
+    stage.docker(["stop", "-t", "10", &agent]);
     let (agent_volume, label) = (format!("{}:/var/lib/watchbell", stage.name("state")), stage.label());
     let output = docker(&stage)
         .args(["run", "--rm", "--network", "none", "--label", &label, "-v", &agent_volume, IMAGE])

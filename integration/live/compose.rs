@@ -60,8 +60,8 @@ fn compose_yaml_brings_up_a_healthy_agent_that_runs_the_workers_job() {
     let project = Project { stage: &stage, command, name: name.clone(), files };
     project.run(&["up", "--no-start", "--no-build"]).unwrap_or_else(|why| panic!("{why}"));
     let own_service = format!("label=com.docker.compose.project={name}");
-    let agent =
-        stage.docker(["ps", "-aq", "--filter", &own_service, "--filter", &format!("ancestor={IMAGE}")]);
+    let whose = "label=com.docker.compose.service=watchbell";
+    let agent = stage.docker(["ps", "-aq", "--filter", &own_service, "--filter", whose]);
     stage.docker(["cp", config.to_str().expect("text"), &format!("{agent}:/var/lib/watchbell/config.ini")]);
     project.run(&["start"]).unwrap_or_else(|why| panic!("{why}"));
     let job = format!("\"job\":\"{name}.worker.hello\"");

@@ -8,7 +8,10 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use watchbell::history::query::{Filter, KeptRun, Phase, Reader};
+use watchbell::{
+    history::query::{Filter, KeptRun, Phase, Reader},
+    model::name::JobKind,
+};
 
 use crate::support::live_engine::{Agent, Stage, WORKER, eventually, manager, pause, text};
 
@@ -46,6 +49,9 @@ impl Noise {
 struct World {
     stage: Stage,
     web: String,
+    /// What some runs have stopped while they go on, and what others start anew.
+    db: String,
+    cache: String,
     volume: String,
     ran: std::path::PathBuf,
 }
@@ -58,8 +64,11 @@ impl World {
         stage.docker(["volume", "create", "--label", &stage.label(), &volume]);
         let web = stage.worker("web").arguments(&["-v", &format!("{volume}:/ran")]).start();
         stage.docker(["exec", &web, "chmod", "777", "/ran"]);
+        let soon = ["--stop-timeout", "1"];
+        let db = stage.worker("db").arguments(&soon).start();
+        let cache = stage.worker("cache").arguments(&soon).start();
         let ran = stage.dir().join("ran-local");
-        Self { stage, web, volume, ran }
+        Self { stage, web, db, cache, volume, ran }
     }
 
     fn agent(&self, last: Option<&Agent>, schedules: bool) -> Agent {
@@ -70,6 +79,7 @@ impl World {
         for (kind, schedule, length, own) in [
             ("exec", "@every 1s", "0.7", [("container", &*self.web), ("overlap", "allow")]),
             ("exec", "@every 2s", "3", [("container", &*self.web), ("overlap", "queue")]),
+            ("exec", "@every 4s", "1", [("container", &*self.web), ("stop-during", &*self.db)]),
             ("run", "@every 2s", "0.5", [("image", WORKER), ("volume", &*bind)]),
             ("run", "@every 3s", "5", [("image", WORKER), ("volume", &*bind)]),
             ("local", "@every 1s", "0.5", [("missed", "all"), ("overlap", "allow")]),
@@ -91,6 +101,9 @@ impl World {
             }
             agent = agent.file_job(kind, &job, &parameters);
         }
+        let schedule = if schedules { "@every 2s" } else { "@triggered" };
+        let restart = [("schedule", schedule), ("container", &*self.cache), ("action", "restart")];
+        agent = agent.file_job("container", &self.stage.name("restart"), &restart);
         match last {
             Some(last) => agent.after(last).start(),
             None => agent.start(),
@@ -151,6 +164,9 @@ fn whenever_an_agent_is_killed_each_occurrence_has_one_record_and_no_command_run
         last.records(|_| true)
     );
     eventually("nothing is left", || world.left().is_empty());
+    for name in [&world.db, &world.cache] {
+        eventually("what was stopped runs", || world.stage.inspect(name, "{{.State.Running}}") == "true");
+    }
     last.terminate();
     last.wait_for_exit();
 
@@ -178,7 +194,7 @@ fn whenever_an_agent_is_killed_each_occurrence_has_one_record_and_no_command_run
     }
     for row in &rows {
         let end = row.end.as_ref().unwrap();
-        if end.outcome == "succeeded" {
+        if end.outcome == "succeeded" && row.kind != JobKind::Container {
             assert!(distinct.contains(&row.run.to_string()), "it succeeded and never ran: {row:?}");
         }
     }

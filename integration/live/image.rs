@@ -85,7 +85,7 @@ fn the_hardened_image_runs_a_labelled_workers_job_is_healthy_and_stops_with_exit
     assert!(said.starts_with("ok: "), "{said}");
     eventually("it is healthy", || stage.inspect(&agent, "{{.State.Health.Status}}") == "healthy");
 
-    stage.docker(["stop", &agent]);
+    stage.docker(["stop", "-t", "10", &agent]);
     assert_eq!(stage.inspect(&agent, "{{.State.ExitCode}}"), "0");
     let last = told(&stage, &agent).pop();
     assert_eq!(last.as_ref().map(|it| text(it, "event")), Some("agent.stopped"));
@@ -109,7 +109,7 @@ fn labels_on_the_agents_own_container_may_define_every_kind_under_a_plain_name()
     assert_eq!(text(&added, "kind"), "run");
     let ended = wait_for(&stage, &agent, "it ends", |it| it["event"] == "run.finished" && it["job"] == *job);
     assert_eq!(text(&ended, "outcome"), "succeeded", "{ended}");
-    stage.docker(["stop", &agent]);
+    stage.docker(["stop", "-t", "10", &agent]);
     assert_eq!(stage.inspect(&agent, "{{.State.ExitCode}}"), "0");
 }
 
@@ -176,7 +176,7 @@ fn as_pid_1_it_reaps_orphans_and_its_own_childrens_exit_codes_stay_right() {
     let zombies =
         "for p in /proc/[0-9]*; do grep -q '^State:.Z' $p/status 2>/dev/null && cat $p/stat; done; true";
     eventually("no zombie is there", || stage.docker(["exec", &name, "sh", "-c", zombies]).is_empty());
-    stage.docker(["stop", &name]);
+    stage.docker(["stop", "-t", "10", &name]);
     assert_eq!(stage.inspect(&name, "{{.State.ExitCode}}"), "0");
 }
 

@@ -4,7 +4,7 @@ use crate::support::live_engine::{LIMIT, Record, Stage, WORKER, eventually, text
 
 /// The containers with this name, stopped ones included.
 fn there(stage: &Stage, name: &str) -> String {
-    stage.docker(["ps", "-aq", "--filter", &format!("name=^/{name}$")])
+    stage.docker(["ps", "-aq", "--filter", &format!("name={name}")])
 }
 
 fn unix_time(record: &Record) -> i64 {

@@ -75,7 +75,15 @@ fn behind_a_proxy_with_exactly_the_list_of_doctor_all_jobs_work_and_nothing_else
     for job in jobs {
         next.wait_for_end(job);
     }
-    assert_eq!(front.denied(), [""; 0]);
+    // An agent without jobs of services asks an Engine that manages a Swarm for them, and does without where it may not.
+    let denied = front.denied();
+    let of_jobs: Vec<&String> = denied.iter().filter(|it| *it != "GET /services").collect();
+    assert_eq!(of_jobs, [""; 0]);
+    assert!(manages_a_swarm(&stage) || denied.is_empty(), "{denied:?}");
+}
+
+fn manages_a_swarm(stage: &Stage) -> bool {
+    stage.docker(["info", "--format", "{{.Swarm.ControlAvailable}}"]) == "true"
 }
 
 #[test]

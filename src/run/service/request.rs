@@ -67,6 +67,10 @@ pub(in crate::run) fn no_manager(error: &EngineError) -> &'static str {
         EngineError::Refused { message, .. } if message.contains("not a swarm manager") => {
             ": jobs of kind service-run need an Engine that manages a Swarm; docker swarm init makes one of it"
         }
+        // Podman's words.
+        EngineError::Refused { message, .. } if message.contains("does not support service") => {
+            ": jobs of kind service-run need Docker's Engine with a Swarm; this one has none"
+        }
         _ => "",
     }
 }
