@@ -39,8 +39,7 @@ FROM ${BASE} AS full
 RUN apt-get -q update \
  && if apt-cache show docker-cli >/dev/null 2>&1; then cli=docker-cli; else cli=docker.io; fi \
  && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends ca-certificates "$cli" docker-compose \
- && rm -rf /var/lib/apt/lists/* \
- && mkdir -p /var/lib/watchbell
+ && rm -rf /var/lib/apt/lists/*
 COPY LICENSE-MIT LICENSE-APACHE /licenses/
 COPY dist/ /
 VOLUME /var/lib/watchbell

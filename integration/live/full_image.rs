@@ -57,8 +57,8 @@ fn the_full_image_runs_local_jobs_with_a_shell_and_compose_jobs() {
         .chain(["daemon", "--config", "/var/lib/watchbell/config.ini"])
         .chain(["--set", "shell.enabled=true", "--set", "report.enabled=true"]),
     );
-    for path in [&written, &compose] {
-        stage.docker(["cp", path.to_str().expect("text"), &format!("{agent}:/var/lib/watchbell/")]);
+    for (path, name) in [(&written, "config.ini"), (&compose, "shop")] {
+        stage.docker(["cp", path.to_str().expect("text"), &format!("{agent}:/var/lib/watchbell/{name}")]);
     }
     stage.docker(["start", &agent]);
     let ended = wait_for(&stage, &agent, "the local job ends", |it| {

@@ -210,6 +210,42 @@ async fn an_agent_that_was_killed_between_the_stops_and_the_run_leaves_nothing_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_attempt_of_a_run_whose_agent_was_killed_between_the_stops_has_all_of_them_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let ini = "[job-run \"copy\"]\nschedule = 1 0 * * *\nimage = copy:1\nretries = 1\nstop-during = app\nstop-during = worker\n";
+    let agent = agent(&folder, ini).await;
+    agent.engine.on_run(|_| RunBehaviour::exit(0).takes(MINUTE));
+    let held = agent.engine.hold_answers(STOP);
+    agent.engine.requested(STOP, 1).await;
+    sleep(seconds(1)).await;
+    assert_eq!(states(&agent), ["exited", "running"]);
+    let agent = next(agent, setup(&folder, ini));
+    held.release();
+    agent.wait_for("run.started", 1).await;
+    assert_eq!(states(&agent), ["exited", "exited"]);
+    agent.wait_for("container.restored", 2).await;
+    assert_eq!(
+        (agent.outcomes("copy"), states(&agent)),
+        (vec!["not-started".into(), "succeeded".into()], ["running", "running"].map(str::to_owned))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_follow_each_other_do_not_try_one_that_cannot_be_started_more_often() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = agent(
+        &folder,
+        "[job-exec \"dump\"]\nschedule = @every 10s\ncontainer = db\ncommand = dump\nstop-during = app\n",
+    )
+    .await;
+    agent.engine.fail(START, 1000, 500, "no room");
+    agent.wait_for("container.not_restored", 1).await;
+    sleep(4 * MINUTE).await;
+    let tried = agent.all("container.not_restored").len();
+    assert!(tried <= 12, "{tried} times in four minutes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_an_adopted_run_needs_stopped_stays_so_until_it_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let ini = "[job-run \"copy\"]\nschedule = 1 0 * * *\nimage = copy:1\nstop-during = app\n";

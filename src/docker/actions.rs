@@ -19,6 +19,9 @@ use super::{
 /// How long the Engine waits between asking a container to stop and killing it, where nobody says otherwise.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A container may have as long as it wants to stop (`--stop-timeout -1`): what is never waited for, and can be added to.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The first API that takes a signal to stop a container with.
 const STOP_SIGNAL_SINCE: (u32, u32) = (1, 42);
 
@@ -33,6 +36,8 @@ pub struct Standing {
     pub started: Option<Timestamp>,
     /// How long it has between being asked to stop and being killed.
     pub stop_timeout: Duration,
+    /// Whether the Engine removes it once it has stopped.
+    pub auto_remove: bool,
 }
 
 /// Whether a container runs.
@@ -109,12 +114,14 @@ impl Engine {
             Some(Status::CREATED | Status::EMPTY) | None if started.is_none() => StandingState::Created,
             _ => StandingState::Stopped { code: state.exit_code.unwrap_or_default() },
         };
-        let timeout = found.config.and_then(|it| it.stop_timeout).and_then(|it| u64::try_from(it).ok());
+        let timeout = found.config.and_then(|it| it.stop_timeout);
         Ok(Some(Standing {
             id: found.id.unwrap_or_else(|| container.to_owned()),
             state: standing,
             started,
-            stop_timeout: timeout.map_or(STOP_TIMEOUT, Duration::from_secs),
+            stop_timeout: timeout
+                .map_or(STOP_TIMEOUT, |it| u64::try_from(it).map_or(FOR_EVER, Duration::from_secs)),
+            auto_remove: found.host_config.and_then(|it| it.auto_remove).unwrap_or_default(),
         }))
     }
 

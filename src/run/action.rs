@@ -305,7 +305,13 @@ mod tests {
     }
 
     fn standing(state: StandingState) -> Standing {
-        Standing { id: "c".into(), state, started: None, stop_timeout: Duration::from_secs(10) }
+        Standing {
+            id: "c".into(),
+            state,
+            started: None,
+            stop_timeout: Duration::from_secs(10),
+            auto_remove: false,
+        }
     }
 
     const DOWN: StandingState = StandingState::Stopped { code: 137 };

@@ -3,7 +3,7 @@
 //! What is stopped for which run is in the store before anything is stopped, so that the next agent starts it where this
 //! one dies. [`Halts`](super::halts::Halts) knows who needs what.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
@@ -46,6 +46,7 @@ pub(super) async fn halt(order: &RunOrder, context: &Context, life: &mut Life) -
     }
     let not_started = |error: String| Outcome::NotStarted { error };
     let wanted = wanted(stop, order, context).await.map_err(not_started)?;
+    can_be_stopped(&wanted, context).await.map_err(not_started)?;
     keep(&wanted, context).await.map_err(not_started)?;
     for it in &wanted {
         let Some(gate) = halts.gate(&it.container) else { continue };
@@ -99,6 +100,25 @@ async fn wanted(stop: &StopDuring, order: &RunOrder, context: &Context) -> Resul
     Ok((0..).zip(up).map(halt).collect())
 }
 
+/// Whether each of them would be there afterwards.
+async fn can_be_stopped(wanted: &[Halt], context: &Context) -> Result<(), String> {
+    for Halt { container, name, .. } in wanted {
+        let standing = context.engine.standing(&container.0).await;
+        match standing
+            .map_err(|error| format!("looking at container {name}, to stop it before the run: {error}"))?
+        {
+            Some(it) if it.auto_remove => {
+                return Err(format!(
+                    "stop-during: the Engine removes container {name} once it stops (--rm), and it could not be started \
+                     again: make it without --rm, or take it out of the list"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Enters it in the store. Without that nothing is stopped: an agent that dies would leave it stopped.
 async fn keep(wanted: &[Halt], context: &Context) -> Result<(), String> {
     if wanted.is_empty() {
@@ -139,69 +159,74 @@ async fn stop_one(it: &Halt, context: &Context) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Starts what nobody needs stopped any more, in this order, until all of it runs or is gone.
-pub async fn restore(mut containers: Vec<ContainerId>, context: Context) {
+/// Starts what nobody needs stopped any more, in this order, until all of it runs or is gone. What may still stop, because
+/// the Engine was asked for it, holds up nothing else.
+pub async fn restore(containers: Vec<ContainerId>, context: Context) {
     let Context { halts, engine, keeper, .. } = &context;
-    let (mut wait, mut ask) = (AGAIN.0, ASK_AGAIN.0);
-    loop {
-        let (mut failed, mut silent) = (Vec::new(), false);
+    let mut containers: Vec<ContainerId> =
+        containers.into_iter().filter(|container| halts.takes_in_hand(container)).collect();
+    let since = Instant::now();
+    // Those that could not be started, and when they are tried again.
+    let mut again: HashMap<ContainerId, (Instant, Duration)> = HashMap::new();
+    let mut ask = ASK_AGAIN.0;
+    while !containers.is_empty() {
+        let mut left = Vec::new();
         for container in containers {
+            if again.get(&container).is_some_and(|(at, _)| Instant::now() < *at) {
+                left.push(container);
+                continue;
+            }
             let Some(gate) = halts.gate(&container) else { continue };
             let _held = gate.lock().await;
             let Some((name, job, stop)) = halts.waiting(&container) else { continue };
-            match start_again(engine, &container, stop).await {
-                Ok(found) => {
+            match start_again(engine, &container, stop, since).await {
+                Ok(Some(found)) => {
                     halts.restored(&container, keeper);
                     if stop != Stop::NotAsked {
                         report::container_restored(&job, &name, found);
                     }
+                    continue;
                 }
+                Ok(None) => drop(again.remove(&container)),
+                Err(error) if error.is_outage() => drop(again.remove(&container)),
                 Err(error) => {
-                    silent |= error.is_outage();
-                    if !error.is_outage() {
-                        halts.failing(&container, &error.to_string());
-                    }
-                    failed.push(container);
+                    halts.failing(&container, &error.to_string());
+                    let wait = again.get(&container).map_or(AGAIN.0, |(_, wait)| (*wait * 2).min(AGAIN.1));
+                    again.insert(container.clone(), (Instant::now() + wait, wait));
                 }
             }
+            left.push(container);
         }
-        if failed.is_empty() {
-            return;
-        }
-        containers = failed;
-        if silent {
-            sleep(ask).await;
+        containers = left;
+        again.retain(|it, _| containers.contains(it));
+        let mut next = again.values().map(|(at, _)| at.saturating_duration_since(Instant::now())).min();
+        if again.len() < containers.len() {
+            next = Some(next.map_or(ask, |next| next.min(ask)));
             ask = (ask * 2).min(ASK_AGAIN.1);
-        } else {
-            sleep(wait).await;
-            wait = (wait * 2).min(AGAIN.1);
-            ask = ASK_AGAIN.0;
+        }
+        if let Some(next) = next {
+            sleep(next).await;
         }
     }
 }
 
-/// The answer is what there is to say of it.
+/// The answer is what there is to say of it; none while a stop that was asked for may still come.
 async fn start_again(
     engine: &Engine,
     container: &ContainerId,
     stop: Stop,
-) -> Result<&'static str, EngineError> {
-    let since = Instant::now();
+    since: Instant,
+) -> Result<Option<&'static str>, EngineError> {
     if stop == Stop::NotAsked {
-        return Ok("it was not stopped");
+        return Ok(Some("it was not stopped"));
     }
-    loop {
-        let Some(standing) = engine.standing(&container.0).await? else {
-            return Ok("it was removed meanwhile; what was made in its place is left as it is");
-        };
-        if !standing.state.is_up() {
-            engine.start_container(&standing.id).await?;
-            return Ok("it was started again");
-        }
-        if stop == Stop::Done || since.elapsed() > standing.stop_timeout + STOP_SLACK {
-            return Ok("it runs already");
-        }
-        // A stop that was asked for may still come.
-        sleep(ASK_AGAIN.0).await;
+    let Some(standing) = engine.standing(&container.0).await? else {
+        return Ok(Some("it was removed meanwhile; what was made in its place is left as it is"));
+    };
+    if !standing.state.is_up() {
+        engine.start_container(&standing.id).await?;
+        return Ok(Some("it was started again"));
     }
+    let over = stop == Stop::Done || since.elapsed() > standing.stop_timeout + STOP_SLACK;
+    Ok(over.then_some("it runs already"))
 }

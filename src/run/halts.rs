@@ -56,6 +56,8 @@ struct Halted {
     over: BTreeSet<RunId>,
     /// How far stopping it has come.
     stop: Stop,
+    /// Whether somebody sees to it that it is started.
+    in_hand: bool,
     gate: Arc<Gate<()>>,
 }
 
@@ -104,8 +106,12 @@ impl Halts {
                 users: BTreeMap::new(),
                 over: BTreeSet::new(),
                 stop: Stop::NotAsked,
+                in_hand: false,
                 gate: Arc::default(),
             });
+            if halted.users.is_empty() {
+                halted.job = it.job.clone();
+            }
             halted.users.insert(it.run.clone(), it.place);
         }
     }
@@ -140,13 +146,12 @@ impl Halts {
     /// Of the runs that the last agent began, these are taken up; what the others had stopped is free.
     pub fn left(&self, taken_up: &HashSet<RunId>, keeper: &Keeper) -> Vec<ContainerId> {
         let runs: BTreeSet<RunId> = {
-            let mut shared = self.shared();
+            let shared = self.shared();
             let users: BTreeSet<RunId> =
                 shared.containers.values().flat_map(|it| it.users.keys().cloned()).collect();
-            let (here, gone): (Vec<RunId>, Vec<RunId>) =
-                users.into_iter().partition(|run| taken_up.contains(run));
-            shared.done.extend(here);
-            gone.into_iter().collect()
+            // Of those that are taken up, a further attempt sees to it that all of theirs are stopped: the last agent may
+            // have died on the way.
+            users.into_iter().filter(|run| !taken_up.contains(run)).collect()
         };
         // The newest first, for it was stopped last.
         let mut free: Vec<ContainerId> = Vec::new();
@@ -179,12 +184,19 @@ impl Halts {
         free.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// Takes it in hand to start it, unless somebody has it already.
+    pub(super) fn takes_in_hand(&self, container: &ContainerId) -> bool {
+        let mut shared = self.shared();
+        shared.containers.get_mut(container).is_some_and(|it| !std::mem::replace(&mut it.in_hand, true))
+    }
+
     /// It runs again, or is gone. Where someone needs it stopped meanwhile, it is theirs from here on.
     pub(super) fn restored(&self, container: &ContainerId, keeper: &Keeper) {
         let mut shared = self.shared();
         let Some(it) = shared.containers.get_mut(container) else { return };
         let over = std::mem::take(&mut it.over);
         it.stop = Stop::NotAsked;
+        it.in_hand = false;
         if it.users.is_empty() {
             shared.containers.remove(container);
         }
@@ -214,18 +226,24 @@ impl Halts {
         }
     }
 
-    /// The containers that are still stopped.
+    /// The containers that are still stopped, or may be.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.shared().containers.values().map(|it| it.name.clone()).collect();
+        let shared = self.shared();
+        let stopped = shared.containers.values().filter(|it| it.stop != Stop::NotAsked);
+        let mut names: Vec<String> = stopped.map(|it| it.name.clone()).collect();
         names.sort_unstable();
         names
     }
 
     /// A container that nobody needs stopped, and that is not started yet: its name, its job and how far its
-    /// stop has come.
+    /// stop has come. What a run needs again is not in anybody's hand any more.
     pub(super) fn waiting(&self, container: &ContainerId) -> Option<(String, JobId, Stop)> {
-        let shared = self.shared();
-        let it = shared.containers.get(container).filter(|it| it.users.is_empty())?;
+        let mut shared = self.shared();
+        let it = shared.containers.get_mut(container)?;
+        if !it.users.is_empty() {
+            it.in_hand = false;
+            return None;
+        }
         Some((it.name.clone(), it.job.clone(), it.stop))
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn not_started(operation: &str, error: &EngineError, image: &str) -> 
         _ if error.is_without_image() => {
             format!(": pull it first (docker pull {image}), or let it be pulled with pull=missing")
         }
-        EngineError::Refused { status: 409, .. } => {
+        // When it is started, the same status has other causes.
+        EngineError::Refused { status: 409, .. } if operation == "making" => {
             ": this occurrence has a container already and is not run twice".to_owned()
         }
         _ => String::new(),

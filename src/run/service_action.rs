@@ -273,6 +273,9 @@ impl Change<'_> {
             }
             Wants::RolledOut => {
                 let Some(now) = self.engine.service_now(&self.service).await? else { return Ok(gone()) };
+                // The task for which it was stopped may have failed since they were looked at.
+                let is_stopped = matches!(now.rollout, Rollout::Failed(_));
+                let tasks = if is_stopped { self.engine.tasks_of(&self.service, of).await? } else { tasks };
                 Ok(rolled_out(&tasks, &now, self.mark, made.elapsed() > RESYNC))
             }
             Wants::Running(wanted) => Ok(running(&tasks, &self.before, wanted)),

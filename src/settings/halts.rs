@@ -51,7 +51,8 @@ pub(super) fn refusals(grants: &Grants, stop: &StopDuring, home: Labelled<'_>) -
         let of_service = compose(home).is_some_and(|(project, service)| {
             name == service || name.split_once('.') == Some((project, service))
         });
-        of_service || home.container() == Some(name)
+        // On a project, the name could be that of another service, which goes before a container's.
+        of_service || (compose(home).is_none() && home.container() == Some(name))
     };
     grants.refusals_to_stop(&stop.names, own)
 }
@@ -108,12 +109,30 @@ fn hits(meant: &[&Container], own: Option<&ContainerId>, job: &DesiredJob) -> Op
             it.name
         ));
     }
-    // What a new container is like may well be stopped while it runs.
-    let Work::Exec(_) = job.spec.work else { return None };
-    let place = meant.iter().find(|it| job.candidates.iter().any(|candidate| candidate.id == it.id))?;
-    Some(format!(
-        "{NAME}: the job's command runs in container {}, which cannot be stopped for it: take it out of the list, or use \
-         a job of kind run",
-        place.name
-    ))
+    match &job.spec.work {
+        Work::Exec(_) => {
+            let place =
+                meant.iter().find(|it| job.candidates.iter().any(|candidate| candidate.id == it.id))?;
+            Some(format!(
+                "{NAME}: the job's command runs in container {}, which cannot be stopped for it: take it out of the \
+                 list, or use a job of kind run",
+                place.name
+            ))
+        }
+        Work::Start(start) => meant.iter().find(|it| *it.name == *start.container).map(|it| {
+            format!("{NAME}: container {} is what the job starts: take it out of the list", it.name)
+        }),
+        // What a new container is like may well be stopped while it runs.
+        Work::Run(run) => {
+            let joined: Vec<&str> =
+                run.networks.iter().filter_map(|it| it.strip_prefix("container:")).collect();
+            let place = meant.iter().find(|it| joined.contains(&&*it.name))?;
+            Some(format!(
+                "{NAME}: the job's container is in the network of container {}, which goes when that is stopped: take it \
+                 out of the list, or out of network",
+                place.name
+            ))
+        }
+        _ => None,
+    }
 }

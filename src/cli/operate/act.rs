@@ -96,12 +96,14 @@ fn tell_end(it: &RunItem) {
     print::complain(format_args!("watchbell: run {} of {} {outcome}{code}{took}{why}", it.run, it.job));
 }
 
-/// The command's own exit code; 1 where there is none, and where one that would tell of success is none.
+/// The command's own exit code; where there is none, 0 for a success. 1 where one that would tell of success is none.
 fn code(it: &RunItem) -> ExitCode {
     let succeeded = it.outcome.as_deref() == Some("succeeded");
     match it.exit_code.and_then(|code| u8::try_from(code).ok()) {
         Some(0) if !succeeded => ExitCode::FAILURE,
         Some(code) => ExitCode::from(code),
+        // What runs no command has none.
+        None if succeeded => ExitCode::SUCCESS,
         None => ExitCode::FAILURE,
     }
 }
