@@ -278,6 +278,34 @@ mod tests {
     }
 
     #[test]
+    fn a_job_of_each_replica_knows_all_that_run_and_only_it_does() {
+        let of_all = |candidates: Vec<Candidate>| {
+            let mut all = desired(candidates);
+            let job = all.jobs.get_mut(&JobId::plain("a")).unwrap();
+            let Work::Exec(exec) = &job.spec.work else { panic!("exec") };
+            let work = Work::Exec(Box::new(ExecSpec { replica: Replica::All, ..ExecSpec::clone(exec) }));
+            job.spec = Arc::new(JobSpec { work, ..JobSpec::clone(&job.spec) });
+            all
+        };
+        let names = |catalog: &Catalog| -> Vec<String> {
+            let entry = catalog.get(&JobId::plain("a")).unwrap();
+            entry.replicas.iter().map(|it| it.name.to_string()).collect()
+        };
+        let both = vec![candidate(1, true), candidate(2, true), candidate(3, false)];
+        let catalog = applied(Catalog::default(), &desired(both.clone()));
+        assert_eq!(names(&catalog), [""; 0]);
+        let changes = plan(&catalog, &of_all(both.clone()));
+        assert!(matches!(&changes[..], [Change::Update { changed, .. }] if *changed == ["replica"]));
+        let catalog = applied(catalog, &of_all(both));
+        assert_eq!(names(&catalog), ["c1", "c2"]);
+
+        let third = of_all(vec![candidate(1, true), candidate(2, true), candidate(3, true)]);
+        let changes = plan(&catalog, &third);
+        assert!(matches!(&changes[..], [Change::Place { moved: false, .. }]), "it is listed as before");
+        assert_eq!(names(&applied(catalog, &third)), ["c1", "c2", "c3"]);
+    }
+
+    #[test]
     fn a_job_whose_only_container_stopped_waits_for_it() {
         let catalog = applied(Catalog::default(), &desired(vec![candidate(1, true)]));
         let stopped = desired(vec![candidate(1, false)]);

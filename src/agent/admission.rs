@@ -524,4 +524,61 @@ mod tests {
         end(&mut it, "a", 1);
         assert_eq!(started(&mut it), [4]);
     }
+    fn at_place(number: u32, place: &str) -> Ticket {
+        Ticket { place: Some(place.into()), ..ticket("a", number) }
+    }
+
+    #[test]
+    fn runs_in_several_places_overlap_only_where_they_are() {
+        for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Replace] {
+            let mut it = Admission::new(NonZeroUsize::MAX);
+            assert_eq!(it.offer(at_place(1, "x"), overlap, T0), Decision::InLine);
+            assert_eq!(it.offer(at_place(2, "y"), overlap, T0), Decision::InLine);
+            assert_eq!(started(&mut it), [1, 2]);
+            end(&mut it, "a", 1);
+            assert_eq!(it.offer(at_place(3, "x"), overlap, T0), Decision::InLine);
+            let there = it.offer(at_place(4, "y"), overlap, T0);
+            match overlap {
+                Overlap::Skip => assert!(matches!(there, Decision::Skipped { .. })),
+                Overlap::Queue => assert_eq!(there, Decision::Waits),
+                _ => assert_eq!(replaced(there), (vec![RunId("0002".into())], vec![])),
+            }
+            assert_eq!(started(&mut it), [3]);
+            end(&mut it, "a", 2);
+            assert_eq!(started(&mut it), if overlap == Overlap::Skip { vec![] } else { vec![4] });
+            end(&mut it, "a", 3);
+            end(&mut it, "a", 4);
+            assert!(it.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_waits_in_several_places_runs_after_all_where_there_is_one_run_from_now_on() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        for (number, place) in [(1, "x"), (2, "y"), (3, "x"), (4, "y")] {
+            it.offer(at_place(number, place), Overlap::Queue, T0);
+        }
+        assert_eq!(started(&mut it), [1, 2]);
+        assert!(matches!(it.offer(ticket("a", 5), Overlap::Queue, T0), Decision::Skipped { .. }));
+        end(&mut it, "a", 1);
+        assert_eq!(started(&mut it), [0; 0], "the other one goes on");
+        let mut order = Vec::new();
+        for ends in [2, 4] {
+            end(&mut it, "a", ends);
+            order.extend(started(&mut it));
+        }
+        assert_eq!(order, [4, 3], "none is lost, and one runs at a time");
+        end(&mut it, "a", 3);
+        assert!(it.is_idle());
+    }
+
+    #[test]
+    fn a_run_from_when_there_was_one_a_job_counts_where_it_goes_on() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Skip, T0);
+        let first = it.next_in_line().unwrap();
+        it.begin(&first, Some("x".into()), T0);
+        assert!(matches!(it.offer(at_place(2, "x"), Overlap::Skip, T0), Decision::Skipped { .. }));
+        assert_eq!(it.offer(at_place(3, "y"), Overlap::Skip, T0), Decision::InLine);
+    }
 }
