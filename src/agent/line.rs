@@ -113,9 +113,14 @@ impl Line {
     }
 
     /// Puts `ticket` in the place of the first of `others` that is here, which is given back; or gives `ticket` back.
-    pub fn replace(&mut self, ticket: Ticket, others: &[RunId], now: Timestamp) -> Result<Ticket, Ticket> {
+    pub fn replace(
+        &mut self,
+        ticket: Ticket,
+        others: &[RunId],
+        now: Timestamp,
+    ) -> Result<Ticket, Box<Ticket>> {
         let Some(old) = self.tickets().find(|it| others.contains(&it.run)).map(|it| it.run.clone()) else {
-            return Err(ticket);
+            return Err(Box::new(ticket));
         };
         let run = ticket.run.clone();
         let found = self.tickets_mut().find(|it| it.run == old);
@@ -133,7 +138,7 @@ impl Line {
             _ => {
                 let taken = self.remove(&old);
                 self.push(ticket.clone(), now);
-                taken.ok_or(ticket)
+                taken.ok_or_else(|| Box::new(ticket))
             }
         }
     }
