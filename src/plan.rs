@@ -6,7 +6,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    model::{container::Holder, job::JobSpec, name::JobId},
+    model::{
+        container::Holder,
+        job::{JobSpec, Replica, Work},
+        name::JobId,
+    },
     settings::resolve::{Candidate, Desired, DesiredJob},
 };
 
@@ -23,6 +27,8 @@ pub struct Entry {
     pub spec: Arc<JobSpec>,
     /// The container in which its runs go, on which they act, or which they are made like.
     pub holder: Option<Holder>,
+    /// The containers that run, or may in a moment, where the job runs in each of them; else none.
+    pub replicas: Vec<Holder>,
 }
 
 /// One step from what is to what should be.
@@ -36,15 +42,19 @@ pub enum Change {
         spec: Arc<JobSpec>,
         /// Where it runs.
         holder: Option<Holder>,
+        /// Where else it runs: as in [`Entry::replicas`].
+        replicas: Vec<Holder>,
         /// The parameters that differ.
         changed: Vec<&'static str>,
     },
-    /// The job stays as it is, and its runs go to another container, or its container stopped or started.
+    /// The job stays as it is, and its runs go to other containers, or its containers stopped or started.
     Place {
         /// The job.
         job: JobId,
         /// Where it runs.
         holder: Option<Holder>,
+        /// Where else it runs: as in [`Entry::replicas`].
+        replicas: Vec<Holder>,
         /// Whether it is another container that runs.
         moved: bool,
     },
@@ -54,6 +64,8 @@ pub enum Change {
         spec: Arc<JobSpec>,
         /// Where it runs.
         holder: Option<Holder>,
+        /// Where else it runs: as in [`Entry::replicas`].
+        replicas: Vec<Holder>,
     },
 }
 
@@ -67,20 +79,22 @@ pub fn plan(catalog: &Catalog, desired: &Desired) -> Vec<Change> {
             changes.push(Change::Remove(gone.clone()));
         }
         let Some((_, entry)) = present.next_if(|(other, _)| *other == id) else {
-            added.push(Change::Add { spec: spec.clone(), holder: place(None, candidates) });
+            let holder = place(None, candidates);
+            added.push(Change::Add { spec: spec.clone(), holder, replicas: replicas(spec, candidates) });
             continue;
         };
         let holder = place(entry.holder.as_ref(), candidates);
+        let replicas = replicas(spec, candidates);
         let differs = if Arc::ptr_eq(&entry.spec, spec) { Vec::new() } else { entry.spec.differences(spec) };
         if !differs.is_empty() {
-            updates.push(Change::Update { spec: spec.clone(), holder, changed: differs });
-        } else if holder != entry.holder {
+            updates.push(Change::Update { spec: spec.clone(), holder, replicas, changed: differs });
+        } else if holder != entry.holder || replicas != entry.replicas {
             let moved = match (&entry.holder, &holder) {
                 (Some(old), Some(new)) => old.id != new.id,
                 (None, Some(_)) => true,
                 (_, None) => false,
             };
-            updates.push(Change::Place { job: id.clone(), holder, moved });
+            updates.push(Change::Place { job: id.clone(), holder, replicas, moved });
         }
     }
     changes.extend(present.map(|(gone, _)| Change::Remove(gone.clone())));
@@ -99,8 +113,22 @@ fn place(present: Option<&Holder>, candidates: &[Candidate]) -> Option<Holder> {
         .or_else(|| candidates.iter().find(|it| it.passing))
         .or(present)
         .or_else(|| candidates.first())?;
-    let Candidate { id, name, running, passing } = chosen.clone();
-    Some(Holder { id, name, running, passing })
+    Some(holder(chosen))
+}
+
+/// All that run or may in a moment, where the job is to run in each of them.
+fn replicas(spec: &JobSpec, candidates: &[Candidate]) -> Vec<Holder> {
+    match &spec.work {
+        Work::Exec(exec) if exec.replica == Replica::All => {
+            candidates.iter().filter(|it| it.running || it.passing).map(holder).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn holder(candidate: &Candidate) -> Holder {
+    let Candidate { id, name, running, passing } = candidate.clone();
+    Holder { id, name, running, passing }
 }
 
 impl Catalog {
@@ -110,13 +138,15 @@ impl Catalog {
             Change::Remove(id) => {
                 self.jobs.remove(id);
             }
-            Change::Update { spec, holder, .. } | Change::Add { spec, holder } => {
-                let entry = Entry { spec: spec.clone(), holder: holder.clone() };
+            Change::Update { spec, holder, replicas, .. } | Change::Add { spec, holder, replicas } => {
+                let (holder, replicas) = (holder.clone(), replicas.clone());
+                let entry = Entry { spec: spec.clone(), holder, replicas };
                 self.jobs.insert(spec.id.clone(), entry);
             }
-            Change::Place { job, holder, .. } => {
+            Change::Place { job, holder, replicas, .. } => {
                 if let Some(entry) = self.jobs.get_mut(job) {
                     entry.holder.clone_from(holder);
+                    entry.replicas.clone_from(replicas);
                 }
             }
         }
@@ -168,6 +198,7 @@ mod tests {
                 env_files: Vec::new(),
                 privileged: false,
                 tty: false,
+                replica: Replica::One,
             })),
         ))
     }
@@ -244,6 +275,34 @@ mod tests {
             panic!("it must move");
         };
         assert_eq!(&*holder.name, "c1");
+    }
+
+    #[test]
+    fn a_job_of_each_replica_knows_all_that_run_and_only_it_does() {
+        let of_all = |candidates: Vec<Candidate>| {
+            let mut all = desired(candidates);
+            let job = all.jobs.get_mut(&JobId::plain("a")).unwrap();
+            let Work::Exec(exec) = &job.spec.work else { panic!("exec") };
+            let work = Work::Exec(Box::new(ExecSpec { replica: Replica::All, ..ExecSpec::clone(exec) }));
+            job.spec = Arc::new(JobSpec { work, ..JobSpec::clone(&job.spec) });
+            all
+        };
+        let names = |catalog: &Catalog| -> Vec<String> {
+            let entry = catalog.get(&JobId::plain("a")).unwrap();
+            entry.replicas.iter().map(|it| it.name.to_string()).collect()
+        };
+        let both = vec![candidate(1, true), candidate(2, true), candidate(3, false)];
+        let catalog = applied(Catalog::default(), &desired(both.clone()));
+        assert_eq!(names(&catalog), [""; 0]);
+        let changes = plan(&catalog, &of_all(both.clone()));
+        assert!(matches!(&changes[..], [Change::Update { changed, .. }] if *changed == ["replica"]));
+        let catalog = applied(catalog, &of_all(both));
+        assert_eq!(names(&catalog), ["c1", "c2"]);
+
+        let third = of_all(vec![candidate(1, true), candidate(2, true), candidate(3, true)]);
+        let changes = plan(&catalog, &third);
+        assert!(matches!(&changes[..], [Change::Place { moved: false, .. }]), "it is listed as before");
+        assert_eq!(names(&applied(catalog, &third)), ["c1", "c2", "c3"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use watchbell::{
         compose::ComposeFinder,
         container::ContainerId,
         container::Holder,
-        job::{Environment, ExecSpec, JobSpec, Work},
+        job::{Environment, ExecSpec, JobSpec, Replica, Work},
         name::JobId,
         run::{Outcome, RunId, Trigger},
         schedule::{Schedule, Zone},
@@ -112,6 +112,7 @@ impl Unit {
             env_files: Vec::new(),
             privileged: false,
             tty: false,
+            replica: Replica::One,
         };
         Self {
             context: Context {

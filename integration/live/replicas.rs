@@ -1,6 +1,6 @@
 //! Compose projects and scaled services, by the labels that Compose gives.
 
-use crate::support::live_engine::{Stage, text};
+use crate::support::live_engine::{Record, Stage, text};
 
 const EVERY_SECOND: [(&str, &str); 2] = [("schedule", "@every 1s"), ("command", "hostname")];
 
@@ -92,5 +92,35 @@ fn a_job_without_a_running_container_is_skipped_with_the_reason_and_goes_on_when
         it["event"] == "run.finished" && it["job"] == *job && it["outcome"] == "succeeded"
     });
     assert_eq!(text(&again, "container"), web);
+    assert_eq!(agent.job_events(&job), ["job.added"]);
+}
+
+#[test]
+fn with_replica_all_each_running_container_of_a_service_has_its_own_run() {
+    let stage = Stage::new();
+    let project = stage.name("shop");
+    let job = format!("{project}.web.who");
+    let each = [("schedule", "@every 2s"), ("command", "hostname"), ("replica", "all")];
+    let webs = [1, 2, 3].map(|number| {
+        stage.worker(&format!("web-{number}")).compose(&project, "web", number).exec("who", &each).start()
+    });
+    stage.docker(["stop", "-t", "0", &webs[2]]);
+    let hostnames = webs.each_ref().map(|web| stage.inspect(web, "{{.Config.Hostname}}"));
+    let agent = stage.agent().jobs([&job]).start();
+
+    let ended = |it: &Record| it["event"] == "run.finished" && it["job"] == *job;
+    agent.wait_for_nth("both runs of two occurrences", 4, ended);
+    let first = text(&agent.records(ended)[0], "occurrence").to_owned();
+    let runs = agent.records(|it| ended(it) && it["occurrence"] == *first);
+    let mut printed: Vec<(&str, Vec<String>)> =
+        runs.iter().map(|it| (text(it, "container"), agent.lines(text(it, "run"), "stdout"))).collect();
+    printed.sort();
+    let expected = [0, 1].map(|at| (&*webs[at], vec![hostnames[at].clone()]));
+    assert_eq!(printed, expected);
+    assert!(runs.iter().all(|it| it["outcome"] == "succeeded"));
+    assert_ne!(runs[0]["run"], runs[1]["run"]);
+
+    stage.docker(["start", &webs[2]]);
+    agent.wait_for("a run in the third", |it| ended(it) && it["container"] == *webs[2]);
     assert_eq!(agent.job_events(&job), ["job.added"]);
 }

@@ -2,6 +2,7 @@
 
 mod action;
 mod adopted;
+mod each_replica;
 mod ending;
 mod halts;
 mod history;

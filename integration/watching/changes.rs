@@ -33,6 +33,7 @@ fn values(kind: JobKind, parameter: &str) -> (&'static str, &'static str, &'stat
         "memory" => ("64m", "65m", "memory"),
         "cpus" => ("1", "1.5", "cpus"),
         "tty" => ("true", "false", "tty"),
+        "replica" => ("one", "all", "replica"),
         "tmpfs" => ("/cache", "/cache:size=64m", "tmpfs"),
         "volumes-from" => ("data", "data:ro", "volumes-from"),
         "network-alias" => ("one", "two", "network-alias"),

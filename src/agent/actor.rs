@@ -358,7 +358,8 @@ impl Actor {
         let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
         if let Some(handle) = goes_on {
             let (run, job) = (order.run.clone(), order.job().clone());
-            self.wait_for(GoingOn { run, job, group: None, since: self.context.clock.now(), handle });
+            let since = self.context.clock.now();
+            self.wait_for(GoingOn { run, job, group: None, container: None, since, handle });
         }
         self.may_be_kept(&order, taken_up);
         if let Some(leftover) = leftover {

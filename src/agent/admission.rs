@@ -2,10 +2,7 @@
 //!
 //! Nothing is ever dropped: what may not begin now waits its turn, in order, or is skipped with the reason.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    num::NonZeroUsize,
-};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -16,7 +13,10 @@ use crate::model::{
     run::{Admitted, RunId, Trigger},
 };
 
-use super::line::{Expired, Line};
+use super::{
+    activity::{Activities, Activity, Place},
+    line::{Expired, Line},
+};
 
 /// An occurrence on its way to a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +37,16 @@ pub struct Ticket {
     pub admitted: Timestamp,
     /// With whom the job takes turns.
     pub group: Option<Group>,
+    /// The one container that it is for, where the occurrence has a run in each of several.
+    pub place: Place,
 }
 
 impl Ticket {
     /// What is kept of it while it waits.
     pub fn as_admitted(&self) -> Admitted {
-        let Self { run, job, kind, trigger, occurrence, fires, admitted, group: _ } = self.clone();
-        Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: None, terms: None }
+        let Self { run, job, kind, trigger, occurrence, fires, admitted, group: _, place } = self.clone();
+        let container = place.map(|it| it.to_string());
+        Admitted { run, job, kind, trigger, occurrence, fires, admitted, container, terms: None }
     }
 }
 
@@ -77,28 +80,15 @@ pub struct Admission {
     running: HashMap<RunId, Running>,
     /// What may run and waits for the cap or its group, in order.
     line: Line,
-    /// By job: what is active or waits for it. A job with nothing has no entry.
-    jobs: HashMap<JobId, Activity>,
+    jobs: Activities,
 }
 
 #[derive(Debug)]
 struct Running {
     job: JobId,
     since: Timestamp,
-}
-
-#[derive(Debug, Default)]
-struct Activity {
-    /// Runs that go on or stand in line.
-    active: Vec<RunId>,
-    /// Occurrences of one gap, which run one after the other whatever the overlap policy is.
-    behind: VecDeque<Ticket>,
-    /// The one of them that is active.
-    of_gap: Option<RunId>,
-    /// Whether they wait for each other only, because the job's runs may overlap.
-    beside: bool,
-    /// The one occurrence that waits for all these to end.
-    next: Option<Ticket>,
+    /// The container in which it goes on, as far as it is known.
+    container: Option<Arc<str>>,
 }
 
 impl Admission {
@@ -109,19 +99,20 @@ impl Admission {
 
     /// Nothing runs; at most `cap` runs may go on at once.
     pub fn new(cap: NonZeroUsize) -> Self {
-        Self { cap, running: HashMap::new(), line: Line::default(), jobs: HashMap::new() }
+        Self { cap, running: HashMap::new(), line: Line::default(), jobs: Activities::default() }
     }
 
     /// An occurrence came due.
     pub fn offer(&mut self, ticket: Ticket, overlap: Overlap, now: Timestamp) -> Decision {
+        let place = self.place_of(&ticket);
         let (running, line) = (&self.running, &self.line);
-        let Some(activity) = self.jobs.get_mut(&ticket.job) else {
-            self.enqueue(ticket, now);
+        let Some(activity) = self.jobs.get_mut(&ticket.job, &place) else {
+            self.enqueue(ticket, &place, now);
             return Decision::InLine;
         };
         match overlap {
             Overlap::Allow => {
-                self.enqueue(ticket, now);
+                self.enqueue(ticket, &place, now);
                 Decision::InLine
             }
             Overlap::Skip => {
@@ -146,13 +137,13 @@ impl Admission {
                 let mut instead_of: Vec<Ticket> =
                     activity.behind.drain(..).chain(activity.next.take()).collect();
                 let run = ticket.run.clone();
-                match self.line.replace(ticket, now) {
+                match self.line.replace(ticket, &activity.active, now) {
                     Ok(old) => {
                         activity.active.retain(|run| *run != old.run);
                         activity.active.push(run);
                         instead_of.insert(0, old);
                     }
-                    Err(ticket) => activity.next = Some(ticket),
+                    Err(ticket) => activity.next = Some(*ticket),
                 }
                 Decision::Replaces { stop, instead_of }
             }
@@ -163,26 +154,36 @@ impl Admission {
     /// last run goes on: they wait for it.
     pub fn line_up(&mut self, tickets: impl IntoIterator<Item = Ticket>, overlap: Overlap, now: Timestamp) {
         for ticket in tickets {
-            let activity = self.jobs.entry(ticket.job.clone()).or_default();
+            let place = self.place_of(&ticket);
+            let activity = self.jobs.enter(&ticket.job, &place);
             activity.beside = overlap == Overlap::Allow;
             let job = ticket.job.clone();
             activity.behind.push_back(ticket);
-            self.follow_up(&job, now);
+            self.follow_up(&job, &place, now);
         }
     }
 
     /// The next of a gap, if its turn has come.
-    fn follow_up(&mut self, job: &JobId, now: Timestamp) {
-        let Some(activity) = self.jobs.get_mut(job) else { return };
+    fn follow_up(&mut self, job: &JobId, place: &Place, now: Timestamp) {
+        let Some(activity) = self.jobs.get_mut(job, place) else { return };
         let free = activity.active.is_empty() || (activity.beside && activity.of_gap.is_none());
         if free && let Some(ticket) = activity.behind.pop_front() {
             activity.of_gap = Some(ticket.run.clone());
-            self.enqueue(ticket, now);
+            self.enqueue(ticket, place, now);
         }
     }
 
-    fn enqueue(&mut self, ticket: Ticket, now: Timestamp) {
-        self.jobs.entry(ticket.job.clone()).or_default().active.push(ticket.run.clone());
+    /// Where an occurrence belongs among what goes on of its job.
+    fn place_of(&mut self, ticket: &Ticket) -> Place {
+        let running = &self.running;
+        let runs_in = |run: &RunId, name: &str| {
+            running.get(run).and_then(|it| it.container.as_deref()).is_some_and(|it| it == name)
+        };
+        self.jobs.place_of(ticket, runs_in)
+    }
+
+    fn enqueue(&mut self, ticket: Ticket, place: &Place, now: Timestamp) {
+        self.jobs.enter(&ticket.job, place).active.push(ticket.run.clone());
         self.line.push(ticket, now);
     }
 
@@ -192,15 +193,24 @@ impl Admission {
         if self.running.len() >= self.cap.get() { None } else { self.line.pop() }
     }
 
-    /// The run is registered; only now may it begin.
-    pub fn begin(&mut self, ticket: &Ticket, now: Timestamp) {
-        self.running.insert(ticket.run.clone(), Running { job: ticket.job.clone(), since: now });
+    /// The run is registered, and in which container it will go on; only now may it begin.
+    pub fn begin(&mut self, ticket: &Ticket, container: Option<Arc<str>>, now: Timestamp) {
+        let running = Running { job: ticket.job.clone(), since: now, container };
+        self.running.insert(ticket.run.clone(), running);
     }
 
-    /// A run that the last agent began goes on.
-    pub fn take_over(&mut self, run: &RunId, job: &JobId, group: Option<&Group>, since: Timestamp) {
-        self.running.insert(run.clone(), Running { job: job.clone(), since });
-        self.jobs.entry(job.clone()).or_default().active.push(run.clone());
+    /// A run that the last agent began goes on; `place` is the container in which it does. Whether its job has one run an
+    /// occurrence is not known yet: the next one that comes due tells.
+    pub fn take_over(
+        &mut self,
+        run: &RunId,
+        job: &JobId,
+        place: &Place,
+        group: Option<&Group>,
+        since: Timestamp,
+    ) {
+        self.running.insert(run.clone(), Running { job: job.clone(), since, container: place.clone() });
+        self.jobs.enter(job, place).active.push(run.clone());
         if let Some(group) = group {
             self.line.take_over(run, group);
         }
@@ -215,16 +225,18 @@ impl Admission {
     pub fn end(&mut self, job: &JobId, run: &RunId, now: Timestamp) {
         self.running.remove(run);
         self.line.end(run);
-        let Some(activity) = self.jobs.get_mut(job) else { return };
+        let Some(place) = self.jobs.of_run(job, run) else { return };
+        let Some(activity) = self.jobs.get_mut(job, &place) else { return };
         activity.active.retain(|it| it != run);
         activity.of_gap.take_if(|it| it == run);
         // What was missed is older than what waits.
-        self.follow_up(job, now);
-        let Some(activity) = self.jobs.get_mut(job).filter(|it| it.active.is_empty()) else { return };
+        self.follow_up(job, &place, now);
+        let Some(activity) = self.jobs.get_mut(job, &place).filter(|it| it.active.is_empty()) else { return };
         let next = activity.next.take();
-        self.jobs.remove(job);
+        self.jobs.remove(job, &place);
         if let Some(next) = next {
-            self.enqueue(next, now);
+            let place = self.place_of(&next);
+            self.enqueue(next, &place, now);
         }
     }
 
@@ -258,7 +270,7 @@ impl Admission {
 
     /// An occurrence that waits, whatever for, given up.
     pub fn give_up(&mut self, run: &RunId, now: Timestamp) -> Option<Ticket> {
-        let behind = self.jobs.values_mut().find_map(|activity| {
+        let behind = self.jobs.iter_mut().find_map(|activity| {
             let at = activity.behind.iter().position(|it| it.run == *run);
             activity.next.take_if(|it| it.run == *run).or_else(|| activity.behind.remove(at?))
         });
@@ -270,7 +282,7 @@ impl Admission {
     /// Everything that waits, given up: nothing begins any more.
     pub fn give_up_waiting(&mut self, now: Timestamp) -> Vec<Ticket> {
         let mut waiting: Vec<Ticket> = self.line.drain();
-        for activity in self.jobs.values_mut() {
+        for activity in self.jobs.iter_mut() {
             waiting.extend(activity.behind.drain(..).chain(activity.next.take()));
         }
         waiting.sort_by(|a, b| a.run.cmp(&b.run));
@@ -289,7 +301,7 @@ impl Admission {
     #[cfg(test)]
     pub fn is_idle(&self) -> bool {
         self.running.is_empty()
-            && self.jobs.is_empty()
+            && self.jobs.iter().next().is_none()
             && self.line.is_empty()
             && self.line.deadline().is_none()
     }
@@ -302,7 +314,7 @@ impl Admission {
     /// How many occurrences wait their turn.
     pub fn waiting_count(&self) -> usize {
         let waits = |it: &Activity| it.behind.len() + usize::from(it.next.is_some());
-        self.line.len() + self.jobs.values().map(waits).sum::<usize>()
+        self.line.len() + self.jobs.iter().map(waits).sum::<usize>()
     }
 }
 
@@ -344,6 +356,7 @@ mod tests {
             fires: Timestamp::UNIX_EPOCH,
             admitted: Timestamp::UNIX_EPOCH,
             group: None,
+            place: None,
         }
     }
 
@@ -352,7 +365,7 @@ mod tests {
     fn started(it: &mut Admission) -> Vec<u32> {
         let mut runs = Vec::new();
         while let Some(ticket) = it.next_in_line() {
-            it.begin(&ticket, T0);
+            it.begin(&ticket, None, T0);
             runs.push(ticket.run.0.parse().unwrap());
         }
         runs
@@ -381,7 +394,7 @@ mod tests {
             order.extend(started(&mut it));
         }
         assert_eq!(order, (0..200).collect::<Vec<_>>());
-        assert!(it.jobs.is_empty() && it.running.is_empty(), "nothing piles up");
+        assert!(it.is_idle(), "nothing piles up");
     }
 
     #[test]
@@ -470,7 +483,7 @@ mod tests {
             end(&mut it, "a", 2);
             assert_eq!(started(&mut it), [3], "{overlap:?}");
             end(&mut it, "a", 3);
-            assert!(it.jobs.is_empty(), "nothing piles up");
+            assert!(it.jobs.iter().next().is_none(), "nothing piles up");
         }
     }
 
@@ -510,5 +523,62 @@ mod tests {
         assert_eq!(instead_of, [RunId("0002".into()), RunId("0003".into())]);
         end(&mut it, "a", 1);
         assert_eq!(started(&mut it), [4]);
+    }
+    fn at_place(number: u32, place: &str) -> Ticket {
+        Ticket { place: Some(place.into()), ..ticket("a", number) }
+    }
+
+    #[test]
+    fn runs_in_several_places_overlap_only_where_they_are() {
+        for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Replace] {
+            let mut it = Admission::new(NonZeroUsize::MAX);
+            assert_eq!(it.offer(at_place(1, "x"), overlap, T0), Decision::InLine);
+            assert_eq!(it.offer(at_place(2, "y"), overlap, T0), Decision::InLine);
+            assert_eq!(started(&mut it), [1, 2]);
+            end(&mut it, "a", 1);
+            assert_eq!(it.offer(at_place(3, "x"), overlap, T0), Decision::InLine);
+            let there = it.offer(at_place(4, "y"), overlap, T0);
+            match overlap {
+                Overlap::Skip => assert!(matches!(there, Decision::Skipped { .. })),
+                Overlap::Queue => assert_eq!(there, Decision::Waits),
+                _ => assert_eq!(replaced(there), (vec![RunId("0002".into())], vec![])),
+            }
+            assert_eq!(started(&mut it), [3]);
+            end(&mut it, "a", 2);
+            assert_eq!(started(&mut it), if overlap == Overlap::Skip { vec![] } else { vec![4] });
+            end(&mut it, "a", 3);
+            end(&mut it, "a", 4);
+            assert!(it.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_waits_in_several_places_runs_after_all_where_there_is_one_run_from_now_on() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        for (number, place) in [(1, "x"), (2, "y"), (3, "x"), (4, "y")] {
+            it.offer(at_place(number, place), Overlap::Queue, T0);
+        }
+        assert_eq!(started(&mut it), [1, 2]);
+        assert!(matches!(it.offer(ticket("a", 5), Overlap::Queue, T0), Decision::Skipped { .. }));
+        end(&mut it, "a", 1);
+        assert_eq!(started(&mut it), [0; 0], "the other one goes on");
+        let mut order = Vec::new();
+        for ends in [2, 4] {
+            end(&mut it, "a", ends);
+            order.extend(started(&mut it));
+        }
+        assert_eq!(order, [4, 3], "none is lost, and one runs at a time");
+        end(&mut it, "a", 3);
+        assert!(it.is_idle());
+    }
+
+    #[test]
+    fn a_run_from_when_there_was_one_a_job_counts_where_it_goes_on() {
+        let mut it = Admission::new(NonZeroUsize::MAX);
+        it.offer(ticket("a", 1), Overlap::Skip, T0);
+        let first = it.next_in_line().unwrap();
+        it.begin(&first, Some("x".into()), T0);
+        assert!(matches!(it.offer(at_place(2, "x"), Overlap::Skip, T0), Decision::Skipped { .. }));
+        assert_eq!(it.offer(at_place(3, "y"), Overlap::Skip, T0), Decision::InLine);
     }
 }

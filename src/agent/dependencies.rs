@@ -183,7 +183,7 @@ impl State {
         for edge in spec.policies.named(kind) {
             self.start_by_dependency(&spec.id, &edge.name, now, ids, effects);
         }
-        self.open_gates(now, effects);
+        self.open_gates(now, ids, effects);
     }
 
     fn start_by_dependency(
@@ -204,8 +204,17 @@ impl State {
             let Some(away) = self.dependencies.away.get(&job) else { return };
             let Moment { occurrence, fires } = Moment::now(now);
             let (run, kind, trigger) = (ids(), away.kind, Trigger::Dependency);
-            let ticket =
-                self.came(Ticket { run, job, kind, trigger, occurrence, fires, admitted: now, group: None });
+            let ticket = self.came(Ticket {
+                run,
+                job,
+                kind,
+                trigger,
+                occurrence,
+                fires,
+                admitted: now,
+                group: None,
+                place: None,
+            });
             if self.draining {
                 return effects.push(told(records::skipped(&ticket, Skip::Shutdown, ENDING, now)));
             }
@@ -219,7 +228,7 @@ impl State {
             () if self.paused.contains_key(&spec.id) => (Skip::Paused, "the job is paused"),
             () => {
                 for ticket in self.past_gate(&spec, vec![ticket], now, effects) {
-                    self.offer(ticket, spec.overlap, now, effects);
+                    self.offer_all(&spec, ticket, now, ids, effects);
                 }
                 return;
             }
@@ -232,7 +241,12 @@ impl State {
     }
 
     /// Lets through what is held and need not be any more.
-    pub(super) fn open_gates(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn open_gates(
+        &mut self,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+        effects: &mut Vec<Effect>,
+    ) {
         if self.draining || self.dependencies.held.is_empty() {
             return;
         }
@@ -246,7 +260,7 @@ impl State {
         for spec in open {
             if let Some(ticket) = self.dependencies.held.remove(&spec.id) {
                 let group = spec.policies.group.clone();
-                self.offer(Ticket { group, ..ticket }, spec.overlap, now, effects);
+                self.offer_all(&spec, Ticket { group, ..ticket }, now, ids, effects);
             }
         }
     }

@@ -112,10 +112,15 @@ impl Line {
         self.ready.insert(place, next.ticket);
     }
 
-    /// Puts `ticket` in the place of the job's first occurrence here, which is given back; or gives `ticket` back.
-    pub fn replace(&mut self, ticket: Ticket, now: Timestamp) -> Result<Ticket, Ticket> {
-        let Some(old) = self.tickets().find(|it| it.job == ticket.job).map(|it| it.run.clone()) else {
-            return Err(ticket);
+    /// Puts `ticket` in the place of the first of `others` that is here, which is given back; or gives `ticket` back.
+    pub fn replace(
+        &mut self,
+        ticket: Ticket,
+        others: &[RunId],
+        now: Timestamp,
+    ) -> Result<Ticket, Box<Ticket>> {
+        let Some(old) = self.tickets().find(|it| others.contains(&it.run)).map(|it| it.run.clone()) else {
+            return Err(Box::new(ticket));
         };
         let run = ticket.run.clone();
         let found = self.tickets_mut().find(|it| it.run == old);
@@ -133,7 +138,7 @@ impl Line {
             _ => {
                 let taken = self.remove(&old);
                 self.push(ticket.clone(), now);
-                taken.ok_or(ticket)
+                taken.ok_or_else(|| Box::new(ticket))
             }
         }
     }
@@ -245,6 +250,7 @@ mod tests {
             fires: Timestamp::UNIX_EPOCH,
             admitted: Timestamp::UNIX_EPOCH,
             group: group.map(|name| Group { name: name.into(), wait: wait.map(Duration::from_secs) }),
+            place: None,
         }
     }
 
@@ -340,7 +346,7 @@ mod tests {
                 self.record(&ticket);
             }
             while let Some(ticket) = it.next_in_line() {
-                it.begin(&ticket, now);
+                it.begin(&ticket, None, now);
                 self.running.push(ticket);
             }
             prop_assert!(self.running.len() <= cap);

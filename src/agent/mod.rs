@@ -1,9 +1,10 @@
 //! What decides: which job is due, which run may begin, which must end.
 //!
-//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], [`mod@line`], [`dependencies`], `operator`, `takeover` and `reconcile`
+//! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], `activity`, [`mod@line`], [`dependencies`], `operator`, `takeover` and `reconcile`
 //! are pure: they are told what happened and what time it is, and answer with effects ([`event`]). [`actor`] alone owns the
 //! state, feeds it and carries the effects out. [`handle`] is how everyone else asks.
 
+mod activity;
 pub mod actor;
 pub mod admission;
 pub mod dependencies;

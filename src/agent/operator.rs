@@ -109,19 +109,29 @@ impl State {
         }
         let spec = entry.spec.clone();
         let ticket = self.ticket(&spec, Trigger::Manual, Moment::now(now), now, ids);
-        let run = ticket.run.clone();
-        self.offer(ticket, spec.overlap, now, effects);
+        let runs = self.offer_all(&spec, ticket, now, ids, effects);
         self.begin_next(now, effects);
-        let record = effects.iter().find_map(|effect| match effect {
-            Effect::Tell(Told::Record(record)) if record.run == run => Some(record),
-            _ => None,
-        });
-        match record.map(|record| &record.outcome) {
-            Some(Outcome::Skipped { reason, .. } | Outcome::Missed { reason }) => {
-                Err(Refused::Skipped { run, reason: reason.clone() })
+        let refused = |run: &RunId| {
+            effects.iter().find_map(|effect| match effect {
+                Effect::Tell(Told::Record(record)) if record.run == *run => match &record.outcome {
+                    Outcome::Skipped { reason, .. } | Outcome::Missed { reason } => Some(reason.clone()),
+                    _ => None,
+                },
+                _ => None,
+            })
+        };
+        // Of several the answer is about the first that was not refused.
+        let mut answer = Err(Refused::NoJob(job.clone()));
+        for run in runs {
+            match refused(&run) {
+                None => return Ok(run),
+                Some(reason) if matches!(answer, Err(Refused::NoJob(_))) => {
+                    answer = Err(Refused::Skipped { run, reason });
+                }
+                Some(_) => {}
             }
-            _ => Ok(run),
         }
+        answer
     }
 
     /// Asks a run to end, or gives up what waits for its turn.

@@ -60,10 +60,10 @@ impl State {
         }
         self.adopt(effects);
         if !self.draining {
-            self.go_on_with_the_left(complete, now, effects);
+            self.go_on_with_the_left(complete, now, ids, effects);
             self.go_on_with_startup(complete, now, ids, effects);
         }
-        self.open_gates(now, effects);
+        self.open_gates(now, ids, effects);
         // The cap may have been raised.
         self.begin_next(now, effects);
     }
@@ -91,14 +91,18 @@ impl State {
                 };
                 Some(Told::JobRemoved { job, kind: removed?, reason })
             }
-            Change::Update { spec, holder, changed } => {
+            Change::Update { spec, holder, replicas: _, changed } => {
                 self.schedule(&spec, now, distrusted);
                 let next = self.timetable.upcoming(&spec.id, UPCOMING, now);
                 let reason = format!("changed: {}", changed.join(", "));
                 Some(Told::JobUpdated { spec, container: name(&holder), next, reason })
             }
-            Change::Place { job, holder: Some(holder), moved: true } => {
+            Change::Place { job, holder: Some(holder), moved: true, replicas } => {
                 let spec = self.catalog.get(&job)?.spec.clone();
+                // Whoever runs in each of them has not moved because one of them has gone.
+                if replicas.len() > 1 {
+                    return None;
+                }
                 let next = self.timetable.upcoming(&job, UPCOMING, now);
                 let reason = match spec.kind() {
                     JobKind::Run => format!("its runs are made like container {} now", holder.name),
@@ -107,7 +111,7 @@ impl State {
                 Some(Told::JobUpdated { spec, container: Some(holder.name), next, reason })
             }
             Change::Place { .. } => None,
-            Change::Add { spec, holder } => {
+            Change::Add { spec, holder, replicas: _ } => {
                 self.dependencies.came(&spec.id);
                 self.schedule(&spec, now, distrusted);
                 let next = self.timetable.upcoming(&spec.id, UPCOMING, now);

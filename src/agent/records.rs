@@ -36,7 +36,7 @@ pub fn of(ticket: &Ticket, container: Option<String>, outcome: Outcome, now: Tim
         admitted: ticket.admitted,
         started: None,
         ended: now,
-        container,
+        container: container.or_else(|| ticket.place.as_deref().map(str::to_owned)),
         duration: None,
         outcome,
         attempts: 0,

@@ -13,9 +13,8 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        container::Holder,
         diagnostic::Diagnostic,
-        job::{JobSpec, Overlap, Work},
+        job::{JobSpec, Overlap},
         memory::Memory,
         name::JobId,
         run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
@@ -39,6 +38,7 @@ use super::{
 
 mod clock;
 mod look;
+mod place;
 mod startup;
 
 use startup::Startup;
@@ -186,7 +186,17 @@ impl State {
     ) -> Ticket {
         let Moment { occurrence, fires } = moment;
         let (job, kind, group) = (spec.id.clone(), spec.kind(), spec.policies.group.clone());
-        self.came(Ticket { run: ids(), job, kind, trigger, occurrence, fires, admitted: now, group })
+        self.came(Ticket {
+            run: ids(),
+            job,
+            kind,
+            trigger,
+            occurrence,
+            fires,
+            admitted: now,
+            group,
+            place: None,
+        })
     }
 
     /// It came due in this step, and is kept with it.
@@ -238,15 +248,16 @@ impl State {
             after = self.past_gate(spec, after, now, effects);
             ticket = after.pop_if(|it| it.trigger == Trigger::Schedule);
         }
+        let after: Vec<Ticket> = after.into_iter().flat_map(|it| self.spread(spec, it, ids)).collect();
+        let ticket: Vec<Ticket> = ticket.into_iter().flat_map(|it| self.spread(spec, it, ids)).collect();
         // What comes with older ones of the same gap is not held back by them.
         if after.is_empty() || spec.overlap == Overlap::Allow {
             self.admission.line_up(after, spec.overlap, now);
-            if let Some(ticket) = ticket {
+            for ticket in ticket {
                 self.offer(ticket, spec.overlap, now, effects);
             }
         } else {
-            after.extend(ticket);
-            self.admission.line_up(after, spec.overlap, now);
+            self.admission.line_up(after.into_iter().chain(ticket), spec.overlap, now);
         }
     }
 
@@ -302,55 +313,13 @@ impl State {
                     effects.push(told(records::of(&ticket, None, Outcome::Missed { reason }, now)));
                     continue;
                 }
-                Some(entry) => match (&entry.spec.work, &entry.holder) {
-                    (Work::Exec(_), Some(holder)) if holder.running || holder.passing => {
-                        Ok((entry, Some(holder.clone())))
-                    }
-                    (Work::Exec(_), Some(holder)) => {
-                        let name = holder.name.to_string();
-                        let reason = format!("container {name} is not running");
-                        Err((Skip::Container, Some(name), reason))
-                    }
-                    (Work::Exec(exec), None) => {
-                        let name = exec.container.clone();
-                        let reason = match (&name, self.nowhere.get(&ticket.job)) {
-                            (Some(name), _) => format!("there is no container {name}"),
-                            (None, Some(why)) => why.to_string(),
-                            (None, None) => "the job has no container".to_owned(),
-                        };
-                        Err((Skip::Container, name, reason))
-                    }
-                    // A container that does not run is what most of them are for.
-                    (Work::Container(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
-                    (Work::Container(it), None) => match &it.container {
-                        // It may never have been started, and no list has it: the Engine is asked by its name.
-                        Some(name) => Ok((entry, Some(Holder::called(name)))),
-                        None => Err((Skip::Container, None, "the job has no container".to_owned())),
-                    },
-                    (Work::Run(run), holder) => match (&run.like, holder) {
-                        (None, _) => Ok((entry, None)),
-                        (Some(_), Some(holder)) => Ok((entry, Some(holder.clone()))),
-                        (Some(like), None) => {
-                            let name = &like.name;
-                            let reason =
-                                format!("there is no container or service {name} that it could be like");
-                            Err((Skip::Container, None, reason))
-                        }
-                    },
-                    (
-                        Work::Start(_)
-                        | Work::Local(_)
-                        | Work::ServiceRun(_)
-                        | Work::ServiceAction(_)
-                        | Work::Compose(_),
-                        _,
-                    ) => Ok((entry, None)),
-                },
+                Some(entry) => self.place(entry, &ticket).map(|container| (entry, container)),
             };
             match refused {
                 Ok((entry, container)) => {
                     let spec = entry.spec.clone();
-                    self.admission.begin(&ticket, now);
+                    let name = container.as_ref().map(|it| it.name.clone());
+                    self.admission.begin(&ticket, name, now);
                     self.close_gate(&spec, now);
                     self.admitted.insert(ticket.run.clone(), spec.clone());
                     effects.push(Effect::Start(RunOrder {

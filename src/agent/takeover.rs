@@ -9,7 +9,7 @@ use crate::{
     model::{
         compose::ComposeAction,
         job::{JobSpec, MissedPolicy, Overlap, Work},
-        name::JobId,
+        name::{JobId, JobKind},
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
         unfinished::{Legacy, Terms, Unfinished, shape},
@@ -18,6 +18,7 @@ use crate::{
 };
 
 use super::{
+    activity::Place,
     admission::Ticket,
     event::Effect,
     gap::LATE_LIMIT,
@@ -29,7 +30,8 @@ impl State {
     /// Takes it in. Nothing of it is looked for here.
     pub(super) fn take_over(&mut self, left: Legacy, now: Timestamp, effects: &mut Vec<Effect>) {
         for it in left.going_on {
-            self.admission.take_over(&it.run, &it.job, it.group.as_ref(), it.since);
+            let place = it.container.as_deref().map(Arc::from);
+            self.admission.take_over(&it.run, &it.job, &place, it.group.as_ref(), it.since);
             effects.push(Effect::Await(it));
         }
         for it in left.runs {
@@ -37,10 +39,12 @@ impl State {
                 self.left.push(ticket(it.admitted));
                 continue;
             }
+            let place = place(&it.admitted);
             let Some(taken) = TakenUp::new(it) else { continue };
             let order = &taken.order;
             let group = order.spec.policies.group.as_ref();
-            self.admission.take_over(&order.run, order.job(), group, taken.started.unwrap_or(now));
+            let since = taken.started.unwrap_or(now);
+            self.admission.take_over(&order.run, order.job(), &place, group, since);
             self.admitted.insert(order.run.clone(), order.spec.clone());
             effects.push(Effect::TakeUp(taken));
         }
@@ -49,7 +53,8 @@ impl State {
     /// Runs that the store knows nothing of count as running from here on.
     pub(super) fn found(&mut self, found: Vec<Unfinished>, effects: &mut Vec<Effect>) {
         for Unfinished { admitted, .. } in &found {
-            self.admission.take_over(&admitted.run, &admitted.job, None, admitted.admitted);
+            let Admitted { run, job, admitted: since, .. } = admitted;
+            self.admission.take_over(run, job, &place(admitted), None, *since);
         }
         self.found.extend(found);
         self.adopt(effects);
@@ -77,7 +82,13 @@ impl State {
 
     /// Occurrences that waited their turn when the last agent ended, once their jobs are known: they run now, after
     /// whatever goes on of their job, or are missed. `complete`: all jobs are known.
-    pub(super) fn go_on_with_the_left(&mut self, complete: bool, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn go_on_with_the_left(
+        &mut self,
+        complete: bool,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+        effects: &mut Vec<Effect>,
+    ) {
         let mut jobs: BTreeMap<JobId, Vec<Ticket>> = BTreeMap::new();
         for ticket in std::mem::take(&mut self.left) {
             let known = self.catalog.get(&ticket.job).is_some_and(|it| complete || !needs_engine(&it.spec));
@@ -102,13 +113,16 @@ impl State {
             }
             let Some(spec) = spec.filter(|_| !after.is_empty()) else { continue };
             let group = spec.policies.group.clone();
-            let after = after.into_iter().map(|it| Ticket { group: group.clone(), ..it }).collect();
+            let after = after.into_iter().map(|it| Ticket { group: group.clone(), ..it });
+            // What has its place was past the gate, which the first of them to begin closed behind it.
+            let (past, after): (Vec<Ticket>, Vec<Ticket>) = after.partition(|it| it.place.is_some());
             let after = self.past_gate(&spec, after, now, effects);
+            let after = past.into_iter().chain(after.into_iter().flat_map(|it| self.spread(&spec, it, ids)));
             // What waited for the job's last run keeps the one place that there is for that, or the last run's own.
             let by_policy = |it: &Ticket| {
                 it.trigger != Trigger::CatchUp && matches!(spec.overlap, Overlap::Queue | Overlap::Replace)
             };
-            let (offered, after): (Vec<Ticket>, Vec<Ticket>) = after.into_iter().partition(by_policy);
+            let (offered, after): (Vec<Ticket>, Vec<Ticket>) = after.partition(by_policy);
             self.admission.line_up(after, spec.overlap, now);
             for ticket in offered {
                 self.offer(ticket, spec.overlap, now, effects);
@@ -152,8 +166,14 @@ impl State {
 const ENDED: &str = "the agent ended before its turn came, and ";
 
 fn ticket(it: Admitted) -> Ticket {
+    let place = place(&it);
     let Admitted { run, job, kind, trigger, occurrence, fires, admitted, container: _, terms: _ } = it;
-    Ticket { run, job, kind, trigger, occurrence, fires, admitted, group: None }
+    Ticket { run, job, kind, trigger, occurrence, fires, admitted, group: None, place }
+}
+
+/// The container in which it runs, or is to run as one of several.
+fn place(it: &Admitted) -> Place {
+    it.container.as_deref().filter(|_| it.kind == JobKind::Exec).map(Arc::from)
 }
 
 /// Whether a schedule named it, now or once.

@@ -357,6 +357,7 @@ fn what_was_asked_to_end_and_what_would_not_is_read_back() {
         run: id(1),
         job: JobId::plain("a"),
         group: Some(group),
+        container: Some("web".to_owned()),
         since: at(60),
         handle: handle.clone(),
     };

@@ -38,18 +38,24 @@ pub(super) fn legacy(connection: &Connection) -> rusqlite::Result<Legacy> {
 /// waited for.
 fn going_on(connection: &Connection) -> rusqlite::Result<Vec<GoingOn>> {
     let mut rows = connection.prepare(
-        "SELECT run, job, coalesce(started, admitted), terms FROM runs WHERE goes_on = 1 ORDER BY run",
+        "SELECT run, job, coalesce(started, admitted), terms, container FROM runs WHERE goes_on = 1 ORDER BY run",
     )?;
     let rows = rows.query_map([], |row| {
         let (run, job): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok((RunId(run.into()), JobId::plain(&job), time(row.get(2)?), row.get::<_, Option<String>>(3)?))
+        Ok((
+            RunId(run.into()),
+            JobId::plain(&job),
+            time(row.get(2)?),
+            row.get::<_, Option<String>>(3)?,
+            row.get(4)?,
+        ))
     })?;
     let mut found = Vec::new();
     for row in rows {
-        let (run, job, since, terms) = row?;
+        let (run, job, since, terms, container) = row?;
         let Some(handle) = attempts(connection, &run)?.pop().and_then(|it| it.handle) else { continue };
         let group = terms.and_then(|text| terms::read(&text)).and_then(|it| it.group);
-        found.push(GoingOn { run, job, group, since, handle });
+        found.push(GoingOn { run, job, group, container, since, handle });
     }
     Ok(found)
 }

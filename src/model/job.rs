@@ -91,6 +91,8 @@ pub struct ExecSpec {
     pub privileged: bool,
     /// Whether it has a terminal, on which its two streams are one.
     pub tty: bool,
+    /// In how many of a service's containers it runs.
+    pub replica: Replica,
 }
 
 /// An existing container that is started and not removed.
@@ -197,6 +199,16 @@ pub enum Overlap {
     Replace,
 }
 
+/// In how many of a service's containers a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Replica {
+    /// In one that runs.
+    #[default]
+    One,
+    /// In each that runs, in each of them as a run of its own.
+    All,
+}
+
 /// What becomes of occurrences whose moment passed while the agent could not act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissedPolicy {
@@ -246,6 +258,11 @@ impl MissedPolicy {
     /// The policies by their names.
     pub const NAMES: [(&'static str, Self); 3] =
         [("skip", Self::Skip), ("once", Self::Once), ("all", Self::All)];
+}
+
+impl Replica {
+    /// The answers by their names.
+    pub const NAMES: [(&'static str, Self); 2] = [("one", Self::One), ("all", Self::All)];
 }
 
 impl Overlap {

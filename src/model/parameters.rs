@@ -7,7 +7,9 @@ use super::{
     bytes,
     compose::ComposeSpec,
     image::{Like, Pull},
-    job::{Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, RunSpec, StartSpec, Work},
+    job::{
+        Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, Replica, RunSpec, StartSpec, Work,
+    },
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{LikeService, ServiceActionSpec, ServiceRunSpec, Tasks},
@@ -174,8 +176,17 @@ impl List {
     fn work(&mut self, work: &Work) {
         match work {
             Work::Exec(it) => {
-                let ExecSpec { container, argv, user, workdir, environment, env_files, privileged, tty } =
-                    &**it;
+                let ExecSpec {
+                    container,
+                    argv,
+                    user,
+                    workdir,
+                    environment,
+                    env_files,
+                    privileged,
+                    tty,
+                    replica,
+                } = &**it;
                 self.list("command", argv);
                 self.optional("container", container.as_ref());
                 self.optional("user", user.as_ref());
@@ -184,6 +195,7 @@ impl List {
                 self.list("env-file", env_files);
                 self.flag("privileged", *privileged);
                 self.flag("tty", *tty);
+                self.text("replica", replica.as_str());
             }
             Work::Run(it) => self.run(it),
             Work::Start(StartSpec { container }) => self.text("container", container),
@@ -368,6 +380,13 @@ pub const HIDDEN: &str = "…";
 
 impl Overlap {
     /// The policy's name.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl Replica {
+    /// The answer's name.
     pub fn as_str(self) -> &'static str {
         Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
     }

@@ -201,6 +201,8 @@ pub struct GoingOn {
     pub job: JobId,
     /// With whom it takes turns.
     pub group: Option<Group>,
+    /// The container in which it goes on, by name.
+    pub container: Option<String>,
     /// When it began.
     pub since: Timestamp,
     /// How its command is found.

@@ -195,7 +195,14 @@ pub static PARAMS: &[Param] = &[
     row("notify-on", ALL, Shape::List, "the global default", LATER, ""),
     row("expect-every", ALL, Shape::Duration, "none", LATER, ""),
     row("tty", &[Exec], Shape::Boolean, "false", NOW, "Run the command on a terminal, on which its two streams are one."),
-    row("replica", &[Exec], Shape::Text, "one", LATER, ""),
+    row(
+        "replica",
+        &[Exec],
+        Shape::Choice(&["one", "all"]),
+        "one",
+        NOW,
+        "Whether the command runs in one of a scaled service's running containers, or in each of them as a run of its own.",
+    ),
     row(
         "pull",
         &[Run],

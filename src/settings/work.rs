@@ -2,7 +2,7 @@
 
 use crate::model::{
     image::{DEFAULT_PULL_TIMEOUT, Like, Pull, PullPolicy},
-    job::{Environment, ExecSpec, LocalSpec, RunSpec, StartSpec, Volume, Work},
+    job::{Environment, ExecSpec, LocalSpec, Replica, RunSpec, StartSpec, Volume, Work},
     name::JobKind,
     origin::Origin,
 };
@@ -42,6 +42,7 @@ impl Settle<'_> {
                     env_files,
                     privileged,
                     tty: self.flag(layer, "tty"),
+                    replica: self.replica(layer),
                 })))
             }
             JobKind::Run if layer.get("container").is_some() => self.existing(layer).map(Work::Start),
@@ -89,6 +90,11 @@ impl Settle<'_> {
             }
             JobKind::Container => self.action(layer).map(|spec| Work::Container(Box::new(spec))),
         }
+    }
+
+    fn replica(&mut self, layer: &JobLayer) -> Replica {
+        let replica = self.read(layer, "replica", |text| choice(&value::single(text)?, Replica::NAMES));
+        replica.map(|(value, _)| value).unwrap_or_default()
     }
 
     fn pull(&mut self, layer: &JobLayer) -> Pull {

@@ -80,7 +80,7 @@ impl State {
         for spec in due {
             let ticket = self.ticket(spec, Trigger::Startup, Moment::now(now), now, ids);
             for ticket in self.past_gate(spec, vec![ticket], now, effects) {
-                self.offer(ticket, spec.overlap, now, effects);
+                self.offer_all(spec, ticket, now, ids, effects);
             }
         }
     }

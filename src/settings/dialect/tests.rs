@@ -12,7 +12,7 @@ use crate::{
     model::{
         container::{ContainerId, ContainerState, Inventory},
         image::PullPolicy,
-        job::{JobSpec, Overlap, Work},
+        job::{JobSpec, Overlap, Replica, Work},
         name::JobId,
         origin::Origin,
         swarm::Services,
@@ -249,9 +249,23 @@ fn deck_chores_counts_days_from_monday_and_needs_no_switch() {
 }
 
 #[test]
+fn noservice_of_deck_chores_is_a_run_in_each_replica() {
+    for (flags, replica) in [("noservice,image", Replica::All), ("service", Replica::One)] {
+        let labels = [
+            ("deck-chores.a.command", "x"),
+            ("deck-chores.a.interval", "daily"),
+            ("deck-chores.options.flags", flags),
+        ];
+        let (jobs, told) = specs(&[Dialect::DeckChores], &labels);
+        assert_eq!(told, [""; 0]);
+        let Work::Exec(exec) = &jobs.values().next().unwrap().work else { panic!("exec") };
+        assert_eq!(exec.replica, replica);
+    }
+}
+
+#[test]
 fn options_of_deck_chores_that_mean_something_else_here_are_told() {
     for (label, value, hint) in [
-        ("deck-chores.options.flags", "noservice,image", "noservice"),
         ("deck-chores.options", "noimage", "noimage"),
         ("deck-chores.options.flags", "noservise", "did you mean \"noservice\"?"),
         ("deck-chores.options.flag", "image", "did you mean \"options.flags\"?"),
