@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::{
     certificates::{Authority, put},
     front::Front,
-    live_engine::{self, Record, Stage, WORKER, text},
+    live_engine::{self, Record, Stage, WORKER, eventually, text},
 };
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/integration/private-engine");
@@ -206,7 +206,13 @@ fn an_engine_behind_tls_that_goes_away_and_comes_back_costs_no_job_and_a_renewed
     let told = doctor(&address, path);
     assert!(told.contains("the Engine's certificate has expired: renew it"), "{told}");
     drop(front);
-    let plain = std::net::TcpListener::bind(&at).expect("the same port");
+    // For a moment the port may be somebody else's.
+    let mut bound = None;
+    eventually("the port is free again", || {
+        bound = std::net::TcpListener::bind(&at).ok();
+        bound.is_some()
+    });
+    let plain = bound.expect("a port");
     let answers = std::thread::Builder::new().spawn(move || {
         while let Ok((mut stream, _)) = plain.accept() {
             let mut begin = [0; 64];

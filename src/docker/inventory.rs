@@ -7,6 +7,8 @@ use bollard::{
     query_parameters::ListContainersOptionsBuilder,
 };
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::model::{
     container::{Container, ContainerId, ContainerState, Inventory},
@@ -85,8 +87,25 @@ impl Engine {
     async fn list(&self, states: &[&str]) -> Result<Vec<ContainerSummary>, EngineError> {
         let filters = HashMap::from([("status", states.to_vec())]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        Ok(self.docker()?.list_containers(Some(options)).await?)
+        match self.docker()?.list_containers(Some(options)).await.map_err(EngineError::from) {
+            Err(EngineError::Malformed(why)) if why.contains("unknown variant") => {
+                let list = self.get("/containers/json?all=true", Some(&json!(filters))).await?;
+                understood(list).map_err(|error| EngineError::Malformed(error.to_string()))
+            }
+            list => list,
+        }
     }
+}
+
+/// The list, if need be without the states of other Engines, such as Podman's `stopped` for a moment: whoever has one of
+/// them does not run.
+fn understood(mut list: Value) -> serde_json::Result<Vec<ContainerSummary>> {
+    for state in list.as_array_mut().into_iter().flatten().filter_map(|it| it.get_mut("State")) {
+        if State::deserialize(&*state).is_err() {
+            *state = json!("exited");
+        }
+    }
+    Vec::deserialize(list)
 }
 
 /// IDs that the agent's own container may have.
@@ -133,4 +152,18 @@ fn container(summary: ContainerSummary) -> Option<Container> {
         created: summary.created.unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_another_engine_costs_no_list() {
+        let list =
+            json!([{ "Id": "a", "State": "stopped" }, { "Id": "b", "State": "running" }, { "Id": "c" }]);
+        assert!(Vec::<ContainerSummary>::deserialize(&list).is_err(), "the library would do now");
+        let states: Vec<_> = understood(list).unwrap().into_iter().map(|it| it.state).collect();
+        assert_eq!(states, [Some(State::EXITED), Some(State::RUNNING), None]);
+    }
 }

@@ -16,7 +16,8 @@ const NAMED: &str = "_";
 impl Engine {
     /// What a GET of this path answers; `filters` is JSON.
     pub(super) async fn get(&self, path: &str, filters: Option<&Value>) -> Result<Value, EngineError> {
-        let filters = filters.map(|it| format!("?filters={}", escaped(&it.to_string())));
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let filters = filters.map(|it| format!("{joint}filters={}", escaped(&it.to_string())));
         let path = format!("{path}{}", filters.unwrap_or_default());
         // The only request of the library whose answer comes as it is.
         let docker = self.docker()?.with_request_modifier(move |mut request: BollardRequest| {
