@@ -218,6 +218,19 @@ async fn a_container_in_a_state_that_nobody_knows_hides_no_other_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_has_just_stopped_in_podman_hides_no_other_one() {
+    let agent = TestAgent::new().await;
+    agent.start(with_job("web", "sync", "@hourly")).await;
+    agent.engine.start(with_job("odd", "sync", "@hourly"));
+    agent.engine.stopped_in_podman("odd");
+    agent.engine.start(with_job("db", "dump", "@hourly"));
+    sleep(2 * MINUTE).await;
+    assert_eq!(agent.of("job.added", "db.dump").len(), 1);
+    assert_eq!(agent.of("job.removed", "web.sync"), []);
+    assert_eq!(agent.all("engine.lost"), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_engine_that_takes_connections_and_never_answers_counts_as_lost() {
     let agent = TestAgent::new().await;
     agent.start(with_job("web", "sync", "@hourly")).await;

@@ -148,6 +148,12 @@ impl FakeEngine {
         self.world().publish("pod", "create".into(), digest("pod"), BTreeMap::new());
     }
 
+    /// That container has just stopped, in Podman's word, which bollard does not know.
+    pub fn stopped_in_podman(&self, name: &str) {
+        let id = self.id(name);
+        self.world().find_mut(&id).expect("it has an ID").strange_state = Some("stopped".into());
+    }
+
     /// That container's state in lists and inspections is a word that no client knows; bollard then fails the whole list.
     pub fn unknown_state(&self, name: &str) {
         let id = self.id(name);

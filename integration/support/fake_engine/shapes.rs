@@ -29,7 +29,8 @@ pub fn list(world: &World, filters: &Filters, all: bool) -> Result<Value, String
     let now = world.now();
     let shown = world.containers.iter().rev().filter(|container| {
         (all || container.is_running() || container.strange_state.is_some())
-            && filters.any("status", |status| status == container.shown_state())
+            && filters
+                .any("status", |status| status == container.shown_state() || is_podmans(container, status))
             && filters
                 .any("name", |name| format!("/{}", container.name).contains(name.trim_matches(['^', '$'])))
             && filters.any("id", |id| container.id.starts_with(id))
@@ -40,6 +41,11 @@ pub fn list(world: &World, filters: &Filters, all: bool) -> Result<Value, String
             && filters.labels(&container.labels)
     });
     Ok(shown.map(|container| summary(container, now)).collect())
+}
+
+/// Podman counts one that has just stopped among those that have ended, and shows its own word for it.
+fn is_podmans(container: &Container, status: &str) -> bool {
+    status == "exited" && container.shown_state() == "stopped"
 }
 
 fn summary(container: &Container, now: Timestamp) -> Value {
