@@ -1,5 +1,6 @@
 //! Services of a real Swarm that are there already: copied, run again, restarted and scaled.
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::live_engine::{Record, Stage, WORKER, eventually, manager, text};
@@ -163,6 +164,30 @@ fn a_service_that_is_run_has_the_result_of_its_tasks_and_is_left_as_it_was() {
             assert_eq!(spec, before, "nothing else of it is changed");
         }
         eventually("its tasks are gone", || deployed.running().is_empty());
+    }
+}
+
+#[test]
+fn what_a_run_gave_a_service_is_taken_back_by_the_next_agent_once_its_tasks_have_ended() {
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let deployed = Deployed::new(&ONCE, &["sh", "-c", "trap 'exit 0' TERM; sleep 8 & wait; echo done"]);
+        let job = deployed.stage.name("job");
+        let own = [("service", &*deployed.service), ("action", "run")];
+        let all = [&[("schedule", "@triggered"), ("run-on-startup", "true")][..], &own].concat();
+        let agent = deployed.stage.agent().arguments(&["--shutdown-grace", "1s"]);
+        let first = agent.file_job("service-run", &job, &all).start();
+        let run = text(&first.wait_for_event("run.started", &job), "run").to_owned();
+        eventually("its task runs", || !deployed.running().is_empty());
+        first.signal(signal);
+        first.wait_for_exit();
+        let all = [&[("schedule", "@triggered")][..], &own].concat();
+        let second = deployed.stage.agent().file_job("service-run", &job, &all).after(&first).start();
+        let ended = second.wait_for("its end", |it| it["event"] == "run.lost" && it["run"] == *run);
+        assert!(text(&ended, "reason").contains("docker service ps"), "{ended}");
+        assert!(deployed.running().is_empty(), "its task went on to its end");
+        eventually("it has no tasks again", || deployed.spec()["Mode"]["Replicated"]["Replicas"] == 0);
+        second.terminate();
+        second.wait_for_exit();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         job::{JobSpec, MissedPolicy, Overlap, Work},
         name::{JobId, JobKind},
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
+        service::ServiceAction,
         skip::Skip,
         unfinished::{Legacy, Terms, Unfinished, shape},
     },
@@ -224,6 +225,8 @@ pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match &spec.work {
         Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
         Work::Compose(compose) => compose.action == ComposeAction::Run,
-        Work::Exec(_) | Work::Local(_) | Work::Container(_) | Work::ServiceAction(_) => false,
+        // It has tasks that it is to give back.
+        Work::ServiceAction(action) => matches!(action.action, ServiceAction::Run(_)),
+        Work::Exec(_) | Work::Local(_) | Work::Container(_) => false,
     }
 }

@@ -194,7 +194,7 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
         WorkHandle::Existing { id } => ("existing", id.clone(), None),
         WorkHandle::Service { id } => ("service", id.clone(), None),
         WorkHandle::Action { container } => ("action", container.clone(), None),
-        WorkHandle::Change(service) => ("change", service.clone(), None),
+        WorkHandle::Change { service, back } => ("change", service.clone(), back.map(|it| it.to_string())),
         WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
     }
 }
@@ -207,7 +207,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
         "existing" => WorkHandle::Existing { id },
         "service" => WorkHandle::Service { id },
         "action" => WorkHandle::Action { container: id },
-        "change" => WorkHandle::Change(id),
+        "change" => WorkHandle::Change { service: id, back: of.and_then(|it| it.parse().ok()) },
         "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
         _ => return None,
     })
@@ -262,7 +262,8 @@ mod tests {
             WorkHandle::Existing { id: text() },
             WorkHandle::Service { id: text() },
             WorkHandle::Action { container: text() },
-            WorkHandle::Change(text()),
+            WorkHandle::Change { service: text(), back: None },
+            WorkHandle::Change { service: text(), back: Some(0) },
             WorkHandle::Process { pid: 7, start: u64::MAX },
         ] {
             let (what, id, of) = stored(&it);

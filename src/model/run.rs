@@ -359,8 +359,13 @@ pub enum WorkHandle {
         /// The container's ID.
         container: String,
     },
-    /// A Swarm service that was there, and is changed for it: the service's ID.
-    Change(String),
+    /// A Swarm service that was there, and is changed for it.
+    Change {
+        /// The service's ID.
+        service: String,
+        /// How many tasks it is given back afterwards.
+        back: Option<u64>,
+    },
     /// A process beside the agent.
     Process {
         /// Its ID.

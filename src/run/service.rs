@@ -43,7 +43,7 @@ use super::{
     new_container::LAST_QUESTION,
     order::{RunOrder, TakenUp},
     outage::Outage,
-    takeover,
+    service_action, takeover,
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life},
 };
@@ -82,12 +82,8 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     let (engine, order) = (&context.engine, &taken.order);
     let name = match taken.handle() {
         Some(WorkHandle::Service { id }) => id.clone(),
-        Some(WorkHandle::Change(service)) => {
-            let reason = format!(
-                "the agent ended while it followed the service {service}, which goes on by itself: docker service ps \
-                 {service} tells how its tasks did"
-            );
-            return Outcome::Lost { reason }.into();
+        Some(WorkHandle::Change { service, back }) => {
+            return service_action::take_up(taken, (service, *back), context, life).await;
         }
         _ => order.service_name(),
     };

@@ -30,7 +30,7 @@ use crate::{
 use super::{
     collect::Collect,
     interrupts::{Ending, Step},
-    order::RunOrder,
+    order::{RunOrder, TakenUp},
     outage::Outage,
     service::no_manager,
     tasks::{Meaning, Seen, name},
@@ -53,7 +53,7 @@ pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, 
         Ok(changed) => changed,
         Err(error) => return Outcome::NotStarted { error }.into(),
     };
-    drop(life.is_called(WorkHandle::Change(now.id.clone()), None));
+    drop(life.is_called(WorkHandle::Change { service: now.id.clone(), back: plan.back }, None));
     life.started(began);
     let change = Change {
         engine,
@@ -73,6 +73,36 @@ pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, 
     );
     let back = plan.back.filter(|_| !goes_on).map(|back| Leftover::Replicas(now.id, back));
     KindEnd { leftover: back, ..outcome.into() }
+}
+
+/// Takes up the service that the last agent followed. How its tasks do is told by the Swarm only; what the run gave it is
+/// taken back once they have ended.
+pub(super) async fn take_up(
+    taken: &TakenUp,
+    (service, back): (&str, Option<u64>),
+    context: &Context,
+    life: &mut Life,
+) -> KindEnd {
+    let reason = format!(
+        "the agent ended while it followed the service {service}, which goes on by itself: docker service ps {service} tells \
+         how its tasks did"
+    );
+    let Some(back) = back else { return Outcome::Lost { reason }.into() };
+    life.goes_on(taken.began(), "its service has tasks for it");
+    tokio::select! {
+        () = until_gone(&context.engine, service) => {}
+        // Asked to end before that, its tasks are ended by taking them back, where it had none.
+        _ = life.interrupts.next() => {
+            if back > 0 {
+                return life.interrupts.given_up(Some("its tasks are left to the service".to_owned())).into();
+            }
+        }
+    }
+    let reason = format!("{reason}; it has {back} again");
+    KindEnd {
+        leftover: Some(Leftover::Replicas(service.to_owned(), back)),
+        ..Outcome::Lost { reason }.into()
+    }
 }
 
 /// Gives a service the number of tasks that it had.

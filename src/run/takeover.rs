@@ -131,10 +131,7 @@ async fn attempt(
         Work::Local(_) => process::take_up(taken, &mut life, None).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
         // What stands for the job of a run that goes on is never one.
-        Work::ServiceAction(_) => Outcome::Lost {
-            reason: "nobody follows it any more; tasks that it gave the service stay".to_owned(),
-        }
-        .into(),
+        Work::ServiceAction(_) => Outcome::Lost { reason: "nobody follows it any more".to_owned() }.into(),
         Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
         Work::Container(_) => action::take_up(taken, context, &mut life).await.into(),
     };
@@ -183,7 +180,7 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
         }
         WorkHandle::Existing { .. }
         | WorkHandle::Action { .. }
-        | WorkHandle::Change(_)
+        | WorkHandle::Change { .. }
         | WorkHandle::Exec { .. }
         | WorkHandle::Process { .. } => None,
     }
