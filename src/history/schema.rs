@@ -193,7 +193,9 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
         WorkHandle::Container { id } => ("container", id.clone(), None),
         WorkHandle::Existing { id } => ("existing", id.clone(), None),
         WorkHandle::Service { id } => ("service", id.clone(), None),
-        WorkHandle::Action { container } => ("action", container.clone(), None),
+        WorkHandle::Action { container, started } => {
+            ("action", container.clone(), started.map(|it| it.to_string()))
+        }
         WorkHandle::Change { service, back } => ("change", service.clone(), back.map(|it| it.to_string())),
         WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
     }
@@ -206,7 +208,7 @@ pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkH
         "container" => WorkHandle::Container { id },
         "existing" => WorkHandle::Existing { id },
         "service" => WorkHandle::Service { id },
-        "action" => WorkHandle::Action { container: id },
+        "action" => WorkHandle::Action { container: id, started: of.and_then(|it| it.parse().ok()) },
         "change" => WorkHandle::Change { service: id, back: of.and_then(|it| it.parse().ok()) },
         "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
         _ => return None,
@@ -261,7 +263,8 @@ mod tests {
             WorkHandle::Container { id: text() },
             WorkHandle::Existing { id: text() },
             WorkHandle::Service { id: text() },
-            WorkHandle::Action { container: text() },
+            WorkHandle::Action { container: text(), started: None },
+            WorkHandle::Action { container: text(), started: Some(Timestamp::from_nanosecond(7).unwrap()) },
             WorkHandle::Change { service: text(), back: None },
             WorkHandle::Change { service: text(), back: Some(0) },
             WorkHandle::Process { pid: 7, start: u64::MAX },

@@ -358,6 +358,8 @@ pub enum WorkHandle {
     Action {
         /// The container's ID.
         container: String,
+        /// When it had been started before, by the Engine's clock.
+        started: Option<Timestamp>,
     },
     /// A Swarm service that was there, and is changed for it.
     Change {

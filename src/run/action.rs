@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -34,9 +33,6 @@ const STANDS_AFTER: Duration = Duration::from_secs(1);
 /// How long a container may take to show what the Engine said, and how often it is looked at.
 const SHOW_LIMIT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// Clocks of agent and Engine may differ by as much.
-const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// What a record says of an action whose answer nobody heard.
 const UNHEARD: &str =
@@ -74,7 +70,7 @@ pub async fn run(order: &RunOrder, spec: &ActionSpec, context: &Context, life: &
             Err(error) => return not_started(&error),
         }
     }
-    life.called(WorkHandle::Action { container: before.id.clone() }).await;
+    life.called(WorkHandle::Action { container: before.id.clone(), started: before.started }).await;
     life.started(began);
     let answer = tokio::select! {
         answer = carry_out(engine, spec, &before) => answer,
@@ -246,7 +242,7 @@ async fn interrupted(
 
 /// Takes up the action of a run that another agent began: it is not asked for again, and told as what the container shows.
 pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Outcome {
-    let (Work::Container(spec), Some(WorkHandle::Action { container })) =
+    let (Work::Container(spec), Some(WorkHandle::Action { container, started })) =
         (&taken.order.spec.work, taken.handle())
     else {
         return Outcome::Lost { reason: adoption::AS_IT_BEGAN.to_owned() };
@@ -263,7 +259,7 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Out
             Ok(now) => now,
             Err(error) => break format!("how it is now cannot be asked: {error}"),
         };
-        let anew = now.as_ref().is_some_and(|now| began_after(now.started, taken.began()));
+        let anew = now.as_ref().is_some_and(|now| now.started > *started);
         let seen = outcome(shows(spec, anew, now.as_ref())).filter(|_| spec.is_seen());
         if let Some((outcome, note)) = seen {
             life.was_begun(taken.began(), "its action was done");
@@ -286,13 +282,6 @@ pub async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> Out
             "the agent ended before the Engine had answered whether {} container {name} was done: {last}",
             spec.action.doing()
         ),
-    }
-}
-
-fn began_after(started: Option<Timestamp>, asked: Option<Timestamp>) -> bool {
-    match (started, asked) {
-        (Some(started), Some(asked)) => started > asked.saturating_sub(SKEW).unwrap_or(asked),
-        _ => false,
     }
 }
 

@@ -85,11 +85,7 @@ impl TakenUp {
         let terms = terms.filter(|_| begun)?;
         let was = container.clone();
         let container = match last.as_ref().and_then(|it| it.handle.as_ref()) {
-            Some(WorkHandle::Exec { container: id, .. }) => {
-                let name = container.map_or_else(|| id.as_str().into(), Into::into);
-                Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
-            }
-            Some(WorkHandle::Action { container: id }) => {
+            Some(WorkHandle::Exec { container: id, .. } | WorkHandle::Action { container: id, .. }) => {
                 let name = container.map_or_else(|| id.as_str().into(), Into::into);
                 Some(Holder { id: ContainerId(id.as_str().into()), name, running: true, passing: false })
             }
