@@ -99,6 +99,7 @@ impl State {
                 self.left.push(ticket);
             }
         }
+        let (mut lined_up, mut to_offer) = (Vec::new(), Vec::new());
         for (job, tickets) in jobs {
             let spec = self.catalog.get(&job).map(|it| it.spec.clone());
             let mut after = Vec::new();
@@ -118,16 +119,29 @@ impl State {
             // What has its place was past the gate, which the first of them to begin closed behind it.
             let (past, after): (Vec<Ticket>, Vec<Ticket>) = after.partition(|it| it.place.is_some());
             let after = self.past_gate(&spec, after, now, effects);
-            let after = past.into_iter().chain(after.into_iter().flat_map(|it| self.spread(&spec, it, ids)));
+            // Its runs in further replicas came when it did.
+            let spread = after.into_iter().flat_map(|it| {
+                let came = it.run.clone();
+                self.spread(&spec, it, ids).into_iter().map(move |one| (came.clone(), one))
+            });
+            let after = past.into_iter().map(|it| (it.run.clone(), it)).chain(spread);
             // What waited for the job's last run keeps the one place that there is for that, or the last run's own.
             let by_policy = |it: &Ticket| {
                 it.trigger != Trigger::CatchUp && matches!(spec.overlap, Overlap::Queue | Overlap::Replace)
             };
-            let (offered, after): (Vec<Ticket>, Vec<Ticket>) = after.partition(by_policy);
-            self.admission.line_up(after, spec.overlap, now);
-            for ticket in offered {
-                self.offer(ticket, spec.overlap, now, effects);
+            for (came, ticket) in after {
+                let line = if by_policy(&ticket) { &mut to_offer } else { &mut lined_up };
+                line.push((came, ticket, spec.overlap));
             }
+        }
+        // In the order in which they came, whosever they are.
+        lined_up.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        to_offer.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        for (_, ticket, overlap) in lined_up {
+            self.admission.line_up([ticket], overlap, now);
+        }
+        for (_, ticket, overlap) in to_offer {
+            self.offer(ticket, overlap, now, effects);
         }
     }
 
