@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
@@ -332,7 +333,7 @@ impl Actor {
         let (stop, stopped) = watch::channel(None);
         self.stops.insert(order.run.clone(), stop);
         let run = unit::run(order.clone(), kept, self.context.clone(), stopped);
-        let task = self.runs.spawn(async move { Some(run.await) });
+        let task = self.runs.spawn(run.map(Some));
         self.orders.insert(task.id(), (order, task));
     }
 

@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, Fuse},
     stream,
 };
 use nix::sys::signal::Signal;
-use tokio::{io::AsyncRead, process::Command, time::Instant};
-use tokio_util::io::ReaderStream;
+use tokio::{net::unix::pipe, process::Command, time::Instant};
 
 use crate::{
     docker::output::{Channel, Output},
@@ -93,20 +93,22 @@ pub(super) fn start(
     context: &Context,
     life: &mut Life,
 ) -> io::Result<Started> {
+    let (stdout, to_stdout) = printed(Channel::Stdout)?;
+    let (stderr, to_stderr) = printed(Channel::Stderr)?;
     command
         .env(MARK, &*order.run.0)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(to_stdout)
+        .stderr(to_stderr)
         .process_group(0)
         .kill_on_drop(true);
-    let mut own = context.children.spawn(command)?;
+    let own = context.children.spawn(command)?;
+    // Its output ends when the process has closed it: here it is closed already.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(start) = reap::began(own.pid) {
         life.is_called(WorkHandle::Process { pid: own.pid, start }, None);
     }
-    let stdout = own.child.stdout.take().map(|pipe| chunks(pipe, Channel::Stdout));
-    let stderr = own.child.stderr.take().map(|pipe| chunks(pipe, Channel::Stderr));
-    let output = stream::select_all([stdout, stderr].into_iter().flatten()).boxed();
+    let output = stream::select(stdout, stderr).boxed();
     let processes = Beside::new(own.pid, &order.run);
     Ok(Started { own, output, processes })
 }
@@ -275,12 +277,22 @@ fn why(error: &io::Error, program: &str, workdir: Option<&str>) -> String {
     }
 }
 
-/// What comes out of a pipe; an error ends it.
-fn chunks(pipe: impl AsyncRead + Send + 'static, channel: Channel) -> Output {
-    let chunks = ReaderStream::with_capacity(pipe, READ_CAPACITY);
-    chunks
-        .take_while(|chunk| std::future::ready(chunk.is_ok()))
-        .filter_map(|chunk| std::future::ready(chunk.ok()))
-        .map(move |chunk| Ok((channel, chunk)))
-        .boxed()
+/// What is written to a pipe, and the end to write to. An error of reading ends it.
+fn printed(channel: Channel) -> io::Result<(Output, io::PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    let reader = pipe::Receiver::from_owned_fd(reader.into())?;
+    let chunks = stream::unfold(reader, move |reader| async move {
+        loop {
+            // Runs are many at once and most of them silent: room is made for what there is, not for what may come.
+            reader.readable().await.ok()?;
+            let mut room = BytesMut::with_capacity(READ_CAPACITY);
+            match reader.try_read_buf(&mut room) {
+                Ok(0) => return None,
+                Ok(_) => return Some((Ok((channel, room.freeze())), reader)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return None,
+            }
+        }
+    });
+    Ok((chunks.boxed(), writer))
 }

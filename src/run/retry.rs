@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -59,7 +60,7 @@ pub(super) async fn next(
             kept.within(delay.min(KEEP_LIMIT)).await;
             attempt.recorder.settle(kept).await;
             // The next one has the same name: that is what guards against running it twice.
-            try_to_clear_away(&context.engine, leftover, &attempt.tags).await?;
+            try_to_clear_away(&context.engine, leftover, &attempt.tags).boxed().await?;
         }
         sleep_until(until).await;
         Ok::<(), String>(())

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
@@ -204,20 +204,21 @@ async fn attempt(
     let delay = (number == 1).then(delay);
     recorder.attempt(number);
     let mut life = Life { delay, ..Life::new(order, context, recorder, number, stop) };
-    if let Err(outcome) = halt::halt(order, context, &mut life).await {
-        return close(life, order, outcome.into(), context).await;
+    if let Err(outcome) = halt::halt(order, context, &mut life).boxed().await {
+        return close(life, order, outcome.into(), context).boxed().await;
     }
+    // Each as large as it is itself: runs are many at once, and together they would all be as large as the largest.
     let end = match &order.spec.work {
-        Work::Exec(spec) => in_container::run(order, spec, context, &mut life).await,
-        Work::Run(spec) => new_container::run(order, spec, context, &mut life).await,
-        Work::Start(spec) => existing::run(spec, context, &mut life).await,
-        Work::Local(spec) => process::run(order, spec, context, &mut life).await.into(),
-        Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).await,
-        Work::ServiceAction(spec) => service_action::run(order, spec, context, &mut life).await,
-        Work::Compose(spec) => compose::run(order, spec, context, &mut life).await,
-        Work::Container(spec) => action::run(order, spec, context, &mut life).await.into(),
+        Work::Exec(spec) => in_container::run(order, spec, context, &mut life).boxed().await,
+        Work::Run(spec) => new_container::run(order, spec, context, &mut life).boxed().await,
+        Work::Start(spec) => existing::run(spec, context, &mut life).boxed().await,
+        Work::Local(spec) => process::run(order, spec, context, &mut life).boxed().await.into(),
+        Work::ServiceRun(spec) => service::run(order, spec, context, &mut life).boxed().await,
+        Work::ServiceAction(spec) => service_action::run(order, spec, context, &mut life).boxed().await,
+        Work::Compose(spec) => compose::run(order, spec, context, &mut life).boxed().await,
+        Work::Container(spec) => action::run(order, spec, context, &mut life).boxed().await.into(),
     };
-    close(life, order, end, context).await
+    close(life, order, end, context).boxed().await
 }
 
 /// The end of an attempt.
