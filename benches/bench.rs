@@ -15,7 +15,7 @@ use tokio::time::{error::Elapsed, timeout};
 use kit::{engine::Worker, table::Table};
 
 /// The groups, in the order of the table, each with its limit.
-const GROUPS: [(&str, u64); 10] = [
+const GROUPS: [(&str, u64); 11] = [
     ("exec", 150),
     ("delay", 90),
     ("labels", 120),
@@ -25,6 +25,7 @@ const GROUPS: [(&str, u64); 10] = [
     ("history", 240),
     ("api", 90),
     ("resident", 180),
+    ("runs", 620),
     ("output", 300),
 ];
 

@@ -8,6 +8,7 @@ mod labels;
 mod output;
 mod pure;
 mod resident;
+mod runs;
 mod schedules;
 mod time;
 
@@ -33,6 +34,7 @@ pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Re
         "delay" => delay::measure(worker, table).await,
         "labels" => labels::measure(table).await,
         "api" => api::measure(table).await,
+        "runs" => runs::measure(table).await,
         "resident" => resident::measure(table).await,
         "output" => output::measure(worker, table).await,
         _ => Err("there is no such group".into()),
