@@ -177,3 +177,25 @@ fn an_agent_that_was_killed_while_the_engine_restarts_a_container_is_followed_by
     assert_eq!(state(&stage, &web), "running");
     assert!(stage.docker(["exec", &web, "wc", "-l", "/tmp/starts"]).starts_with("2 "), "once");
 }
+
+#[test]
+fn whoever_waits_for_an_action_learns_from_the_exit_code_whether_it_was_done() {
+    let stage = Stage::new();
+    let (web, label) = (stage.worker("web").start(), stage.label());
+    let ends = stage.name("ends");
+    let fixed = ["create", "--network", "none", "--label", &label, "--name", &ends];
+    stage.docker([&fixed[..], &[WORKER, "sh", "-c", "exit 3"]].concat());
+    let nowhere = stage.name("nowhere");
+    let agent = [("pause", &web), ("stop", &nowhere), ("start", &ends)].into_iter().fold(
+        stage.agent(),
+        |agent, (action, container)| {
+            let parameters = [("schedule", "@triggered"), ("container", &**container), ("action", action)];
+            agent.file_job("container", &stage.name(action), &parameters)
+        },
+    );
+    let agent = agent.start();
+    agent.wait_until_ready();
+    for (action, code) in [("pause", 0), ("stop", 1), ("start", 3)] {
+        assert_eq!(agent.run_and_wait(&stage.name(action)), Some(code), "{action}");
+    }
+}

@@ -291,3 +291,22 @@ fn a_restart_whose_agent_was_killed_is_done_once_and_its_record_does_not_guess_h
     assert_eq!(deployed.spec()["TaskTemplate"]["ForceUpdate"], 1, "once");
     assert_eq!(first.records(|it| it["run"] == *run && it["event"] == "run.finished"), Vec::<Record>::new());
 }
+
+#[test]
+fn whoever_waits_for_an_action_learns_from_the_exit_code_whether_it_was_done() {
+    let deployed = Deployed::new(&["--replicas", "0"], &["sleep", "1000"]);
+    let stage = &deployed.stage;
+    let act = |service, count| {
+        [("schedule", "@triggered"), ("service", service), ("action", "scale"), ("replicas", count)]
+    };
+    let (scales, fails) = (stage.name("scales"), stage.name("fails"));
+    let agent = stage
+        .agent()
+        .file_job("service-run", &scales, &act(&deployed.service, "1"))
+        .file_job("service-run", &fails, &act("no-such-service", "1"))
+        .start();
+    agent.wait_until_ready();
+    assert_eq!([&scales, &fails].map(|job| agent.run_and_wait(job)), [Some(0), Some(1)]);
+    agent.terminate();
+    agent.wait_for_exit();
+}
