@@ -7,9 +7,7 @@ use super::{
     bytes,
     compose::ComposeSpec,
     image::{Like, Pull},
-    job::{
-        Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, Replica, RunSpec, StartSpec, Work,
-    },
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, StartSpec, Work},
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{LikeService, ServiceActionSpec, ServiceRunSpec, Tasks},
@@ -374,24 +372,3 @@ fn texts(items: &[impl Display]) -> Vec<String> {
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "…";
-
-impl Overlap {
-    /// The policy's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl Replica {
-    /// The answer's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl MissedPolicy {
-    /// The policy's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
-    }
-}
