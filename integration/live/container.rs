@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::live_engine::{Agent, Record, Stage, eventually, text};
+use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, text};
 
 const SOON: &str = "@every 1s";
 
@@ -57,8 +57,7 @@ fn a_container_that_was_never_started_is_started_and_one_that_is_not_there_is_to
     let missing = agent.wait_for_end(&job);
     assert_eq!(said(&missing), ("not-started", false), "{missing}");
     assert_eq!(text(&missing, "reason"), format!("there is no container {web}"));
-    let image = crate::support::live_engine::WORKER;
-    stage.docker(["create", "--network", "none", "--label", &stage.label(), "--name", &web, image]);
+    stage.docker(["create", "--network", "none", "--label", &stage.label(), "--name", &web, WORKER]);
     let of_job =
         |it: &Record| it["event"] == "run.finished" && it["job"] == *job && it["outcome"] == "succeeded";
     agent.wait_for("it was started", of_job);
@@ -104,7 +103,6 @@ fn an_agent_that_was_killed_while_the_engine_stops_a_container_is_followed_by_on
     let stage = Stage::new();
     let script = "trap '' TERM; while :; do sleep 0.2; done";
     let web = stage.name("web");
-    let image = crate::support::live_engine::WORKER;
     stage.docker([
         "run",
         "-d",
@@ -116,7 +114,7 @@ fn an_agent_that_was_killed_while_the_engine_stops_a_container_is_followed_by_on
         &web,
         "--entrypoint",
         "sh",
-        image,
+        WORKER,
         "-c",
         script,
     ]);
@@ -137,4 +135,67 @@ fn an_agent_that_was_killed_while_the_engine_stops_a_container_is_followed_by_on
         text(&told, "reason").contains("had ended") || text(&told, "reason").contains("is running"),
         "{told}"
     );
+}
+
+/// A restart shows in nothing but when the container was started: a record that came before that would be a guess.
+#[test]
+fn an_agent_that_was_killed_while_the_engine_restarts_a_container_is_followed_by_one_that_tells_when_it_was_done()
+ {
+    let stage = Stage::new();
+    let web = stage.name("web");
+    let script = "echo >> /tmp/starts; trap 'touch /tmp/asked; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 0' TERM; \
+                  while :; do sleep 0.1; done";
+    let label = stage.label();
+    let fixed = ["run", "-d", "--network", "none", "--label", &label, "--name", &web];
+    stage.docker([&fixed[..], &[WORKER, "sh", "-c", script]].concat());
+    let before = stage.inspect(&web, "{{.State.StartedAt}}");
+    let job = stage.name("restart");
+    let own = [("container", &*web), ("action", "restart"), ("grace-period", "10s")];
+    let once = [&[("schedule", "@triggered"), ("run-on-startup", "true")][..], &own].concat();
+    let first = stage.agent().file_job("container", &job, &once).start();
+    let run = text(&first.wait_for_event("run.started", &job), "run").to_owned();
+    let there = |path: &str| stage.try_docker(["exec", &web, "test", "-e", path]).is_ok();
+    eventually("it was asked to stop", || there("/tmp/asked"));
+    first.signal(Signal::SIGKILL);
+    first.wait_for_exit();
+
+    let after = [&[("schedule", "@triggered")][..], &own].concat();
+    let second = stage.agent().file_job("container", &job, &after).after(&first).start();
+    second.wait_until_ready();
+    stage.docker(["exec", &web, "touch", "/tmp/go"]);
+    let told = second.wait_for("its record", |it| it["run"] == *run && !text(it, "outcome").is_empty());
+    // As with a stop, an Engine may leave it where its client went away.
+    if stage.inspect(&web, "{{.State.StartedAt}}") == before {
+        assert_eq!(text(&told, "outcome"), "lost", "{told}");
+        return;
+    }
+    assert_eq!(said(&told), ("succeeded", false), "{told}");
+    assert!(text(&told, "reason").contains("this is what the container shows"), "{told}");
+    second.terminate();
+    second.wait_for_exit();
+    assert_eq!(second.records(|it| it["run"] == *run && !text(it, "outcome").is_empty()).len(), 1);
+    assert_eq!(state(&stage, &web), "running");
+    assert!(stage.docker(["exec", &web, "wc", "-l", "/tmp/starts"]).starts_with("2 "), "once");
+}
+
+#[test]
+fn whoever_waits_for_an_action_learns_from_the_exit_code_whether_it_was_done() {
+    let stage = Stage::new();
+    let (web, label) = (stage.worker("web").start(), stage.label());
+    let ends = stage.name("ends");
+    let fixed = ["create", "--network", "none", "--label", &label, "--name", &ends];
+    stage.docker([&fixed[..], &[WORKER, "sh", "-c", "exit 3"]].concat());
+    let nowhere = stage.name("nowhere");
+    let agent = [("pause", &web), ("stop", &nowhere), ("start", &ends)].into_iter().fold(
+        stage.agent(),
+        |agent, (action, container)| {
+            let parameters = [("schedule", "@triggered"), ("container", &**container), ("action", action)];
+            agent.file_job("container", &stage.name(action), &parameters)
+        },
+    );
+    let agent = agent.start();
+    agent.wait_until_ready();
+    for (action, code) in [("pause", 0), ("stop", 1), ("start", 3)] {
+        assert_eq!(agent.run_and_wait(&stage.name(action)), Some(code), "{action}");
+    }
 }

@@ -173,3 +173,79 @@ fn a_granted_label_stops_a_service_of_its_project_and_a_recreated_one_is_left_as
     eventually("the store is in step", || running(&stage, &again));
     assert_eq!(started(&stage, &again), before);
 }
+
+/// The Engine would remove it, and then nobody could start it again.
+#[test]
+fn one_that_is_removed_once_it_stops_keeps_the_run_from_starting_with_everything_running() {
+    let stage = Stage::new();
+    let (db, app) = (stage.worker("db").start(), app(&stage, "app"));
+    let fleeting = stage.worker("fleeting").arguments(&["--rm", "--stop-timeout", "1"]).start();
+    let before = [&app, &fleeting].map(|name| started(&stage, name));
+    let job = stage.name("dump");
+    let parameters = [
+        ("schedule", "@startup"),
+        ("container", &*db),
+        ("command", "touch /tmp/ran"),
+        ("stop-during", &*app),
+        ("stop-during", &*fleeting),
+    ];
+    let agent = stage.agent().file_job("exec", &job, &parameters).start();
+    let ended = agent.wait_for_end(&job);
+    assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");
+    let reason = text(&ended, "reason");
+    assert!(reason.contains(&format!("removes container {fleeting} once it stops (--rm)")), "{ended}");
+    assert!(reason.contains("make it without --rm, or take it out of the list"), "{ended}");
+    agent.terminate();
+    agent.wait_for_exit();
+    assert!(agent.records(|it| it["event"] == "container.stopped").is_empty());
+    assert!(running(&stage, &app) && running(&stage, &fleeting));
+    assert_eq!([&app, &fleeting].map(|name| started(&stage, name)), before);
+    assert!(stage.try_docker(["exec", &db, "test", "-e", "/tmp/ran"]).is_err(), "the command did not run");
+}
+
+/// Longer than a container has that says nothing of it, so that it would be killed if anyone set it a time.
+const SLOW: &str = "trap 'sleep 12; echo orderly >> /tmp/ends; exit 0' TERM; echo >> /tmp/starts; while :; do sleep 0.1; done";
+
+#[test]
+fn one_that_may_take_for_ever_to_stop_is_waited_for_and_not_killed() {
+    let stage = Stage::new();
+    let db = stage.worker("db").start();
+    let slow = |part: &str| {
+        let (name, label) = (stage.name(part), stage.label());
+        let fixed = ["run", "-d", "--network", "none", "--label", &label, "--name", &name];
+        stage.docker([&fixed[..], &["--stop-timeout", "-1", WORKER, "sh", "-c", SLOW]].concat());
+        name
+    };
+    let [during, stopped_, restarted] = ["during", "stopped", "restarted"].map(slow);
+    let [dump, stop, restart] = ["dump", "stop", "restart"].map(|it| stage.name(it));
+    let act = |container, action| [("schedule", "@startup"), ("container", container), ("action", action)];
+    let agent = stage
+        .agent()
+        .file_job(
+            "exec",
+            &dump,
+            &[
+                ("schedule", "@startup"),
+                ("container", &*db),
+                ("command", "touch /tmp/ran"),
+                ("stop-during", &*during),
+            ],
+        )
+        .file_job("container", &stop, &act(&stopped_, "stop"))
+        .file_job("container", &restart, &act(&restarted, "restart"))
+        .start();
+    for job in [&dump, &stop, &restart] {
+        let ended = agent.wait_for_end(job);
+        assert_eq!(text(&ended, "outcome"), "succeeded", "{ended}");
+    }
+    restored(&agent, &during);
+    assert_eq!(stage.inspect(&stopped_, "{{.State.Running}} {{.State.ExitCode}}"), "false 0");
+    stage.docker(["start", &stopped_]);
+    for name in [&during, &stopped_, &restarted] {
+        eventually("it was started again", || {
+            stage.docker(["exec", name, "cat", "/tmp/ends"]) == "orderly"
+                && stage.docker(["exec", name, "wc", "-l", "/tmp/starts"]).starts_with('2')
+        });
+    }
+    stage.docker(["exec", &db, "test", "-e", "/tmp/ran"]);
+}

@@ -260,3 +260,53 @@ fn what_cannot_be_done_to_a_service_is_not_started_and_says_why() {
     assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");
     assert!(text(&ended, "reason").contains("the Swarm has no service no-such-service"), "{ended}");
 }
+
+/// Whose tasks are whose is known to the agent that began it.
+#[test]
+fn a_restart_whose_agent_was_killed_is_done_once_and_its_record_does_not_guess_how_it_ended() {
+    let deployed = Deployed::new(&["--replicas", "1", "--update-monitor", "1s"], &["sleep", "1000"]);
+    eventually("it runs", || deployed.running().len() == 1);
+    let (before, job) = (deployed.running(), deployed.stage.name("job"));
+    let own = [("service", &*deployed.service), ("action", "restart")];
+    let once = [&[("schedule", "@triggered"), ("run-on-startup", "true")][..], &own].concat();
+    let first = deployed.stage.agent().file_job("service-run", &job, &once).start();
+    let run = text(&first.wait_for_event("run.started", &job), "run").to_owned();
+    let rollout = || {
+        let template = "{{with .UpdateStatus}}{{.State}}{{end}}";
+        deployed.stage.docker(["service", "inspect", "--format", template, &deployed.service])
+    };
+    eventually("the Swarm is at it", || !rollout().is_empty());
+    first.signal(Signal::SIGKILL);
+    first.wait_for_exit();
+
+    let after = [&[("schedule", "@triggered")][..], &own].concat();
+    let second = deployed.stage.agent().file_job("service-run", &job, &after).after(&first).start();
+    let ended = second.wait_for("its end", |it| it["event"] == "run.lost" && it["run"] == *run);
+    assert!(text(&ended, "reason").contains("docker service ps"), "{ended}");
+    eventually("the Swarm has done it", || rollout() == "completed");
+    let now = deployed.running();
+    assert!(now.len() == 1 && now != before, "{before:?} {now:?}");
+    second.terminate();
+    second.wait_for_exit();
+    assert_eq!(deployed.spec()["TaskTemplate"]["ForceUpdate"], 1, "once");
+    assert_eq!(first.records(|it| it["run"] == *run && it["event"] == "run.finished"), Vec::<Record>::new());
+}
+
+#[test]
+fn whoever_waits_for_an_action_learns_from_the_exit_code_whether_it_was_done() {
+    let deployed = Deployed::new(&["--replicas", "0"], &["sleep", "1000"]);
+    let stage = &deployed.stage;
+    let act = |service, count| {
+        [("schedule", "@triggered"), ("service", service), ("action", "scale"), ("replicas", count)]
+    };
+    let (scales, fails) = (stage.name("scales"), stage.name("fails"));
+    let agent = stage
+        .agent()
+        .file_job("service-run", &scales, &act(&deployed.service, "1"))
+        .file_job("service-run", &fails, &act("no-such-service", "1"))
+        .start();
+    agent.wait_until_ready();
+    assert_eq!([&scales, &fails].map(|job| agent.run_and_wait(job)), [Some(0), Some(1)]);
+    agent.terminate();
+    agent.wait_for_exit();
+}

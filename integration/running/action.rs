@@ -195,13 +195,13 @@ async fn an_agent_that_ends_tells_how_far_the_action_has_come() {
 
 /// An agent on the Engine and in the state directory of one that was killed before the Engine had answered. `does` says
 /// whether the Engine does what it was asked for.
-async fn after_a_kill(folder: &Path, does: bool) -> TestAgent {
-    let ini = doing("stop") + "grace-period = 20s\n";
+async fn after_a_kill(folder: &Path, action: &str, does: bool) -> TestAgent {
+    let ini = doing(action) + "grace-period = 20s\n";
     let setup = || Setup { state_dir: Some(folder.to_owned()), ..Setup::ini(&ini) };
     let agent = TestAgent::with(setup()).await;
     agent.engine.start(ContainerSpec::new("db"));
-    let pattern = "POST /containers/*/stop";
-    let hold = if does { agent.engine.hold_answers(pattern) } else { agent.engine.hold(pattern) };
+    let pattern = format!("POST /containers/*/{action}");
+    let hold = if does { agent.engine.hold_answers(&pattern) } else { agent.engine.hold(&pattern) };
     agent.wait_for("run.started", 1).await;
     sleep(seconds(2)).await;
     let (clock, engine) = (agent.clock(), agent.engine.clone());
@@ -213,19 +213,22 @@ async fn after_a_kill(folder: &Path, does: bool) -> TestAgent {
 
 #[tokio::test(start_paused = true)]
 async fn the_next_agent_tells_an_action_as_what_the_container_shows_and_asks_for_it_no_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let agent = after_a_kill(folder.path(), true).await;
-    let finished = agent.wait_for("run.finished", 1).await;
-    assert_eq!(finished.text("outcome"), "succeeded");
-    assert!(finished.text("reason").contains("this is what the container shows"), "{finished:?}");
-    assert_eq!(agent.one("run.adopted").text("container"), "db");
-    assert_eq!(agent.engine.count("POST /containers/*/stop"), 1);
+    for action in ["stop", "restart"] {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = after_a_kill(folder.path(), action, true).await;
+        let finished = agent.wait_for("run.finished", 1).await;
+        assert_eq!(finished.text("outcome"), "succeeded");
+        assert!(finished.text("reason").contains("this is what the container shows"), "{finished:?}");
+        assert_eq!(agent.one("run.adopted").text("container"), "db");
+        assert_eq!(asked(&agent), [action]);
 
-    let folder = tempfile::tempdir().unwrap();
-    let agent = after_a_kill(folder.path(), false).await;
-    let lost = agent.wait_for("run.lost", 1).await;
-    assert!(lost.text("reason").ends_with("container db was done: it is running"), "{lost:?}");
-    assert_eq!(agent.engine.container_names(), ["db"], "it is nobody's to remove");
+        // It runs in either case: what tells a restart is when it was started.
+        let folder = tempfile::tempdir().unwrap();
+        let agent = after_a_kill(folder.path(), action, false).await;
+        let lost = agent.wait_for("run.lost", 1).await;
+        assert!(lost.text("reason").ends_with("container db was done: it is running"), "{lost:?}");
+        assert_eq!(agent.engine.container_names(), ["db"], "it is nobody's to remove");
+    }
 }
 
 #[tokio::test(start_paused = true)]

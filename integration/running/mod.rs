@@ -4,6 +4,7 @@ mod action;
 mod adopted;
 mod each_replica;
 mod ending;
+mod for_ever;
 mod halts;
 mod history;
 mod in_container;

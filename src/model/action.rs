@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::word;
+
 /// An action on a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionSpec {
@@ -45,7 +47,7 @@ impl Action {
 
     /// The action's name.
     pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+        word::of(Self::NAMES, self)
     }
 
     /// What is being done, before the container's name.

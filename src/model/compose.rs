@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::job::Environment;
+use super::{job::Environment, word};
 
 /// A Compose command on a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl ComposeAction {
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+        word::of(Self::NAMES, self)
     }
 
     /// The action with this name.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::word;
+
 /// How long a pull may take, unless someone says otherwise.
 pub const DEFAULT_PULL_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -24,7 +26,7 @@ impl PullPolicy {
 
     /// The policy's name.
     pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+        word::of(Self::NAMES, self)
     }
 }
 

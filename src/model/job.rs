@@ -12,6 +12,7 @@ use super::{
     policy::Policies,
     schedule::Schedule,
     service::{ServiceActionSpec, ServiceRunSpec},
+    word,
 };
 
 /// One job, complete.
@@ -258,17 +259,32 @@ impl MissedPolicy {
     /// The policies by their names.
     pub const NAMES: [(&'static str, Self); 3] =
         [("skip", Self::Skip), ("once", Self::Once), ("all", Self::All)];
+
+    /// The policy's name.
+    pub fn as_str(self) -> &'static str {
+        word::of(Self::NAMES, self)
+    }
 }
 
 impl Replica {
     /// The answers by their names.
     pub const NAMES: [(&'static str, Self); 2] = [("one", Self::One), ("all", Self::All)];
+
+    /// The answer's name.
+    pub fn as_str(self) -> &'static str {
+        word::of(Self::NAMES, self)
+    }
 }
 
 impl Overlap {
     /// The policies by their names.
     pub const NAMES: [(&'static str, Self); 4] =
         [("skip", Self::Skip), ("allow", Self::Allow), ("queue", Self::Queue), ("replace", Self::Replace)];
+
+    /// The policy's name.
+    pub fn as_str(self) -> &'static str {
+        word::of(Self::NAMES, self)
+    }
 }
 
 impl JobSpec {

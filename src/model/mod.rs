@@ -28,3 +28,4 @@ pub mod spread;
 pub mod swarm;
 pub mod unfinished;
 pub mod variable;
+mod word;

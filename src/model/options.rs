@@ -6,6 +6,7 @@ use std::fmt;
 use super::{
     job::Environment,
     service::{Cpus, Mount, Size},
+    word,
 };
 
 /// What a job of kind `run` asks for its container. The default is nothing.
@@ -234,7 +235,7 @@ impl Delete {
 
     /// The policy's name.
     pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+        word::of(Self::NAMES, self)
     }
 }
 

@@ -7,9 +7,7 @@ use super::{
     bytes,
     compose::ComposeSpec,
     image::{Like, Pull},
-    job::{
-        Environment, ExecSpec, JobSpec, LocalSpec, MissedPolicy, Overlap, Replica, RunSpec, StartSpec, Work,
-    },
+    job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, StartSpec, Work},
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{LikeService, ServiceActionSpec, ServiceRunSpec, Tasks},
@@ -132,8 +130,18 @@ impl List {
         }
     }
 
-    fn environment(&mut self, items: &Environment) {
-        self.secrets("environment", items);
+    /// As whom, where and with which variables a command runs.
+    fn surroundings(
+        &mut self,
+        user: Option<&String>,
+        workdir: Option<&String>,
+        environment: &Environment,
+        env_files: &[String],
+    ) {
+        self.optional("user", user);
+        self.optional("workdir", workdir);
+        self.secrets("environment", environment);
+        self.list("env-file", env_files);
     }
 
     /// Pairs whose values are not shown.
@@ -189,10 +197,7 @@ impl List {
                 } = &**it;
                 self.list("command", argv);
                 self.optional("container", container.as_ref());
-                self.optional("user", user.as_ref());
-                self.optional("workdir", workdir.as_ref());
-                self.environment(environment);
-                self.list("env-file", env_files);
+                self.surroundings(user.as_ref(), workdir.as_ref(), environment, env_files);
                 self.flag("privileged", *privileged);
                 self.flag("tty", *tty);
                 self.text("replica", replica.as_str());
@@ -201,9 +206,7 @@ impl List {
             Work::Start(StartSpec { container }) => self.text("container", container),
             Work::Local(LocalSpec { argv, user, workdir, environment }) => {
                 self.list("command", argv);
-                self.optional("user", user.as_ref());
-                self.optional("workdir", workdir.as_ref());
-                self.environment(environment);
+                self.surroundings(user.as_ref(), workdir.as_ref(), environment, &[]);
             }
             Work::ServiceRun(it) => self.service_run(it),
             Work::ServiceAction(ServiceActionSpec { service, action }) => {
@@ -241,10 +244,7 @@ impl List {
             options,
         } = it;
         self.list("command", argv.as_deref().unwrap_or_default());
-        self.optional("user", user.as_ref());
-        self.optional("workdir", workdir.as_ref());
-        self.environment(environment);
-        self.list("env-file", env_files);
+        self.surroundings(user.as_ref(), workdir.as_ref(), environment, env_files);
         self.flag("privileged", *privileged);
         self.optional("image", image.as_ref());
         self.list("network", networks);
@@ -319,9 +319,7 @@ impl List {
     fn compose(&mut self, it: &ComposeSpec) {
         let ComposeSpec { action, files, project, services, argv, user, workdir, environment } = it;
         self.list("command", argv.as_deref().unwrap_or_default());
-        self.optional("user", user.as_ref());
-        self.optional("workdir", workdir.as_ref());
-        self.environment(environment);
+        self.surroundings(user.as_ref(), workdir.as_ref(), environment, &[]);
         self.list("file", files);
         self.optional("project", project.as_ref());
         self.list("service", services);
@@ -348,10 +346,7 @@ impl List {
             with_registry_auth,
         } = it;
         self.list("command", argv.as_deref().unwrap_or_default());
-        self.optional("user", user.as_ref());
-        self.optional("workdir", workdir.as_ref());
-        self.environment(environment);
-        self.list("env-file", env_files);
+        self.surroundings(user.as_ref(), workdir.as_ref(), environment, env_files);
         self.optional("image", image.as_ref());
         if let Some(LikeService { name, own: _ }) = like {
             self.text("like", name);
@@ -377,24 +372,3 @@ fn texts(items: &[impl Display]) -> Vec<String> {
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "…";
-
-impl Overlap {
-    /// The policy's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl Replica {
-    /// The answer's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl MissedPolicy {
-    /// The policy's name.
-    pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
-    }
-}

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{halt::StopDuring, name::JobId, origin::Origin, run::Outcome};
+use super::{halt::StopDuring, name::JobId, origin::Origin, run::Outcome, word};
 
 /// The policies of one job that only some jobs have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,7 +77,7 @@ impl Backoff {
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, it)| *it == self).map_or("", |(name, _)| name)
+        word::of(Self::NAMES, self)
     }
 }
 

@@ -5,8 +5,8 @@
 //! [`user`] is as whom a process beside the agent runs; [`ending`] finds and signals
 //! what the Engine does not end; [`capture`] makes lines of what they print; [`interrupts`] is what ends a run early;
 //! [`pull`] brings a run's image, `registry` what a registry is shown, `like` what a run takes of another container; [`halt`]
-//! and [`halts`] are what is stopped while runs go on; `retry`
-//! is what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
+//! and [`halts`] are what is stopped while runs go on; `looks` is when the tasks of a service are looked at; `retry` is
+//! what comes after an attempt that failed; [`takeover`] is the same for a run that another agent began, and
 //! [`adoption`] what is to be made of it; [`leftovers`] is what nobody waits for;
 //! [`reap`] is what PID 1 owes to orphans.
 
@@ -25,6 +25,7 @@ pub mod interrupts;
 pub mod kept;
 pub mod leftovers;
 mod like;
+mod looks;
 mod making;
 pub mod new_container;
 pub mod order;

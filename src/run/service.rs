@@ -1,7 +1,6 @@
 //! Kind `service-run`: a service of a Swarm in job mode, whose tasks are followed to their end.
 //!
-//! The Engine tells of containers on its own node only; where the tasks stand has to be asked, sooner where something
-//! was heard. The service is removed when the record is kept. Until then it is what can still tell how it ended.
+//! The service is removed when the record is kept. Until then it is what can still tell how it ended.
 
 mod removal;
 mod request;
@@ -16,13 +15,12 @@ use std::{
 };
 
 use futures::{
-    FutureExt, StreamExt,
+    FutureExt,
     future::{BoxFuture, Fuse},
-    stream::BoxStream,
 };
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -40,6 +38,7 @@ use super::{
     adoption,
     collect::{Again, Collect},
     interrupts::{Ending, Step},
+    looks::{Looks, RESYNC},
     new_container::LAST_QUESTION,
     order::{RunOrder, TakenUp},
     outage::Outage,
@@ -47,13 +46,6 @@ use super::{
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life},
 };
-
-/// The tasks are asked for this long after something was heard of them, then after twice as long each time. The Swarm
-/// knows of a container's end a little later than the Engine tells of it.
-const SOON: Duration = Duration::from_millis(50);
-
-/// No less often than this, whatever was heard: of other nodes nothing ever is.
-const RESYNC: Duration = Duration::from_secs(5);
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &ServiceRunSpec, context: &Context, life: &mut Life) -> KindEnd {
@@ -275,13 +267,10 @@ impl Service<'_> {
     /// Waits until all of its tasks are over, over interruptions of the connection; tells of each list on the way.
     async fn end(&self, seen: watch::Sender<Seen>) -> Result<Outcome, String> {
         let mut outage = Outage::default();
-        let mut hints: Option<BoxStream<'_, Result<(), EngineError>>> = None;
-        let mut pause = SOON;
+        let mut looks = Looks::new(self.engine, self.id);
         let made = Instant::now();
         loop {
-            if hints.is_none() {
-                hints = self.engine.service_hints(self.id).ok().map(StreamExt::boxed);
-            }
+            looks.begin();
             let asked = self.asked.load(Ordering::Relaxed);
             match self.engine.tasks_with_label(&self.label, self.tasks).await {
                 Ok(list) => {
@@ -305,25 +294,12 @@ impl Service<'_> {
                     }
                 }
             }
-            let mut at = Instant::now() + pause;
-            pause = (pause * 2).min(RESYNC);
+            looks.over();
             loop {
-                let heard = async {
-                    match &mut hints {
-                        Some(hints) => hints.next().await,
-                        None => std::future::pending().await,
-                    }
-                };
                 tokio::select! {
-                    () = sleep_until(at) => break,
-                    hint = heard => if !matches!(hint, Some(Ok(()))) {
-                        hints = None;
-                        continue;
-                    },
-                    () = self.poke.notified() => {}
+                    () = looks.due() => break,
+                    () = self.poke.notified() => looks.heard(),
                 }
-                at = at.min(Instant::now() + SOON);
-                pause = SOON;
             }
         }
     }

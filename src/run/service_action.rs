@@ -2,15 +2,13 @@
 //! or with `run` to their end.
 //!
 //! The service is its owner's: nothing of it is removed, and a change that someone else makes at the same time is not
-//! lost. How its tasks do is asked for, soon after something was heard of its containers on this node and every few
-//! seconds in any case.
+//! lost.
 
 mod plan;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use futures::{StreamExt, stream::BoxStream};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     docker::{
@@ -30,6 +28,7 @@ use crate::{
 use super::{
     collect::Collect,
     interrupts::{Ending, Step},
+    looks::{Looks, RESYNC, SOON},
     order::{RunOrder, TakenUp},
     outage::Outage,
     service::no_manager,
@@ -37,10 +36,6 @@ use super::{
     unit::{Context, KindEnd, Leftover, Life},
 };
 use plan::{Plan, Wants, plan};
-
-/// As in `service`.
-const SOON: Duration = Duration::from_millis(50);
-const RESYNC: Duration = Duration::from_secs(5);
 
 /// How often a change is tried that others get in the way of.
 const ATTEMPTS: u32 = 10;
@@ -198,12 +193,10 @@ impl Change<'_> {
         let mut waits_for = None;
         let mut ending: Option<Ending> = None;
         let mut outage = Outage::default();
-        let mut hints: Option<BoxStream<'_, Result<(), EngineError>>> = None;
-        let (made, mut pause) = (Instant::now(), SOON);
+        let mut looks = Looks::new(self.engine, &self.service);
+        let made = Instant::now();
         loop {
-            if hints.is_none() {
-                hints = self.engine.service_hints(&self.service).ok().map(StreamExt::boxed);
-            }
+            looks.begin();
             match self.look(&mut seen, made).await {
                 Ok(Look::Over(outcome)) => {
                     let outcome = match (ending, outcome) {
@@ -228,31 +221,13 @@ impl Change<'_> {
                     }
                 }
             }
-            let mut at = Instant::now() + pause;
-            pause = (pause * 2).min(RESYNC);
-            loop {
-                let heard = async {
-                    match &mut hints {
-                        Some(hints) => hints.next().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = sleep_until(at) => break,
-                    hint = heard => {
-                        if !matches!(hint, Some(Ok(()))) {
-                            hints = None;
-                            continue;
-                        }
-                        at = at.min(Instant::now() + SOON);
-                        pause = SOON;
-                    }
-                    step = life.interrupts.next() => {
-                        ending = life.interrupts.ending();
-                        match self.end(step, ending, waits_for.clone(), life).await {
-                            Some(outcome) => return (outcome, seen),
-                            None => break,
-                        }
+            looks.over();
+            tokio::select! {
+                () = looks.due() => {}
+                step = life.interrupts.next() => {
+                    ending = life.interrupts.ending();
+                    if let Some(outcome) = self.end(step, ending, waits_for.clone(), life).await {
+                        return (outcome, seen);
                     }
                 }
             }

@@ -118,6 +118,7 @@ pub fn inspection(container: &Container) -> Value {
             "Cmd": container.cmd,
             "Image": container.image,
             "Labels": container.labels,
+            "StopTimeout": container.stop_timeout,
         },
         "NetworkSettings": { "Networks": networks(&container.networks) },
     })

@@ -34,6 +34,7 @@ pub struct ContainerSpec {
     pub(super) volumes: Vec<String>,
     pub(super) binds: Vec<(String, String)>,
     pub(super) env: Vec<String>,
+    pub(super) stop_timeout: Option<i64>,
 }
 
 impl ContainerSpec {
@@ -48,6 +49,7 @@ impl ContainerSpec {
             volumes: Vec::new(),
             binds: Vec::new(),
             env: Vec::new(),
+            stop_timeout: None,
         }
     }
 
@@ -72,6 +74,12 @@ impl ContainerSpec {
     /// A variable, as `NAME=value`.
     pub fn env(mut self, variable: &str) -> Self {
         self.env.push(variable.into());
+        self
+    }
+
+    /// How many seconds it has to stop before it is killed; with fewer than none it never is.
+    pub fn stop_timeout(mut self, seconds: i64) -> Self {
+        self.stop_timeout = Some(seconds);
         self
     }
 

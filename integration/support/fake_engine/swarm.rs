@@ -311,6 +311,7 @@ impl World {
             env: Vec::new(),
             tty: false,
             auto_remove: false,
+            stop_timeout: None,
             health: None,
             state: State::Created,
             strange_state: None,

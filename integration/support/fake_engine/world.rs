@@ -63,6 +63,7 @@ pub struct Container {
     pub env: Vec<String>,
     pub tty: bool,
     pub auto_remove: bool,
+    pub stop_timeout: Option<i64>,
     pub health: Option<Health>,
     pub state: State,
     /// A state that no client has heard of, shown in place of the true one.
@@ -229,6 +230,7 @@ impl World {
             env: spec.env,
             tty: false,
             auto_remove: false,
+            stop_timeout: spec.stop_timeout,
             health: spec.health,
             state: State::Created,
             strange_state: None,

@@ -276,6 +276,13 @@ impl Agent {
         self.state_dir.join("config.ini")
     }
 
+    /// Has a job run as an operator does who waits for its end; the answer is that command's exit code.
+    pub fn run_and_wait(&self, job: &str) -> Option<i32> {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+        let run = run.args(["run", job, "--wait", "--state-dir"]).arg(&self.state_dir);
+        run.output().expect("the command can be started").status.code()
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::SIGTERM);

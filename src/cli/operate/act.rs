@@ -80,7 +80,7 @@ pub async fn run(args: RunArgs, desk: Desk) -> ExitCode {
             if desk.output == Output::Text {
                 tell_end(&ended);
             }
-            code(&ended)
+            ExitCode::from(code(&ended))
         }
         Ok(None) => desk.fail(&CallError::NoAgent(format!("the agent ended before the run {run} did"))),
         Err(error) => desk.fail(&error),
@@ -97,14 +97,13 @@ fn tell_end(it: &RunItem) {
 }
 
 /// The command's own exit code; where there is none, 0 for a success. 1 where one that would tell of success is none.
-fn code(it: &RunItem) -> ExitCode {
+fn code(it: &RunItem) -> u8 {
     let succeeded = it.outcome.as_deref() == Some("succeeded");
     match it.exit_code.and_then(|code| u8::try_from(code).ok()) {
-        Some(0) if !succeeded => ExitCode::FAILURE,
-        Some(code) => ExitCode::from(code),
+        Some(0) if !succeeded => 1,
+        Some(code) => code,
         // What runs no command has none.
-        None if succeeded => ExitCode::SUCCESS,
-        None => ExitCode::FAILURE,
+        None => u8::from(!succeeded),
     }
 }
 
@@ -172,5 +171,35 @@ pub async fn resume(args: JobArgs, desk: Desk) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => desk.fail(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_the_commands_own_and_tells_success_also_where_there_is_none() {
+        for (outcome, exit_code, expected) in [
+            ("succeeded", Some(0), 0),
+            ("succeeded", Some(24), 24),
+            ("failed", Some(3), 3),
+            ("succeeded", None, 0),
+            ("failed", None, 1),
+            ("not-started", None, 1),
+            ("skipped", None, 1),
+            // One of these would be a success to whoever asks the shell.
+            ("timed-out", Some(0), 1),
+            ("failed", Some(256), 1),
+            ("failed", Some(-1), 1),
+        ] {
+            let run = serde_json::json!({
+                "run": "01", "job": "act", "kind": "container", "trigger": "manual", "phase": "ended",
+                "occurrence": "", "fires": "", "admitted": "", "attempts": 1, "and_more": 0, "stdout_bytes": 0, "stderr_bytes": 0,
+                "outcome": outcome, "exit_code": exit_code,
+            });
+            let run: RunItem = serde_json::from_value(run).unwrap();
+            assert_eq!(code(&run), expected, "{run:?}");
+        }
     }
 }

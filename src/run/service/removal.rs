@@ -7,10 +7,9 @@ use tokio::time::{Instant, sleep};
 use crate::{
     docker::{client::Engine, error::EngineError},
     model::{container::RUN_LABEL, run::RunId, service::Tasks},
+    run::looks::{RESYNC, SOON},
     telemetry::report::RunTags,
 };
-
-use super::{RESYNC, SOON};
 
 /// How often removing a run's service is tried.
 const REMOVE_ATTEMPTS: u32 = 3;

@@ -98,6 +98,7 @@ pub async fn create(
         env: record.env.clone(),
         tty: record.body["Tty"].as_bool().unwrap_or_default(),
         auto_remove: record.body["HostConfig"]["AutoRemove"].as_bool().unwrap_or_default(),
+        stop_timeout: record.body["StopTimeout"].as_i64(),
         health: None,
         state: world::State::Created,
         strange_state: None,
@@ -195,23 +196,24 @@ pub async fn stop(
 ) -> Response {
     let parameters = query::parameters(&query.unwrap_or_default());
     let signal = parameters.get("signal").and_then(|name| signal_number(name)).unwrap_or(15);
-    let (id, mut life) = {
+    let (id, own, mut life) = {
         let mut world = engine.world();
-        let (id, life) = match world.find(&reference) {
+        let (id, own, life) = match world.find(&reference) {
             None => return refuse(404, &no_such_container(&reference)),
             Some(container) if !container.is_running() => return empty(StatusCode::NOT_MODIFIED),
-            Some(container) => (container.id.clone(), container.life.subscribe()),
+            Some(container) => (container.id.clone(), container.stop_timeout, container.life.subscribe()),
         };
         if world.signal(&id, signal) {
             world.stopped(&id);
             return empty(StatusCode::NO_CONTENT);
         }
-        (id, life)
+        (id, own, life)
     };
     // It did not obey; it may still end by itself before the last signal.
     let exits = life.borrow().exits;
-    let ended =
-        timeout(grace(&parameters), life.wait_for(|life| life.exits > exits || life.removed)).await.is_ok();
+    let ended = timeout(grace(&parameters, own), life.wait_for(|life| life.exits > exits || life.removed))
+        .await
+        .is_ok();
     let mut world = engine.world();
     if !ended && world.find(&id).is_some_and(Container::is_running) {
         world.signal(&id, 9);

@@ -152,9 +152,10 @@ fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
 }
 
-/// The `t` parameter of a stop: how long after the first signal the last one follows.
-fn grace(parameters: &std::collections::BTreeMap<String, String>) -> Duration {
-    Duration::from_secs(parameters.get("t").and_then(|t| t.parse().ok()).unwrap_or(10))
+/// How long after the first signal of a stop the last one follows: its `t` parameter, else what the container has.
+fn grace(parameters: &std::collections::BTreeMap<String, String>, own: Option<i64>) -> Duration {
+    let seconds = parameters.get("t").and_then(|t| t.parse().ok()).or(own).unwrap_or(10);
+    u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs)
 }
 
 /// A signal by name (with or without SIG) or number.

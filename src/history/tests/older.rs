@@ -1,0 +1,81 @@
+//! Files of earlier versions: brought along, with what the agents that left them had begun.
+
+use super::*;
+use crate::model::{run::WorkHandle, unfinished::Terms};
+
+#[test]
+fn the_first_version_of_the_file_is_brought_along_with_what_it_remembers() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v1.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 1, .. })));
+    let Opened { memory, diagnostics, .. } = opened(folder.path());
+    assert_eq!(diagnostics, []);
+    let beat = Memory {
+        anchor: "2026-11-22T14:39:48Z".parse().unwrap(),
+        schedule: (-6_622_323_125_493_278_568_i64).cast_unsigned(),
+        seen: "2026-11-22T14:39:52Z".parse().unwrap(),
+        idle: false,
+        marks: Marks::default(),
+    };
+    assert_eq!((memory.len(), memory[&JobId::plain("beat")]), (2, beat));
+    let mut store = store(folder.path());
+    write(&mut store, vec![succeeded("beat", 1)]);
+    assert_eq!(all(folder.path()), [1]);
+    let vacuum: u32 = store.told(|it| it.pragma_query_value(None, "auto_vacuum", |row| row.get(0))).unwrap();
+    assert_eq!(vacuum, 2, "what is freed can be given back");
+}
+
+/// The file is one that the second schema's agent left when it was killed.
+#[test]
+fn the_runs_that_an_agent_of_the_second_schema_left_are_known_with_what_it_kept_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v2.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 2, .. })));
+    let Opened { memory, legacy, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len()), (vec![], 2, 1));
+    let left = &legacy.runs[0];
+    let last = left.last.as_ref().unwrap();
+    assert_eq!((left.admitted.job.as_str(), left.begun, last.number), ("long", true, 1));
+    assert_eq!(last.handle, Some(WorkHandle::Process { pid: 30_588, start: 570_778 }));
+    assert_eq!(left.admitted.terms.as_deref(), Some(&Terms::unknown()), "the built-in defaults");
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 7);
+}
+
+/// The file is one that an agent left when it was killed, in the fourth schema.
+#[test]
+fn the_runs_that_an_agent_of_the_fourth_schema_left_are_known_and_it_had_nothing_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v4.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 4, .. })));
+    let Opened { memory, legacy, halts, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len(), halts), (vec![], 2, 1, vec![]));
+    let left = &legacy.runs[0];
+    let terms = left.admitted.terms.as_ref().unwrap();
+    assert_eq!((left.admitted.job.as_str(), left.begun, terms.retries), ("long", true, 2));
+    assert_eq!((terms.timeout, &terms.action), (Some(Duration::from_secs(300)), &None));
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 28);
+}
+
+/// The file is one that the third schema's agent left when it was killed.
+#[test]
+fn the_runs_that_an_agent_of_the_third_schema_left_are_known_with_their_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v3.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 3, .. })));
+    let Opened { memory, legacy, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len()), (vec![], 2, 1));
+    let left = &legacy.runs[0];
+    let last = left.last.as_ref().unwrap();
+    assert_eq!((left.admitted.job.as_str(), left.stop, last.timed_out), ("long", None, false));
+    assert_eq!(last.handle, Some(WorkHandle::Process { pid: 17_678, start: 284_537 }));
+    let terms = left.admitted.terms.as_ref().unwrap();
+    let said = (terms.timeout, terms.grace, terms.retries);
+    assert_eq!(said, (Some(Duration::from_secs(1200)), Duration::from_secs(3), 2));
+    assert_eq!(terms.group.as_ref().unwrap().name.as_ref(), "disk");
+    assert_eq!(legacy.going_on, []);
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 9);
+}
