@@ -120,6 +120,55 @@ fn a_container_that_ends_while_no_agent_runs_is_recorded_with_the_engines_times_
 }
 
 /// The end of this run, however it is told.
+#[test]
+fn what_the_end_of_a_run_starts_is_started_also_where_it_ended_while_no_agent_ran() {
+    for how in [Signal::SIGTERM, Signal::SIGKILL] {
+        let stage = Stage::new();
+        let (good, bad) = (stage.name("good"), stage.name("bad"));
+        let (then, tell, web) = (stage.name("then"), stage.name("tell"), stage.worker("web").start());
+        let builder = |schedule| {
+            let new = |command| {
+                [
+                    ("schedule", schedule),
+                    ("image", WORKER),
+                    ("network", "none"),
+                    ("shell", "true"),
+                    ("command", command),
+                    ("on-success", &*then),
+                    ("on-failure", &*tell),
+                ]
+            };
+            let follows = [("schedule", "@triggered"), ("container", &*web), ("command", "true")];
+            stage
+                .agent()
+                .file_job("run", &good, &new("sleep 3"))
+                .file_job("run", &bad, &new("sleep 3; exit 3"))
+                .file_job("exec", &then, &follows)
+                .file_job("exec", &tell, &follows)
+                .arguments(&["--shutdown-grace", "1s"])
+        };
+        let first = builder("@startup").start();
+        for job in [&good, &bad] {
+            first.wait_for_event("run.started", job);
+        }
+        let first = ended(first, how);
+        eventually("both have ended", || {
+            let running =
+                |job: &str| stage.docker(["ps", "-q", "--filter", &format!("label=watchbell.job={job}")]);
+            running(&good).is_empty() && running(&bad).is_empty()
+        });
+        let second = builder("@triggered").after(&first).start();
+        for (job, outcome, follower) in [(&good, "succeeded", &then), (&bad, "failed", &tell)] {
+            assert_eq!(text(&second.wait_for_end(job), "outcome"), outcome);
+            let followed = second.wait_for_end(follower);
+            assert_eq!(text(&followed, "outcome"), "succeeded", "{followed}");
+            assert_eq!(text(&followed, "trigger"), "dependency", "{followed}");
+        }
+        let ends = second.records(|it| it["event"] == "run.finished");
+        assert_eq!(ends.len(), 4, "each once: {ends:?}");
+    }
+}
+
 fn end_of(agent: &Agent, run: &str) -> Record {
     agent.wait_for("its end", |it| {
         ["run.finished", "run.lost"].contains(&text(it, "event")) && it["run"] == *run

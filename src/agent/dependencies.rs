@@ -14,8 +14,10 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
+        diagnostic::Diagnostic,
         job::JobSpec,
         name::{JobId, JobKind},
+        origin::Origin,
         policy::{EdgeKind, meant},
         run::{Outcome, RunId, RunRecord, Trigger},
         skip::Skip,
@@ -28,7 +30,7 @@ use super::{
     event::{Effect, Told},
     keep::Keep,
     records,
-    state::{State, told},
+    state::{State, problem, told},
     timetable::Moment,
 };
 
@@ -38,11 +40,20 @@ const AWAY_LIMIT: Duration = Duration::from_secs(60);
 /// Why nothing starts any more.
 const ENDING: &str = "the agent is shutting down";
 
-/// Occurrences that are held, one a job at most, and jobs that may come back.
+/// Occurrences that are held, one a job at most, jobs that may come back, and what names a job of which nobody can say yet
+/// whether there is one.
 #[derive(Debug, Default)]
 pub struct Dependencies {
     held: BTreeMap<JobId, Ticket>,
     away: HashMap<JobId, Away>,
+    unknown: Vec<Start>,
+}
+
+/// What a run's end starts: a job, by its name as the run's job says it.
+#[derive(Debug, PartialEq, Eq)]
+struct Start {
+    by: JobId,
+    name: String,
 }
 
 #[derive(Debug)]
@@ -67,6 +78,14 @@ impl Dependencies {
     /// How many occurrences are held.
     pub fn held_count(&self) -> usize {
         self.held.len()
+    }
+
+    /// It is to start once it is known which jobs there are; once, however many ends say so meanwhile, as with one that is held.
+    fn wait_for(&mut self, by: &JobId, name: &str) {
+        let start = Start { by: by.clone(), name: name.to_owned() };
+        if !self.unknown.contains(&start) {
+            self.unknown.push(start);
+        }
     }
 
     /// When a job for which something is held is no longer waited for.
@@ -127,6 +146,13 @@ fn follows(outcome: &Outcome) -> Option<EdgeKind> {
         | Outcome::Lost { .. } => Some(EdgeKind::OnFailure),
         Outcome::Stopped { .. } | Outcome::Skipped { .. } | Outcome::Missed { .. } => None,
     }
+}
+
+fn never_known(by: &JobId, name: &str) -> Effect {
+    let reason = format!(
+        "the end of its run was to start \"{name}\", which was not known before the agent ended: run it by hand"
+    );
+    problem(Diagnostic::warning(Origin::Place("shutdown".into()), reason).about(by))
 }
 
 impl State {
@@ -195,6 +221,14 @@ impl State {
         effects: &mut Vec<Effect>,
     ) {
         let there = meant(by, name, |it| self.catalog.get(it).is_some());
+        // Before all jobs were known once, one that is not there may be, and so may be a neighbour that goes before the one
+        // that is: a run that was taken up can end before the first job is known.
+        if !self.complete && (there.is_none() || by.home().is_some()) {
+            if self.draining {
+                return effects.push(never_known(by, name));
+            }
+            return self.dependencies.wait_for(by, name);
+        }
         let Some(job) = there.or_else(|| meant(by, name, |it| self.is_away(it, now))) else { return };
         if self.dependencies.held.contains_key(&job) {
             // What is held already stands for this as well.
@@ -234,6 +268,25 @@ impl State {
             }
         };
         effects.push(told(records::skipped(&ticket, by, refused, now)));
+    }
+
+    /// Starts what the ends of runs were to start before their jobs were known.
+    pub(super) fn start_the_unknown(
+        &mut self,
+        now: Timestamp,
+        ids: &mut dyn FnMut() -> RunId,
+        effects: &mut Vec<Effect>,
+    ) {
+        for Start { by, name } in std::mem::take(&mut self.dependencies.unknown) {
+            self.start_by_dependency(&by, &name, now, ids, effects);
+        }
+    }
+
+    /// Nothing begins any more: what was to start and is no job that anyone knows leaves no record, but is told.
+    pub(super) fn give_up_the_unknown(&mut self, effects: &mut Vec<Effect>) {
+        for Start { by, name } in std::mem::take(&mut self.dependencies.unknown) {
+            effects.push(never_known(&by, &name));
+        }
     }
 
     fn is_away(&self, job: &JobId, now: Timestamp) -> bool {

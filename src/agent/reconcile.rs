@@ -62,6 +62,7 @@ impl State {
         if !self.draining {
             self.go_on_with_the_left(complete, now, ids, effects);
             self.go_on_with_startup(complete, now, ids, effects);
+            self.start_the_unknown(now, ids, effects);
         }
         self.open_gates(now, ids, effects);
         // The cap may have been raised.

@@ -149,6 +149,7 @@ impl State {
     pub(super) fn drain(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         self.draining = true;
         self.give_up_the_left(now, effects);
+        self.give_up_the_unknown(effects);
         for ticket in self.admission.give_up_waiting(now) {
             let reason = "the agent is shutting down and its turn had not come";
             effects.push(told(records::skipped(&ticket, Skip::Shutdown, reason, now)));

@@ -68,6 +68,11 @@ pub struct Opened {
 /// is begun.
 pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     let mut diagnostics = Vec::new();
+    let installation = installation::of(directory);
+    // A new file is none, and one that was used is not empty: what emptied it is not known.
+    if !installation.is_new && store::is_emptied(directory) {
+        diagnostics.push(Diagnostic::error(place(), EMPTIED.to_owned()));
+    }
     let opened = read(directory, most).or_else(|error| {
         if !error.is_damage() {
             return Err(error);
@@ -90,7 +95,6 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     }
     keeper.shared.live.left(&legacy.runs);
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    let installation = installation::of(directory);
     Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }
 }
 
@@ -121,6 +125,9 @@ fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> 
 fn place() -> Origin {
     Origin::Place("setting state-dir".into())
 }
+
+const EMPTIED: &str = "watchbell.db was empty, and a new one is begun: see what emptied it, or bring back a backup; the runs until \
+                       now are lost, and so is which jobs were paused and what was missed";
 
 fn was_put_aside(error: &StoreError, aside: &str) -> String {
     format!(

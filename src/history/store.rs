@@ -133,6 +133,11 @@ pub struct Store {
     identity: (u64, u64),
 }
 
+/// Whether there is a file with nothing in it, which the database would take for a new one.
+pub(super) fn is_emptied(directory: &Path) -> bool {
+    fs::metadata(directory.join(FILE)).is_ok_and(|it| it.is_file() && it.len() == 0)
+}
+
 impl Store {
     /// Opens the file in `directory`, or begins one, and brings it to the present schema. It is kept within `most`
     /// bytes.

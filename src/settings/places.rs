@@ -4,7 +4,7 @@ use std::{cell::OnceCell, collections::HashMap};
 
 use crate::model::{
     container::Container,
-    job::{JobSpec, Work},
+    job::{JobSpec, Replica, Work},
 };
 
 use super::{
@@ -26,7 +26,10 @@ impl<'a> Places<'a> {
     /// Those that a run of the job can go to.
     pub(super) fn candidates(&self, spec: &JobSpec, home: Option<&Home<'_>>) -> Vec<Candidate> {
         match &spec.work {
-            Work::Exec(exec) => self.called(exec.container.as_ref(), home),
+            Work::Exec(exec) => match (exec.replica, &exec.container, home) {
+                (Replica::All, None, Some(home)) => home.each.clone(),
+                _ => self.called(exec.container.as_ref(), home),
+            },
             Work::Container(it) => {
                 // One that does not run is one to act on as well, and of several it is always the same one.
                 let called = self.called(it.container.as_ref(), home).into_iter();

@@ -272,6 +272,9 @@ pub(super) struct Home<'a> {
     pub read: &'a Arc<Read>,
     pub job: &'a LabelJob,
     pub candidates: Vec<Candidate>,
+    /// And those that define the job otherwise: while a service is updated, what runs in each of its containers runs in the
+    /// old ones too, as the newest says.
+    pub each: Vec<Candidate>,
 }
 
 /// Of several that define one identity, a service goes over its tasks' containers and any other, running over stopped,
@@ -288,6 +291,10 @@ fn settle_home<'a>(
             (true, stopped, Reverse(it.created), it.name.clone(), it.id.0.clone())
         }
     });
+    let container = |on: Labelled<'a>| match on {
+        Labelled::Container(it) => Some(it),
+        Labelled::Service(_) => None,
+    };
     let winner = &all[0];
     let mut replicas = Vec::new();
     for it in &*all {
@@ -296,10 +303,7 @@ fn settle_home<'a>(
             Labelled::Service(_) => true,
         };
         if same_text(it.job, winner.job) {
-            replicas.extend(match it.on {
-                Labelled::Container(container) => Some(container),
-                Labelled::Service(_) => None,
-            });
+            replicas.extend(container(it.on));
         } else if runs {
             let (on, name) = (winner.on.word(), winner.on.name());
             let reason = format!(
@@ -309,11 +313,18 @@ fn settle_home<'a>(
             diagnostics.push(Diagnostic::warning(it.on.origin(), reason).about(it.id));
         }
     }
-    let candidates = match winner.on {
-        Labelled::Service(service) => tasks.candidates(service),
-        Labelled::Container(_) => in_order(replicas.into_iter().map(|it| (i64::from(it.replica()), it))),
+    let numbered = |it: &'a Container| (i64::from(it.replica()), it);
+    let (candidates, each) = match winner.on {
+        Labelled::Service(service) => {
+            let candidates = tasks.candidates(service);
+            (candidates.clone(), candidates)
+        }
+        Labelled::Container(_) => {
+            let all = all.iter().filter_map(|it| container(it.on));
+            (in_order(replicas.into_iter().map(numbered)), in_order(all.map(numbered)))
+        }
     };
-    Home { on: winner.on, read: winner.read, job: winner.job, candidates }
+    Home { on: winner.on, read: winner.read, job: winner.job, candidates, each }
 }
 
 /// Why, of two that count now, the one goes before the other.

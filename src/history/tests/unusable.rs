@@ -30,6 +30,23 @@ fn a_damaged_file_is_put_aside_and_a_new_one_is_begun() {
 }
 
 #[test]
+fn a_file_that_was_emptied_is_told_and_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("watchbell.db");
+    // The first of all is no such one.
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(opened(folder.path()).diagnostics, []);
+    store(folder.path()).write(&remembered(notes(0..3))).unwrap();
+    for companion in ["watchbell.db-wal", "watchbell.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(companion));
+    }
+    std::fs::write(&path, "").unwrap();
+    let told = opened(folder.path()).diagnostics;
+    assert!(told.len() == 1 && told[0].reason.contains("was empty"), "{told:?}");
+    assert_eq!(opened(folder.path()).diagnostics, []);
+}
+
+#[test]
 fn a_file_that_was_damaged_in_the_middle_is_found_out_when_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("watchbell.db");
