@@ -24,7 +24,7 @@ use crate::{
     http::{
         api::{self, Api},
         health::{self, Health},
-        metrics, plan,
+        listen, metrics, plan,
         socket::{self, Bound, SocketError},
     },
     model::{compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin},
@@ -121,13 +121,17 @@ pub async fn run(
     );
     let seen = (handle.clone(), keeper.clone(), connected.clone());
     let scraped = metrics::routes(scraped(&mut tasks, &settings, seen, (metrics, sink.clone())));
-    let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
-    let routes =
-        api::routes(api).merge(scraped).merge(plan::routes(handle.clone())).merge(health::routes(Health {
-            agent: handle,
-            connection: connected.clone(),
-            history: keeper.condition(),
-        }));
+    let (obstacle, obstructed) = watch::channel(None);
+    let state_dir = settings.state_dir.clone();
+    let api = Api::new(handle.clone(), keeper.clone(), state_dir, Clock::System, events, obstructed);
+    let routes = api::routes(api).merge(scraped).merge(health::routes(Health {
+        agent: handle.clone(),
+        connection: connected.clone(),
+        history: keeper.condition(),
+    }));
+    tasks.spawn(listen::serve(written.clone(), routes.clone(), obstacle));
+    // What would change is asked with all that is wanted, secrets and all: that goes over no network.
+    let routes = routes.merge(plan::routes(handle));
     tasks.spawn(socket::serve(bound, settings.state_dir.clone(), routes));
     let context = Context {
         engine,

@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod description;
+mod listen;
 mod output;
 
 /// Stands where secrets stand, and must never be answered.

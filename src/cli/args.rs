@@ -114,6 +114,18 @@ pub struct SettingFlags {
     /// The directory of the agent's socket and state.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<String>,
+    /// Where the agent answers over TCP.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Whether it does so although nobody has to say who he is.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub insecure_no_auth: Option<String>,
+    /// How the agent is called from outside.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// By which names it may be asked besides.
+    #[arg(long, value_name = "NAMES")]
+    pub allowed_hosts: Option<String>,
     /// The zone of schedules that name none, for example Europe/Berlin.
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
@@ -152,6 +164,10 @@ impl SettingFlags {
             docker_tls_verify,
             docker_cert_path,
             state_dir,
+            listen,
+            insecure_no_auth,
+            public_url,
+            allowed_hosts,
             timezone,
             log_level,
             log_format,
@@ -167,6 +183,10 @@ impl SettingFlags {
             ("docker-tls-verify", docker_tls_verify),
             ("docker-cert-path", docker_cert_path),
             ("state-dir", state_dir),
+            ("listen", listen),
+            ("insecure-no-auth", insecure_no_auth),
+            ("public-url", public_url),
+            ("allowed-hosts", allowed_hosts),
             ("timezone", timezone),
             ("log-level", log_level),
             ("log-format", log_format),
@@ -325,6 +345,10 @@ mod tests {
             docker_tls_verify: Some("x".into()),
             docker_cert_path: Some("x".into()),
             state_dir: Some("x".into()),
+            listen: Some("x".into()),
+            insecure_no_auth: Some("x".into()),
+            public_url: Some("x".into()),
+            allowed_hosts: Some("x".into()),
             timezone: Some("x".into()),
             log_level: Some("x".into()),
             log_format: Some("x".into()),

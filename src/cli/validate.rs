@@ -25,6 +25,7 @@ pub fn run(args: &ValidateArgs, environment: &Environment, clock: &Clock) -> Exi
     let desired = resolve(&loaded.sources, view, clock.now());
     let mut diagnostics = labels.diagnostics.clone();
     diagnostics.extend(labels.told_once(desired.diagnostics.clone()));
+    diagnostics.extend(loaded.sources.settings.access.refused());
     match args.output {
         Output::Json => print_json(&desired, &diagnostics, &labels.files),
         Output::Text => {

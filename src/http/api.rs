@@ -8,7 +8,11 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
 use utoipa::OpenApi;
 
 use crate::{
@@ -18,7 +22,10 @@ use crate::{
         query::Reader,
         store::StoreError,
     },
-    model::{diagnostic::did_you_mean, name::JobId},
+    model::{
+        diagnostic::{Diagnostic, did_you_mean},
+        name::JobId,
+    },
     telemetry::stream::EventStream,
     time::Clock,
 };
@@ -54,6 +61,8 @@ pub struct Api {
     pub clock: Clock,
     /// Everything that happens.
     pub events: EventStream,
+    /// Why nobody listens where the settings say.
+    pub obstacle: watch::Receiver<Option<Diagnostic>>,
     readers: Arc<Semaphore>,
 }
 
@@ -124,8 +133,16 @@ async fn description() -> Json<utoipa::openapi::OpenApi> {
 
 impl Api {
     /// Of this agent.
-    pub fn new(agent: Handle, keeper: Keeper, state_dir: PathBuf, clock: Clock, events: EventStream) -> Self {
-        Self { agent, keeper, state_dir, clock, events, readers: Arc::new(Semaphore::new(READERS)) }
+    pub fn new(
+        agent: Handle,
+        keeper: Keeper,
+        state_dir: PathBuf,
+        clock: Clock,
+        events: EventStream,
+        obstacle: watch::Receiver<Option<Diagnostic>>,
+    ) -> Self {
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { agent, keeper, state_dir, clock, events, obstacle, readers }
     }
 
     /// What happened until here is in the history from now on, unless the store does not do well.

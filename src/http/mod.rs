@@ -1,6 +1,7 @@
 //! What answers: the agent's own questions and answers over HTTP. The only place that names the web framework.
 //!
-//! It listens on a unix socket in the state directory, for the command line beside the agent. [`api`] is what can be
+//! It listens on a unix socket in the state directory, for the command line beside the agent ([`socket`]), and over TCP
+//! ([`listen`]), where `guard` looks at who asks first. [`api`] is what can be
 //! asked about jobs and runs, with a file for each part of it; [`dto`] and [`dto_runs`] are how that is written, and
 //! `problem` how a question is refused.
 
@@ -12,9 +13,11 @@ pub mod dto_runs;
 pub mod endpoints;
 pub mod events;
 mod follow;
+mod guard;
 pub mod health;
 pub mod job;
 pub mod jobs;
+pub mod listen;
 pub mod metrics;
 pub mod output;
 pub mod plan;

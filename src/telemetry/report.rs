@@ -35,6 +35,7 @@ pub const EVENTS: &[(&str, &str)] = &[
          go on), stop (they are asked to end), kill; with how long it took.",
     ),
     ("agent.stopped", "The last record before the end."),
+    ("api.listening", "The API answers over TCP; with the address."),
     ("engine.connected", "The Engine answers."),
     ("engine.lost", "The Engine does not answer; the jobs stay as they are."),
     ("job.added", "A job came; with its schedule in words and its next occurrences."),
@@ -128,6 +129,11 @@ pub fn agent_stopped(took: Duration) {
 /// The files were read again and are in force.
 pub fn config_reloaded(files: usize) {
     info!(event = "config.reloaded", files, "the configuration was read again: {files} files");
+}
+
+/// The API answers over TCP.
+pub fn api_listening(address: &str) {
+    info!(event = "api.listening", address, "the API answers at {address}");
 }
 
 /// The Engine answers.

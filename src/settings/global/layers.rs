@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::{
-    super::{dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value},
+    super::{access, dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value},
     SETTINGS, Setting, Settings, find,
 };
 
@@ -92,6 +92,7 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
                 if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) }
             })
             .unwrap_or_else(|| "/var/lib/watchbell".into()),
+        access: settle.access(),
         timezone: settle
             .value("timezone", |text| Zone::parse(text).map_err(|error| error.to_string()))
             .or_else(|| settle.outside("TZ", |text| Zone::parse(text).map_err(|error| error.to_string())))
@@ -235,6 +236,16 @@ impl Settle<'_> {
             }
         }
         in_force
+    }
+
+    fn access(&mut self) -> access::Access {
+        let usual = access::Access::default();
+        access::Access {
+            listen: self.value("listen", access::listen).unwrap_or(usual.listen),
+            insecure_no_auth: self.value("insecure-no-auth", value::boolean).unwrap_or(false),
+            public_url: self.value("public-url", access::public_url).flatten(),
+            allowed_hosts: self.value("allowed-hosts", access::hosts).unwrap_or_default(),
+        }
     }
 
     /// Whether the Engine at this address is asked over TLS. Where that is asked for and cannot be, the agent does not

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duratio
 
 use crate::model::schedule::Zone;
 
-use super::{dialect::Dialect, grants::Grants, params};
+use super::{access::Access, dialect::Dialect, grants::Grants, params};
 
 /// One agent-wide setting.
 #[derive(Debug)]
@@ -92,6 +92,38 @@ pub static SETTINGS: &[Setting] = &[
         "The directory with `ca.pem`, `cert.pem` and `key.pem` for that.",
     ),
     row("state-dir", "path", "/var/lib/watchbell", true, "The directory of the agent's socket and state."),
+    row(
+        "listen",
+        "`address:port`, or `none`",
+        "127.0.0.1:8080",
+        true,
+        "Where the agent answers over TCP, beside its socket.",
+    )
+    .live(),
+    row(
+        "insecure-no-auth",
+        "boolean",
+        "false",
+        true,
+        "Whether it does so on an address that others reach although nobody has to say who he is.",
+    )
+    .live(),
+    row(
+        "public-url",
+        "`http://` or `https://` address",
+        "none",
+        true,
+        "How the agent is called from outside, as behind a proxy.",
+    )
+    .live(),
+    row(
+        "allowed-hosts",
+        "list of names, by comma or line",
+        "none",
+        true,
+        "By which names it may be asked over TCP, besides addresses, `localhost` and the one in `public-url`.",
+    )
+    .live(),
     row("timezone", "time zone", "`TZ`, else `UTC`", true, "The zone of schedules that name none.").label(),
     row("log-level", "`error`, `warn`, `info`, `debug`, `trace`", "info", true, "How much is logged."),
     row(
@@ -165,6 +197,8 @@ pub struct Settings {
     pub docker_cert_path: PathBuf,
     /// The directory of the agent's socket and state.
     pub state_dir: PathBuf,
+    /// Where it is asked over the network, and by whom.
+    pub access: Access,
     /// The zone of schedules that name none.
     pub timezone: Zone,
     /// One of the words of the table.

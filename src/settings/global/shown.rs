@@ -1,6 +1,6 @@
 //! The settings one by one, as someone would have to write them: for comparing and for showing.
 
-use std::path::Path;
+use std::{borrow::Borrow, path::Path};
 
 use crate::model::{
     bytes,
@@ -19,6 +19,7 @@ impl Settings {
             docker_tls_verify,
             docker_cert_path,
             state_dir,
+            access,
             timezone,
             log_level,
             log_format,
@@ -30,14 +31,20 @@ impl Settings {
             from_files,
         } = self;
         let dialects: Vec<&str> = label_dialects.iter().map(|it| it.as_str()).collect();
-        let grants = grants.names();
-        let grants = if grants.is_empty() { "none".to_owned() } else { grants.join(", ") };
+        let grants = listed(&grants.names());
         let log_format = log_format.as_deref().unwrap_or("pretty on a terminal, else json");
         let all = [
             ("docker-host", docker_host.clone()),
             ("docker-tls-verify", docker_tls_verify.to_string()),
             ("docker-cert-path", docker_cert_path.display().to_string()),
             ("state-dir", state_dir.display().to_string()),
+            ("listen", access.listen.map_or_else(|| "none".to_owned(), |it| it.to_string())),
+            ("insecure-no-auth", access.insecure_no_auth.to_string()),
+            (
+                "public-url",
+                access.public_url.as_ref().map_or_else(|| "none".to_owned(), |it| it.text.clone()),
+            ),
+            ("allowed-hosts", listed(&access.allowed_hosts)),
             ("timezone", timezone.name().to_owned()),
             ("log-level", log_level.clone()),
             ("log-format", log_format.to_owned()),
@@ -75,6 +82,10 @@ impl Settings {
     }
 }
 
+fn listed(words: &[impl Borrow<str>]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
 /// Whether the value of a setting is not for showing: a secret, or an address with a password in it.
 pub fn is_hidden(name: &str, value: &str) -> bool {
     find(name).is_some_and(|it| it.secret)
@@ -101,11 +112,15 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 12] = [
+    const OTHERS: [(&str, &str); 16] = [
         ("docker-host", "tcp://other"),
         ("docker-tls-verify", "true"),
         ("docker-cert-path", "/other"),
         ("state-dir", "/other"),
+        ("listen", "127.0.0.1:1"),
+        ("insecure-no-auth", "true"),
+        ("public-url", "https://cron.example.org"),
+        ("allowed-hosts", "cron, bell"),
         ("timezone", "Asia/Tokyo"),
         ("log-level", "warn"),
         ("log-format", "json"),
