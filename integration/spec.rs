@@ -321,7 +321,9 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
         let known = if word.starts_with("watchbell_") {
             METRICS.iter().any(|it| it.name == word)
         } else if word.starts_with("WATCHBELL_") {
-            variables.contains(word) || VARIABLES.contains(&word) || word.starts_with("WATCHBELL_JOB_")
+            variables.contains(word.strip_suffix("_FILE").unwrap_or(word))
+                || VARIABLES.contains(&word)
+                || word.starts_with("WATCHBELL_JOB_")
         } else if word.starts_with("--") && word.len() > 3 && !word.starts_with("---") {
             flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
         } else if let Some((head, tail)) = word.split_once('.').filter(|(head, _)| heads.contains(head)) {

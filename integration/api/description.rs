@@ -22,9 +22,10 @@ pub fn table() -> String {
     let rows = operations(&watchbell::http::api::described()).into_iter().map(|(method, path, operation)| {
         let text = |key: &str| operation[key].as_str().unwrap_or_default().replace('\n', " ");
         let what = [text("summary"), text("description")];
-        vec![format!("`{} {path}`", method.to_uppercase()), what.join(" ").trim().to_owned()]
+        let role = operation["security"][0]["bearer"][0].as_str().unwrap_or("nobody asks").to_owned();
+        vec![format!("`{} {path}`", method.to_uppercase()), role, what.join(" ").trim().to_owned()]
     });
-    docs::table(&["endpoint", "answer"], rows)
+    docs::table(&["endpoint", "role", "answer"], rows)
 }
 
 fn operations(document: &Value) -> Vec<(String, String, Value)> {

@@ -1,5 +1,6 @@
 //! What the agent answers over HTTP: the real process, asked over its socket.
 
+mod access;
 mod answers;
 pub mod description;
 mod listen;

@@ -279,6 +279,14 @@ pub fn ask_at(
     read(BufReader::new(stream))
 }
 
+/// The same, where only the status of the answer is of interest, and it may have no end.
+pub fn status_at(address: SocketAddr, (method, path): (&str, &str), headers: &[(&str, &str)]) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    send(&mut stream, (method, path), "localhost", headers, "");
+    head(&mut BufReader::new(stream)).0
+}
+
 /// Asks the agent of a state directory.
 pub fn get(state_dir: &Path, path: &str) -> Reply {
     read(open(state_dir, "GET", path, &[], ""))

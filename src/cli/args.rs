@@ -120,6 +120,18 @@ pub struct SettingFlags {
     /// Whether it does so although nobody has to say who he is.
     #[arg(long, value_name = "BOOLEAN")]
     pub insecure_no_auth: Option<String>,
+    /// What a program shows to see everything; better out of a file (viewer-token-file), for others see what is typed.
+    #[arg(long, value_name = "TOKEN")]
+    pub viewer_token: Option<String>,
+    /// What a program shows to run, pause and stop besides.
+    #[arg(long, value_name = "TOKEN")]
+    pub operator_token: Option<String>,
+    /// What a program shows to do everything.
+    #[arg(long, value_name = "TOKEN")]
+    pub admin_token: Option<String>,
+    /// Whether who asks for health and metrics has to say who he is.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub metrics_auth: Option<String>,
     /// How the agent is called from outside.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
@@ -166,6 +178,10 @@ impl SettingFlags {
             state_dir,
             listen,
             insecure_no_auth,
+            viewer_token,
+            operator_token,
+            admin_token,
+            metrics_auth,
             public_url,
             allowed_hosts,
             timezone,
@@ -185,6 +201,10 @@ impl SettingFlags {
             ("state-dir", state_dir),
             ("listen", listen),
             ("insecure-no-auth", insecure_no_auth),
+            ("viewer-token", viewer_token),
+            ("operator-token", operator_token),
+            ("admin-token", admin_token),
+            ("metrics-auth", metrics_auth),
             ("public-url", public_url),
             ("allowed-hosts", allowed_hosts),
             ("timezone", timezone),
@@ -347,6 +367,10 @@ mod tests {
             state_dir: Some("x".into()),
             listen: Some("x".into()),
             insecure_no_auth: Some("x".into()),
+            viewer_token: Some("x".into()),
+            operator_token: Some("x".into()),
+            admin_token: Some("x".into()),
+            metrics_auth: Some("x".into()),
             public_url: Some("x".into()),
             allowed_hosts: Some("x".into()),
             timezone: Some("x".into()),

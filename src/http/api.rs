@@ -33,7 +33,7 @@ use crate::{
 use super::{
     about, actions, dto_runs, endpoints, events, job, jobs, output,
     problem::{Problem, unknown_path, wrong_method},
-    runs,
+    rights, runs,
 };
 
 /// No body that is asked for here is longer.
@@ -122,13 +122,19 @@ pub fn routes(api: Api) -> Router {
 
 /// What the description says, as JSON.
 pub fn described() -> serde_json::Value {
-    serde_json::to_value(Description::openapi()).unwrap_or_default()
+    serde_json::to_value(document()).unwrap_or_default()
 }
 
 /// This description.
 #[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn description() -> Json<utoipa::openapi::OpenApi> {
-    Json(Description::openapi())
+    Json(document())
+}
+
+fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Description::openapi();
+    rights::describe(&mut document);
+    document
 }
 
 impl Api {

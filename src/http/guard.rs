@@ -1,10 +1,10 @@
-//! Before anything is answered over TCP: whether it was asked for by a name of the agent's own, and not by a page of
-//! somebody else's in the browser of someone who may.
+//! Before anything is answered over TCP: whether it was asked for by a name of the agent's own, not by a page of
+//! somebody else's in the browser of someone who may, and by someone who may.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -13,7 +13,11 @@ use tokio::sync::watch;
 
 use crate::settings::{access::Access, resolve::Sources};
 
-use super::problem::Problem;
+use super::{
+    caller::{self, Caller},
+    problem::Problem,
+    rights,
+};
 
 /// What is looked at; cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,15 +27,23 @@ pub struct Guard {
 }
 
 /// Lets pass what may.
-pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let refused = {
-        let access = &guard.sources.borrow().settings.access;
-        check(access, request.method(), request.uri(), request.headers())
-    };
-    match refused {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    match admitted(&guard.sources.borrow().settings.access, &request) {
+        Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
+        Ok(None) => {}
+        Err(refused) => return *refused,
     }
+    next.run(request).await
+}
+
+/// Who asks, if he says so and may.
+fn admitted(access: &Access, request: &Request) -> Result<Option<Caller>, Box<Response>> {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    check(access, request.method(), request.uri(), request.headers())
+        .map_err(|problem| Box::new(problem.into_response()))?;
+    let caller = caller::identify(access, request.headers());
+    caller::may(access, rights::needs(request.method(), path), &caller)?;
+    Ok(caller.ok())
 }
 
 fn check(access: &Access, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {

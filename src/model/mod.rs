@@ -22,6 +22,7 @@ pub mod parameters;
 pub mod policy;
 pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod service;
 pub mod skip;
 pub mod spread;

@@ -10,7 +10,14 @@ use crate::model::{
 };
 
 use super::{
-    super::{access, dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value},
+    super::{
+        access::{self, Role},
+        dialect::Dialect,
+        env,
+        grants::Grants,
+        ini::RawSetting,
+        params, value,
+    },
     SETTINGS, Setting, Settings, find,
 };
 
@@ -240,7 +247,14 @@ impl Settle<'_> {
 
     fn access(&mut self) -> access::Access {
         let usual = access::Access::default();
+        let own = [Role::Viewer, Role::Operator, Role::Admin].into_iter().filter_map(|role| {
+            let name = access::own_token_name(role);
+            let hash = self.value(name, access::token)?;
+            Some(access::Token { name: name.to_owned(), hash, role })
+        });
         access::Access {
+            tokens: own.collect(),
+            metrics_auth: self.value("metrics-auth", value::boolean).unwrap_or(false),
             listen: self.value("listen", access::listen).unwrap_or(usual.listen),
             insecure_no_auth: self.value("insecure-no-auth", value::boolean).unwrap_or(false),
             public_url: self.value("public-url", access::public_url).flatten(),

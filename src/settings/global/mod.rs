@@ -56,10 +56,16 @@ impl Setting {
         Self { taken: Taken::AlsoFromLabels, ..self }
     }
 
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
     const fn live(self) -> Self {
         Self { taken: Taken::WhileRunning, ..self }
     }
 }
+
+const TOKEN: &str = "text of 16 characters or more";
 
 /// Every setting, in the order of the documentation.
 pub static SETTINGS: &[Setting] = &[
@@ -106,6 +112,25 @@ pub static SETTINGS: &[Setting] = &[
         "false",
         true,
         "Whether it does so on an address that others reach although nobody has to say who he is.",
+    )
+    .live(),
+    row("viewer-token", TOKEN, "none", true, "What a program shows to see everything.").secret().live(),
+    row(
+        "operator-token",
+        TOKEN,
+        "none",
+        true,
+        "What a program shows to run, pause and stop besides.",
+    )
+    .secret()
+    .live(),
+    row("admin-token", TOKEN, "none", true, "What a program shows to do everything.").secret().live(),
+    row(
+        "metrics-auth",
+        "boolean",
+        "false",
+        true,
+        "Whether who asks over TCP for `/health`, `/live`, `/ready` and `/metrics` has to say who he is.",
     )
     .live(),
     row(

@@ -7,7 +7,10 @@ use crate::model::{
     parameters::{HIDDEN, Value},
 };
 
-use super::{Settings, find};
+use super::{
+    super::access::{Access, Role, own_token_name},
+    Settings, find,
+};
 
 impl Settings {
     /// Every setting that is in force here, by name, in the order of the documentation; `config` is not, for it is
@@ -40,6 +43,10 @@ impl Settings {
             ("state-dir", state_dir.display().to_string()),
             ("listen", access.listen.map_or_else(|| "none".to_owned(), |it| it.to_string())),
             ("insecure-no-auth", access.insecure_no_auth.to_string()),
+            own_token(access, Role::Viewer),
+            own_token(access, Role::Operator),
+            own_token(access, Role::Admin),
+            ("metrics-auth", access.metrics_auth.to_string()),
             (
                 "public-url",
                 access.public_url.as_ref().map_or_else(|| "none".to_owned(), |it| it.text.clone()),
@@ -82,13 +89,19 @@ impl Settings {
     }
 }
 
+/// What tells it from another one, and is not for showing either.
+fn own_token(access: &Access, role: Role) -> (&'static str, String) {
+    let hash = access.own_token(role).map(|it| it.hash.hex());
+    (own_token_name(role), hash.unwrap_or_else(|| "none".to_owned()))
+}
+
 fn listed(words: &[impl Borrow<str>]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 /// Whether the value of a setting is not for showing: a secret, or an address with a password in it.
 pub fn is_hidden(name: &str, value: &str) -> bool {
-    find(name).is_some_and(|it| it.secret)
+    find(name).is_some_and(|it| it.secret && value != it.default)
         || value.split_once("://").is_some_and(|(_, address)| address.contains('@'))
 }
 
@@ -112,13 +125,17 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 16] = [
+    const OTHERS: [(&str, &str); 20] = [
         ("docker-host", "tcp://other"),
         ("docker-tls-verify", "true"),
         ("docker-cert-path", "/other"),
         ("state-dir", "/other"),
         ("listen", "127.0.0.1:1"),
         ("insecure-no-auth", "true"),
+        ("viewer-token", "hunter2-canary-viewer"),
+        ("operator-token", "hunter2-canary-operator"),
+        ("admin-token", "hunter2-canary-admin"),
+        ("metrics-auth", "true"),
         ("public-url", "https://cron.example.org"),
         ("allowed-hosts", "cron, bell"),
         ("timezone", "Asia/Tokyo"),
@@ -138,8 +155,14 @@ mod tests {
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
         let known: Vec<&str> = SETTINGS.iter().map(|it| it.name).filter(|it| *it != "config").collect();
         assert_eq!(names, known);
-        let again: Vec<(&str, &str)> = values.iter().map(|(name, it)| (*name, it.shown())).collect();
-        assert_eq!(settle(&again, false), settings);
+        let secret = |name: &str| find(name).unwrap().secret;
+        let written = |name: &str| OTHERS.iter().find(|it| it.0 == name).unwrap().1;
+        let again =
+            values.iter().map(|(name, it)| (*name, if secret(name) { written(name) } else { it.shown() }));
+        assert_eq!(settle(&again.collect::<Vec<_>>(), false), settings);
+        let told = format!("{settings:?} {values:?}");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(values.iter().all(|(name, it)| !secret(name) || it.shown() == HIDDEN));
     }
 
     #[test]
