@@ -125,6 +125,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/", "src/main.rs"]),
     ("clap_complete", &["src/cli/completions.rs"]),
     ("croner", &["src/model/schedule/shapes.rs"]),
+    ("argon2", &["src/model/password.rs"]),
     ("subtle", &["src/model/secret.rs"]),
     ("rusqlite", &["src/history/"]),
     ("lz4_flex", &["src/history/"]),

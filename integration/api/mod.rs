@@ -5,6 +5,7 @@ mod answers;
 pub mod description;
 mod listen;
 mod output;
+mod users;
 
 /// Stands where secrets stand, and must never be answered.
 pub const SECRET: &str = "hunter2-canary";

@@ -84,6 +84,8 @@ pub enum Command {
     Healthcheck(HealthcheckArgs),
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.
     Doctor(super::doctor::DoctorArgs),
+    /// Print what the agent keeps of a password, which is asked for or read from standard input.
+    HashPassword,
     /// Print a JSON Schema of the labels, for editors of compose files.
     Schema,
     /// Print a script with which a shell completes commands and flags.
@@ -132,6 +134,12 @@ pub struct SettingFlags {
     /// Whether who asks for health and metrics has to say who he is.
     #[arg(long, value_name = "BOOLEAN")]
     pub metrics_auth: Option<String>,
+    /// How long a user who has logged in need not do it again.
+    #[arg(long, value_name = "DURATION")]
+    pub session_lifetime: Option<String>,
+    /// Who says for whom he asks.
+    #[arg(long, value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
     /// How the agent is called from outside.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
@@ -182,6 +190,8 @@ impl SettingFlags {
             operator_token,
             admin_token,
             metrics_auth,
+            session_lifetime,
+            trusted_proxies,
             public_url,
             allowed_hosts,
             timezone,
@@ -205,6 +215,8 @@ impl SettingFlags {
             ("operator-token", operator_token),
             ("admin-token", admin_token),
             ("metrics-auth", metrics_auth),
+            ("session-lifetime", session_lifetime),
+            ("trusted-proxies", trusted_proxies),
             ("public-url", public_url),
             ("allowed-hosts", allowed_hosts),
             ("timezone", timezone),
@@ -371,6 +383,8 @@ mod tests {
             operator_token: Some("x".into()),
             admin_token: Some("x".into()),
             metrics_auth: Some("x".into()),
+            session_lifetime: Some("x".into()),
+            trusted_proxies: Some("x".into()),
             public_url: Some("x".into()),
             allowed_hosts: Some("x".into()),
             timezone: Some("x".into()),

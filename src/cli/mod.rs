@@ -8,6 +8,7 @@ pub mod contexts;
 pub mod doctor;
 pub mod explain;
 pub mod files;
+pub mod hash_password;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;

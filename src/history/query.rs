@@ -22,6 +22,7 @@ use super::{
 };
 
 mod last;
+mod sessions;
 
 pub use last::LastEnd;
 

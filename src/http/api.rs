@@ -31,7 +31,7 @@ use crate::{
 };
 
 use super::{
-    about, actions, dto_runs, endpoints, events, job, jobs, output,
+    about, actions, dto_runs, endpoints, events, job, jobs, login, output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
 };
@@ -89,6 +89,9 @@ pub struct Api {
         about::config,
         endpoints::endpoints,
         events::events,
+        login::login,
+        login::logout,
+        login::session,
         description,
     ),
     components(schemas(dto_runs::PrintedPiece, dto_runs::DroppedPiece))

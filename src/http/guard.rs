@@ -15,8 +15,10 @@ use crate::settings::{access::Access, resolve::Sources};
 
 use super::{
     caller::{self, Caller},
+    peer::Peer,
     problem::Problem,
     rights,
+    sessions::Sessions,
 };
 
 /// What is looked at; cheap to clone.
@@ -24,25 +26,38 @@ use super::{
 pub struct Guard {
     /// The settings that are in force.
     pub sources: watch::Receiver<Arc<Sources>>,
+    /// Who has logged in.
+    pub sessions: Sessions,
 }
 
 /// Lets pass what may.
 pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    match admitted(&guard.sources.borrow().settings.access, &request) {
-        Ok(Some(caller)) => drop(request.extensions_mut().insert(caller)),
-        Ok(None) => {}
-        Err(refused) => return *refused,
+    {
+        let access = &guard.sources.borrow().settings.access;
+        let peer = request.extensions().get::<Peer>().map(|it| it.seen_through(access, request.headers()));
+        let caller = match admitted(access, &guard.sessions, &request) {
+            Ok(caller) => caller,
+            Err(refused) => return *refused,
+        };
+        let extensions = request.extensions_mut();
+        peer.and_then(|it| extensions.insert(it));
+        caller.and_then(|it| extensions.insert(it));
     }
     next.run(request).await
 }
 
 /// Who asks, if he says so and may.
-fn admitted(access: &Access, request: &Request) -> Result<Option<Caller>, Box<Response>> {
+fn admitted(
+    access: &Access,
+    sessions: &Sessions,
+    request: &Request,
+) -> Result<Option<Caller>, Box<Response>> {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     check(access, request.method(), request.uri(), request.headers())
         .map_err(|problem| Box::new(problem.into_response()))?;
-    let caller = caller::identify(access, request.headers());
-    caller::may(access, rights::needs(request.method(), path), &caller)?;
+    let caller = caller::identify(access, sessions, request.headers());
+    let needs = rights::needs(request.method(), path);
+    caller::may(access, (needs, request.method(), request.headers()), &caller)?;
     Ok(caller.ok())
 }
 
@@ -55,12 +70,16 @@ fn check(access: &Access, method: &Method, uri: &Uri, headers: &HeaderMap) -> Re
         );
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if writes && !is_same_site(access, &asked, headers) {
+    if is_write(method) && !is_same_site(access, &asked, headers) {
         let detail = "a page of another site asks for it: only the agent's own pages and programs may";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     Ok(())
+}
+
+/// Whether something may be changed by it.
+pub(super) fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// Whom the request is for, which must be said once.

@@ -24,7 +24,10 @@ use crate::{
     telemetry::report,
 };
 
-use super::guard::{Guard, guard};
+use super::{
+    guard::{Guard, guard},
+    peer::Peer,
+};
 
 /// So many ask at once; who comes then is let go at once.
 const CONNECTIONS: usize = 128;
@@ -48,8 +51,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub type Obstacle = watch::Sender<Option<Diagnostic>>;
 
 /// Answers until dropped.
-pub async fn serve(mut sources: watch::Receiver<Arc<Sources>>, routes: Router, obstacle: Obstacle) {
-    let routes = routes.layer(from_fn_with_state(Guard { sources: sources.clone() }, guard));
+pub async fn serve(by: Guard, routes: Router, obstacle: Obstacle) {
+    let mut sources = by.sources.clone();
+    let routes = routes.layer(from_fn_with_state(by, guard));
     loop {
         let access = sources.borrow_and_update().settings.access.clone();
         let refused = access.refused();
@@ -120,8 +124,9 @@ async fn accept(listener: TcpListener, routes: &Router) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS => {
-                    connections.spawn(answer(stream, routes.clone()));
+                Ok((stream, from)) if connections.len() < CONNECTIONS => {
+                    let peer = Peer { address: from.ip(), secure: false };
+                    connections.spawn(answer(stream, peer, routes.clone()));
                 }
                 Ok(_) => {}
                 Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -131,12 +136,13 @@ async fn accept(listener: TcpListener, routes: &Router) {
     }
 }
 
-async fn answer(stream: TcpStream, routes: Router) {
+async fn answer(stream: TcpStream, peer: Peer, routes: Router) {
     // Without these it is answered all the same.
     let _ = set_tcp_user_timeout(&stream, TAKE_LIMIT);
     let _ = stream.set_nodelay(true);
     let routes = TowerToHyperService::new(routes);
-    let ask = service_fn(move |request: Request<Incoming>| {
+    let ask = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         hyper::service::Service::call(&routes, request.map(Body::new))
     });
     let connection = http1::Builder::new()

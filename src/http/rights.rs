@@ -5,14 +5,18 @@ use axum::http::Method;
 use utoipa::openapi::{
     ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
     path::{HttpMethod, Operation, PathItem},
-    security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
 
 use crate::settings::access::Role;
 
+use super::caller::COOKIE;
+
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
+    /// Anyone: it is how he says who he is.
+    Nothing,
     /// Anyone, unless `metrics-auth` is on: then who may see everything.
     Probe,
     /// Who has this role, or one that may more.
@@ -59,6 +63,10 @@ pub static RIGHTS: &[Right] = &[
     sees("/api/endpoints"),
     sees("/api/events"),
     sees("/api/openapi.json"),
+    sees("/api/session"),
+    Right { method: Method::POST, path: "/api/login", needs: Needs::Nothing },
+    // To end one's own session one need not be more.
+    Right { method: Method::POST, path: "/api/logout", needs: Needs::Role(Role::Viewer) },
     operates("/api/jobs/{name}/run"),
     operates("/api/jobs/{name}/pause"),
     operates("/api/jobs/{name}/resume"),
@@ -82,20 +90,26 @@ pub fn describe(document: &mut OpenApi) {
     ));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("bearer", SecurityScheme::Http(scheme.build()));
+    let cookie = ApiKeyValue::with_description(
+        COOKIE,
+        "What POST /api/login sets. What changes something needs the header X-CSRF-Token besides.",
+    );
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
+            if method != Method::GET {
+                answers(operation, "408", "The body did not come to its end in time");
+                answers(operation, "413", "The body is too large");
+            }
             let Needs::Role(role) = needs(&method, Some(path)) else { continue };
-            operation.security = Some(vec![SecurityRequirement::new("bearer", [role.as_str()])]);
+            operation.security =
+                Some(["bearer", "session"].map(|it| SecurityRequirement::new(it, [role.as_str()])).into());
             answers(operation, "401", "Nobody says who asks, or the token is not one of the agent's");
             answers(
                 operation,
                 "403",
                 "Who asks may not, or asks in a way that only a page of another site does",
             );
-            if method != Method::GET {
-                answers(operation, "408", "The body did not come to its end in time");
-                answers(operation, "413", "The body is too large");
-            }
         }
     }
 }

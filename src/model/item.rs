@@ -9,6 +9,8 @@ use super::{
     memory::Memory,
     name::JobId,
     run::{Admitted, Outcome, RunId, RunRecord, StopRequest, WorkHandle},
+    secret::TokenHash,
+    session::Session,
 };
 
 /// Something to be kept for the next agent, or for who asks later.
@@ -64,4 +66,8 @@ pub enum Item {
         /// The run.
         run: RunId,
     },
+    /// Someone logged in.
+    LoggedIn(Session),
+    /// A session is over.
+    LoggedOut(TokenHash),
 }

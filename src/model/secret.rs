@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
 /// What remains of a token: enough to know it again. It is random and long, so that nobody finds it by trying.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl fmt::Debug for TokenHash {
@@ -26,6 +26,16 @@ impl TokenHash {
     /// Whether it is of the same token. How long that takes says nothing.
     pub fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+
+    /// As it is stored.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// As it was stored.
+    pub fn stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// As a text, for comparing.

@@ -1,13 +1,16 @@
 //! Where the agent is asked over the network, and by whom: what its settings say of that.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
     origin::Origin,
+    password::PasswordHash,
     secret::TokenHash,
 };
 
+pub use super::network::{Network, networks};
 use super::{
     ini::{CallerSort, RawCaller},
     value,
@@ -61,6 +64,17 @@ pub struct Token {
     pub role: Role,
 }
 
+/// Someone with a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// His name.
+    pub name: String,
+    /// What remains of his password.
+    pub password: PasswordHash,
+    /// What he may do.
+    pub role: Role,
+}
+
 /// What the settings say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
@@ -72,6 +86,12 @@ pub struct Access {
     pub metrics_auth: bool,
     /// Who is let in by a token: those of the settings, then those of the file.
     pub tokens: Vec<Token>,
+    /// Who is let in by a password.
+    pub users: Vec<User>,
+    /// How long he is then.
+    pub session_lifetime: Duration,
+    /// Who says for whom he asks.
+    pub trusted_proxies: Vec<Network>,
     /// How it is called from outside.
     pub public_url: Option<PublicUrl>,
     /// The names by which it may be asked besides.
@@ -85,6 +105,9 @@ impl Default for Access {
             insecure_no_auth: false,
             metrics_auth: false,
             tokens: Vec::new(),
+            users: Vec::new(),
+            session_lifetime: Duration::from_secs(7 * 24 * 3600),
+            trusted_proxies: Vec::new(),
             public_url: None,
             allowed_hosts: Vec::new(),
         }
@@ -94,7 +117,7 @@ impl Default for Access {
 impl Access {
     /// Whether who asks has to say who he is.
     pub fn asks_who(&self) -> bool {
-        !self.tokens.is_empty()
+        !(self.tokens.is_empty() && self.users.is_empty())
     }
 
     /// The token of the settings for a role.
@@ -108,6 +131,7 @@ impl Access {
         for it in callers {
             match it.sort {
                 CallerSort::Token => self.tokens.extend(token_of(it, &mut diagnostics)),
+                CallerSort::User => self.users.extend(user_of(it, &mut diagnostics)),
             }
         }
         diagnostics
@@ -119,7 +143,7 @@ impl Access {
         let address = self.listen.filter(|it| !safe(it))?;
         let reason = format!(
             "the agent does not listen on {address}: whoever reaches it could have jobs run, and nobody would have to \
-             say who he is; set a token (admin-token-file), write listen = 127.0.0.1:{}, or insecure-no-auth = true \
+             say who he is; set a token (admin-token-file) or a [user \"name\"], write listen = 127.0.0.1:{}, or insecure-no-auth = true \
              where a network keeps all others out; jobs run",
             address.port()
         );
@@ -179,6 +203,13 @@ fn token_of(raw: &RawCaller, diagnostics: &mut Vec<Diagnostic>) -> Option<Token>
     let role = read(raw, "role", Role::parse, diagnostics);
     let hash = read(raw, "token", token, diagnostics);
     Some(Token { name: raw.name.clone(), hash: hash?, role: role? })
+}
+
+/// `[user "name"]`.
+fn user_of(raw: &RawCaller, diagnostics: &mut Vec<Diagnostic>) -> Option<User> {
+    let role = read(raw, "role", Role::parse, diagnostics);
+    let password = read(raw, "password-hash", PasswordHash::parse, diagnostics);
+    Some(User { name: raw.name.clone(), password: password?, role: role? })
 }
 
 /// The value of a key that must be there. Nobody is let in, and no agent starts, by half of what was meant.

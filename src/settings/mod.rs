@@ -27,6 +27,7 @@ pub mod layer;
 mod like;
 mod look_up;
 pub mod memo;
+mod network;
 mod options;
 mod own;
 mod param;

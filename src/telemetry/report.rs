@@ -2,11 +2,13 @@
 //!
 //! Names of events and keys are stable; they stand here and nowhere else.
 
+mod asked;
 mod counted;
 mod halted;
 mod image;
 mod taken;
 
+pub use asked::{api_listening, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
@@ -36,6 +38,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ),
     ("agent.stopped", "The last record before the end."),
     ("api.listening", "The API answers over TCP; with the address."),
+    (
+        "login.refused",
+        "Someone tried to log in and could not; with the user, if there is one, and from where.",
+    ),
     ("engine.connected", "The Engine answers."),
     ("engine.lost", "The Engine does not answer; the jobs stay as they are."),
     ("job.added", "A job came; with its schedule in words and its next occurrences."),
@@ -129,11 +135,6 @@ pub fn agent_stopped(took: Duration) {
 /// The files were read again and are in force.
 pub fn config_reloaded(files: usize) {
     info!(event = "config.reloaded", files, "the configuration was read again: {files} files");
-}
-
-/// The API answers over TCP.
-pub fn api_listening(address: &str) {
-    info!(event = "api.listening", address, "the API answers at {address}");
 }
 
 /// The Engine answers.

@@ -79,3 +79,20 @@ fn the_runs_that_an_agent_of_the_third_schema_left_are_known_with_their_terms() 
     assert_eq!(legacy.going_on, []);
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 9);
 }
+
+/// The file is one that an agent left when it was killed, in the fifth schema.
+#[test]
+fn the_runs_that_an_agent_of_the_fifth_schema_left_are_known_and_nobody_had_logged_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v5.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 5, .. })));
+    let Opened { memory, legacy, halts, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len(), halts), (vec![], 3, 1, vec![]));
+    let left = &legacy.runs[0];
+    assert_eq!((left.admitted.job.as_str(), left.begun), ("long", true));
+    assert!(memory[&JobId::plain("still")].marks.paused.is_some());
+    let reader = reader(folder.path());
+    assert_eq!(reader.runs(&Filter::default(), 99).unwrap().len(), 6);
+    assert_eq!(reader.sessions().unwrap(), []);
+}

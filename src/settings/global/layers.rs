@@ -254,6 +254,11 @@ impl Settle<'_> {
         });
         access::Access {
             tokens: own.collect(),
+            users: Vec::new(),
+            session_lifetime: self
+                .value("session-lifetime", value::duration)
+                .unwrap_or(usual.session_lifetime),
+            trusted_proxies: self.value("trusted-proxies", access::networks).unwrap_or_default(),
             metrics_auth: self.value("metrics-auth", value::boolean).unwrap_or(false),
             listen: self.value("listen", access::listen).unwrap_or(usual.listen),
             insecure_no_auth: self.value("insecure-no-auth", value::boolean).unwrap_or(false),

@@ -134,6 +134,22 @@ pub static SETTINGS: &[Setting] = &[
     )
     .live(),
     row(
+        "session-lifetime",
+        "duration",
+        "7d",
+        true,
+        "How long a user who has logged in need not do it again.",
+    )
+    .live(),
+    row(
+        "trusted-proxies",
+        "list of addresses and networks, by comma or line",
+        "none",
+        true,
+        "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
+    .live(),
+    row(
         "public-url",
         "`http://` or `https://` address",
         "none",

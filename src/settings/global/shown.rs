@@ -47,6 +47,11 @@ impl Settings {
             own_token(access, Role::Operator),
             own_token(access, Role::Admin),
             ("metrics-auth", access.metrics_auth.to_string()),
+            ("session-lifetime", humantime::format_duration(access.session_lifetime).to_string()),
+            (
+                "trusted-proxies",
+                listed(&access.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            ),
             (
                 "public-url",
                 access.public_url.as_ref().map_or_else(|| "none".to_owned(), |it| it.text.clone()),
@@ -125,7 +130,7 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 20] = [
+    const OTHERS: [(&str, &str); 22] = [
         ("docker-host", "tcp://other"),
         ("docker-tls-verify", "true"),
         ("docker-cert-path", "/other"),
@@ -136,6 +141,8 @@ mod tests {
         ("operator-token", "hunter2-canary-operator"),
         ("admin-token", "hunter2-canary-admin"),
         ("metrics-auth", "true"),
+        ("session-lifetime", "5m"),
+        ("trusted-proxies", "10.0.0.0/8, fd00::1/128"),
         ("public-url", "https://cron.example.org"),
         ("allowed-hosts", "cron, bell"),
         ("timezone", "Asia/Tokyo"),

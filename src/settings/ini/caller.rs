@@ -1,4 +1,4 @@
-//! `[token "name"]`: who may ask the agent over the network.
+//! `[token "name"]` and `[user "name"]`: who may ask the agent over the network.
 
 use crate::{
     model::{
@@ -15,6 +15,8 @@ use super::{Ini, Reader, section::Section, substitute::substitute};
 pub enum CallerSort {
     /// By a token.
     Token,
+    /// By a password.
+    User,
 }
 
 impl CallerSort {
@@ -22,6 +24,7 @@ impl CallerSort {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::User => "user",
         }
     }
 
@@ -29,6 +32,7 @@ impl CallerSort {
     fn keys(self) -> [&'static str; 2] {
         match self {
             Self::Token => ["token", "role"],
+            Self::User => ["password-hash", "role"],
         }
     }
 }

@@ -69,7 +69,7 @@ pub struct Ini {
     pub kind_defaults: BTreeMap<JobKind, JobLayer>,
     /// `[job-<kind> "name"]`.
     pub jobs: BTreeMap<JobId, FileJob>,
-    /// `[token "name"]`: who may ask the agent over the network.
+    /// `[token "name"]` and `[user "name"]`: who may ask the agent over the network.
     pub callers: Vec<RawCaller>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,

@@ -32,7 +32,8 @@ pub(super) enum Refused {
     Jobs(String),
 }
 
-const SECTIONS: &str = "the sections are [global], [job-defaults], [job-defaults-<kind>], [job-<kind> \"name\"] and [token \"name\"]";
+const SECTIONS: &str = "the sections are [global], [job-defaults], [job-defaults-<kind>], [job-<kind> \"name\"], [token \"name\"] and \
+     [user \"name\"]";
 
 /// Reads what stands between the brackets.
 pub(super) fn read(header: &str) -> Result<Section, Refused> {
@@ -53,6 +54,7 @@ pub(super) fn read(header: &str) -> Result<Section, Refused> {
         ("global", Some(_)) => Err(Refused::Agent("[global] takes no name".to_owned())),
         ("job-defaults", None) => Ok(Section::Defaults(None)),
         ("token", name) => caller(CallerSort::Token, name).map_err(Refused::Agent),
+        ("user", name) => caller(CallerSort::User, name).map_err(Refused::Agent),
         ("notify", name) => Err(Refused::Agent(channel(name))),
         (word, name) => jobs(word, name),
     }
@@ -108,7 +110,7 @@ fn unknown(word: &str) -> Refused {
     let known: Vec<String> = JobKind::ALL
         .iter()
         .flat_map(|kind| [format!("job-{kind}"), format!("job-defaults-{kind}")])
-        .chain(["global", "job-defaults", "token"].map(str::to_owned))
+        .chain(["global", "job-defaults", "token", "user"].map(str::to_owned))
         .collect();
     let hint = did_you_mean(word, known.iter().map(String::as_str)).unwrap_or_else(|| SECTIONS.to_owned());
     let reason = format!("unknown section \"{word}\", and its lines have no effect: {hint}");

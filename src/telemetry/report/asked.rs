@@ -1,0 +1,16 @@
+//! Who asks the agent, and where.
+
+use std::net::IpAddr;
+
+use tracing::{info, warn};
+
+/// The API answers over TCP.
+pub fn api_listening(address: &str) {
+    info!(event = "api.listening", address, "the API answers at {address}");
+}
+
+/// Someone could not log in. What he typed in the place of a name may be a password.
+pub fn login_refused(user: Option<&str>, from: Option<IpAddr>) {
+    let from = from.map(tracing::field::display);
+    warn!(event = "login.refused", user, from, "someone could not log in");
+}
