@@ -5,6 +5,7 @@ mod answers;
 pub mod description;
 mod listen;
 mod output;
+mod tls;
 mod users;
 
 /// Stands where secrets stand, and must never be answered.

@@ -279,6 +279,35 @@ pub fn ask_at(
     read(BufReader::new(stream))
 }
 
+/// The same over TLS, as someone who believes this authority.
+pub fn ask_over_tls(
+    address: SocketAddr,
+    authority: &str,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Reply, String> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, stream);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).map_err(|error| error.to_string())?;
+    }
+    send(&mut stream, (method, path), "localhost", headers, body);
+    Ok(read(BufReader::new(stream)))
+}
+
 /// The same, where only the status of the answer is of interest, and it may have no end.
 pub fn status_at(address: SocketAddr, (method, path): (&str, &str), headers: &[(&str, &str)]) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();

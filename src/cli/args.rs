@@ -119,6 +119,12 @@ pub struct SettingFlags {
     /// Where the agent answers over TCP.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// The certificate in PEM with which it speaks TLS there.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// The private key of that certificate.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
     /// Whether it does so although nobody has to say who he is.
     #[arg(long, value_name = "BOOLEAN")]
     pub insecure_no_auth: Option<String>,
@@ -185,6 +191,8 @@ impl SettingFlags {
             docker_cert_path,
             state_dir,
             listen,
+            tls_cert,
+            tls_key,
             insecure_no_auth,
             viewer_token,
             operator_token,
@@ -210,6 +218,8 @@ impl SettingFlags {
             ("docker-cert-path", docker_cert_path),
             ("state-dir", state_dir),
             ("listen", listen),
+            ("tls-cert", tls_cert),
+            ("tls-key", tls_key),
             ("insecure-no-auth", insecure_no_auth),
             ("viewer-token", viewer_token),
             ("operator-token", operator_token),
@@ -378,6 +388,8 @@ mod tests {
             docker_cert_path: Some("x".into()),
             state_dir: Some("x".into()),
             listen: Some("x".into()),
+            tls_cert: Some("x".into()),
+            tls_key: Some("x".into()),
             insecure_no_auth: Some("x".into()),
             viewer_token: Some("x".into()),
             operator_token: Some("x".into()),

@@ -31,3 +31,4 @@ pub mod runs;
 pub mod sessions;
 pub mod socket;
 mod throttle;
+pub mod tls;

@@ -1,7 +1,7 @@
 //! Where the agent is asked over the network, and by whom: what its settings say of that.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
@@ -75,11 +75,22 @@ pub struct User {
     pub role: Role,
 }
 
+/// The files with which it speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those that lead to whom others believe.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
 /// What the settings say of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// Where it listens, beside its socket.
     pub listen: Option<SocketAddr>,
+    /// Whether it speaks TLS there.
+    pub tls: Option<TlsFiles>,
     /// Whether it does so on an address of the network although nobody has to say who he is.
     pub insecure_no_auth: bool,
     /// Whether who asks for health and metrics has to say who he is.
@@ -102,6 +113,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             listen: Some(USUAL),
+            tls: None,
             insecure_no_auth: false,
             metrics_auth: false,
             tokens: Vec::new(),
@@ -239,6 +251,15 @@ pub fn listen(text: &str) -> Result<Option<SocketAddr>, String> {
     address.map(Some).map_err(|_| {
         format!("\"{text}\" is no address with a port: write 127.0.0.1:8080, 0.0.0.0:8080, [::]:8080 or none")
     })
+}
+
+/// Reads `tls-cert` and `tls-key`.
+pub fn tls_file(text: &str) -> Result<Option<PathBuf>, String> {
+    match text {
+        "" => Err("the path is empty: write one, or none".to_owned()),
+        it if it.eq_ignore_ascii_case("none") => Ok(None),
+        it => Ok(Some(it.into())),
+    }
 }
 
 /// Reads `public-url`.

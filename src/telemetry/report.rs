@@ -8,7 +8,7 @@ mod halted;
 mod image;
 mod taken;
 
-pub use asked::{api_listening, login_refused};
+pub use asked::{api_certificate, api_listening, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
@@ -37,7 +37,8 @@ pub const EVENTS: &[(&str, &str)] = &[
          go on), stop (they are asked to end), kill; with how long it took.",
     ),
     ("agent.stopped", "The last record before the end."),
-    ("api.listening", "The API answers over TCP; with the address."),
+    ("api.listening", "The API answers over TCP; with the address, and whether it speaks TLS there."),
+    ("api.certificate", "The certificate of the API was read again, because its files had changed."),
     (
         "login.refused",
         "Someone tried to log in and could not; with the user, if there is one, and from where.",

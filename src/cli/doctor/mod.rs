@@ -16,6 +16,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
+    http::tls::Certificate,
     model::{
         diagnostic::{Diagnostic, Severity},
         name::JobKind,
@@ -138,7 +139,20 @@ fn listening(access: &Access) -> Check {
             format!("whoever reaches {address} can have jobs run, and need not say who he is"),
             "see to it that nobody reaches it who may not",
         ),
-        None => Check::ok(NAME, format!("the agent answers at {address}")),
+        None => match access.tls.as_ref().map(Certificate::read) {
+            Some(Err(wrong)) => {
+                Check::error(NAME, wrong.reason, "put the right files there: they are read when they change")
+            }
+            Some(Ok(_)) => Check::ok(NAME, format!("the agent answers at {address}, over TLS")),
+            None if !address.ip().is_loopback() => Check::warning(
+                NAME,
+                format!(
+                    "the agent answers at {address} in the clear: who is in between reads tokens and passwords"
+                ),
+                "set tls-cert and tls-key, or let a proxy beside the agent speak TLS",
+            ),
+            None => Check::ok(NAME, format!("the agent answers at {address}")),
+        },
     }
 }
 

@@ -10,14 +10,7 @@ use crate::model::{
 };
 
 use super::{
-    super::{
-        access::{self, Role},
-        dialect::Dialect,
-        env,
-        grants::Grants,
-        ini::RawSetting,
-        params, value,
-    },
+    super::{dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value},
     SETTINGS, Setting, Settings, find,
 };
 
@@ -203,16 +196,17 @@ pub fn not_taken(started: &Settings, now: &Settings, placed: &[Placed<'_>]) -> V
         .collect()
 }
 
-struct Settle<'a> {
-    placed: Vec<Placed<'a>>,
-    diagnostics: Vec<Diagnostic>,
+/// Settings on their way to what they are.
+pub(super) struct Settle<'a> {
+    pub(super) placed: Vec<Placed<'a>>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     upper: &'a Upper,
 }
 
 impl Settle<'_> {
     /// The value in force. What is hidden is read as well: some day it is not hidden any more. A label that is wrong
     /// has no effect and hides nothing; anything else that is wrong keeps the agent from starting.
-    fn value<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn value<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let written = self.placed.iter().find(|it| it.setting.name == name)?.written.clone();
         let (mut in_force, mut over) = (None, None);
         for raw in written.into_iter().rev() {
@@ -243,28 +237,6 @@ impl Settle<'_> {
             }
         }
         in_force
-    }
-
-    fn access(&mut self) -> access::Access {
-        let usual = access::Access::default();
-        let own = [Role::Viewer, Role::Operator, Role::Admin].into_iter().filter_map(|role| {
-            let name = access::own_token_name(role);
-            let hash = self.value(name, access::token)?;
-            Some(access::Token { name: name.to_owned(), hash, role })
-        });
-        access::Access {
-            tokens: own.collect(),
-            users: Vec::new(),
-            session_lifetime: self
-                .value("session-lifetime", value::duration)
-                .unwrap_or(usual.session_lifetime),
-            trusted_proxies: self.value("trusted-proxies", access::networks).unwrap_or_default(),
-            metrics_auth: self.value("metrics-auth", value::boolean).unwrap_or(false),
-            listen: self.value("listen", access::listen).unwrap_or(usual.listen),
-            insecure_no_auth: self.value("insecure-no-auth", value::boolean).unwrap_or(false),
-            public_url: self.value("public-url", access::public_url).flatten(),
-            allowed_hosts: self.value("allowed-hosts", access::hosts).unwrap_or_default(),
-        }
     }
 
     /// Whether the Engine at this address is asked over TLS. Where that is asked for and cannot be, the agent does not
@@ -478,5 +450,23 @@ mod tests {
             assert_eq!(check_host(host), Ok(()), "{host}");
         }
         assert!(check_host("/var/run/docker.sock").is_err());
+    }
+
+    #[test]
+    fn half_of_tls_keeps_the_agent_from_starting() {
+        for (key, other) in [("tls-cert", "tls-key"), ("tls-key", "tls-cert")] {
+            let flag = |key: &str, value| raw(key, value, Origin::Flag(format!("--{key}").into()));
+            let one = Upper::new(vec![flag(key, "/it.pem")], vec![], &|_| None);
+            let (settings, found) = settle(&[], &[], &one);
+            let [it] = &found[..] else { panic!("{found:?}") };
+            assert!(
+                it.severity == Severity::Error && it.origin.to_string() == format!("flag --{key}"),
+                "{it:?}"
+            );
+            assert!(it.reason.contains(&format!("without {other}")) && settings.access.tls.is_none());
+            let two = Upper::new(vec![flag(key, "/it.pem"), flag(other, "/other.pem")], vec![], &|_| None);
+            let (settings, found) = settle(&[], &[], &two);
+            assert!(found.is_empty() && settings.access.tls.is_some(), "{found:?}");
+        }
     }
 }

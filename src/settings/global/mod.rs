@@ -1,5 +1,6 @@
 //! The one table of agent-wide settings, and what they are after all layers: defaults, file, flags, environment.
 
+mod access;
 pub mod layers;
 pub mod shown;
 
@@ -106,6 +107,15 @@ pub static SETTINGS: &[Setting] = &[
         "Where the agent answers over TCP, beside its socket.",
     )
     .live(),
+    row(
+        "tls-cert",
+        "path",
+        "none",
+        true,
+        "The certificate in PEM with which the agent speaks TLS there, with those that lead to whom others believe.",
+    )
+    .live(),
+    row("tls-key", "path", "none", true, "The private key of that certificate.").live(),
     row(
         "insecure-no-auth",
         "boolean",

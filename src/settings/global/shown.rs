@@ -41,7 +41,9 @@ impl Settings {
             ("docker-tls-verify", docker_tls_verify.to_string()),
             ("docker-cert-path", docker_cert_path.display().to_string()),
             ("state-dir", state_dir.display().to_string()),
-            ("listen", access.listen.map_or_else(|| "none".to_owned(), |it| it.to_string())),
+            ("listen", access.listen.map_or_else(none, |it| it.to_string())),
+            ("tls-cert", access.tls.as_ref().map_or_else(none, |it| it.certificate.display().to_string())),
+            ("tls-key", access.tls.as_ref().map_or_else(none, |it| it.key.display().to_string())),
             ("insecure-no-auth", access.insecure_no_auth.to_string()),
             own_token(access, Role::Viewer),
             own_token(access, Role::Operator),
@@ -52,10 +54,7 @@ impl Settings {
                 "trusted-proxies",
                 listed(&access.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>()),
             ),
-            (
-                "public-url",
-                access.public_url.as_ref().map_or_else(|| "none".to_owned(), |it| it.text.clone()),
-            ),
+            ("public-url", access.public_url.as_ref().map_or_else(none, |it| it.text.clone())),
             ("allowed-hosts", listed(&access.allowed_hosts)),
             ("timezone", timezone.name().to_owned()),
             ("log-level", log_level.clone()),
@@ -97,7 +96,11 @@ impl Settings {
 /// What tells it from another one, and is not for showing either.
 fn own_token(access: &Access, role: Role) -> (&'static str, String) {
     let hash = access.own_token(role).map(|it| it.hash.hex());
-    (own_token_name(role), hash.unwrap_or_else(|| "none".to_owned()))
+    (own_token_name(role), hash.unwrap_or_else(none))
+}
+
+fn none() -> String {
+    "none".to_owned()
 }
 
 fn listed(words: &[impl Borrow<str>]) -> String {
@@ -130,12 +133,14 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 22] = [
+    const OTHERS: [(&str, &str); 24] = [
         ("docker-host", "tcp://other"),
         ("docker-tls-verify", "true"),
         ("docker-cert-path", "/other"),
         ("state-dir", "/other"),
         ("listen", "127.0.0.1:1"),
+        ("tls-cert", "/other"),
+        ("tls-key", "/key"),
         ("insecure-no-auth", "true"),
         ("viewer-token", "hunter2-canary-viewer"),
         ("operator-token", "hunter2-canary-operator"),

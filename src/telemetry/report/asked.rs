@@ -5,8 +5,14 @@ use std::net::IpAddr;
 use tracing::{info, warn};
 
 /// The API answers over TCP.
-pub fn api_listening(address: &str) {
-    info!(event = "api.listening", address, "the API answers at {address}");
+pub fn api_listening(address: &str, tls: bool) {
+    let scheme = if tls { "https" } else { "http" };
+    info!(event = "api.listening", address, tls, "the API answers at {scheme}://{address}");
+}
+
+/// Another certificate is shown from now on.
+pub fn api_certificate() {
+    info!(event = "api.certificate", "the certificate was read again");
 }
 
 /// Someone could not log in. What he typed in the place of a name may be a password.
