@@ -169,7 +169,8 @@ impl World {
             | Item::Halted(_)
             | Item::Restored { .. }
             | Item::LoggedIn(_)
-            | Item::LoggedOut(_) => {}
+            | Item::LoggedOut(_)
+            | Item::Audited(_) => {}
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use crate::{
     },
     http::{
         api::{self, Api},
+        audit::{Auditor, audited},
         guard::Guard,
         health::{self, Health},
         listen, login, metrics, plan,
@@ -216,11 +217,13 @@ fn answer(
 ) {
     let (obstacle, obstructed) = watch::channel(None);
     let agent = health.agent.clone();
+    let auditor = Auditor { keeper: keeper.clone(), clock: Clock::System };
     let api = Api::new(agent.clone(), keeper, state_dir.clone(), Clock::System, events, obstructed);
     let routes = api::routes(api)
         .merge(login::routes(guard.clone()))
         .merge(metrics::routes(scraped))
         .merge(health::routes(health));
+    let routes = audited(routes, auditor);
     tasks.spawn(listen::serve(guard, routes.clone(), obstacle));
     // What would change is asked with all that is wanted, secrets and all: that goes over no network.
     tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));

@@ -128,6 +128,14 @@ fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
             agent.post("/api/login", "{\"user\":\"a\",\"password\":\"b\"}"),
         ],
         ("post", "/api/logout") => vec![agent.post("/api/logout", ""), agent.post("/api/logout", "[")],
+        ("get", "/api/audits") => {
+            agent.post("/api/jobs/hello/resume", "");
+            vec![
+                get("/api/audits?limit=1"),
+                tagged("/api/audits?limit=1&cursor=1"),
+                get("/api/audits?limit=0"),
+            ]
+        }
         ("get", "/api/session") => vec![get("/api/session")],
         ("get", "/api/openapi.json") => vec![get("/api/openapi.json")],
         _ => return None,

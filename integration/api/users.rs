@@ -182,3 +182,47 @@ fn a_password_becomes_what_the_agent_takes() {
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(String::from_utf8(err).unwrap().contains("there is no password"));
 }
+
+#[test]
+fn each_change_that_is_asked_for_leaves_a_record_of_who_what_and_from_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, address) = start(folder.path(), "trusted-proxies = 127.0.0.1\n");
+    let far = ("x-forwarded-for", "192.0.2.9");
+    let (cookie, csrf) = kept(&log_in(address, "anna", SECRET, &[far]));
+    let mine = [("cookie", &*cookie), ("x-csrf-token", &*csrf), far];
+    ask(address, "POST", "/api/jobs/hello/pause", &mine, "");
+    ask(address, "POST", "/api/jobs/no%20body/run", &mine, "");
+    ask(address, "GET", "/api/jobs", &mine, "");
+    // What nobody may is none, whoever asks.
+    ask(address, "POST", "/api/jobs/hello/run", &[], "");
+    log_in(address, "anna", "hunter2-canary-wrong", &[]);
+    ask(address, "POST", "/api/logout", &mine, "");
+    agent.post("/api/jobs/hello/resume", "");
+    let expected = [
+        ("socket", None, "/api/jobs/hello/resume", 204),
+        ("user anna", Some("192.0.2.9"), "/api/logout", 204),
+        ("user anna", Some("192.0.2.9"), "/api/jobs/no%20body/run", 404),
+        ("user anna", Some("192.0.2.9"), "/api/jobs/hello/pause", 200),
+        ("user anna", Some("192.0.2.9"), "/api/login", 200),
+    ];
+    let told = agent.wait_for(expected.len(), |it| it["event"] == "audit.written");
+    let list = agent.get("/api/audits").json();
+    let kept = list["audits"].as_array().unwrap();
+    assert_eq!((told.len(), kept.len()), (expected.len(), expected.len()), "{kept:#?}");
+    for ((caller, from, path, status), (kept, told)) in
+        expected.iter().zip(kept.iter().zip(told.iter().rev()))
+    {
+        for it in [kept, told] {
+            assert_eq!((it["caller"].as_str(), it["path"].as_str()), (Some(*caller), Some(*path)));
+            assert_eq!(
+                (it["from"].as_str(), &it["status"], &it["method"]),
+                (*from, &(*status).into(), &"POST".into())
+            );
+        }
+    }
+    assert!(!list.to_string().contains("canary"));
+    let first = agent.get("/api/audits?limit=2").json();
+    let next = agent.get(&format!("/api/audits?limit=9&cursor={}", first["next_cursor"])).json();
+    assert_eq!(next["audits"].as_array().unwrap()[..], kept[2..]);
+    assert!(next.get("next_cursor").is_none());
+}

@@ -203,7 +203,8 @@ impl Table {
             | Item::Halted(_)
             | Item::Restored { .. }
             | Item::LoggedIn(_)
-            | Item::LoggedOut(_) => {}
+            | Item::LoggedOut(_)
+            | Item::Audited(_) => {}
             Item::Waits(admitted) => self.set(admitted, false),
             Item::Begins(admitted) => self.set(admitted, true),
             Item::AttemptStarted { run, number, at, .. } => {

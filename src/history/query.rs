@@ -21,8 +21,8 @@ use super::{
     unfinished::legacy,
 };
 
+mod asked;
 mod last;
-mod sessions;
 
 pub use last::LastEnd;
 

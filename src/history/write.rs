@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 use super::{
+    audits,
     output::Chunk,
     retain::{self, Retain},
     schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored, stored_stop},
@@ -124,6 +125,7 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
             }
             Item::LoggedIn(it) => sessions::begin(work, it)?,
             Item::LoggedOut(hash) => sessions::end(work, hash)?,
+            Item::Audited(it) => audits::add(work, it)?,
             Item::Gone(run) => {
                 work.of("UPDATE runs SET goes_on = 0, terms = NULL WHERE run = ?1 AND ended IS NOT NULL")?
                     .execute([&*run.0])?;

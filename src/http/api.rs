@@ -31,7 +31,7 @@ use crate::{
 };
 
 use super::{
-    about, actions, dto_runs, endpoints, events, job, jobs, login, output,
+    about, actions, audit, dto_runs, endpoints, events, job, jobs, login, output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
 };
@@ -87,6 +87,7 @@ pub struct Api {
         actions::stop_run,
         about::problems,
         about::config,
+        audit::list_audits,
         endpoints::endpoints,
         events::events,
         login::login,
@@ -114,6 +115,7 @@ pub fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/stop", post(actions::stop_run))
         .route("/api/problems", get(about::problems))
         .route("/api/config", get(about::config))
+        .route("/api/audits", get(audit::list_audits))
         .route("/api/endpoints", get(endpoints::endpoints))
         .route("/api/events", get(events::events))
         .route("/api/openapi.json", get(description))

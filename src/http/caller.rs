@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::secret::TokenHash,
-    settings::access::{Access, Role},
+    settings::access::{Access, Role, User},
 };
 
 use super::{
@@ -51,15 +51,15 @@ impl Caller {
         Self { name: "socket".into(), role: Role::Admin, session: None }
     }
 
+    /// A user.
+    pub fn user(user: &User) -> Self {
+        Self { name: format!("user {}", user.name).into(), role: user.role, session: None }
+    }
+
     /// Whoever it is, where nobody has to say who he is.
     fn anyone() -> Self {
         Self { name: "anyone".into(), role: Role::Admin, session: None }
     }
-}
-
-/// How a user is called.
-pub fn name_of_user(name: &str) -> String {
-    format!("user {name}")
 }
 
 /// Why someone is not let in.
@@ -81,11 +81,7 @@ pub fn identify(access: &Access, sessions: &Sessions, headers: &HeaderMap) -> Re
     }
     let token = cookie(headers).ok_or(Stranger::Silent)?;
     let (user, until) = sessions.find(access, token).ok_or(Stranger::Unknown)?;
-    Ok(Caller {
-        name: name_of_user(&user.name).into(),
-        role: user.role,
-        session: Some(OwnSession { csrf: csrf(token), until }),
-    })
+    Ok(Caller { session: Some(OwnSession { csrf: csrf(token), until }), ..Caller::user(user) })
 }
 
 fn by_token(access: &Access, headers: &HeaderMap) -> Option<Caller> {

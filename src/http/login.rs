@@ -122,13 +122,16 @@ async fn login(
         login.throttle.succeeded(place);
     }
     let item = SessionItem {
-        caller: caller::name_of_user(&user.name),
+        caller: Caller::user(user).name.to_string(),
         role: user.role.as_str().to_owned(),
         csrf: Some(csrf(&token)),
         until: Some(until.to_string()),
     };
     let age = access.session_lifetime.as_secs();
-    Ok((cookie(&token, age, peer.is_some_and(|it| it.secure)), Json(item)).into_response())
+    let mut response = (cookie(&token, age, peer.is_some_and(|it| it.secure)), Json(item)).into_response();
+    // For the audit record: until now nobody knew who it is.
+    response.extensions_mut().insert(Caller::user(user));
+    Ok(response)
 }
 
 /// Whether it is this user's password. For one whom nobody knows somebody else's is tried, so that it takes as long.

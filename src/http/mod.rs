@@ -9,6 +9,7 @@
 pub mod about;
 pub mod actions;
 pub mod api;
+pub mod audit;
 mod caller;
 pub mod dto;
 pub mod dto_runs;

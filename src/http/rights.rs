@@ -67,6 +67,7 @@ pub static RIGHTS: &[Right] = &[
     Right { method: Method::POST, path: "/api/login", needs: Needs::Nothing },
     // To end one's own session one need not be more.
     Right { method: Method::POST, path: "/api/logout", needs: Needs::Role(Role::Viewer) },
+    Right { method: Method::GET, path: "/api/audits", needs: Needs::Role(Role::Admin) },
     operates("/api/jobs/{name}/run"),
     operates("/api/jobs/{name}/pause"),
     operates("/api/jobs/{name}/resume"),

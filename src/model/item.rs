@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    audit::Audit,
     container::ContainerId,
     halt::Halt,
     job::Retention,
@@ -70,4 +71,6 @@ pub enum Item {
     LoggedIn(Session),
     /// A session is over.
     LoggedOut(TokenHash),
+    /// Someone asked for a change.
+    Audited(Audit),
 }

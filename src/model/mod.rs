@@ -3,6 +3,7 @@
 //! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
 
 pub mod action;
+pub mod audit;
 pub mod bytes;
 pub mod compose;
 pub mod connection;

@@ -1,7 +1,10 @@
 //! Who asks the agent: kept as long as he may, and no longer.
 
 use super::*;
-use crate::model::{secret::TokenHash, session::Session};
+use crate::{
+    history::audits::KEPT,
+    model::{audit::Audit, secret::TokenHash, session::Session},
+};
 
 #[test]
 fn who_has_logged_in_is_read_back_until_he_logs_out_or_his_time_is_over() {
@@ -27,4 +30,25 @@ fn who_has_logged_in_is_read_back_until_he_logs_out_or_his_time_is_over() {
     assert_eq!(known(), [ben.clone(), cleo.clone()]);
     write(&mut store, vec![Item::LoggedOut(ben.hash), Item::LoggedOut(TokenHash::of("nobody"))]);
     assert_eq!(known(), [cleo]);
+}
+
+#[test]
+fn the_newest_audit_records_are_kept_and_read_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(folder.path());
+    let audit = |n: i64| Audit {
+        at: at(n),
+        caller: "user anna".into(),
+        from: (n % 2 == 0).then(|| "192.0.2.1".to_owned()),
+        method: "POST".to_owned(),
+        path: format!("/api/jobs/{n}/{}", "\u{e9}".repeat(300)),
+        status: 202,
+    };
+    write(&mut store, (1..=KEPT + 5).map(|n| Item::Audited(audit(n))).collect());
+    let reader = reader(folder.path());
+    let newest = reader.audits(None, 2).unwrap();
+    let expected = |n: i64| Audit { path: audit(n).path.chars().take(256).collect(), ..audit(n) };
+    assert_eq!(newest, [(KEPT + 5, expected(KEPT + 5)), (KEPT + 4, expected(KEPT + 4))]);
+    assert_eq!(reader.audits(Some(KEPT + 4), 1).unwrap()[0].0, KEPT + 3);
+    assert_eq!(reader.audits(None, 100_000).unwrap().last().unwrap().0, 6);
 }

@@ -20,3 +20,8 @@ pub fn login_refused(user: Option<&str>, from: Option<IpAddr>) {
     let from = from.map(tracing::field::display);
     warn!(event = "login.refused", user, from, "someone could not log in");
 }
+
+/// Someone asked for a change.
+pub fn audit_written(caller: &str, from: Option<&str>, method: &str, path: &str, status: u16) {
+    info!(event = "audit.written", caller, from, method, path, status, "{caller}: {method} {path}: {status}");
+}
