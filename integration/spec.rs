@@ -296,7 +296,8 @@ fn every_log_record_that_is_shown_is_one_of_ours() {
 // --- Names ----------------------------------------------------------------------------------------------------------
 
 /// Variables of ours that are no settings.
-const VARIABLES: [&str; 4] = ["WATCHBELL_", "WATCHBELL_JOB_", "WATCHBELL_RUN", "WATCHBELL_JOB"];
+const VARIABLES: [&str; 6] =
+    ["WATCHBELL_", "WATCHBELL_JOB_", "WATCHBELL_RUN", "WATCHBELL_JOB", "WATCHBELL_URL", "WATCHBELL_TOKEN"];
 
 /// Flags that the documents name and that are other programs'.
 const FLAGS_OF_OTHERS: [&str; 7] =

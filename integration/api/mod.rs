@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod client;
 pub mod description;
 mod listen;
 mod output;

@@ -25,6 +25,7 @@ pub mod schema;
 pub mod simulate;
 pub mod snippet;
 pub mod validate;
+mod way;
 
 use std::collections::BTreeMap;
 
