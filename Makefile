@@ -70,7 +70,7 @@ need-rust:
 	@CARGO='$(CARGO)' integration/need-rust
 
 test-with-engine: image
-	integration/worker-image with integration/registry-image with integration/full-image with $(CARGO) test --locked
+	integration/worker-image with integration/registry-image with integration/full-image with integration/prometheus with $(CARGO) test --locked
 
 engines-with-engine: image
 	integration/worker-image with integration/registry-image with integration/full-image with integration/engines

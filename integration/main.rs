@@ -13,6 +13,7 @@ mod laws;
 mod live;
 mod metrics;
 mod mistakes;
+mod observability;
 mod policies;
 mod running;
 mod scenarios;

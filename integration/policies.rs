@@ -167,7 +167,10 @@ impl World {
             | Item::AttemptEnded { .. }
             | Item::Gone(_)
             | Item::Halted(_)
-            | Item::Restored { .. } => {}
+            | Item::Restored { .. }
+            | Item::LoggedIn(_)
+            | Item::LoggedOut(_)
+            | Item::Audited(_) => {}
         }
         Ok(())
     }

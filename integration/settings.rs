@@ -56,19 +56,8 @@ impl Written {
         std::fs::write(&path, &self.file).unwrap();
         let flags = SettingFlags {
             config: vec![path.display().to_string()],
-            docker_host: None,
-            docker_tls_verify: None,
-            docker_cert_path: None,
-            state_dir: None,
-            timezone: None,
-            log_level: None,
-            log_format: None,
-            max_concurrent_runs: None,
-            shutdown_grace: None,
-            history_max_size: None,
-            allow_from_labels: None,
-            label_dialects: None,
             set: self.set.clone(),
+            ..SettingFlags::default()
         };
         let loaded = load(&flags, &self.environment);
         let inventory = Inventory {
@@ -561,12 +550,7 @@ proptest! {
             "WATCHBELL_CONFIG".to_owned(),
             directory.path().display().to_string(),
         )]);
-        let flags = SettingFlags {
-            config: vec![], docker_host: None, docker_tls_verify: None, docker_cert_path: None, state_dir: None,
-            timezone: None, log_level: None, log_format: None,
-            max_concurrent_runs: None, shutdown_grace: None, history_max_size: None, allow_from_labels: None, label_dialects: None,
-            set: vec![],
-        };
+        let flags = SettingFlags::default();
         let sources = load(&flags, &environment).sources;
         let look = |containers: Vec<Container>| {
             resolve(&sources, View::Observed(&Inventory { containers, own: None, services: Services::none() }), now())

@@ -296,7 +296,8 @@ fn every_log_record_that_is_shown_is_one_of_ours() {
 // --- Names ----------------------------------------------------------------------------------------------------------
 
 /// Variables of ours that are no settings.
-const VARIABLES: [&str; 4] = ["WATCHBELL_", "WATCHBELL_JOB_", "WATCHBELL_RUN", "WATCHBELL_JOB"];
+const VARIABLES: [&str; 6] =
+    ["WATCHBELL_", "WATCHBELL_JOB_", "WATCHBELL_RUN", "WATCHBELL_JOB", "WATCHBELL_URL", "WATCHBELL_TOKEN"];
 
 /// Flags that the documents name and that are other programs'.
 const FLAGS_OF_OTHERS: [&str; 7] =
@@ -321,7 +322,9 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
         let known = if word.starts_with("watchbell_") {
             METRICS.iter().any(|it| it.name == word)
         } else if word.starts_with("WATCHBELL_") {
-            variables.contains(word) || VARIABLES.contains(&word) || word.starts_with("WATCHBELL_JOB_")
+            variables.contains(word.strip_suffix("_FILE").unwrap_or(word))
+                || VARIABLES.contains(&word)
+                || word.starts_with("WATCHBELL_JOB_")
         } else if word.starts_with("--") && word.len() > 3 && !word.starts_with("---") {
             flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
         } else if let Some((head, tail)) = word.split_once('.').filter(|(head, _)| heads.contains(head)) {

@@ -23,11 +23,17 @@ use crate::{
     },
     http::{
         api::{self, Api},
+        audit::{Auditor, audited},
+        guard::Guard,
         health::{self, Health},
-        metrics, plan,
+        listen, login, metrics, plan,
+        sessions::Sessions,
         socket::{self, Bound, SocketError},
     },
-    model::{compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin},
+    model::{
+        compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin,
+        session::Session,
+    },
     run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
@@ -120,15 +126,14 @@ pub async fn run(
         .watch(),
     );
     let seen = (handle.clone(), keeper.clone(), connected.clone());
-    let scraped = metrics::routes(scraped(&mut tasks, &settings, seen, (metrics, sink.clone())));
-    let api = Api::new(handle.clone(), keeper.clone(), settings.state_dir.clone(), Clock::System, events);
-    let routes =
-        api::routes(api).merge(scraped).merge(plan::routes(handle.clone())).merge(health::routes(Health {
-            agent: handle,
-            connection: connected.clone(),
-            history: keeper.condition(),
-        }));
-    tasks.spawn(socket::serve(bound, settings.state_dir.clone(), routes));
+    let scraped = scraped(&mut tasks, &settings, seen, (metrics, sink.clone()));
+    let guard = Guard {
+        sources: written.clone(),
+        sessions: Sessions::new(logged_in(&settings, &keeper).await, keeper.clone(), Clock::System),
+    };
+    let health = Health { agent: handle, connection: connected.clone(), history: keeper.condition() };
+    let place = (bound, settings.state_dir.clone());
+    answer(&mut tasks, place, guard, health, keeper.clone(), scraped, events);
     let context = Context {
         engine,
         clock: Clock::System,
@@ -198,6 +203,40 @@ async fn open_history(settings: &Settings) -> Opened {
             history::unanswered(&settings.state_dir, settings.history_max_size, Clock::System)
         }
     }
+}
+
+/// Starts all that answers.
+fn answer(
+    tasks: &mut JoinSet<()>,
+    (bound, state_dir): (Option<Bound>, PathBuf),
+    guard: Guard,
+    health: Health,
+    keeper: Keeper,
+    scraped: metrics::Sources,
+    events: EventStream,
+) {
+    let (obstacle, obstructed) = watch::channel(None);
+    let agent = health.agent.clone();
+    let auditor = Auditor { keeper: keeper.clone(), clock: Clock::System };
+    let api = Api::new(agent.clone(), keeper, state_dir.clone(), Clock::System, events, obstructed);
+    let routes = api::routes(api)
+        .merge(login::routes(guard.clone()))
+        .merge(metrics::routes(scraped))
+        .merge(health::routes(health));
+    let routes = audited(routes, auditor);
+    tasks.spawn(listen::serve(guard, routes.clone(), obstacle));
+    // What would change is asked with all that is wanted, secrets and all: that goes over no network.
+    tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));
+}
+
+/// Who had logged in when the last agent ended. One whom it does not find logs in again.
+async fn logged_in(settings: &Settings, keeper: &Keeper) -> Vec<Session> {
+    if *keeper.condition().borrow() != Condition::Well {
+        return Vec::new();
+    }
+    let directory = settings.state_dir.clone();
+    let read = spawn_blocking(move || query::Reader::open(&directory).ok().flatten()?.sessions().ok());
+    timeout(OPEN_LIMIT, read).await.ok().and_then(Result::ok).flatten().unwrap_or_default()
 }
 
 /// What `/metrics` reads. How last runs ended and when jobs last succeeded is taken from the history beside the start: an

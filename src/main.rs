@@ -8,7 +8,7 @@ use watchbell::{
     cli::{
         Environment, Output,
         args::{Command, HealthcheckArgs, SettingFlags, typed},
-        completions, contexts, doctor, explain, healthcheck, load, migrate, next,
+        completions, contexts, doctor, explain, hash_password, healthcheck, load, migrate, next,
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args, &environment, &Clock::System),
         Command::Doctor(args) => runtime(1, doctor::run(&args, &environment, &Clock::System)),
         Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
+        Command::HashPassword => hash_password::run(),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Jobs(args) => asks(&args.agent.clone(), &environment, |desk| operate::jobs(args, desk)),

@@ -43,7 +43,16 @@ impl Agent {
             .arg(&config)
             .arg("--state-dir")
             .arg(directory.path())
-            .args(["--docker-host", &engine::host(), "--log-format", "json", "--timezone", "UTC"])
+            .args([
+                "--listen",
+                "none",
+                "--docker-host",
+                &engine::host(),
+                "--log-format",
+                "json",
+                "--timezone",
+                "UTC",
+            ])
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")

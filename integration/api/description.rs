@@ -22,9 +22,10 @@ pub fn table() -> String {
     let rows = operations(&watchbell::http::api::described()).into_iter().map(|(method, path, operation)| {
         let text = |key: &str| operation[key].as_str().unwrap_or_default().replace('\n', " ");
         let what = [text("summary"), text("description")];
-        vec![format!("`{} {path}`", method.to_uppercase()), what.join(" ").trim().to_owned()]
+        let role = operation["security"][0]["bearer"][0].as_str().unwrap_or("anyone").to_owned();
+        vec![format!("`{} {path}`", method.to_uppercase()), role, what.join(" ").trim().to_owned()]
     });
-    docs::table(&["endpoint", "answer"], rows)
+    docs::table(&["endpoint", "role", "answer"], rows)
 }
 
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
@@ -120,6 +121,22 @@ fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
             assert_eq!(told.json()["job"], "off");
             vec![]
         }
+        // As someone with nothing to say; integration/api/users.rs has those who can log in.
+        ("post", "/api/login") => vec![
+            agent.post("/api/login", ""),
+            agent.post("/api/login", "{\"user\":1}"),
+            agent.post("/api/login", "{\"user\":\"a\",\"password\":\"b\"}"),
+        ],
+        ("post", "/api/logout") => vec![agent.post("/api/logout", ""), agent.post("/api/logout", "[")],
+        ("get", "/api/audits") => {
+            agent.post("/api/jobs/hello/resume", "");
+            vec![
+                get("/api/audits?limit=1"),
+                tagged("/api/audits?limit=1&cursor=1"),
+                get("/api/audits?limit=0"),
+            ]
+        }
+        ("get", "/api/session") => vec![get("/api/session")],
         ("get", "/api/openapi.json") => vec![get("/api/openapi.json")],
         _ => return None,
     })

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// The checks that there are, in order; programs rely on them.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "docker-host",
     "engine",
     "clock",
@@ -22,6 +22,7 @@ const NAMES: [&str; 11] = [
     "state-dir",
     "agent",
     "files",
+    "listen",
     "grants",
     "swarm",
     "problems",
@@ -65,7 +66,9 @@ async fn an_installation_that_is_well_has_no_errors_and_is_not_changed() {
     engine.start(with_job("web", "sync", "@daily"));
     let answer = doctor(&desk, &[]).await;
     assert_eq!(answer.code, 0, "{answer:?}");
-    for name in ["docker-host", "engine", "clock", "timezone", "state-dir", "files", "grants", "problems"] {
+    for name in
+        ["docker-host", "engine", "clock", "timezone", "state-dir", "files", "listen", "grants", "problems"]
+    {
         assert_eq!(check(&answer, name)["status"], "ok", "{answer:?}");
     }
     assert!(said(&check(&answer, "engine"), "found").contains("20.10.24"), "{answer:?}");

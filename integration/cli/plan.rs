@@ -18,7 +18,17 @@ struct Daemon(Child);
 impl Daemon {
     fn start(folder: &Path) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
-            .args(["daemon", "--config", "a.ini", "--state-dir", "state", "--docker-host", &host(folder)])
+            .args([
+                "daemon",
+                "--listen",
+                "none",
+                "--config",
+                "a.ini",
+                "--state-dir",
+                "state",
+                "--docker-host",
+                &host(folder),
+            ])
             .env_clear()
             .current_dir(folder)
             .stdin(Stdio::null())
@@ -37,7 +47,8 @@ fn host(folder: &Path) -> String {
 /// What `plan` says with these arguments.
 async fn plan(desk: &Arc<Desk>, more: &[&str]) -> Answer {
     let host = host(desk.path());
-    let arguments = [&["plan", "--state-dir", "state", "--docker-host", &host][..], more].concat();
+    let arguments =
+        [&["plan", "--listen", "none", "--state-dir", "state", "--docker-host", &host][..], more].concat();
     let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
     let desk = desk.clone();
     let run = move || desk.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());

@@ -34,7 +34,16 @@ impl Process {
         let log = folder.join(format!("log-{nth}"));
         let nowhere = format!("unix://{}", folder.join("no-engine.sock").display());
         let child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
-            .args(["daemon", "--log-format", "json", "--docker-host", &nowhere, "--config"])
+            .args([
+                "daemon",
+                "--listen",
+                "none",
+                "--log-format",
+                "json",
+                "--docker-host",
+                &nowhere,
+                "--config",
+            ])
             .arg(folder.join("config.ini"))
             .arg("--state-dir")
             .arg(state_dir)

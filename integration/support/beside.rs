@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -117,6 +118,18 @@ impl Beside {
 
     /// The same with the file that is there already.
     pub fn start_as_it_is(folder: &Path, arguments: &[&str]) -> Self {
+        // Nobody listens where others would unless he says so.
+        let quiet = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "none"] };
+        Self::start_with(folder, &[quiet, arguments].concat(), &[])
+    }
+
+    /// The same; only the file says where it listens.
+    pub fn start_by_file(folder: &Path) -> Self {
+        Self::start_with(folder, &[], &[])
+    }
+
+    /// The same with variables.
+    pub fn start_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let nowhere = format!("unix://{}", folder.join("no-engine.sock").display());
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
             .args(["daemon", "--log-format", "json", "--docker-host", &nowhere, "--config"])
@@ -126,6 +139,7 @@ impl Beside {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -176,6 +190,13 @@ impl Beside {
         self.wait_for(1, |it| it["event"] == event && it["job"] == job).remove(0)
     }
 
+    /// How much memory it has, in bytes.
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    }
+
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
     }
@@ -189,6 +210,12 @@ impl Beside {
     pub fn end(mut self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Where it listens, once it does so for the `nth` time.
+    pub fn address(&self, nth: usize) -> SocketAddr {
+        let told = self.wait_for(nth, |it| it["event"] == "api.listening");
+        told[nth - 1]["address"].as_str().unwrap().parse().unwrap()
     }
 
     /// Asks it something.
@@ -238,6 +265,57 @@ impl Beside {
     }
 }
 
+/// Asks over TCP, as someone who calls it by `host`.
+pub fn ask_at(
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    host: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    send(&mut stream, (method, path), host, headers, body);
+    read(BufReader::new(stream))
+}
+
+/// The same over TLS, as someone who believes this authority.
+pub fn ask_over_tls(
+    address: SocketAddr,
+    authority: &str,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Reply, String> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, stream);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).map_err(|error| error.to_string())?;
+    }
+    send(&mut stream, (method, path), "localhost", headers, body);
+    Ok(read(BufReader::new(stream)))
+}
+
+/// The same, where only the status of the answer is of interest, and it may have no end.
+pub fn status_at(address: SocketAddr, (method, path): (&str, &str), headers: &[(&str, &str)]) -> u16 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    send(&mut stream, (method, path), "localhost", headers, "");
+    head(&mut BufReader::new(stream)).0
+}
+
 /// Asks the agent of a state directory.
 pub fn get(state_dir: &Path, path: &str) -> Reply {
     read(open(state_dir, "GET", path, &[], ""))
@@ -252,17 +330,28 @@ fn open(
 ) -> BufReader<UnixStream> {
     let mut stream = UnixStream::connect(state_dir.join("agent.sock")).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let (headers, length) = (headers.concat(), body.len());
-    let head =
-        format!("{method} {path} HTTP/1.0\r\nhost: agent\r\ncontent-length: {length}\r\n{headers}\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    // One who is refused before all of it was read hears of it.
-    let _ = stream.write_all(body.as_bytes());
+    send(&mut stream, (method, path), "agent", headers, body);
     BufReader::new(stream)
 }
 
-fn read(mut answer: impl BufRead) -> Reply {
+fn send(
+    stream: &mut impl Write,
+    (method, path): (&str, &str),
+    host: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) {
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let (headers, length) = (headers.concat(), body.len());
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nhost: {host}\r\ncontent-length: {length}\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    // One who is refused before all of it was read hears of it.
+    let _ = stream.write_all(body.as_bytes());
+}
+
+/// Reads an answer to its end.
+pub fn read(mut answer: impl BufRead) -> Reply {
     let (status, headers) = head(&mut answer);
     let mut body = Vec::new();
     if let Err(error) = answer.read_to_end(&mut body) {

@@ -15,6 +15,7 @@ pub mod exposition;
 pub mod fake_engine;
 pub mod front;
 pub mod live_engine;
+pub mod prometheus;
 pub mod scenario;
 pub mod source;
 pub mod test_agent;

@@ -84,6 +84,8 @@ pub enum Command {
     Healthcheck(HealthcheckArgs),
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.
     Doctor(super::doctor::DoctorArgs),
+    /// Print what the agent keeps of a password, which is asked for or read from standard input.
+    HashPassword,
     /// Print a JSON Schema of the labels, for editors of compose files.
     Schema,
     /// Print a script with which a shell completes commands and flags.
@@ -114,6 +116,42 @@ pub struct SettingFlags {
     /// The directory of the agent's socket and state.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<String>,
+    /// Where the agent answers over TCP.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// The certificate in PEM with which it speaks TLS there.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// The private key of that certificate.
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// Whether it does so although nobody has to say who he is.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub insecure_no_auth: Option<String>,
+    /// What a program shows to see everything; better out of a file (viewer-token-file), for others see what is typed.
+    #[arg(long, value_name = "TOKEN")]
+    pub viewer_token: Option<String>,
+    /// What a program shows to run, pause and stop besides.
+    #[arg(long, value_name = "TOKEN")]
+    pub operator_token: Option<String>,
+    /// What a program shows to do everything.
+    #[arg(long, value_name = "TOKEN")]
+    pub admin_token: Option<String>,
+    /// Whether who asks for health and metrics has to say who he is.
+    #[arg(long, value_name = "BOOLEAN")]
+    pub metrics_auth: Option<String>,
+    /// How long a user who has logged in need not do it again.
+    #[arg(long, value_name = "DURATION")]
+    pub session_lifetime: Option<String>,
+    /// Who says for whom he asks.
+    #[arg(long, value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+    /// How the agent is called from outside.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// By which names it may be asked besides.
+    #[arg(long, value_name = "NAMES")]
+    pub allowed_hosts: Option<String>,
     /// The zone of schedules that name none, for example Europe/Berlin.
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
@@ -152,6 +190,18 @@ impl SettingFlags {
             docker_tls_verify,
             docker_cert_path,
             state_dir,
+            listen,
+            tls_cert,
+            tls_key,
+            insecure_no_auth,
+            viewer_token,
+            operator_token,
+            admin_token,
+            metrics_auth,
+            session_lifetime,
+            trusted_proxies,
+            public_url,
+            allowed_hosts,
             timezone,
             log_level,
             log_format,
@@ -167,6 +217,18 @@ impl SettingFlags {
             ("docker-tls-verify", docker_tls_verify),
             ("docker-cert-path", docker_cert_path),
             ("state-dir", state_dir),
+            ("listen", listen),
+            ("tls-cert", tls_cert),
+            ("tls-key", tls_key),
+            ("insecure-no-auth", insecure_no_auth),
+            ("viewer-token", viewer_token),
+            ("operator-token", operator_token),
+            ("admin-token", admin_token),
+            ("metrics-auth", metrics_auth),
+            ("session-lifetime", session_lifetime),
+            ("trusted-proxies", trusted_proxies),
+            ("public-url", public_url),
+            ("allowed-hosts", allowed_hosts),
             ("timezone", timezone),
             ("log-level", log_level),
             ("log-format", log_format),
@@ -325,6 +387,18 @@ mod tests {
             docker_tls_verify: Some("x".into()),
             docker_cert_path: Some("x".into()),
             state_dir: Some("x".into()),
+            listen: Some("x".into()),
+            tls_cert: Some("x".into()),
+            tls_key: Some("x".into()),
+            insecure_no_auth: Some("x".into()),
+            viewer_token: Some("x".into()),
+            operator_token: Some("x".into()),
+            admin_token: Some("x".into()),
+            metrics_auth: Some("x".into()),
+            session_lifetime: Some("x".into()),
+            trusted_proxies: Some("x".into()),
+            public_url: Some("x".into()),
+            allowed_hosts: Some("x".into()),
             timezone: Some("x".into()),
             log_level: Some("x".into()),
             log_format: Some("x".into()),

@@ -1,18 +1,19 @@
-//! Calls the running agent's API over its socket.
+//! Calls the running agent's API, over its socket or at an address.
 
 use std::{
     fmt::{Display, Write as _},
-    path::Path,
     time::Duration,
 };
 
 use http_body_util::{BodyExt, Collected, Full};
-use hyper::{Request, Response, body::Bytes, body::Incoming, client::conn::http1::handshake};
+use hyper::{Request, Response, StatusCode, body::Bytes, body::Incoming, client::conn::http1::handshake};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{net::UnixStream, time::timeout};
+use tokio::time::timeout;
 
-use crate::http::{dto::ProblemDetails, socket};
+use crate::http::dto::ProblemDetails;
+
+use super::way::Way;
 
 /// How long an answer may take to begin.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -56,27 +57,27 @@ pub fn encoded(text: &str) -> String {
 }
 
 /// What is answered to `GET path`.
-pub async fn get<T: DeserializeOwned>(state_dir: &Path, path: &str) -> Result<T, CallError> {
+pub async fn get<T: DeserializeOwned>(way: &Way, path: &str) -> Result<T, CallError> {
     let mut body = Vec::new();
-    exchange(state_dir, Asked::get(path), |bytes| body.extend_from_slice(bytes)).await?;
+    exchange(way, Asked::get(path), |bytes| body.extend_from_slice(bytes)).await?;
     parsed(&body)
 }
 
 /// The body of the answer to `GET path`, as it comes.
-pub async fn read(state_dir: &Path, path: &str, take: impl FnMut(&[u8])) -> Result<(), CallError> {
-    exchange(state_dir, Asked { accept: "text/plain", ..Asked::get(path) }, take).await
+pub async fn read(way: &Way, path: &str, take: impl FnMut(&[u8])) -> Result<(), CallError> {
+    exchange(way, Asked { accept: "text/plain", ..Asked::get(path) }, take).await
 }
 
 /// What is answered to `POST path`; nothing where there is nothing to say.
 pub async fn post<T: DeserializeOwned>(
-    state_dir: &Path,
+    way: &Way,
     path: &str,
     body: &impl Serialize,
 ) -> Result<Option<T>, CallError> {
     let body = serde_json::to_string(body).unwrap_or_default();
     let mut answer = Vec::new();
     let asked = Asked { method: "POST", body: Some(body), ..Asked::get(path) };
-    exchange(state_dir, asked, |bytes| {
+    exchange(way, asked, |bytes| {
         answer.extend_from_slice(bytes);
     })
     .await?;
@@ -85,14 +86,14 @@ pub async fn post<T: DeserializeOwned>(
 
 /// The events of `GET path` after the one whose ID is `last`, as they come.
 pub async fn follow(
-    state_dir: &Path,
+    way: &Way,
     path: &str,
     last: Option<&str>,
     mut take: impl FnMut(Event),
 ) -> Result<(), CallError> {
     let (mut rest, mut event) = (Vec::new(), Event::default());
     let asked = Asked { accept: "text/event-stream", last, ..Asked::get(path) };
-    exchange(state_dir, asked, |bytes| {
+    exchange(way, asked, |bytes| {
         rest.extend_from_slice(bytes);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
@@ -132,26 +133,28 @@ impl<'a> Asked<'a> {
 
 /// The body of an answer that is none of refusal.
 async fn exchange(
-    state_dir: &Path,
+    way: &Way,
     Asked { method, path, accept, body, last }: Asked<'_>,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), CallError> {
-    let socket = socket::path(state_dir);
     let why = |error: &dyn Display| {
-        let place = socket.display();
-        CallError::NoAgent(format!(
-            "no agent answers at {place}: {error}; is it running with this --state-dir?"
-        ))
+        CallError::NoAgent(format!("no agent answers at {}: {error}; {}", way.place(), way.advice()))
     };
-    let stream = UnixStream::connect(&socket).await.map_err(|error| why(&error))?;
+    if let Way::Nowhere(reason) = way {
+        return Err(CallError::Refused(reason.clone()));
+    }
+    let stream = way.connect().await.map_err(|error| why(&error))?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| why(&error))?;
+    let (host, prefix, token) = way.says();
     let request = Request::builder()
         .method(method)
-        .uri(path)
-        .header("host", "agent")
+        .uri(format!("{prefix}{path}"))
+        .header("host", host)
         .header("accept", accept)
         .header("content-type", "application/json");
     let request = last.iter().fold(request, |request, last| request.header("last-event-id", *last));
+    let request =
+        token.iter().fold(request, |request, it| request.header("authorization", format!("Bearer {it}")));
     let request =
         request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(|error| why(&error))?;
     let exchange = async {
@@ -184,5 +187,11 @@ async fn not_refused(response: Response<Incoming>) -> Result<Response<Incoming>,
     }
     let body = response.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let detail = serde_json::from_slice::<ProblemDetails>(&body).map(|it| it.detail);
-    Err(CallError::Refused(detail.unwrap_or_else(|_| format!("the agent answered {status}"))))
+    let detail = detail.unwrap_or_else(|_| format!("the agent answered {status}"));
+    let token = if status == StatusCode::UNAUTHORIZED {
+        "; name a token with --token-file, or put it into WATCHBELL_TOKEN"
+    } else {
+        ""
+    };
+    Err(CallError::Refused(format!("{detail}{token}")))
 }

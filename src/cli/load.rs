@@ -35,6 +35,9 @@ use super::{
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "/etc/watchbell/config.ini";
 
+/// What tells our commands which agent to ask is none of its settings.
+const CLIENTS: [&str; 2] = ["URL", "TOKEN"];
+
 /// How everything that `flags` and `environment` name is read, now and whenever a file has changed.
 pub fn reader(flags: SettingFlags, environment: Environment) -> Reader {
     let (named, known) = (flags.clone(), environment.clone());
@@ -153,7 +156,7 @@ fn settings_of(
             diagnostics.extend(env::near_miss(name));
             continue;
         };
-        if key.starts_with(env::JOB) || key == "CONFIG" {
+        if key.starts_with(env::JOB) || key == "CONFIG" || CLIENTS.contains(&key) {
             continue;
         }
         match setting(key, value, environment, outside) {

@@ -8,6 +8,7 @@ pub mod contexts;
 pub mod doctor;
 pub mod explain;
 pub mod files;
+pub mod hash_password;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;
@@ -24,6 +25,7 @@ pub mod schema;
 pub mod simulate;
 pub mod snippet;
 pub mod validate;
+mod way;
 
 use std::collections::BTreeMap;
 

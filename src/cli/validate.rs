@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::{
+    http::tls::Certificate,
     model::diagnostic::{Diagnostic, Severity},
     settings::resolve::{Desired, View, resolve},
     time::Clock,
@@ -25,6 +26,9 @@ pub fn run(args: &ValidateArgs, environment: &Environment, clock: &Clock) -> Exi
     let desired = resolve(&loaded.sources, view, clock.now());
     let mut diagnostics = labels.diagnostics.clone();
     diagnostics.extend(labels.told_once(desired.diagnostics.clone()));
+    let access = &loaded.sources.settings.access;
+    diagnostics.extend(access.refused());
+    diagnostics.extend(access.tls.as_ref().and_then(|it| Certificate::read(it).err()));
     match args.output {
         Output::Json => print_json(&desired, &diagnostics, &labels.files),
         Output::Text => {

@@ -201,7 +201,10 @@ impl Table {
             | Item::AttemptEnded { .. }
             | Item::Gone(_)
             | Item::Halted(_)
-            | Item::Restored { .. } => {}
+            | Item::Restored { .. }
+            | Item::LoggedIn(_)
+            | Item::LoggedOut(_)
+            | Item::Audited(_) => {}
             Item::Waits(admitted) => self.set(admitted, false),
             Item::Begins(admitted) => self.set(admitted, true),
             Item::AttemptStarted { run, number, at, .. } => {

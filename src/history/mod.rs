@@ -3,10 +3,11 @@
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
 //! reads it, with or without an agent; `unfinished` is what the last agent left and `halts` what it had stopped, with `terms` of how it is to be ended, and
-//! [`installation`] whose it is; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
+//! [`installation`] whose it is, `sessions` who has logged in, and `audits` what was asked to be changed; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
 //! now, and `lost` what is known where the file was lost. What goes wrong here is
 //! told, and costs no run and delays none.
 
+mod audits;
 mod halts;
 pub mod installation;
 pub mod keeper;
@@ -17,6 +18,7 @@ pub mod query;
 mod recorder;
 pub mod retain;
 mod schema;
+mod sessions;
 mod statements;
 pub mod store;
 mod terms;

@@ -21,6 +21,7 @@ use super::{
     unfinished::legacy,
 };
 
+mod asked;
 mod last;
 
 pub use last::LastEnd;

@@ -14,7 +14,7 @@ use crate::model::{
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -102,6 +102,22 @@ pub(super) const MIGRATIONS: [&str; 5] = [
         at INTEGER NOT NULL,
         PRIMARY KEY (container, run)
     ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE sessions (
+        hash BLOB PRIMARY KEY,
+        user TEXT NOT NULL,
+        mark BLOB NOT NULL,
+        begun INTEGER NOT NULL,
+        until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE audits (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        caller TEXT NOT NULL,
+        address TEXT,
+        method TEXT NOT NULL,
+        path TEXT NOT NULL,
+        status INTEGER NOT NULL
+    ) STRICT",
 ];
 
 /// The present schema.

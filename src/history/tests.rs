@@ -1,6 +1,7 @@
 //! The store as a file. What is remembered of jobs is here; runs, files of earlier versions, files that cannot be used and
 //! limits have places of their own.
 
+mod asked;
 mod limits;
 mod older;
 mod runs;

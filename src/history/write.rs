@@ -15,9 +15,11 @@ use crate::model::{
 };
 
 use super::{
+    audits,
     output::Chunk,
     retain::{self, Retain},
     schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored, stored_stop},
+    sessions,
     statements::{Statements, transaction},
     store::{Store, StoreError},
     terms,
@@ -121,6 +123,9 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
                 work.of("DELETE FROM halts WHERE container = ?1 AND run = ?2")?
                     .execute(params![&*container.0, &*run.0])?;
             }
+            Item::LoggedIn(it) => sessions::begin(work, it)?,
+            Item::LoggedOut(hash) => sessions::end(work, hash)?,
+            Item::Audited(it) => audits::add(work, it)?,
             Item::Gone(run) => {
                 work.of("UPDATE runs SET goes_on = 0, terms = NULL WHERE run = ?1 AND ended IS NOT NULL")?
                     .execute([&*run.0])?;

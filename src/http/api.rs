@@ -8,7 +8,11 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
 use utoipa::OpenApi;
 
 use crate::{
@@ -18,15 +22,18 @@ use crate::{
         query::Reader,
         store::StoreError,
     },
-    model::{diagnostic::did_you_mean, name::JobId},
+    model::{
+        diagnostic::{Diagnostic, did_you_mean},
+        name::JobId,
+    },
     telemetry::stream::EventStream,
     time::Clock,
 };
 
 use super::{
-    about, actions, dto_runs, endpoints, events, job, jobs, output,
+    about, actions, audit, dto_runs, endpoints, events, job, jobs, login, output,
     problem::{Problem, unknown_path, wrong_method},
-    runs,
+    rights, runs,
 };
 
 /// No body that is asked for here is longer.
@@ -54,6 +61,8 @@ pub struct Api {
     pub clock: Clock,
     /// Everything that happens.
     pub events: EventStream,
+    /// Why nobody listens where the settings say.
+    pub obstacle: watch::Receiver<Option<Diagnostic>>,
     readers: Arc<Semaphore>,
 }
 
@@ -78,8 +87,12 @@ pub struct Api {
         actions::stop_run,
         about::problems,
         about::config,
+        audit::list_audits,
         endpoints::endpoints,
         events::events,
+        login::login,
+        login::logout,
+        login::session,
         description,
     ),
     components(schemas(dto_runs::PrintedPiece, dto_runs::DroppedPiece))
@@ -102,6 +115,7 @@ pub fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/stop", post(actions::stop_run))
         .route("/api/problems", get(about::problems))
         .route("/api/config", get(about::config))
+        .route("/api/audits", get(audit::list_audits))
         .route("/api/endpoints", get(endpoints::endpoints))
         .route("/api/events", get(events::events))
         .route("/api/openapi.json", get(description))
@@ -113,19 +127,33 @@ pub fn routes(api: Api) -> Router {
 
 /// What the description says, as JSON.
 pub fn described() -> serde_json::Value {
-    serde_json::to_value(Description::openapi()).unwrap_or_default()
+    serde_json::to_value(document()).unwrap_or_default()
 }
 
 /// This description.
 #[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn description() -> Json<utoipa::openapi::OpenApi> {
-    Json(Description::openapi())
+    Json(document())
+}
+
+fn document() -> utoipa::openapi::OpenApi {
+    let mut document = Description::openapi();
+    rights::describe(&mut document);
+    document
 }
 
 impl Api {
     /// Of this agent.
-    pub fn new(agent: Handle, keeper: Keeper, state_dir: PathBuf, clock: Clock, events: EventStream) -> Self {
-        Self { agent, keeper, state_dir, clock, events, readers: Arc::new(Semaphore::new(READERS)) }
+    pub fn new(
+        agent: Handle,
+        keeper: Keeper,
+        state_dir: PathBuf,
+        clock: Clock,
+        events: EventStream,
+        obstacle: watch::Receiver<Option<Diagnostic>>,
+    ) -> Self {
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { agent, keeper, state_dir, clock, events, obstacle, readers }
     }
 
     /// What happened until here is in the history from now on, unless the store does not do well.

@@ -196,3 +196,42 @@ pub struct AgentConfig {
     /// What is wrong with them, and with the sources as such.
     pub problems: Vec<ProblemRow>,
 }
+
+/// Which audit records are asked for.
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditsQuery {
+    /// How many at most, from 1 to 1000; 50 unless it is said.
+    pub limit: Option<u32>,
+    /// Those before this one: `next_cursor` of the page before.
+    pub cursor: Option<i64>,
+}
+
+/// A page of audit records, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditList {
+    /// The records.
+    pub audits: Vec<AuditItem>,
+    /// The cursor of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<i64>,
+}
+
+/// One audit record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditItem {
+    /// When it was answered.
+    pub at: String,
+    /// Who asked: `user` or `token` with a name, `socket` or `anyone`.
+    pub caller: String,
+    /// From which address; absent on the socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The status of the answer.
+    pub status: u16,
+}

@@ -1,6 +1,8 @@
 //! How a question is refused: always as `application/problem+json`, with what is wrong in words and nothing of the
 //! agent's inside. And how what is asked is read, so that each mistake in it is refused like that.
 
+use std::time::Duration;
+
 use axum::{
     Json, RequestPartsExt,
     body::Bytes,
@@ -9,10 +11,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 
 use crate::agent::event::Refused;
 
 use super::dto::ProblemDetails;
+
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A refusal.
 #[derive(Debug)]
@@ -124,7 +130,11 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Said<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error {
+        let bytes = timeout(BODY_TIME, Bytes::from_request(request, state)).await.map_err(|_| {
+            let detail = "the body did not come to its end in time";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
+        })?;
+        let bytes = bytes.map_err(|error| match error {
             BytesRejection::FailedToBufferBody(it) if it.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large for what is asked here")
             }

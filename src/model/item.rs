@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 
 use super::{
+    audit::Audit,
     container::ContainerId,
     halt::Halt,
     job::Retention,
     memory::Memory,
     name::JobId,
     run::{Admitted, Outcome, RunId, RunRecord, StopRequest, WorkHandle},
+    secret::TokenHash,
+    session::Session,
 };
 
 /// Something to be kept for the next agent, or for who asks later.
@@ -64,4 +67,10 @@ pub enum Item {
         /// The run.
         run: RunId,
     },
+    /// Someone logged in.
+    LoggedIn(Session),
+    /// A session is over.
+    LoggedOut(TokenHash),
+    /// Someone asked for a change.
+    Audited(Audit),
 }

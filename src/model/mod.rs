@@ -3,6 +3,7 @@
 //! Pure data. Nothing here talks, waits or reads a clock, and nothing here knows how a value was written.
 
 pub mod action;
+pub mod audit;
 pub mod bytes;
 pub mod compose;
 pub mod connection;
@@ -19,10 +20,13 @@ pub mod name;
 pub mod options;
 pub mod origin;
 pub mod parameters;
+pub mod password;
 pub mod policy;
 pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod service;
+pub mod session;
 pub mod skip;
 pub mod spread;
 pub mod swarm;

@@ -10,6 +10,7 @@
 //! [`mod@print`] goes the other way, and [`mod@explain`] says where each value comes from. [`compose`] reads the labels of
 //! containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
 
+pub mod access;
 mod action;
 mod check;
 pub mod compose;
@@ -26,6 +27,7 @@ pub mod layer;
 mod like;
 mod look_up;
 pub mod memo;
+mod network;
 mod options;
 mod own;
 mod param;

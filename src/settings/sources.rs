@@ -51,7 +51,8 @@ pub struct Sources {
 impl Sources {
     /// Takes them in.
     pub fn new(file: Ini, upper: Upper, overrides: Vec<Override>) -> Self {
-        let settings = layers::settle(&file.global, &[], &upper).0;
+        let mut settings = layers::settle(&file.global, &[], &upper).0;
+        settings.access.take(&file.callers);
         Self {
             settings,
             upper,
@@ -75,7 +76,8 @@ impl Sources {
         if self.given {
             return (self.settings.clone(), Vec::new());
         }
-        let (settings, mut diagnostics) = layers::settle(&self.file.global, labels, &self.upper);
+        let (mut settings, mut diagnostics) = layers::settle(&self.file.global, labels, &self.upper);
+        diagnostics.extend(settings.access.take(&self.file.callers));
         if let Some(started) = &self.started {
             let placed = layers::place(&self.file.global, labels, &self.upper).0;
             diagnostics.extend(layers::not_taken(started, &settings, &placed));

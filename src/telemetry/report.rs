@@ -2,11 +2,13 @@
 //!
 //! Names of events and keys are stable; they stand here and nowhere else.
 
+mod asked;
 mod counted;
 mod halted;
 mod image;
 mod taken;
 
+pub use asked::{api_certificate, api_listening, audit_written, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
@@ -35,6 +37,13 @@ pub const EVENTS: &[(&str, &str)] = &[
          go on), stop (they are asked to end), kill; with how long it took.",
     ),
     ("agent.stopped", "The last record before the end."),
+    ("api.listening", "The API answers over TCP; with the address, and whether it speaks TLS there."),
+    ("api.certificate", "The certificate of the API was read again, because its files had changed."),
+    (
+        "audit.written",
+        "Someone asked over HTTP for a change; with who, what, from where and the answer's status.",
+    ),
+    ("login.refused", "Someone could not log in; with the user, if there is one, and from where."),
     ("engine.connected", "The Engine answers."),
     ("engine.lost", "The Engine does not answer; the jobs stay as they are."),
     ("job.added", "A job came; with its schedule in words and its next occurrences."),

@@ -128,7 +128,16 @@ impl<'a> AgentBuilder<'a> {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.variables)
-            .args(["daemon", "--log-format", "json", "--docker-host", &self.host, "--config"])
+            .args([
+                "daemon",
+                "--listen",
+                "none",
+                "--log-format",
+                "json",
+                "--docker-host",
+                &self.host,
+                "--config",
+            ])
             .arg(&config)
             .arg("--state-dir")
             .arg(&state_dir)

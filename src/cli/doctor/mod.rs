@@ -16,11 +16,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
+    http::tls::Certificate,
     model::{
         diagnostic::{Diagnostic, Severity},
         name::JobKind,
     },
     settings::{
+        access::Access,
         grants::Grants,
         resolve::{View, resolve},
     },
@@ -111,6 +113,7 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     checks.push(state::directory(&settings.state_dir));
     checks.push(state::agent(&settings.state_dir).await);
     checks.push(files::check(&loaded.files, &loaded.diagnostics));
+    checks.push(listening(&settings.access));
     checks.push(granted(&settings.grants));
     let services = desired.jobs.values().filter(|it| it.spec.kind() == JobKind::ServiceRun).count();
     checks.push(swarm(services, seen.manager));
@@ -120,6 +123,37 @@ pub async fn run(args: &DoctorArgs, environment: &Environment, clock: &Clock) ->
     show(&checks, &problems, args.output, Colours::of_stdout(environment));
     let failed = checks.iter().any(|it| it.status == Status::Error);
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn listening(access: &Access) -> Check {
+    const NAME: &str = "listen";
+    let Some(address) = access.listen else {
+        return Check::ok(NAME, "the agent answers on its socket, and not over TCP");
+    };
+    match access.refused() {
+        Some(refused) => {
+            Check::error(NAME, refused.reason, "who is meant to ask from elsewhere can do it through a proxy")
+        }
+        None if access.insecure_no_auth && !address.ip().is_loopback() => Check::warning(
+            NAME,
+            format!("whoever reaches {address} can have jobs run, and need not say who he is"),
+            "see to it that nobody reaches it who may not",
+        ),
+        None => match access.tls.as_ref().map(Certificate::read) {
+            Some(Err(wrong)) => {
+                Check::error(NAME, wrong.reason, "put the right files there: they are read when they change")
+            }
+            Some(Ok(_)) => Check::ok(NAME, format!("the agent answers at {address}, over TLS")),
+            None if !address.ip().is_loopback() => Check::warning(
+                NAME,
+                format!(
+                    "the agent answers at {address} in the clear: who is in between reads tokens and passwords"
+                ),
+                "set tls-cert and tls-key, or let a proxy beside the agent speak TLS",
+            ),
+            None => Check::ok(NAME, format!("the agent answers at {address}")),
+        },
+    }
 }
 
 fn granted(grants: &Grants) -> Check {

@@ -62,7 +62,7 @@ pub struct PauseArgs {
 /// Runs a job now, on the same way as one that is due.
 pub async fn run(args: RunArgs, desk: Desk) -> ExitCode {
     let question = format!("/api/jobs/{}/run", encoded(&args.job));
-    let begun = call::post::<Begun>(&desk.state_dir, &question, &NothingToSay {}).await;
+    let begun = call::post::<Begun>(&desk.way, &question, &NothingToSay {}).await;
     let run = match begun {
         Ok(Some(Begun { run })) => run,
         Ok(None) => return desk.fail(&CallError::NoAgent("the agent did not say which run".to_owned())),
@@ -110,7 +110,7 @@ fn code(it: &RunItem) -> u8 {
 /// Asks a run to end.
 pub async fn stop(args: StopArgs, desk: Desk) -> ExitCode {
     let question = format!("/api/runs/{}/stop", encoded(&args.run));
-    match call::post::<Begun>(&desk.state_dir, &question, &NothingToSay {}).await {
+    match call::post::<Begun>(&desk.way, &question, &NothingToSay {}).await {
         Ok(begun) => {
             let run = begun.map_or(args.run, |it| it.run);
             match desk.output {
@@ -141,7 +141,7 @@ pub async fn pause(args: PauseArgs, desk: Desk) -> ExitCode {
     }
     let request = PauseRequest { until: until.map(|it| it.at.to_string()), r#for: args.r#for };
     let question = format!("/api/jobs/{}/pause", encoded(&args.job));
-    match call::post::<Paused>(&desk.state_dir, &question, &request).await {
+    match call::post::<Paused>(&desk.way, &question, &request).await {
         Ok(paused) => {
             let paused = paused.unwrap_or(Paused { until: None });
             match (desk.output, &paused.until) {
@@ -162,7 +162,7 @@ pub async fn pause(args: PauseArgs, desk: Desk) -> ExitCode {
 /// Ends a pause.
 pub async fn resume(args: JobArgs, desk: Desk) -> ExitCode {
     let question = format!("/api/jobs/{}/resume", encoded(&args.job));
-    match call::post::<Paused>(&desk.state_dir, &question, &NothingToSay {}).await {
+    match call::post::<Paused>(&desk.way, &question, &NothingToSay {}).await {
         Ok(_) => {
             match desk.output {
                 Output::Json => print_json(&serde_json::json!({ "job": args.job, "paused": null })),

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    cli::{Output, call::CallError, print},
+    cli::{Output, call::CallError, print, way::Way},
     history::{query::Reader, store::StoreError},
 };
 
@@ -43,6 +43,10 @@ enum BackupError {
 
 /// Makes the copy. No agent is needed, and one that runs is not asked: the file itself is.
 pub async fn backup(args: BackupArgs, desk: Desk) -> ExitCode {
+    if !matches!(desk.way, Way::Socket(_)) {
+        let reason = "backup copies a file: run it where the state directory is, without --url";
+        return desk.fail(&CallError::Refused(reason.to_owned()));
+    }
     match copy(&desk.state_dir, &args.file) {
         Ok(size) => {
             let file = args.file.display().to_string();

@@ -53,7 +53,7 @@ pub async fn history(args: HistoryArgs, desk: Desk) -> ExitCode {
     };
     let before = args.before.as_ref().map(|it| RunId(it.to_ascii_uppercase().into()));
     let filter = Filter { job: args.job.as_deref().map(JobId::plain), before, ..Filter::default() };
-    let (runs, agent) = match call::get::<RunList>(&desk.state_dir, &question).await {
+    let (runs, agent) = match call::get::<RunList>(&desk.way, &question).await {
         Ok(list) => (list.runs, "ok".to_owned()),
         Err(error @ (CallError::NoAgent(_) | CallError::TooLate)) => {
             match kept(&desk, &error, &filter, limit) {

@@ -72,10 +72,10 @@ pub async fn jobs(args: JobsArgs, desk: Desk) -> ExitCode {
 }
 
 async fn all(desk: &Desk, question: &str) -> Result<JobList, CallError> {
-    let mut list: JobList = call::get(&desk.state_dir, question).await?;
+    let mut list: JobList = call::get(&desk.way, question).await?;
     while let Some(cursor) = list.next_cursor.take() {
         let next = format!("{question}&cursor={}", encoded(&cursor));
-        let page: JobList = call::get(&desk.state_dir, &next).await?;
+        let page: JobList = call::get(&desk.way, &next).await?;
         list.jobs.extend(page.jobs);
         list.next_cursor = page.next_cursor;
     }
@@ -107,7 +107,7 @@ fn row(job: &JobItem) -> Vec<Cell> {
 /// Prints one job.
 pub async fn show(args: JobArgs, desk: Desk) -> ExitCode {
     let question = format!("/api/jobs/{}", encoded(&args.job));
-    match call::get::<JobDetails>(&desk.state_dir, &question).await {
+    match call::get::<JobDetails>(&desk.way, &question).await {
         Ok(job) if desk.output == Output::Json => print_json(&job),
         Ok(job) => print_job(&job, &desk),
         Err(error @ (CallError::NoAgent(_) | CallError::TooLate)) => {

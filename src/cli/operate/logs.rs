@@ -61,7 +61,7 @@ async fn whole(desk: &Desk, question: &str) -> Result<(), CallError> {
             Output::Json => kept.extend_from_slice(bytes),
             Output::Text => print::printed(is_error, bytes),
         };
-        call::read(&desk.state_dir, &question, take).await?;
+        call::read(&desk.way, &question, take).await?;
     }
     if desk.output == Output::Json {
         print_streams(&stdout, &stderr, "ok");
@@ -93,7 +93,7 @@ pub(super) async fn followed(desk: &Desk, question: &str) -> Result<Option<RunIt
                 ended = serde_json::from_str(&event.data).ok();
             }
         };
-        call::follow(&desk.state_dir, &question, from.as_deref(), take).await?;
+        call::follow(&desk.way, &question, from.as_deref(), take).await?;
         // Whoever reads what is printed here was slow. The agent does not wait for that, and its history has what is missed.
         if !given_up {
             return Ok(ended);

@@ -10,14 +10,19 @@ mod logs;
 mod problems;
 mod table;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use serde_json::json;
 
 use crate::history::{query::Reader, store::StoreError};
 
-use super::{Environment, Output, args::SettingFlags, call::CallError, load, print, render::Colours};
+use super::{
+    Environment, Output, args::SettingFlags, call::CallError, files, load, print, render::Colours, way::Way,
+};
 
 pub use self::{
     act::{PauseArgs, RunArgs, StopArgs, pause, resume, run, stop},
@@ -34,6 +39,15 @@ pub struct AgentArgs {
     /// The directory of the agent's socket and state.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<String>,
+    /// The address of an agent elsewhere, such as `https://cron.example.org`; else `WATCHBELL_URL`, else the socket.
+    #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
+    pub url: Option<String>,
+    /// A file with the token that is shown there; else `WATCHBELL_TOKEN`.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<String>,
+    /// Who signs the certificate of that address, in PEM; else those whom this machine believes.
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -42,6 +56,7 @@ pub struct AgentArgs {
 /// One who asks.
 #[derive(Debug)]
 pub struct Desk {
+    way: Way,
     state_dir: PathBuf,
     timezone: crate::model::schedule::Zone,
     output: Output,
@@ -55,6 +70,7 @@ impl Desk {
         // What else may be wrong is not the question here.
         let settings = load::load(&flags, environment).sources.settings;
         Self {
+            way: way(args, environment, &settings.state_dir),
             state_dir: settings.state_dir,
             timezone: settings.timezone,
             output: args.output,
@@ -76,6 +92,10 @@ impl Desk {
             CallError::NoAgent(_) | CallError::TooLate => no_agent.to_string(),
             CallError::Refused(_) => return Err(CallError::Refused(no_agent.to_string())),
         };
+        // Of an agent elsewhere there is no history here.
+        if !matches!(self.way, Way::Socket(_)) {
+            return Err(CallError::NoAgent(why));
+        }
         match Reader::open(&self.state_dir) {
             Ok(Some(reader)) => Ok(reader),
             Ok(None) => Err(CallError::NoAgent(format!("{why} And there is no history in it"))),
@@ -90,6 +110,25 @@ impl Desk {
             print::complain("watchbell: this is what its history has:");
         }
     }
+}
+
+/// Where the agent is asked. What someone types is over what stands in the environment.
+fn way(args: &AgentArgs, environment: &Environment, state_dir: &Path) -> Way {
+    let named = |name: &str| environment.get(name).filter(|it| !it.is_empty()).cloned();
+    let url = match (&args.url, &args.state_dir) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(_)) => None,
+        (None, None) => named("WATCHBELL_URL"),
+    };
+    let Some(url) = url else { return Way::Socket(state_dir.to_owned()) };
+    let token = match &args.token_file {
+        Some(path) => match files::secret(files::secret_contents(path)) {
+            Ok(token) => Some(token.trim().to_owned()),
+            Err(reason) => return Way::Nowhere(format!("--token-file: {reason}")),
+        },
+        None => named("WATCHBELL_TOKEN"),
+    };
+    Way::to(&url, token, args.tls_ca.as_deref())
 }
 
 fn print_json(answer: &impl serde::Serialize) {

@@ -22,7 +22,7 @@ pub struct ProblemsArgs {
 
 /// Prints them.
 pub async fn problems(_: ProblemsArgs, desk: Desk) -> ExitCode {
-    let list: ProblemList = match call::get(&desk.state_dir, "/api/problems").await {
+    let list: ProblemList = match call::get(&desk.way, "/api/problems").await {
         Ok(list) => list,
         Err(error) => return desk.fail(&error),
     };

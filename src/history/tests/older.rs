@@ -1,7 +1,7 @@
 //! Files of earlier versions: brought along, with what the agents that left them had begun.
 
 use super::*;
-use crate::model::{run::WorkHandle, unfinished::Terms};
+use crate::model::{run::WorkHandle, secret::TokenHash, unfinished::Terms};
 
 #[test]
 fn the_first_version_of_the_file_is_brought_along_with_what_it_remembers() {
@@ -78,4 +78,37 @@ fn the_runs_that_an_agent_of_the_third_schema_left_are_known_with_their_terms() 
     assert_eq!(terms.group.as_ref().unwrap().name.as_ref(), "disk");
     assert_eq!(legacy.going_on, []);
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 9);
+}
+
+/// The file is one that an agent left when it was killed, in the fifth schema.
+#[test]
+fn the_runs_that_an_agent_of_the_fifth_schema_left_are_known_and_nobody_had_logged_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v5.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 5, .. })));
+    let Opened { memory, legacy, halts, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len(), halts), (vec![], 3, 1, vec![]));
+    let left = &legacy.runs[0];
+    assert_eq!((left.admitted.job.as_str(), left.begun), ("long", true));
+    assert!(memory[&JobId::plain("still")].marks.paused.is_some());
+    let reader = reader(folder.path());
+    assert_eq!(reader.runs(&Filter::default(), 99).unwrap().len(), 6);
+    assert_eq!(reader.sessions().unwrap(), []);
+}
+
+/// The file is one that an agent left when it was killed, in the sixth schema.
+#[test]
+fn who_had_logged_in_to_an_agent_of_the_sixth_schema_is_still_in_and_nothing_was_audited() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v6.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 6, .. })));
+    let Opened { legacy, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, legacy.runs.len()), (vec![], 1));
+    let reader = reader(folder.path());
+    let sessions = reader.sessions().unwrap();
+    let token = TokenHash::of("a2xnBf_9c8uMlYHg-U5mHCWvBnFfxl7nuRzJRDwr5Fo");
+    assert!(sessions.len() == 1 && sessions[0].user == "anna" && sessions[0].hash.is(&token));
+    assert_eq!(reader.audits(None, 9).unwrap(), []);
 }

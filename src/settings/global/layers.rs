@@ -92,6 +92,7 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
                 if text.is_empty() { Err("the path is empty".into()) } else { Ok(text.into()) }
             })
             .unwrap_or_else(|| "/var/lib/watchbell".into()),
+        access: settle.access(),
         timezone: settle
             .value("timezone", |text| Zone::parse(text).map_err(|error| error.to_string()))
             .or_else(|| settle.outside("TZ", |text| Zone::parse(text).map_err(|error| error.to_string())))
@@ -195,16 +196,17 @@ pub fn not_taken(started: &Settings, now: &Settings, placed: &[Placed<'_>]) -> V
         .collect()
 }
 
-struct Settle<'a> {
-    placed: Vec<Placed<'a>>,
-    diagnostics: Vec<Diagnostic>,
+/// Settings on their way to what they are.
+pub(super) struct Settle<'a> {
+    pub(super) placed: Vec<Placed<'a>>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     upper: &'a Upper,
 }
 
 impl Settle<'_> {
     /// The value in force. What is hidden is read as well: some day it is not hidden any more. A label that is wrong
     /// has no effect and hides nothing; anything else that is wrong keeps the agent from starting.
-    fn value<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn value<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let written = self.placed.iter().find(|it| it.setting.name == name)?.written.clone();
         let (mut in_force, mut over) = (None, None);
         for raw in written.into_iter().rev() {
@@ -448,5 +450,23 @@ mod tests {
             assert_eq!(check_host(host), Ok(()), "{host}");
         }
         assert!(check_host("/var/run/docker.sock").is_err());
+    }
+
+    #[test]
+    fn half_of_tls_keeps_the_agent_from_starting() {
+        for (key, other) in [("tls-cert", "tls-key"), ("tls-key", "tls-cert")] {
+            let flag = |key: &str, value| raw(key, value, Origin::Flag(format!("--{key}").into()));
+            let one = Upper::new(vec![flag(key, "/it.pem")], vec![], &|_| None);
+            let (settings, found) = settle(&[], &[], &one);
+            let [it] = &found[..] else { panic!("{found:?}") };
+            assert!(
+                it.severity == Severity::Error && it.origin.to_string() == format!("flag --{key}"),
+                "{it:?}"
+            );
+            assert!(it.reason.contains(&format!("without {other}")) && settings.access.tls.is_none());
+            let two = Upper::new(vec![flag(key, "/it.pem"), flag(other, "/other.pem")], vec![], &|_| None);
+            let (settings, found) = settle(&[], &[], &two);
+            assert!(found.is_empty() && settings.access.tls.is_some(), "{found:?}");
+        }
     }
 }

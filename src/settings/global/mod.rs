@@ -1,5 +1,6 @@
 //! The one table of agent-wide settings, and what they are after all layers: defaults, file, flags, environment.
 
+mod access;
 pub mod layers;
 pub mod shown;
 
@@ -7,7 +8,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duratio
 
 use crate::model::schedule::Zone;
 
-use super::{dialect::Dialect, grants::Grants, params};
+use super::{access::Access, dialect::Dialect, grants::Grants, params};
 
 /// One agent-wide setting.
 #[derive(Debug)]
@@ -56,10 +57,16 @@ impl Setting {
         Self { taken: Taken::AlsoFromLabels, ..self }
     }
 
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
     const fn live(self) -> Self {
         Self { taken: Taken::WhileRunning, ..self }
     }
 }
+
+const TOKEN: &str = "text of 16 characters or more";
 
 /// Every setting, in the order of the documentation.
 pub static SETTINGS: &[Setting] = &[
@@ -92,6 +99,82 @@ pub static SETTINGS: &[Setting] = &[
         "The directory with `ca.pem`, `cert.pem` and `key.pem` for that.",
     ),
     row("state-dir", "path", "/var/lib/watchbell", true, "The directory of the agent's socket and state."),
+    row(
+        "listen",
+        "`address:port`, or `none`",
+        "127.0.0.1:8080",
+        true,
+        "Where the agent answers over TCP, beside its socket.",
+    )
+    .live(),
+    row(
+        "tls-cert",
+        "path",
+        "none",
+        true,
+        "The certificate in PEM with which the agent speaks TLS there, with those that lead to whom others believe.",
+    )
+    .live(),
+    row("tls-key", "path", "none", true, "The private key of that certificate.").live(),
+    row(
+        "insecure-no-auth",
+        "boolean",
+        "false",
+        true,
+        "Whether it does so on an address that others reach although nobody has to say who he is.",
+    )
+    .live(),
+    row("viewer-token", TOKEN, "none", true, "What a program shows to see everything.").secret().live(),
+    row(
+        "operator-token",
+        TOKEN,
+        "none",
+        true,
+        "What a program shows to run, pause and stop besides.",
+    )
+    .secret()
+    .live(),
+    row("admin-token", TOKEN, "none", true, "What a program shows to do everything.").secret().live(),
+    row(
+        "metrics-auth",
+        "boolean",
+        "false",
+        true,
+        "Whether who asks over TCP for `/health`, `/live`, `/ready` and `/metrics` has to say who he is.",
+    )
+    .live(),
+    row(
+        "session-lifetime",
+        "duration",
+        "7d",
+        true,
+        "How long a user who has logged in need not do it again.",
+    )
+    .live(),
+    row(
+        "trusted-proxies",
+        "list of addresses and networks, by comma or line",
+        "none",
+        true,
+        "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
+    .live(),
+    row(
+        "public-url",
+        "`http://` or `https://` address",
+        "none",
+        true,
+        "How the agent is called from outside, as behind a proxy.",
+    )
+    .live(),
+    row(
+        "allowed-hosts",
+        "list of names, by comma or line",
+        "none",
+        true,
+        "By which names it may be asked over TCP, besides addresses, `localhost` and the one in `public-url`.",
+    )
+    .live(),
     row("timezone", "time zone", "`TZ`, else `UTC`", true, "The zone of schedules that name none.").label(),
     row("log-level", "`error`, `warn`, `info`, `debug`, `trace`", "info", true, "How much is logged."),
     row(
@@ -165,6 +248,8 @@ pub struct Settings {
     pub docker_cert_path: PathBuf,
     /// The directory of the agent's socket and state.
     pub state_dir: PathBuf,
+    /// Where it is asked over the network, and by whom.
+    pub access: Access,
     /// The zone of schedules that name none.
     pub timezone: Zone,
     /// One of the words of the table.

@@ -1,13 +1,16 @@
 //! The settings one by one, as someone would have to write them: for comparing and for showing.
 
-use std::path::Path;
+use std::{borrow::Borrow, path::Path};
 
 use crate::model::{
     bytes,
     parameters::{HIDDEN, Value},
 };
 
-use super::{Settings, find};
+use super::{
+    super::access::{Access, Role, own_token_name},
+    Settings, find,
+};
 
 impl Settings {
     /// Every setting that is in force here, by name, in the order of the documentation; `config` is not, for it is
@@ -19,6 +22,7 @@ impl Settings {
             docker_tls_verify,
             docker_cert_path,
             state_dir,
+            access,
             timezone,
             log_level,
             log_format,
@@ -30,14 +34,28 @@ impl Settings {
             from_files,
         } = self;
         let dialects: Vec<&str> = label_dialects.iter().map(|it| it.as_str()).collect();
-        let grants = grants.names();
-        let grants = if grants.is_empty() { "none".to_owned() } else { grants.join(", ") };
+        let grants = listed(&grants.names());
         let log_format = log_format.as_deref().unwrap_or("pretty on a terminal, else json");
         let all = [
             ("docker-host", docker_host.clone()),
             ("docker-tls-verify", docker_tls_verify.to_string()),
             ("docker-cert-path", docker_cert_path.display().to_string()),
             ("state-dir", state_dir.display().to_string()),
+            ("listen", access.listen.map_or_else(none, |it| it.to_string())),
+            ("tls-cert", access.tls.as_ref().map_or_else(none, |it| it.certificate.display().to_string())),
+            ("tls-key", access.tls.as_ref().map_or_else(none, |it| it.key.display().to_string())),
+            ("insecure-no-auth", access.insecure_no_auth.to_string()),
+            own_token(access, Role::Viewer),
+            own_token(access, Role::Operator),
+            own_token(access, Role::Admin),
+            ("metrics-auth", access.metrics_auth.to_string()),
+            ("session-lifetime", humantime::format_duration(access.session_lifetime).to_string()),
+            (
+                "trusted-proxies",
+                listed(&access.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            ),
+            ("public-url", access.public_url.as_ref().map_or_else(none, |it| it.text.clone())),
+            ("allowed-hosts", listed(&access.allowed_hosts)),
             ("timezone", timezone.name().to_owned()),
             ("log-level", log_level.clone()),
             ("log-format", log_format.to_owned()),
@@ -75,9 +93,23 @@ impl Settings {
     }
 }
 
+/// What tells it from another one, and is not for showing either.
+fn own_token(access: &Access, role: Role) -> (&'static str, String) {
+    let hash = access.own_token(role).map(|it| it.hash.hex());
+    (own_token_name(role), hash.unwrap_or_else(none))
+}
+
+fn none() -> String {
+    "none".to_owned()
+}
+
+fn listed(words: &[impl Borrow<str>]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
 /// Whether the value of a setting is not for showing: a secret, or an address with a password in it.
 pub fn is_hidden(name: &str, value: &str) -> bool {
-    find(name).is_some_and(|it| it.secret)
+    find(name).is_some_and(|it| it.secret && value != it.default)
         || value.split_once("://").is_some_and(|(_, address)| address.contains('@'))
 }
 
@@ -101,11 +133,23 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 12] = [
+    const OTHERS: [(&str, &str); 24] = [
         ("docker-host", "tcp://other"),
         ("docker-tls-verify", "true"),
         ("docker-cert-path", "/other"),
         ("state-dir", "/other"),
+        ("listen", "127.0.0.1:1"),
+        ("tls-cert", "/other"),
+        ("tls-key", "/key"),
+        ("insecure-no-auth", "true"),
+        ("viewer-token", "hunter2-canary-viewer"),
+        ("operator-token", "hunter2-canary-operator"),
+        ("admin-token", "hunter2-canary-admin"),
+        ("metrics-auth", "true"),
+        ("session-lifetime", "5m"),
+        ("trusted-proxies", "10.0.0.0/8, fd00::1/128"),
+        ("public-url", "https://cron.example.org"),
+        ("allowed-hosts", "cron, bell"),
         ("timezone", "Asia/Tokyo"),
         ("log-level", "warn"),
         ("log-format", "json"),
@@ -123,8 +167,14 @@ mod tests {
         let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
         let known: Vec<&str> = SETTINGS.iter().map(|it| it.name).filter(|it| *it != "config").collect();
         assert_eq!(names, known);
-        let again: Vec<(&str, &str)> = values.iter().map(|(name, it)| (*name, it.shown())).collect();
-        assert_eq!(settle(&again, false), settings);
+        let secret = |name: &str| find(name).unwrap().secret;
+        let written = |name: &str| OTHERS.iter().find(|it| it.0 == name).unwrap().1;
+        let again =
+            values.iter().map(|(name, it)| (*name, if secret(name) { written(name) } else { it.shown() }));
+        assert_eq!(settle(&again.collect::<Vec<_>>(), false), settings);
+        let told = format!("{settings:?} {values:?}");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(values.iter().all(|(name, it)| !secret(name) || it.shown() == HIDDEN));
     }
 
     #[test]

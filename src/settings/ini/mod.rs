@@ -1,9 +1,10 @@
 //! INI text → settings and layers of jobs, with the line of every value.
 //!
 //! `lines` tells what a line is, `section` what its header opens, `substitute` puts variables in, and
-//! `values` takes a key and its value into the section. A line that cannot be read costs one diagnostic, and nothing
+//! `values` takes a key and its value into the section, and `caller` into one that says who may ask the agent. A line that cannot be read costs one diagnostic, and nothing
 //! else; what follows a header that cannot be taken belongs to no section and is passed over.
 
+mod caller;
 pub(super) mod lines;
 mod section;
 mod substitute;
@@ -21,6 +22,7 @@ use crate::model::{
 };
 
 use super::layer::JobLayer;
+pub use caller::{CallerSort, RawCaller};
 pub use lines::LIMIT as LINE_LIMIT;
 use lines::{Line, Unreadable};
 use section::{Refused, Section};
@@ -67,6 +69,8 @@ pub struct Ini {
     pub kind_defaults: BTreeMap<JobKind, JobLayer>,
     /// `[job-<kind> "name"]`.
     pub jobs: BTreeMap<JobId, FileJob>,
+    /// `[token "name"]` and `[user "name"]`: who may ask the agent over the network.
+    pub callers: Vec<RawCaller>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,
     /// What the agent does not start with: lines that could not be read at all, and what was meant for the agent
@@ -178,6 +182,7 @@ impl Reader<'_> {
                 self.ini.jobs.insert(id.clone(), job);
                 self.section = Section::Job(id, kind);
             }
+            Ok(Section::Caller(sort, name)) => self.caller(sort, name, origin),
             Ok(section) => self.section = section,
             // What was meant for the agent itself must not be missing without a word.
             Err(Refused::Agent(reason)) => self.ini.broken.push(Diagnostic::error(origin.clone(), reason)),
@@ -196,7 +201,7 @@ impl Ini {
 
     /// Lays a later file over this one.
     pub fn over(&mut self, later: Self) {
-        let Self { global, defaults, kind_defaults, jobs, diagnostics, broken } = later;
+        let Self { global, defaults, kind_defaults, jobs, callers, diagnostics, broken } = later;
         self.global.extend(global);
         self.defaults = std::mem::take(&mut self.defaults).under(&defaults);
         for (kind, layer) in kind_defaults {
@@ -205,6 +210,9 @@ impl Ini {
         }
         self.diagnostics.extend(diagnostics);
         self.broken.extend(broken);
+        for it in callers {
+            self.let_in(it);
+        }
         for (id, job) in jobs {
             if let Some(before) = self.jobs.get(&id) {
                 let reason = format!("it is in force instead of the definition at {}", before.origin);

@@ -8,6 +8,8 @@ use crate::{
     settings::params,
 };
 
+use super::CallerSort;
+
 /// Where the lines that follow belong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Section {
@@ -18,6 +20,7 @@ pub(super) enum Section {
     Global,
     Defaults(Option<JobKind>),
     Job(JobId, JobKind),
+    Caller(CallerSort, String),
 }
 
 /// Why a header opens no section.
@@ -29,8 +32,8 @@ pub(super) enum Refused {
     Jobs(String),
 }
 
-const SECTIONS: &str =
-    "the sections are [global], [job-defaults], [job-defaults-<kind>] and [job-<kind> \"name\"]";
+const SECTIONS: &str = "the sections are [global], [job-defaults], [job-defaults-<kind>], [job-<kind> \"name\"], [token \"name\"] and \
+     [user \"name\"]";
 
 /// Reads what stands between the brackets.
 pub(super) fn read(header: &str) -> Result<Section, Refused> {
@@ -50,9 +53,20 @@ pub(super) fn read(header: &str) -> Result<Section, Refused> {
         ("global", None) => Ok(Section::Global),
         ("global", Some(_)) => Err(Refused::Agent("[global] takes no name".to_owned())),
         ("job-defaults", None) => Ok(Section::Defaults(None)),
+        ("token", name) => caller(CallerSort::Token, name).map_err(Refused::Agent),
+        ("user", name) => caller(CallerSort::User, name).map_err(Refused::Agent),
         ("notify", name) => Err(Refused::Agent(channel(name))),
         (word, name) => jobs(word, name),
     }
+}
+
+fn caller(sort: CallerSort, name: Option<&str>) -> Result<Section, String> {
+    let word = sort.as_str();
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Err(format!("the section needs the {word}'s name: [{word} \"name\"]"));
+    };
+    check_name(name).map_err(|error| error.to_string().replace("job name", &format!("{word}'s name")))?;
+    Ok(Section::Caller(sort, name.to_owned()))
 }
 
 fn channel(name: Option<&str>) -> String {
@@ -96,7 +110,7 @@ fn unknown(word: &str) -> Refused {
     let known: Vec<String> = JobKind::ALL
         .iter()
         .flat_map(|kind| [format!("job-{kind}"), format!("job-defaults-{kind}")])
-        .chain(["global".to_owned(), "job-defaults".to_owned()])
+        .chain(["global", "job-defaults", "token", "user"].map(str::to_owned))
         .collect();
     let hint = did_you_mean(word, known.iter().map(String::as_str)).unwrap_or_else(|| SECTIONS.to_owned());
     let reason = format!("unknown section \"{word}\", and its lines have no effect: {hint}");

@@ -32,6 +32,11 @@ impl Reader<'_> {
                     self.ini.broken.push(Diagnostic::error(origin, reason));
                 }
             }
+            Section::Caller(sort, _) => {
+                if let Err(reason) = self.caller_value(*sort, key, value, &origin) {
+                    self.ini.broken.push(Diagnostic::error(origin, reason));
+                }
+            }
             Section::Defaults(_) => {
                 if let Err(reason) = self.parameter(key, value, &origin) {
                     self.ini.diagnostics.push(Diagnostic::error(origin, reason));
@@ -91,7 +96,7 @@ impl Reader<'_> {
         let kind = match self.section {
             Section::Defaults(kind) => kind,
             Section::Job(_, kind) => Some(kind),
-            Section::Before | Section::PassedOver | Section::Global => return Ok(()),
+            Section::Before | Section::PassedOver | Section::Global | Section::Caller(..) => return Ok(()),
         };
         let Key { of: param, from_file } = parameter(key, kind)?;
         let value = substitute(value, self.outside.variable)?;
@@ -124,7 +129,7 @@ impl Reader<'_> {
             Section::Defaults(None) => Some(&mut self.ini.defaults),
             Section::Defaults(Some(kind)) => Some(self.ini.kind_defaults.entry(*kind).or_default()),
             Section::Job(id, _) => self.ini.jobs.get_mut(id).map(|job| &mut job.layer),
-            Section::Before | Section::PassedOver | Section::Global => None,
+            Section::Before | Section::PassedOver | Section::Global | Section::Caller(..) => None,
         }
     }
 }

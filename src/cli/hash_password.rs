@@ -1,0 +1,89 @@
+//! `hash-password`: prints what the agent keeps of a password.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use ring::rand::{SecureRandom, SystemRandom};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::model::password::PasswordHash;
+
+use super::print;
+
+/// A password is no book.
+const LONGEST: u64 = 4096;
+
+/// Asks for a password twice on a terminal, or reads one line of standard input; prints its hash.
+pub fn run() -> ExitCode {
+    match read().and_then(|password| hash(&password)) {
+        Ok(hash) => {
+            print::line(hash);
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            print::complain(format_args!("watchbell: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn hash(password: &str) -> Result<String, String> {
+    let mut salt = [0; 16];
+    SystemRandom::new().fill(&mut salt).map_err(|_| "this machine has no randomness now".to_owned())?;
+    Ok(PasswordHash::of(password, &salt)?.text().to_owned())
+}
+
+fn read() -> Result<String, String> {
+    let password = if io::stdin().is_terminal() {
+        let _quiet = Quiet::new()?;
+        let password = ask("Password: ")?;
+        if ask("The same again: ")? != password {
+            return Err("the two are not the same: start again".to_owned());
+        }
+        password
+    } else {
+        line()?
+    };
+    if password.is_empty() {
+        return Err("there is no password: write it into the first line of standard input".to_owned());
+    }
+    Ok(password)
+}
+
+fn ask(question: &str) -> Result<String, String> {
+    let mut terminal = io::stderr();
+    let _ = write!(terminal, "{question}").and_then(|()| terminal.flush());
+    let answer = line();
+    // The one that was typed is not shown.
+    let _ = writeln!(terminal);
+    answer
+}
+
+fn line() -> Result<String, String> {
+    let mut line = String::new();
+    let read = io::Read::take(io::stdin().lock(), LONGEST).read_line(&mut line);
+    read.map_err(|error| format!("the password cannot be read: {error}"))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A terminal that shows nothing of what is typed, until this is dropped.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn new() -> Result<Self, String> {
+        let failed = |error| format!("the terminal cannot be kept from showing the password: {error}");
+        let was = tcgetattr(io::stdin()).map_err(failed)?;
+        let mut quiet = was.clone();
+        quiet.local_modes -= LocalModes::ECHO;
+        tcsetattr(io::stdin(), OptionalActions::Flush, &quiet).map_err(failed)?;
+        Ok(Self(was))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}

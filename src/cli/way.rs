@@ -1,0 +1,188 @@
+//! The way to an agent: its socket, or an address with a token.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::Uri;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::http::socket;
+
+/// How long it may take until the other side agrees to talk.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Where an agent is asked.
+#[derive(Debug)]
+pub enum Way {
+    /// By the socket in this state directory.
+    Socket(PathBuf),
+    /// Over TCP.
+    Address(Box<Address>),
+    /// What was typed leads nowhere.
+    Nowhere(String),
+}
+
+/// An agent's address.
+pub struct Address {
+    host: String,
+    port: u16,
+    authority: String,
+    /// What comes before each path.
+    prefix: String,
+    token: Option<String>,
+    /// Who may have signed its certificate; without TLS none is asked for.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+/// A connection to an agent.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+impl Way {
+    /// To this address, with this token, which is only shown to who has a certificate of one of these authorities where
+    /// the address is one of TLS.
+    pub fn to(url: &str, token: Option<String>, authorities: Option<&Path>) -> Self {
+        match address(url, token, authorities) {
+            Ok(address) => Self::Address(Box::new(address)),
+            Err(reason) => Self::Nowhere(reason),
+        }
+    }
+
+    /// The place, for those who read what went wrong.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Socket(state_dir) => socket::path(state_dir).display().to_string(),
+            Self::Address(it) => {
+                format!("{}://{}", if it.tls.is_some() { "https" } else { "http" }, it.authority)
+            }
+            Self::Nowhere(_) => "the address".to_owned(),
+        }
+    }
+
+    /// What to look at where nobody answers.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Socket(_) => "is it running with this --state-dir?",
+            Self::Address(_) | Self::Nowhere(_) => "does its setting listen name this address?",
+        }
+    }
+
+    /// The name by which the agent is asked, what comes before each path, and the token.
+    pub fn says(&self) -> (&str, &str, Option<&str>) {
+        match self {
+            Self::Address(it) => (&it.authority, &it.prefix, it.token.as_deref()),
+            Self::Socket(_) | Self::Nowhere(_) => ("agent", "", None),
+        }
+    }
+
+    /// Begins to talk.
+    pub async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let connect = async {
+            let to = match self {
+                Self::Socket(state_dir) => {
+                    return Ok(
+                        Box::new(UnixStream::connect(socket::path(state_dir)).await?) as Box<dyn Stream>
+                    );
+                }
+                Self::Address(it) => it,
+                Self::Nowhere(reason) => return Err(io::Error::other(reason.clone())),
+            };
+            let stream = TcpStream::connect((to.host.as_str(), to.port)).await?;
+            let Some(tls) = &to.tls else { return Ok(Box::new(stream) as Box<dyn Stream>) };
+            let name = ServerName::try_from(to.host.clone()).map_err(io::Error::other)?;
+            let stream = TlsConnector::from(tls.clone()).connect(name, stream).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        };
+        timeout(LIMIT, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn address(url: &str, token: Option<String>, authorities: Option<&Path>) -> Result<Address, String> {
+    // A password may stand in it, so no reason repeats it.
+    let wrong = || {
+        "--url is no address of an agent: write http://127.0.0.1:8080 or https://cron.example.org".to_owned()
+    };
+    let url: Uri = url.parse().map_err(|_| wrong())?;
+    let (usual, tls) = match url.scheme_str() {
+        Some("http") => (80, false),
+        Some("https") => (443, true),
+        _ => return Err(wrong()),
+    };
+    let authority = url.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(wrong)?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let tls = if tls { Some(Arc::new(believing(authorities)?)) } else { None };
+    Ok(Address {
+        host,
+        port: authority.port_u16().unwrap_or(usual),
+        authority: authority.to_string(),
+        prefix: url.path().trim_end_matches('/').to_owned(),
+        token,
+        tls,
+    })
+}
+
+/// Those of a file, or else those of this machine.
+fn believing(authorities: Option<&Path>) -> Result<ClientConfig, String> {
+    let found: Vec<CertificateDer<'static>> = match authorities {
+        Some(path) => {
+            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+            read.map_err(|error| format!("--tls-ca {}: it cannot be read: {error}", path.display()))?
+        }
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    let mut roots = RootCertStore::empty();
+    let (known, _) = roots.add_parsable_certificates(found);
+    if known == 0 {
+        return Err("nobody is known here who signs certificates: name a file of them in PEM with --tls-ca"
+            .to_owned());
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_with_its_port_and_what_comes_before_each_path() {
+        for (url, host, port, authority, prefix) in [
+            ("http://127.0.0.1:8080", "127.0.0.1", 8080, "127.0.0.1:8080", ""),
+            ("http://cron/", "cron", 80, "cron", ""),
+            ("http://[::1]:1/a/b/", "::1", 1, "[::1]:1", "/a/b"),
+        ] {
+            let it = address(url, Some("hunter2".into()), None).unwrap();
+            let read = (&*it.host, it.port, &*it.authority, &*it.prefix);
+            assert_eq!(read, (host, port, authority, prefix));
+            assert!(!format!("{it:?}").contains("hunter2"));
+        }
+        for wrong in ["cron:8080", "ftp://cron", "http://", "http://user:hunter2@cron", "/x", ""] {
+            assert!(address(wrong, None, None).is_err_and(|it| !it.contains("hunter2")), "{wrong}");
+        }
+        let none = address("https://cron", None, Some(Path::new("/nowhere.pem")));
+        assert!(none.is_err_and(|it| it.contains("--tls-ca /nowhere.pem")));
+    }
+}

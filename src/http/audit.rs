@@ -1,0 +1,109 @@
+//! Who asked for what to be changed: told, kept, and answered to those who may know.
+
+use std::sync::Arc;
+
+use crate::{
+    history::keeper::Keeper,
+    model::{audit::Audit, item::Item},
+    telemetry::report,
+    time::Clock,
+};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, Method},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+
+use super::{
+    api::Api,
+    caller::Caller,
+    dto::ProblemDetails,
+    dto_runs::{AuditItem, AuditList, AuditsQuery},
+    guard::is_write,
+    jobs::page,
+    peer::Peer,
+    problem::{Asked, Problem, tagged},
+};
+
+/// How many records a page has.
+const PAGE: u32 = 50;
+
+/// Where it goes; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auditor {
+    /// What is kept.
+    pub keeper: Keeper,
+    /// The agent's clock.
+    pub clock: Clock,
+}
+
+/// The same routes, with a record of what is asked of them.
+pub fn audited(routes: Router, auditor: Auditor) -> Router {
+    routes.layer(from_fn_with_state(auditor, audit))
+}
+
+/// Records what may change something and was let pass. A login has its record when someone is in.
+async fn audit(State(auditor): State<Auditor>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    if !is_write(&method) {
+        return next.run(request).await;
+    }
+    let peer = request.extensions().get::<Peer>().copied();
+    let caller = request.extensions().get::<Caller>().map(|it| it.name.clone());
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let caller = match (caller, response.extensions().get::<Caller>(), peer) {
+        (_, Some(now), _) => now.name.clone(),
+        (Some(caller), ..) => caller,
+        (None, None, None) => Caller::on_the_socket().name,
+        // Nobody knows who it is: there is nothing that he may change.
+        (None, None, Some(_)) => return response,
+    };
+    auditor.record(caller, peer, &method, path, response.status().as_u16());
+    response
+}
+
+impl Auditor {
+    fn record(&self, caller: Arc<str>, peer: Option<Peer>, method: &Method, path: String, status: u16) {
+        let from = peer.map(|it| it.address.to_string());
+        let method = method.to_string();
+        report::audit_written(&caller, from.as_deref(), &method, &path, status);
+        let audit = Audit { at: self.clock.now(), caller, from, method, path, status };
+        self.keeper.keep([Item::Audited(audit)]);
+    }
+}
+
+/// What was asked to be changed, by whom and from where, the newest first.
+#[utoipa::path(
+    get, path = "/api/audits", params(AuditsQuery),
+    responses(
+        (status = 200, description = "A page; with an ETag", body = AuditList),
+        (status = 304, description = "It is the one of If-None-Match"),
+        (status = 400, description = "The question makes no sense", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "The history cannot be read", body = ProblemDetails, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list_audits(
+    State(api): State<Api>,
+    Asked(AuditsQuery { limit, cursor }): Asked<AuditsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let limit = page(limit, PAGE)?;
+    api.settle().await;
+    let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
+    let mut found = api.read(move |reader| reader.audits(cursor, most)).await?.unwrap_or_default();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|(number, _)| *number);
+    let item = |(_, it): (i64, Audit)| AuditItem {
+        at: it.at.to_string(),
+        caller: it.caller.to_string(),
+        from: it.from,
+        method: it.method,
+        path: it.path,
+        status: it.status,
+    };
+    Ok(tagged(&headers, &AuditList { audits: found.into_iter().map(item).collect(), next_cursor }))
+}
