@@ -8,7 +8,10 @@ use watchbell::{
     settings::access::Role,
 };
 
-use super::SECRET;
+use super::{
+    SECRET,
+    users::{hash, kept, log_in},
+};
 use crate::{
     spec,
     support::beside::{Beside, ask_at, status_at},
@@ -27,9 +30,10 @@ fn start(folder: &Path, more: &str) -> (Beside, SocketAddr) {
     std::fs::write(&file, token(Role::Viewer) + "\n").unwrap();
     let ini = format!(
         "[global]\n{more}[token \"looker\"]\ntoken-file = {}\nrole = viewer\n[token \"cook\"]\ntoken = {}\n\
-         role = operator\n{INI}",
+         role = operator\n[user \"root\"]\npassword-hash = {}\nrole = admin\n{INI}",
         file.display(),
-        token(Role::Operator)
+        token(Role::Operator),
+        hash(SECRET)
     );
     std::fs::write(folder.join("config.ini"), ini).unwrap();
     let admin = token(Role::Admin);
@@ -51,6 +55,14 @@ fn asks(address: SocketAddr, method: &str, path: &str, token: Option<&str>, more
 fn every_route_is_for_those_whom_the_table_names_and_for_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let (agent, address) = start(folder.path(), "");
+    let (session, csrf) = kept(&log_in(address, "root", SECRET, &[]));
+    // One that was over as soon as it began.
+    let config = folder.path().join("config.ini");
+    let ini = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, ini.replace("[global]\n", "[global]\nsession-lifetime = 1ms\n")).unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent.wait_for(1, |it| it["event"] == "config.reloaded");
+    let (over, over_csrf) = kept(&log_in(address, "root", SECRET, &[]));
     let foreign = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
     let mut wrong = Vec::new();
     for right in RIGHTS {
@@ -79,6 +91,15 @@ fn every_route_is_for_those_whom_the_table_names_and_for_nobody_else() {
         }
         let status = asks(address, method, &path, Some(&token(Role::Admin)), &foreign);
         expect("a page of another site", status, if method == "GET" { Ok(()) } else { Err(403) });
+        let browser = |cookie: &str, csrf: &str| {
+            asks(address, method, &path, None, &[("cookie", cookie), ("x-csrf-token", csrf)])
+        };
+        let forged = if method == "GET" || open { Ok(()) } else { Err(403) };
+        expect("a session with a wrong token", browser(&session, &over_csrf), forged);
+        expect("a session that is over", browser(&over, &over_csrf), stranger);
+        if path != "/api/logout" {
+            expect("a session", browser(&session, &csrf), Ok(()));
+        }
     }
     spec::none(&wrong);
     // Not what there is, nor what can be done with it, is for strangers.

@@ -15,7 +15,7 @@ use crate::support::beside::{Beside, Reply, ask_at};
 
 const INI: &str = "[job-local \"hello\"]\nschedule = @yearly\ncommand = echo hello\n";
 
-fn hash(password: &str) -> String {
+pub(super) fn hash(password: &str) -> String {
     PasswordHash::of(password, &[3; 16]).unwrap().text().to_owned()
 }
 
@@ -44,13 +44,13 @@ fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], 
     ask_at(address, (method, path), "localhost", headers, body)
 }
 
-fn log_in(address: SocketAddr, user: &str, password: &str, headers: &[(&str, &str)]) -> Reply {
+pub(super) fn log_in(address: SocketAddr, user: &str, password: &str, headers: &[(&str, &str)]) -> Reply {
     let body = serde_json::json!({ "user": user, "password": password }).to_string();
     ask(address, "POST", "/api/login", headers, &body)
 }
 
 /// What the browser keeps, and what the page does.
-fn kept(reply: &Reply) -> (String, String) {
+pub(super) fn kept(reply: &Reply) -> (String, String) {
     assert_eq!(reply.status, 200, "{}", reply.text());
     let cookie = reply.header("set-cookie").split(';').next().unwrap().to_owned();
     (cookie, reply.json()["csrf"].as_str().unwrap().to_owned())
