@@ -45,6 +45,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "agent::event::Refused",
             "agent::handle",
+            "agent::making",
             "docker::endpoints",
             "history::keeper",
             "history::live",
@@ -54,6 +55,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "plan::Entry",
             "settings::access",
             "settings::explain",
+            "settings::made",
             "settings::resolve::Sources",
             "settings::resolve::View",
             "telemetry",

@@ -100,7 +100,7 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened { keeper, writer, memory, legacy, halts, installation, diagnostics } =
+    let Opened { keeper, writer, memory, legacy, halts, made, installation, diagnostics } =
         open_history(&settings).await;
     diagnostics.iter().for_each(report::problem);
 
@@ -150,7 +150,7 @@ pub async fn run(
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let remembered = (memory, legacy);
+    let remembered = (memory, legacy, made);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));

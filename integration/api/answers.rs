@@ -134,8 +134,8 @@ fn what_makes_no_sense_is_refused_in_words_and_names_with_dots_percent_signs_and
     let agent = Beside::start(folder.path(), INI);
     assert!(agent.get("/api/nothing").refusal(404).contains("/api/nothing"));
     assert!(agent.get("/").refusal(404).contains("/api/openapi.json"));
-    let wrong = agent.ask("DELETE", "/api/jobs/fails", &[], "");
-    assert!(wrong.refusal(405).contains("DELETE is not for"));
+    let wrong = agent.ask("PATCH", "/api/jobs/fails", &[], "");
+    assert!(wrong.refusal(405).contains("PATCH is not for"));
     assert!(wrong.header("allow").contains("GET"), "{wrong:?}");
     assert!(agent.post("/api/jobs/fails/pause", "{\"til\":1}").refusal(400).contains("til"));
     assert!(agent.post("/api/jobs/fails/pause", "not json").refusal(400).contains("the body is not"));

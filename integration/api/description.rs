@@ -17,6 +17,9 @@ const INI: &str = "[job-local \"hello\"]\nschedule = @yearly\ncommand = sh -c \"
                    [job-local \"off\"]\nschedule = @yearly\ncommand = true\nenabled = no\n\
                    [job-local \"bad\"] \nschedule = every day\ncommand = true\ncolour = red\n# rejected\n";
 
+const PARAMETERS: &str =
+    "{\"schedule\":\"@yearly\",\"command\":\"true\",\"environment\":{\"TOKEN\":\"hunter2-canary\"}}";
+
 /// The table of the documentation.
 pub fn table() -> String {
     let rows = operations(&watchbell::http::api::described()).into_iter().map(|(method, path, operation)| {
@@ -138,6 +141,58 @@ fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
         }
         ("get", "/api/session") => vec![get("/api/session")],
         ("get", "/api/openapi.json") => vec![get("/api/openapi.json")],
+        _ => return made(agent, method, path),
+    })
+}
+
+/// The same of what makes, changes and removes jobs.
+fn made(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
+    Some(match (method, path) {
+        ("post", "/api/jobs") => {
+            let job = |name: &str, kind: &str| {
+                format!("{{\"name\":\"{name}\",\"kind\":\"{kind}\",\"parameters\":{PARAMETERS}}}")
+            };
+            vec![
+                agent.post("/api/jobs", &job("made", "local")),
+                agent.post("/api/jobs", &job("made", "local")),
+                agent.post("/api/jobs", &job("hello", "local")),
+                agent.post("/api/jobs", &job("other", "exec")),
+                agent.post("/api/jobs", "{\"name\":[]}"),
+                agent.post("/api/jobs", "{\"parameters\":\"hunter2-canary\"}"),
+                agent.post("/api/jobs", ""),
+            ]
+        }
+        ("put", "/api/jobs/{name}") => {
+            let body = format!("{{\"kind\":\"local\",\"parameters\":{PARAMETERS}}}");
+            let put = |name: &str, headers: &[(&str, &str)], body: &str| {
+                agent.ask("PUT", &format!("/api/jobs/{name}"), headers, body)
+            };
+            vec![
+                put("put", &[], &body),
+                put("put", &[], &body),
+                put("put", &[("if-match", "\"another\"")], &body),
+                put("put", &[("if-none-match", "*")], &body),
+                put("put", &[("if-none-match", "\"x\"")], &body),
+                put("put", &[], "{\"kind\":\"local\"}"),
+                put("put", &[], "["),
+                put("hello", &[], &body),
+                put("a%20b", &[], &body),
+            ]
+        }
+        ("delete", "/api/jobs/{name}") => {
+            let delete = |name: &str, headers: &[(&str, &str)]| {
+                agent.ask("DELETE", &format!("/api/jobs/{name}"), headers, "")
+            };
+            let body = format!("{{\"kind\":\"local\",\"parameters\":{PARAMETERS}}}");
+            agent.ask("PUT", "/api/jobs/gone", &[], &body);
+            vec![
+                delete("gone", &[("if-match", "nonsense")]),
+                delete("gone", &[("if-match", "\"another\"")]),
+                delete("gone", &[]),
+                delete("gone", &[]),
+                delete("hello", &[]),
+            ]
+        }
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ mod answers;
 mod client;
 pub mod description;
 mod listen;
+mod made;
 mod output;
 mod tls;
 mod users;

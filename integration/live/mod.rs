@@ -19,6 +19,7 @@ mod image;
 mod labels;
 mod like;
 mod local;
+mod made;
 mod metrics;
 mod new_container;
 mod options;

@@ -10,6 +10,7 @@ mod history;
 mod in_container;
 mod like;
 mod local;
+mod made;
 mod means;
 mod missed;
 mod new_container;

@@ -316,6 +316,11 @@ pub fn status_at(address: SocketAddr, (method, path): (&str, &str), headers: &[(
     head(&mut BufReader::new(stream)).0
 }
 
+/// Asks the agent of a state directory for something.
+pub fn ask_in(state_dir: &Path, (method, path): (&str, &str), body: &str) -> Reply {
+    read(open(state_dir, method, path, &[("content-type", "application/json")], body))
+}
+
 /// Asks the agent of a state directory.
 pub fn get(state_dir: &Path, path: &str) -> Reply {
     read(open(state_dir, "GET", path, &[], ""))

@@ -15,6 +15,7 @@ use crate::{
     model::{
         connection::Connection,
         container::Inventory,
+        made::Made,
         memory::Memory,
         name::JobId,
         run::{Outcome, RunId, StopForce, StopRequest},
@@ -27,11 +28,12 @@ use crate::{
     },
     settings::{
         global::Settings,
+        made::{MadeJobs, of_kept},
         memo::Memo,
-        resolve::{Sources, View, resolve_again},
+        resolve::Sources,
     },
     shutdown::Stage,
-    telemetry::report::{self, Reconciled, RunTags},
+    telemetry::report::{self, RunTags},
     time::Alarm,
 };
 
@@ -42,6 +44,7 @@ use super::{
     state::{Answer, Effect, Event, State},
 };
 
+mod jobs;
 mod kept;
 mod left;
 mod tell;
@@ -54,6 +57,12 @@ const KEEP_LIMIT: Duration = Duration::from_secs(1);
 pub struct Actor {
     state: State,
     sources: watch::Receiver<Arc<Sources>>,
+    /// Those that are in force, without the jobs of the API.
+    written: Option<Arc<Sources>>,
+    /// The jobs of the API; `None` where they cannot be read.
+    made: Option<Arc<MadeJobs>>,
+    /// The change of them that is being kept: one after the other.
+    making: JoinSet<jobs::Settled>,
     /// What was read of them and of labels already.
     memo: Memo,
     /// How long runs may go on after the agent was asked to stop, for who drives the end.
@@ -108,13 +117,16 @@ impl Actor {
         (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
-        (memory, left): (HashMap<JobId, Memory>, Legacy),
+        (memory, left, made): (HashMap<JobId, Memory>, Legacy, Option<Vec<Made>>),
     ) -> Self {
         let halted = context.halts.news();
         let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
             state: State::new(cap, memory),
             sources,
+            written: None,
+            made: made.map(|it| Arc::new(of_kept(it))),
+            making: JoinSet::new(),
             memo: Memo::default(),
             grace,
             settings: None,
@@ -156,6 +168,7 @@ impl Actor {
         loop {
             let stage = *self.stage.borrow();
             let idle = self.runs.is_empty() && self.removals.is_empty() && self.restoring.is_empty();
+            let idle = idle && self.making.is_empty();
             if stage >= Stage::Drain && idle {
                 break;
             }
@@ -185,6 +198,10 @@ impl Actor {
                         drop(answered.map(|it| answer.send(it)));
                     }
                 },
+                Some(settled) = self.making.join_next() => self.made(settled),
+                Some((making, answer)) = self.ends.making.recv(), if self.making.is_empty() => {
+                    self.make(making, answer);
+                }
                 () = self.looks.due() => self.look_at_the_kept(),
                 Ok(()) = self.condition.changed() => {}
                 Some(found) = self.looking.join_next() => self.found(found),
@@ -195,11 +212,7 @@ impl Actor {
                     let answers = !self.connection.borrow_and_update().is_lost();
                     self.feed(Event::Engine { answers });
                 }
-                Ok(()) = self.sources.changed() => {
-                    // What was read follows from the sources as they were.
-                    self.memo.renew();
-                    self.reconcile();
-                }
+                Ok(()) = self.sources.changed() => self.reconcile(),
             }
             self.publish();
         }
@@ -239,42 +252,6 @@ impl Actor {
             *last = snapshot;
             news
         });
-    }
-
-    fn reconcile(&mut self) {
-        // What comes after the end has begun changes nothing any more.
-        if *self.stage.borrow() >= Stage::Drain {
-            self.inventory.mark_unchanged();
-            self.sources.mark_unchanged();
-            return;
-        }
-        let (began, changes) = (Instant::now(), self.state.changes());
-        // What goes on already is known before anything begins on the Engine.
-        let seen = self.inventory.borrow_and_update().clone();
-        let inventory = seen.filter(|_| self.looking.is_empty());
-        let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
-        let sources = self.sources.borrow_and_update().clone();
-        let desired = resolve_again(&sources, view, self.context.clock.now(), &mut self.memo);
-        if let Some(settings) = &desired.settings {
-            self.grace.send_replace(settings.shutdown_grace);
-            let in_force = sources.started.as_ref().map(|started| Arc::new(settings.in_force(started)));
-            self.settings = in_force.or_else(|| Some(settings.clone()));
-        }
-        self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
-        self.feed(Event::Desired(desired));
-        let result = match () {
-            () if inventory.is_none() => Reconciled::Incomplete,
-            () if self.state.changes() == changes => Reconciled::Unchanged,
-            () => Reconciled::Changed,
-        };
-        report::reconciled(result, began.elapsed());
-        if inventory.is_some() {
-            self.tell_of_jobs();
-        }
-        if inventory.is_some() && !self.ready {
-            self.ready = true;
-            report::agent_ready(self.state.catalog().len(), self.state.problem_count());
-        }
     }
 
     fn stage_changed(&mut self) {

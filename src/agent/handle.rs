@@ -13,13 +13,22 @@ use crate::{
         container::Inventory,
         diagnostic::Diagnostic,
         name::JobId,
+        origin::Origin,
         run::{RunId, StopCause},
     },
     plan::Catalog,
-    settings::{global::Settings, resolve::Sources},
+    settings::{
+        global::Settings,
+        made::defined_elsewhere,
+        memo::Memo,
+        resolve::{Sources, View},
+    },
 };
 
-use super::event::{Answer, Event, Refused};
+use super::{
+    event::{Answer, Event, Refused},
+    making::{Done, Making, NotDone},
+};
 
 /// What readers see without waiting for the agent.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +66,14 @@ pub struct Basis {
     pub inventory: Option<Arc<Inventory>>,
 }
 
+impl Basis {
+    /// Where a file or a label defines this job, if one does.
+    pub fn defined_elsewhere(&self, job: &JobId) -> Option<Origin> {
+        let view = self.inventory.as_deref().map_or(View::FilesOnly, View::Observed);
+        defined_elsewhere(self.sources.as_deref()?, view, &mut Memo::default(), job)
+    }
+}
+
 impl Snapshot {
     /// Whether nothing has changed since `last`; the jobs are not gone through for that.
     pub fn is_the_same_as(&self, last: &Self) -> bool {
@@ -83,6 +100,7 @@ pub enum Request {
 #[derive(Debug, Clone)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    making: mpsc::Sender<(Making, oneshot::Sender<Result<Done, NotDone>>)>,
     snapshot: watch::Receiver<Snapshot>,
 }
 
@@ -91,6 +109,8 @@ pub struct Handle {
 pub struct Ends {
     /// What is asked.
     pub requests: mpsc::Receiver<Request>,
+    /// The jobs of the API that are to change: each once the one before is kept.
+    pub making: mpsc::Receiver<(Making, oneshot::Sender<Result<Done, NotDone>>)>,
     /// What readers see.
     pub snapshot: watch::Sender<Snapshot>,
 }
@@ -98,8 +118,10 @@ pub struct Ends {
 /// A handle and its other side.
 pub fn handle() -> (Handle, Ends) {
     let (requests, requests_end) = mpsc::channel(16);
+    let (making, making_end) = mpsc::channel(16);
     let (snapshot_end, snapshot) = watch::channel(Snapshot::default());
-    (Handle { requests, snapshot }, Ends { requests: requests_end, snapshot: snapshot_end })
+    let ends = Ends { requests: requests_end, making: making_end, snapshot: snapshot_end };
+    (Handle { requests, making, snapshot }, ends)
 }
 
 impl Handle {
@@ -127,6 +149,15 @@ impl Handle {
     /// A run is to end: what goes on is stopped, and what waits for its turn is given up.
     pub async fn stop_run(&self, run: RunId, by: StopCause) -> Result<(), Refused> {
         self.ask(Event::StopRun { run, by }).await.map(drop)
+    }
+
+    /// A job of the API is made, changed or removed. Once this is answered, it outlives the agent and is in force.
+    pub async fn make(&self, making: Making) -> Result<Done, NotDone> {
+        let (answer, answered) = oneshot::channel();
+        if self.making.send((making, answer)).await.is_err() {
+            return Err(NotDone::Ending);
+        }
+        answered.await.unwrap_or(Err(NotDone::Ending))
     }
 
     /// An agent that has ended is one that begins nothing any more.

@@ -2,7 +2,7 @@
 //!
 //! [`state`], [`timetable`], [`gap`], [`keep`], [`admission`], `activity`, [`mod@line`], [`dependencies`], `operator`, `takeover` and `reconcile`
 //! are pure: they are told what happened and what time it is, and answer with effects ([`event`]). [`actor`] alone owns the
-//! state, feeds it and carries the effects out. [`handle`] is how everyone else asks.
+//! state, feeds it and carries the effects out. [`handle`] is how everyone else asks, with [`making`] for jobs.
 
 mod activity;
 pub mod actor;
@@ -13,6 +13,7 @@ pub mod gap;
 pub mod handle;
 pub mod keep;
 pub mod line;
+pub mod making;
 mod operator;
 mod reconcile;
 mod records;

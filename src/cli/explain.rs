@@ -24,7 +24,7 @@ use super::{
     Environment, Output,
     args::SettingFlags,
     labels::Labels,
-    load,
+    load, made,
     observe::observe,
     print,
     render::{Files, visible},
@@ -53,7 +53,12 @@ const SHOWN: usize = 60;
 pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> ExitCode {
     let reading = load::load(&args.flags, &environment);
     let (inventory, files) = containers(&args.labels, &environment, &reading).await;
-    let sources = reading.sources;
+    // Where the Engine is not asked, no agent is either.
+    let sources = if args.labels.is_empty() && args.job.is_some() {
+        made::with_made(&reading.sources)
+    } else {
+        reading.sources
+    };
     let view = inventory.as_ref().map_or(View::FilesOnly, View::Observed);
     let Some(job) = &args.job else {
         let explained = explain_settings(&sources, view);
@@ -64,7 +69,8 @@ pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> E
     let found = JobId::parse(job).ok().and_then(|id| explain(&sources, view, clock.now(), &id));
     let Some(explained) = found else {
         let desired = resolve(&sources, view, clock.now());
-        let known = desired.jobs.keys().chain(sources.file.jobs.keys()).map(JobId::as_str);
+        let known =
+            desired.jobs.keys().chain(sources.file.jobs.keys()).chain(sources.made.keys()).map(JobId::as_str);
         let hint = did_you_mean(job, known);
         let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
         print::complain(format_args!("watchbell: there is no job \"{job}\"{hint}"));

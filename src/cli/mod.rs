@@ -12,6 +12,7 @@ pub mod hash_password;
 pub mod healthcheck;
 pub mod labels;
 pub mod load;
+mod made;
 pub mod migrate;
 mod moment;
 mod mounts;

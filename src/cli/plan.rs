@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    Environment, Output, args::SettingFlags, ask::ask, load, observe::observe, print, render::Files,
+    Environment, Output, args::SettingFlags, ask::ask, load, made, observe::observe, print, render::Files,
 };
 
 /// What `plan` looks at.
@@ -44,7 +44,7 @@ pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> Exit
             return ExitCode::FAILURE;
         }
     };
-    let sources = reading.sources;
+    let sources = made::with_made(&reading.sources);
     let desired = resolve(&sources, View::Observed(&inventory), clock.now());
     let wanted = wanted(&desired);
     let body = serde_json::to_string(&wanted).unwrap_or_default();

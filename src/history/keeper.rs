@@ -26,6 +26,7 @@ use crate::model::{
 
 pub use super::recorder::{Recorder, Tap};
 use super::{
+    changes::Changes,
     live::{Follower, Going, Live, LiveRun, RECENT},
     output::{Spool, Stock, Wanted},
     write::Batch,
@@ -66,6 +67,7 @@ pub(super) struct Shared {
     queue: Mutex<Queue>,
     pub(super) stock: Arc<Stock>,
     pub(super) live: Arc<Live>,
+    pub(super) changes: Changes,
     pub(super) news: Notify,
     pub(super) closed: watch::Sender<bool>,
     pub(super) progress: watch::Sender<Progress>,
@@ -154,6 +156,7 @@ impl Keeper {
             queue: Mutex::default(),
             stock: Arc::default(),
             live: Arc::default(),
+            changes: Changes::default(),
             news: Notify::new(),
             closed,
             progress,

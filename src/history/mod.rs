@@ -2,17 +2,19 @@
 //!
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
-//! reads it, with or without an agent; `unfinished` is what the last agent left and `halts` what it had stopped, with `terms` of how it is to be ended, and
+//! reads it, with or without an agent; `unfinished` is what the last agent left, `halts` what it had stopped and `made` the jobs that were made over the API, which `changes` changes, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is, `sessions` who has logged in, and `audits` what was asked to be changed; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
 //! now, and `lost` what is known where the file was lost. What goes wrong here is
 //! told, and costs no run and delays none.
 
 mod audits;
+mod changes;
 mod halts;
 pub mod installation;
 pub mod keeper;
 pub mod live;
 mod lost;
+mod made;
 pub mod output;
 pub mod query;
 mod recorder;
@@ -30,7 +32,8 @@ use std::{collections::HashMap, path::Path};
 
 use crate::{
     model::{
-        diagnostic::Diagnostic, halt::Halt, memory::Memory, name::JobId, origin::Origin, unfinished::Legacy,
+        diagnostic::Diagnostic, halt::Halt, made::Made, memory::Memory, name::JobId, origin::Origin,
+        unfinished::Legacy,
     },
     time::Clock,
 };
@@ -47,6 +50,10 @@ use self::{
 const UNANSWERED: &str =
     "the state directory does not answer: look after its disk; jobs run, but what happens is not kept";
 
+/// What is told where it is not known which jobs were made over the API.
+const UNREAD: &str = "the jobs that were made over the API cannot be read: none of them runs, and none can be made, until the \
+                      agent is started again with a state directory that can be read";
+
 /// What was found in the state directory.
 #[derive(Debug)]
 pub struct Opened {
@@ -60,6 +67,8 @@ pub struct Opened {
     pub legacy: Legacy,
     /// What it had stopped for runs and is to be started again.
     pub halts: Vec<Halt>,
+    /// The jobs that were made over the API; `None` where they cannot be read.
+    pub made: Option<Vec<Made>>,
     /// What tells this state directory's agent from others on the same Engine.
     pub installation: Installation,
     /// What is wrong besides the keeper's [`Condition`].
@@ -83,26 +92,34 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), was_put_aside(&error, &aside)));
         read(directory, most)
     });
-    let (store, (memory, legacy, halts), condition) = match opened {
-        Ok((store, kept)) => (Some(store), kept, Condition::Well),
+    let (store, kept, condition) = match opened {
+        Ok((store, kept)) => (Some(store), Some(kept), Condition::Well),
         // Where nothing can be written, what was kept can be read all the same.
         Err(error) => {
             let kept = Reader::open(directory).and_then(|it| it.map(|it| it.remembered()).transpose());
-            (None, kept.ok().flatten().unwrap_or_default(), Condition::Failing { reason: failing(&error) })
+            (None, kept.map(Option::unwrap_or_default).ok(), Condition::Failing { reason: failing(&error) })
         }
     };
+    if kept.is_none() {
+        diagnostics.push(Diagnostic::error(place(), UNREAD));
+    }
+    let made = kept.as_ref().map(|(.., made)| made.clone());
+    let (memory, legacy, halts, _) = kept.unwrap_or_default();
     let keeper = Keeper::new(condition, directory);
     for it in &diagnostics {
         keeper.put_aside(it.clone());
     }
     keeper.shared.live.left(&legacy.runs);
+    keeper.shared.changes.found(made.as_deref().unwrap_or_default());
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }
+    Opened { keeper, writer, memory, legacy, halts, made, installation, diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
 pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
     let keeper = Keeper::new(Condition::Failing { reason: UNANSWERED.to_owned() }, directory);
+    let unread = Diagnostic::error(place(), UNREAD);
+    keeper.put_aside(unread.clone());
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, None);
     Opened {
         keeper,
@@ -110,17 +127,18 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         memory: HashMap::new(),
         legacy: Legacy::default(),
         halts: Vec::new(),
+        made: None,
         installation: installation::unknown(),
-        diagnostics: Vec::new(),
+        diagnostics: vec![unread],
     }
 }
 
-/// What the last agent kept of its jobs, the runs that it left, and what it had stopped for runs.
-pub(crate) type Remembered = (HashMap<JobId, Memory>, Legacy, Vec<Halt>);
+/// What the last agent kept of its jobs, the runs that it left, what it had stopped for runs, and the jobs of the API.
+pub(crate) type Remembered = (HashMap<JobId, Memory>, Legacy, Vec<Halt>, Vec<Made>);
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.legacy()?, store.halts()?);
+    let kept = (store.memory()?, store.legacy()?, store.halts()?, store.made()?);
     Ok((store, kept))
 }
 
@@ -129,12 +147,13 @@ fn place() -> Origin {
 }
 
 const EMPTIED: &str = "watchbell.db was empty, and a new one is begun: see what emptied it, or bring back a backup; the runs until \
-                       now are lost, and so is which jobs were paused and what was missed";
+                       now are lost, and so are the jobs that were made over the API, which jobs were paused and what was missed";
 
 fn was_put_aside(error: &StoreError, aside: &str) -> String {
     format!(
         "{error}: it was put aside as {aside} and a new one is begun; the runs until now are there, what was missed \
-         while the agent did not run is not known, jobs that were paused are not, @every counts anew, and of what the last \
+         while the agent did not run is not known, jobs that were paused are not, those that were made over the API are \
+         gone unless the agent knew them, @every counts anew, and of what the last \
          agent began only containers and services are found again"
     )
 }

@@ -14,15 +14,13 @@ use crate::model::{
 };
 
 use super::{
-    Remembered,
-    halts::halts,
     schema::{KNOWN, count, duration, handle, kind, time, trigger},
-    store::{FILE, StoreError, memory, shown, told},
-    unfinished::legacy,
+    store::{FILE, StoreError, shown, told},
 };
 
 mod asked;
 mod last;
+mod remembered;
 
 pub use last::LastEnd;
 
@@ -168,12 +166,10 @@ impl Reader {
         }
     }
 
-    /// All that an agent that starts needs to know, where it cannot write.
-    pub(super) fn remembered(&self) -> Result<Remembered, StoreError> {
-        self.ask(|connection| Ok((memory(connection)?, legacy(connection)?, halts(connection)?)))
-    }
-
-    fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn ask<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         ask(&self.connection).map_err(told(&self.path))
     }
 

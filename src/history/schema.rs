@@ -14,7 +14,7 @@ use crate::model::{
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -118,6 +118,12 @@ pub(super) const MIGRATIONS: [&str; 7] = [
         path TEXT NOT NULL,
         status INTEGER NOT NULL
     ) STRICT",
+    "CREATE TABLE made_jobs (
+        job TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        revision TEXT NOT NULL,
+        parameters TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID",
 ];
 
 /// The present schema.

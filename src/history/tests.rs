@@ -3,6 +3,7 @@
 
 mod asked;
 mod limits;
+mod made;
 mod older;
 mod runs;
 mod unusable;

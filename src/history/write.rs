@@ -56,7 +56,7 @@ impl Store {
 }
 
 /// Commits so that not even a machine that loses its power forgets it.
-fn lastingly<T>(
+pub(super) fn lastingly<T>(
     connection: &mut Connection,
     write: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {

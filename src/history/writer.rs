@@ -12,7 +12,9 @@ use tokio::{
 use crate::{model::diagnostic::Diagnostic, telemetry::report, time::Clock};
 
 use super::{
-    UNANSWERED, failing,
+    UNANSWERED,
+    changes::Wish,
+    failing,
     keeper::{Condition, Keeper, PATIENCE, Shared, Taken},
     output::Wanted,
     place,
@@ -72,6 +74,7 @@ pub struct Writer {
 enum Task {
     Write(Taken),
     Tidy { checkpoint: bool, age: bool },
+    Change(Wish),
 }
 
 impl Writer {
@@ -107,6 +110,10 @@ impl Writer {
         let mut last = Instant::now().checked_sub(PACE);
         loop {
             let ended = *closed.borrow();
+            if let Some(wish) = shared.changes.next() {
+                self.carry_out(Task::Change(wish)).await;
+                continue;
+            }
             match shared.wanted() {
                 Some(Wanted::Now) => {}
                 Some(_) if ended => {}
@@ -170,10 +177,11 @@ impl Writer {
     async fn carry_out(&mut self, task: Task) -> bool {
         let shared = self.keeper.shared.clone();
         let (store, directory, most) = (self.store.take(), self.directory.clone(), self.most);
-        let clock = self.clock.clone();
+        let (clock, of) = (self.clock.clone(), self.keeper.clone());
         let may_put_aside = self.aside < ASIDE_LIMIT;
         let work = spawn_blocking(move || {
-            let done = Done { store, task, put_aside: None, more: Left::Nothing, error: None };
+            let shared = of.shared;
+            let done = Done { shared, store, task, put_aside: None, more: Left::Nothing, error: None };
             done.go(&directory, most, &clock, may_put_aside)
         });
         let Some(done) = watched(work, &shared).await else {
@@ -208,13 +216,22 @@ impl Writer {
                     self.since_tidy = (0, 0);
                     well(&shared, None);
                 }
+                Task::Change(_) => {
+                    self.since_checkpoint += 1;
+                    self.grown = true;
+                    well(&shared, None);
+                }
             }
             return true;
         };
-        fail(&shared, failing(&error));
-        if let Task::Write(taken) = done.task {
-            shared.give_back(taken.batch);
+        let reason = failing(&error);
+        fail(&shared, reason.clone());
+        match done.task {
+            Task::Write(taken) => shared.give_back(taken.batch),
+            Task::Change(wish) => wish.refuse(&reason),
+            Task::Tidy { .. } => {}
         }
+        shared.changes.refuse(&reason);
         // Another try with the same connection serves where someone else has a lock, and nowhere else.
         if !error.is_busy() {
             self.store = None;
@@ -224,6 +241,7 @@ impl Writer {
 }
 
 struct Done {
+    shared: std::sync::Arc<Shared>,
     store: Option<Store>,
     task: Task,
     put_aside: Option<String>,
@@ -256,11 +274,17 @@ impl Done {
     }
 
     fn try_it(&mut self, directory: &std::path::Path, most: u64, clock: &Clock) -> Result<(), StoreError> {
+        let changes = &self.shared.changes;
         let store = match &mut self.store {
             Some(store) => store,
-            none => none.insert(Store::open(directory, most)?),
+            none => {
+                let mut store = Store::open(directory, most)?;
+                changes.write_anew(&mut store)?;
+                none.insert(store)
+            }
         };
-        match &self.task {
+        match &mut self.task {
+            Task::Change(wish) => wish.write(store, changes),
             Task::Write(taken) => store.write(&taken.batch),
             Task::Tidy { checkpoint, age } => {
                 store.check_place()?;

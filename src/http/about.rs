@@ -35,6 +35,7 @@ pub async fn problems(State(api): State<Api>, headers: HeaderMap) -> Response {
             job: None,
             rejects: false,
             origin: "setting state-dir".to_owned(),
+            parameter: None,
             reason: reason.clone(),
         });
     }

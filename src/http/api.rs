@@ -31,7 +31,7 @@ use crate::{
 };
 
 use super::{
-    about, actions, audit, dto_runs, endpoints, events, job, jobs, login, output,
+    about, actions, audit, dto_runs, endpoints, events, job, jobs, login, made, output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
 };
@@ -77,6 +77,9 @@ pub struct Api {
     paths(
         jobs::list_jobs,
         job::get_job,
+        made::make_job,
+        made::put_job,
+        made::delete_job,
         actions::run_job,
         actions::pause_job,
         actions::resume_job,
@@ -103,8 +106,8 @@ struct Description;
 /// served in the same place.
 pub fn routes(api: Api) -> Router {
     Router::new()
-        .route("/api/jobs", get(jobs::list_jobs))
-        .route("/api/jobs/{name}", get(job::get_job))
+        .route("/api/jobs", get(jobs::list_jobs).post(made::make_job))
+        .route("/api/jobs/{name}", get(job::get_job).put(made::put_job).delete(made::delete_job))
         .route("/api/jobs/{name}/run", post(actions::run_job))
         .route("/api/jobs/{name}/pause", post(actions::pause_job))
         .route("/api/jobs/{name}/resume", post(actions::resume_job))

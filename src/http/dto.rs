@@ -21,6 +21,9 @@ pub struct ProblemDetails {
     /// The run that it is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// All that is wrong with what was written, where a job is refused for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<ProblemRow>,
 }
 
 /// Which jobs are asked for.
@@ -254,6 +257,9 @@ pub struct ProblemRow {
     pub rejects: bool,
     /// Where it was written.
     pub origin: String,
+    /// The parameter, as it was written, of what someone asks for over the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
     /// What is wrong, and the mend where there is one.
     pub reason: String,
 }

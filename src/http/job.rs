@@ -2,7 +2,12 @@
 
 use std::collections::HashMap;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{AppendHeaders, IntoResponse, Response},
+};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -11,6 +16,7 @@ use crate::{
     model::{
         diagnostic::Diagnostic,
         name::JobId,
+        origin::Origin,
         run::{Outcome, Trigger},
         skip::Skip,
     },
@@ -37,30 +43,40 @@ const NEAR: usize = 5;
 /// How many runs the statistics look at.
 const COUNTED: u32 = 1000;
 
-/// One job: all that is known of it.
+/// The tag of a job that was made over the API.
+pub(super) type Tag = AppendHeaders<Option<(header::HeaderName, String)>>;
+
+/// One job: all that is known of it. The `ETag` of one that was made over the API changes with what it is to be, and not with
+/// its runs.
 #[utoipa::path(
     get, path = "/api/jobs/{name}", params(("name" = String, Path, description = "The job's identity")),
     responses(
-        (status = 200, description = "The job", body = JobDetails),
+        (status = 200, description = "The job; with an ETag if it was made over the API", body = JobDetails),
         (status = 404, description = "There is no such job", body = ProblemDetails, content_type = "application/problem+json"),
     )
 )]
-pub async fn get_job(State(api): State<Api>, Named(name): Named) -> Result<Json<JobDetails>, Problem> {
+pub async fn get_job(State(api): State<Api>, Named(name): Named) -> Result<Response, Problem> {
+    let (details, tag) =
+        details(&api, &JobId::plain(&name)).await.ok_or_else(|| Api::no_job(&api.agent.snapshot(), &name))?;
+    Ok((tag, Json(details)).into_response())
+}
+
+/// All that is known of a job, if it is there.
+pub(super) async fn details(api: &Api, id: &JobId) -> Option<(JobDetails, Tag)> {
     let (snapshot, going) = (api.agent.snapshot(), api.keeper.going());
-    let id = JobId::plain(&name);
-    let explained = explained(&snapshot, &id, api.clock.now()).await;
+    let explained = explained(&snapshot, id, api.clock.now()).await;
     let look = Look { snapshot: &snapshot, going: &going, now: api.clock.now() };
-    let entry = snapshot.catalog.get(&id);
+    let entry = snapshot.catalog.get(id);
     let mut job = match (entry, &explained) {
-        (Some(entry), _) => look.item(&id, entry),
-        (None, Some(explained)) => rejected(&name, explained),
-        (None, None) => return Err(Api::no_job(&snapshot, &name)),
+        (Some(entry), _) => look.item(id, entry),
+        (None, Some(explained)) => rejected(id.as_str(), explained),
+        (None, None) => return None,
     };
     api.settle().await;
     // What the history does not say now is left out: the rest is worth having.
-    let (runs, last_success) = kept(&api, &id).await.unwrap_or_default();
+    let (runs, last_success) = kept(api, id).await.unwrap_or_default();
     job.last = runs.iter().find_map(last_run);
-    let recent = api.keeper.ended_beginning("").into_iter().rfind(|it| it.job == id);
+    let recent = api.keeper.ended_beginning("").into_iter().rfind(|it| it.job == *id);
     let newer = recent.filter(|it| job.last.as_ref().is_none_or(|last| *it.run.0 > *last.run));
     job.last = newer.map(|it| last_record(&it)).or(job.last);
     let (parameters, diagnostics): (Vec<_>, Vec<_>) = explained.map_or_else(Default::default, |it| {
@@ -71,15 +87,18 @@ pub async fn get_job(State(api): State<Api>, Named(name): Named) -> Result<Json<
     }
     let zone = entry.map(|entry| entry.spec.schedule.zone().time_zone().clone());
     let statistics = Statistics { last_success, ..statistics(&runs) };
-    Ok(Json(JobDetails {
+    let details = JobDetails {
         upcoming: entry.map(|entry| look.upcoming(&entry.spec, NEAR)).unwrap_or_default(),
         previous: previous(&runs, &zone.unwrap_or(jiff::tz::TimeZone::UTC)),
-        now: now(&api, &id),
+        now: now(api, id),
         parameters,
         statistics,
         diagnostics,
         job,
-    }))
+    };
+    let made = snapshot.basis.sources.as_ref().and_then(|it| it.made.get(id));
+    let tag = made.map(|it| (header::ETAG, format!("\"{}\"", it.revision)));
+    Some((details, AppendHeaders(tag)))
 }
 
 /// Read anew from what the jobs follow from: that is done seldom, and what it finds is not kept in memory.
@@ -87,7 +106,9 @@ async fn explained(snapshot: &Snapshot, id: &JobId, now: jiff::Timestamp) -> Opt
     let Basis { sources, inventory } = snapshot.basis.clone();
     let (sources, id) = (sources?, id.clone());
     let work = spawn_blocking(move || {
-        let view = inventory.as_deref().map_or(View::Unknown, View::Observed);
+        // What is made over the API is seen at once, also by who cannot say yet whether it can run.
+        let unseen = if sources.made.contains_key(&id) { View::FilesOnly } else { View::Unknown };
+        let view = inventory.as_deref().map_or(unseen, View::Observed);
         explain(&sources, view, now, &id)
     });
     work.await.ok().flatten()
@@ -106,6 +127,8 @@ async fn kept(api: &Api, id: &JobId) -> Result<(Vec<KeptRun>, Option<String>), P
 /// A job that was written and that there is not.
 fn rejected(name: &str, explained: &Explained) -> JobItem {
     let why = explained.diagnostics.iter().find(|it| it.rejects).map(|it| it.reason.clone());
+    let early = "the Engine has not answered yet: until it does, only jobs of kind local are on the schedule";
+    let why = why.or_else(|| explained.job.is_some().then(|| early.to_owned()));
     JobItem {
         name: name.to_owned(),
         kind: explained.kind.to_string(),
@@ -200,6 +223,10 @@ pub(super) fn problem(it: &Diagnostic) -> ProblemRow {
         job: it.job.as_ref().map(ToString::to_string),
         rejects: it.rejects,
         origin: it.origin.to_string(),
+        parameter: match &it.origin {
+            Origin::Api(Some(key)) => Some(key.to_string()),
+            _ => None,
+        },
         reason: it.reason.clone(),
     }
 }

@@ -13,9 +13,12 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
-use crate::agent::event::Refused;
+use crate::agent::{event::Refused, making::NotDone};
 
-use super::dto::ProblemDetails;
+use super::{
+    dto::{ProblemDetails, ProblemRow},
+    job,
+};
 
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -26,12 +29,13 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     run: Option<String>,
+    problems: Vec<ProblemRow>,
 }
 
 impl Problem {
     /// With this status, and this to say.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), run: None }
+        Self { status, detail: detail.into(), run: None, problems: Vec::new() }
     }
 
     /// There is no such thing.
@@ -62,16 +66,30 @@ impl From<Refused> for Problem {
             Refused::Skipped { run, .. } => (StatusCode::CONFLICT, Some(run.to_string())),
             Refused::Ending => (StatusCode::SERVICE_UNAVAILABLE, None),
         };
-        Self { status, detail: refused.to_string(), run }
+        Self { run, ..Self::new(status, refused.to_string()) }
+    }
+}
+
+impl From<NotDone> for Problem {
+    fn from(refused: NotDone) -> Self {
+        let (status, found) = match &refused {
+            NotDone::Elsewhere { .. } | NotDone::There(_) => (StatusCode::CONFLICT, &[][..]),
+            NotDone::NoJob(_) => (StatusCode::NOT_FOUND, &[][..]),
+            NotDone::Changed(_) => (StatusCode::PRECONDITION_FAILED, &[][..]),
+            NotDone::Wrong { found, .. } => (StatusCode::UNPROCESSABLE_ENTITY, &found[..]),
+            NotDone::NotKept(_) | NotDone::Ending => (StatusCode::SERVICE_UNAVAILABLE, &[][..]),
+        };
+        let problems = found.iter().map(job::problem).collect();
+        Self { problems, ..Self::new(status, refused.to_string()) }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, detail, run } = self;
+        let Self { status, detail, run, problems } = self;
         let title = status.canonical_reason().unwrap_or_default().to_owned();
         let r#type = "about:blank".to_owned();
-        let details = ProblemDetails { r#type, title, status: status.as_u16(), detail, run };
+        let details = ProblemDetails { r#type, title, status: status.as_u16(), detail, run, problems };
         let mut response = (status, Json(details)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -46,6 +46,10 @@ const fn operates(path: &'static str) -> Right {
     Right { method: Method::POST, path, needs: Needs::Role(Role::Operator) }
 }
 
+const fn administers(method: Method, path: &'static str) -> Right {
+    Right { method, path, needs: Needs::Role(Role::Admin) }
+}
+
 /// All of it. What is not here nobody but an admin may.
 pub static RIGHTS: &[Right] = &[
     probe("/health"),
@@ -68,6 +72,9 @@ pub static RIGHTS: &[Right] = &[
     // To end one's own session one need not be more.
     Right { method: Method::POST, path: "/api/logout", needs: Needs::Role(Role::Viewer) },
     Right { method: Method::GET, path: "/api/audits", needs: Needs::Role(Role::Admin) },
+    administers(Method::POST, "/api/jobs"),
+    administers(Method::PUT, "/api/jobs/{name}"),
+    administers(Method::DELETE, "/api/jobs/{name}"),
     operates("/api/jobs/{name}/run"),
     operates("/api/jobs/{name}/pause"),
     operates("/api/jobs/{name}/resume"),

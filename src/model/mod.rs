@@ -15,6 +15,7 @@ pub mod image;
 pub mod item;
 pub mod job;
 pub mod kept;
+pub mod made;
 pub mod memory;
 pub mod name;
 pub mod options;

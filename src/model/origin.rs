@@ -38,6 +38,8 @@ pub enum Origin {
     Place(Arc<str>),
     /// An environment variable.
     Environment(Arc<str>),
+    /// What someone asked for over the API, as a whole or a key of it.
+    Api(Option<Arc<str>>),
 }
 
 impl Origin {
@@ -67,6 +69,8 @@ impl fmt::Display for Origin {
             Self::Flag(flag) => write!(f, "flag {flag}"),
             Self::Place(place) => f.write_str(place),
             Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Api(None) => f.write_str("API"),
+            Self::Api(Some(key)) => write!(f, "API (parameter {key})"),
         }
     }
 }

@@ -64,8 +64,8 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let (settings, _) = memo.settings(sources, own);
     let known = known_jobs(sources, view, &read, &mut Vec::new());
-    let (id, Known { kind, home }) = known.get_key_value(id)?;
-    let kind = *kind;
+    let (id, Known { kind, home, made }) = known.get_key_value(id)?;
+    let (kind, made) = (*kind, *made);
     let settle = |home| Settle {
         sources,
         settings: &settings,
@@ -75,6 +75,7 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
         id,
         kind,
         home,
+        made,
         spoiled: false,
         spoiled_by_default: false,
         diagnostics: Vec::new(),

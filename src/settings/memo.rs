@@ -2,7 +2,7 @@
 //!
 //! Reading text is nearly all that a pass costs, and from one pass to the next nearly all text is the same. Nothing in
 //! here changes what a pass answers, which a test holds on to; a [`Memo`] goes with one
-//! [`Sources`], whose text does not change either. What a pass did not ask for is dropped at
+//! [`Sources`], whose text does not change either, but for the jobs of the API, which are told apart one by one. What a pass did not ask for is dropped at
 //! its end, so that nothing piles up.
 
 use std::{
@@ -24,6 +24,7 @@ use super::{
     global::Settings,
     label::ContainerLabels,
     layer::JobLayer,
+    made::MadeJob,
     resolve::Sources,
 };
 
@@ -92,6 +93,8 @@ impl Read {
 pub(super) struct Basis<'a> {
     /// The labels in force.
     pub home: Option<&'a Arc<Read>>,
+    /// The job of the API.
+    pub made: Option<&'a Arc<MadeJob>>,
     /// Whether the Engine was observed.
     pub observed: bool,
     /// Whether it is rejected already.
@@ -108,6 +111,7 @@ struct Kept {
     pass: u64,
     /// Kept, and so never mistaken for another that came to lie in its place.
     home: Option<Arc<Read>>,
+    made: Option<Arc<MadeJob>>,
     observed: bool,
     spoiled: bool,
     upper: Option<JobLayer>,
@@ -116,15 +120,19 @@ struct Kept {
 
 impl Kept {
     fn follows_from(&self, basis: &Basis<'_>) -> bool {
-        let same_home = match (&self.home, basis.home) {
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-            (None, None) => true,
-            _ => false,
-        };
-        same_home
+        same(self.home.as_ref(), basis.home)
+            && same(self.made.as_ref(), basis.made)
             && self.observed == basis.observed
             && self.spoiled == basis.spoiled
             && self.upper.as_ref() == basis.upper
+    }
+}
+
+fn same<T>(old: Option<&Arc<T>>, new: Option<&Arc<T>>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+        (None, None) => true,
+        _ => false,
     }
 }
 
@@ -174,15 +182,8 @@ impl Memo {
         sources: &Sources,
         own: Option<&Arc<Read>>,
     ) -> (Arc<Settings>, Vec<Diagnostic>) {
-        if let Some(kept) = &self.settings {
-            let same = match (&kept.own, own) {
-                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-                (None, None) => true,
-                _ => false,
-            };
-            if same {
-                return kept.settled.clone();
-            }
+        if let Some(kept) = self.settings.as_ref().filter(|kept| same(kept.own.as_ref(), own)) {
+            return kept.settled.clone();
         }
         let labels = own.map_or(&[][..], |own| &own.labels.settings);
         let (settings, diagnostics) = sources.settle(labels);
@@ -213,6 +214,7 @@ impl Memo {
         let fresh = |settled| Kept {
             pass: self.pass,
             home: basis.home.cloned(),
+            made: basis.made.cloned(),
             observed: basis.observed,
             spoiled: basis.spoiled,
             upper: basis.upper.cloned(),

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s, and [`dialect`] that of other tools; [`resolve`] puts the layers
-//! on top of each other and gives every value its type ([`value`]); [`memo`] spares it from reading the same text twice;
+//! on top of each other and gives every value its type ([`value`]); [`made`] reads jobs that are asked for over the API; [`memo`] spares it from reading the same text twice;
 //! [`mod@print`] goes the other way, and [`mod@explain`] says where each value comes from. [`compose`] reads the labels of
 //! containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
 
@@ -26,6 +26,7 @@ pub mod label;
 pub mod layer;
 mod like;
 mod look_up;
+pub mod made;
 pub mod memo;
 mod network;
 mod options;

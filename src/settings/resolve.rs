@@ -26,6 +26,7 @@ use super::{
     global::Settings,
     halts,
     label::LabelJob,
+    made::{self, MadeJob},
     memo::{Basis, Memo, Read},
     own,
     places::Places,
@@ -128,11 +129,12 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).collect();
     let places = Places::new(view);
     let mut jobs = Vec::with_capacity(known.len());
-    for (id, Known { kind, home }) in &known {
-        let (kind, home, upper) = (*kind, home.as_ref(), overrides.get(id));
+    for (id, Known { kind, home, made }) in &known {
+        let (kind, home, made, upper) = (*kind, home.as_ref(), *made, overrides.get(id));
         // One that is rejected is read all the same: what else is wrong with it is told with the rest.
         let spoiled = refused.contains(id);
-        let basis = Basis { home: home.map(|it| it.read), observed: inventory.is_some(), spoiled, upper };
+        let basis =
+            Basis { home: home.map(|it| it.read), made, observed: inventory.is_some(), spoiled, upper };
         let (spec, found) = memo.job(id, &basis, |before| {
             let settings = &*settings;
             Settle {
@@ -144,6 +146,7 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
                 id,
                 kind,
                 home,
+                made,
                 spoiled,
                 spoiled_by_default: false,
                 diagnostics: Vec::new(),
@@ -191,9 +194,11 @@ pub(super) fn read_labels<'a>(
 pub(super) struct Known<'a> {
     pub kind: JobKind,
     pub home: Option<Home<'a>>,
+    /// The job of the API, where that is the one in force.
+    pub made: Option<&'a Arc<MadeJob>>,
 }
 
-/// Every job that labels or files speak of, with the definition that is in force; and what the others are told.
+/// Every job that labels or files speak of, or that was made over the API, with the definition that is in force; and what the others are told.
 pub(super) fn known_jobs<'a>(
     sources: &'a Sources,
     view: View<'a>,
@@ -214,11 +219,11 @@ pub(super) fn known_jobs<'a>(
     let mut known: BTreeMap<&JobId, Known<'a>> = definitions
         .chunk_by_mut(|a, b| a.id == b.id)
         .map(|all| (all[0].id, settle_home(all, &tasks, diagnostics)))
-        .map(|(id, home)| (id, Known { kind: home.job.kind, home: Some(home) }))
+        .map(|(id, home)| (id, Known { kind: home.job.kind, home: Some(home), made: None }))
         .collect();
     let spoiled = tell_labels(sources, read, &known, diagnostics);
     for (id, job) in &sources.file.jobs {
-        if let Some(Known { kind, home: Some(home) }) = known.get(id)
+        if let Some(Known { kind, home: Some(home), .. }) = known.get(id)
             && *kind != job.kind
             && sources.file.defines(id, job.kind)
         {
@@ -232,11 +237,38 @@ pub(super) fn known_jobs<'a>(
         if spoiled.contains(id) {
             known.remove(id);
         }
-        if !matches!(view, View::Unknown) || job.kind == JobKind::Local {
-            known.entry(id).or_insert(Known { kind: job.kind, home: None });
+        if is_sure(view, job.kind) {
+            known.entry(id).or_insert(Known { kind: job.kind, home: None, made: None });
         }
     }
+    add_made(sources, view, &mut known, diagnostics);
     known
+}
+
+/// Whether a job that no label defines is known to be there.
+fn is_sure(view: View<'_>, kind: JobKind) -> bool {
+    !matches!(view, View::Unknown) || kind == JobKind::Local
+}
+
+/// The jobs of the API whose names nobody else has; the others are told who has.
+fn add_made<'a>(
+    sources: &'a Sources,
+    view: View<'a>,
+    known: &mut BTreeMap<&'a JobId, Known<'a>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for (id, job) in &*sources.made {
+        let section = sources.file.jobs.get(id).map(|section| section.origin.clone());
+        let label = || known.get(id)?.home.as_ref().map(|home| home.on.origin());
+        if let Some(by) = section.or_else(label) {
+            diagnostics.push(made::hidden(id, &by));
+            continue;
+        }
+        if is_sure(view, job.kind) {
+            diagnostics.extend(job.diagnostics.iter().cloned());
+            known.insert(id, Known { kind: job.kind, home: None, made: Some(job) });
+        }
+    }
 }
 
 /// Tells what is wrong with labels. The answer is the jobs of the operator whose labels are wrong, and count for

@@ -18,6 +18,7 @@ use super::{
     grants, halts,
     label::PREFIX,
     layer::{JobLayer, Text, Written},
+    made::{self, MadeJob},
     memo::Settled,
     params::{self, MISSED_MAX_LIMIT},
     resolve::{Home, Sources, View},
@@ -41,6 +42,8 @@ pub(super) struct Settle<'a> {
     pub id: &'a JobId,
     pub kind: JobKind,
     pub home: Option<&'a Home<'a>>,
+    /// The job of the API, where that is the one in force.
+    pub made: Option<&'a Arc<MadeJob>>,
     /// Whether the job is rejected already, and only what else is wrong is asked for.
     pub spoiled: bool,
     /// Whether a default of the file is wrong, which is told once for all jobs that take it.
@@ -109,7 +112,7 @@ impl Settle<'_> {
         layers.into_iter().flatten().filter_map(|layer| layer.get(name)).any(|it| it.origin == *origin)
     }
 
-    /// What defaults, file and labels say of this job, the lowest first; `None` if they do not make a job.
+    /// What defaults, the API, file and labels say of this job, the lowest first; `None` if they do not make a job.
     pub(super) fn layers(&mut self) -> Option<Vec<JobLayer>> {
         let file = &self.sources.file;
         let mut defaults = JobLayer::default();
@@ -139,6 +142,7 @@ impl Settle<'_> {
                 return None;
             }
         }
+        layers.extend(self.made.map(|made| made.layer.clone()));
         layers.extend(self.home.map(|home| home.job.layer.clone()));
         Some(layers)
     }
@@ -153,6 +157,7 @@ impl Settle<'_> {
         match (self.home, self.sources.file.jobs.get(self.id)) {
             (Some(home), _) => home.on.origin(),
             (None, Some(job)) => job.origin.clone(),
+            (None, None) if self.made.is_some() => made::place(),
             (None, None) => Origin::Default,
         }
     }
@@ -220,9 +225,14 @@ impl Settle<'_> {
                         home.on.name()
                     )
                 }
+                None if self.made.is_some() => format!("add \"{name}\" to the parameters"),
                 None => format!("add {name} = … to the section"),
             };
-            self.reject(self.place(), name, &format!("it is missing: {hint}"));
+            let place = match self.made {
+                Some(_) => Origin::Api(Some(name.into())),
+                None => self.place(),
+            };
+            self.reject(place, name, &format!("it is missing: {hint}"));
         }
         found
     }

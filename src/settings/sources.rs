@@ -11,6 +11,7 @@ use super::{
         layers::{self, Upper},
     },
     ini::{Ini, RawSetting},
+    made::MadeJobs,
 };
 
 /// Whether there is a Compose for jobs of kind `compose`.
@@ -33,7 +34,9 @@ pub struct Sources {
     /// The layers over the files' `[global]`.
     pub upper: Upper,
     /// The files.
-    pub file: Ini,
+    pub file: Arc<Ini>,
+    /// The jobs that were made over the API.
+    pub made: Arc<MadeJobs>,
     /// Flags, then environment: the later wins.
     pub overrides: Vec<Override>,
     /// What is wrong with flags and files as such.
@@ -56,7 +59,8 @@ impl Sources {
         Self {
             settings,
             upper,
-            file,
+            file: Arc::new(file),
+            made: Arc::default(),
             overrides,
             diagnostics: Vec::new(),
             refused: Vec::new(),
@@ -69,6 +73,12 @@ impl Sources {
     /// The same with settings that are given, and that nobody wrote.
     pub fn given(settings: Settings, file: Ini) -> Self {
         Self { settings, given: true, ..Self::new(file, Upper::default(), Vec::new()) }
+    }
+
+    /// The same with other jobs of the API.
+    #[must_use]
+    pub fn with_made(&self, made: Arc<MadeJobs>) -> Self {
+        Self { made, ..self.clone() }
     }
 
     /// The settings with those that the agent's own container says, and what is wrong with them.

@@ -205,15 +205,15 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened { keeper, writer, memory, legacy, halts, installation, diagnostics }) => {
+            Some(Opened { keeper, writer, memory, legacy, halts, made, installation, diagnostics }) => {
                 diagnostics.iter().for_each(report::problem);
-                let remembered = (memory, legacy, Halts::after(&halts));
+                let remembered = (memory, legacy, Halts::after(&halts), made);
                 (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }
             None => (Keeper::none(), None, <_>::default(), history::installation::unknown()),
         };
-        let (memory, legacy, halts): (_, Legacy, Halts) = remembered;
-        let remembered = (memory, legacy);
+        let (memory, legacy, halts, made): (_, Legacy, Halts, _) = remembered;
+        let remembered = (memory, legacy, made);
         let scraped = Scraped {
             metrics,
             agent: handle.clone(),

@@ -200,7 +200,7 @@ impl Migration {
         let (lost, drafts) = (foreign.lost, foreign.jobs.clone());
         let sources = Sources::given(settings, dialect::into_ini(foreign));
         let desired = resolve(&sources, View::FilesOnly, now);
-        let Sources { file: Ini { global, defaults, broken, .. }, .. } = sources;
+        let Ini { global, defaults, broken, .. } = Arc::unwrap_or_clone(sources.file);
         let jobs = drafts.into_iter().map(|(id, draft)| {
             let spec = desired.jobs.get(&id).map(|job| job.spec.clone());
             (id, Moved { draft, spec, container: None })

@@ -112,3 +112,20 @@ fn who_had_logged_in_to_an_agent_of_the_sixth_schema_is_still_in_and_nothing_was
     assert!(sessions.len() == 1 && sessions[0].user == "anna" && sessions[0].hash.is(&token));
     assert_eq!(reader.audits(None, 9).unwrap(), []);
 }
+
+/// The file is one that an agent left when it was killed, in the seventh schema.
+#[test]
+fn what_was_audited_by_an_agent_of_the_seventh_schema_is_known_and_no_job_was_made_over_the_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v7.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 7, .. })));
+    let Opened { memory, legacy, made, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len(), made), (vec![], 2, 1, Some(vec![])));
+    let left = &legacy.runs[0];
+    assert_eq!((left.admitted.job.as_str(), left.begun), ("long", true));
+    assert!(memory[&JobId::plain("beat")].marks.paused.is_some());
+    let reader = reader(folder.path());
+    assert_eq!(reader.runs(&Filter::default(), 99).unwrap().len(), 4);
+    assert_eq!((reader.audits(None, 9).unwrap().len(), reader.made().unwrap()), (5, vec![]));
+}
