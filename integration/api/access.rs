@@ -181,3 +181,25 @@ fn health_and_metrics_are_for_everyone_unless_the_operator_says_otherwise() {
         assert_ne!(asks(address, "GET", path, Some(&token(Role::Viewer)), &[]), 401, "{path}");
     }
 }
+
+#[test]
+fn who_need_not_say_who_he_is_operates_and_makes_no_jobs_unless_the_operator_says_so() {
+    for (settings, status) in [("", 403), ("insecure-no-auth = true\n", 201)] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.ini"), format!("[global]\n{settings}{INI}")).unwrap();
+        let agent = Beside::start_as_it_is(folder.path(), &["--listen", "127.0.0.1:0"]);
+        agent.wait_for(1, |it| it["event"] == "job.added");
+        let address = agent.address(1);
+        assert_eq!(asks(address, "POST", "/api/jobs/hello/run", None, &[]), 202);
+        let job = r#"{"name":"made","kind":"local","parameters":{"schedule":"@yearly","command":"true"}}"#;
+        let json = [("content-type", "application/json")];
+        let made = ask_at(address, ("POST", "/api/jobs"), "localhost", &json, job);
+        assert_eq!(made.status, status, "{}", made.text());
+        if status == 403 {
+            assert!(made.refusal(403).contains("set a token or a user"));
+            assert_eq!(asks(address, "GET", "/api/audits", None, &[]), 403);
+            // The socket is the operator's.
+            assert_eq!(agent.post("/api/jobs", job).status, 201);
+        }
+    }
+}

@@ -56,11 +56,16 @@ impl Caller {
         Self { name: format!("user {}", user.name).into(), role: user.role, session: None }
     }
 
-    /// Whoever it is, where nobody has to say who he is.
-    fn anyone() -> Self {
-        Self { name: "anyone".into(), role: Role::Admin, session: None }
+    /// Whoever it is, where nobody has to say who he is. Who makes jobs is root on the machine, and whoever can reach an
+    /// address of it need not be: without the operator's word he may no more than with what is there.
+    fn anyone(access: &Access) -> Self {
+        let role = if access.insecure_no_auth { Role::Admin } else { Role::Operator };
+        Self { name: ANYONE.into(), role, session: None }
     }
 }
+
+/// The name of whoever need not say who he is.
+const ANYONE: &str = "anyone";
 
 /// Why someone is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +79,7 @@ pub enum Stranger {
 /// Who it is that sends this.
 pub fn identify(access: &Access, sessions: &Sessions, headers: &HeaderMap) -> Result<Caller, Stranger> {
     if !access.asks_who() {
-        return Ok(Caller::anyone());
+        return Ok(Caller::anyone(access));
     }
     if headers.contains_key(header::AUTHORIZATION) {
         return by_token(access, headers).ok_or(Stranger::Unknown);
@@ -120,7 +125,14 @@ pub fn may(
     match caller {
         Ok(caller) if caller.role < role => {
             let (name, has, needs) = (&caller.name, caller.role.as_str(), role.as_str());
-            let detail = format!("{name} has the role {has}, and this is for the role {needs}");
+            let detail = if **name == *ANYONE {
+                format!(
+                    "nobody has to say who he is here, and this is for the role {needs}: set a token or a user, ask on the \
+                     agent's socket, or write insecure-no-auth = true where whoever reaches it may be root on its machine"
+                )
+            } else {
+                format!("{name} has the role {has}, and this is for the role {needs}")
+            };
             Err(Box::new(Problem::new(StatusCode::FORBIDDEN, detail).into_response()))
         }
         Ok(caller) if super::guard::is_write(method) && !shows_csrf(caller, headers) => {

@@ -87,13 +87,11 @@ pub async fn serve(by: Guard, routes: Router, obstacle: Obstacle) {
 }
 
 fn tell(obstacle: &Obstacle, now: Option<Diagnostic>) {
-    if *obstacle.borrow() == now {
-        return;
+    // Whoever reads of it in the log and asks is answered the same.
+    let before = obstacle.send_replace(now.clone());
+    if let Some(it) = now.filter(|it| before.as_ref() != Some(it)) {
+        report::problem(&it);
     }
-    if let Some(it) = &now {
-        report::problem(it);
-    }
-    obstacle.send_replace(now);
 }
 
 /// What is read again is looked at with `sources` too.
