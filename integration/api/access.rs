@@ -203,3 +203,38 @@ fn who_need_not_say_who_he_is_operates_and_makes_no_jobs_unless_the_operator_say
         }
     }
 }
+
+#[test]
+fn what_the_agent_was_given_for_itself_reaches_no_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let ini =
+        "[job-local \"shows\"]\nschedule = @yearly\ncommand = env\nenvironment = WATCHBELL_OWN=of-the-job\n";
+    std::fs::write(folder.path().join("config.ini"), ini).unwrap();
+    let (admin, place) = (token(Role::Admin), folder.path().display().to_string());
+    let variables =
+        [("WATCHBELL_ADMIN_TOKEN", &*admin), ("WATCHBELL_STATE_DIR", &*place), ("OTHER", "other")];
+    let agent = Beside::start_with(folder.path(), &["--listen", "none"], &variables);
+    let run = agent.run_to_its_end("shows");
+    let printed = agent.get(&format!("/api/runs/{run}/output")).text();
+    for there in ["WATCHBELL_OWN=of-the-job", &format!("WATCHBELL_STATE_DIR={place}"), "OTHER=other"] {
+        assert!(printed.contains(there), "{printed}");
+    }
+    assert!(!printed.contains("ADMIN_TOKEN") && !printed.contains(SECRET), "{printed}");
+}
+
+#[test]
+fn what_is_nothing_fills_no_audit_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, address) = start(folder.path(), "");
+    let viewer = token(Role::Viewer);
+    let long = format!("/api/{}", "x".repeat(5_000));
+    assert_eq!(asks(address, "POST", &long, Some(&viewer), &[]), 404);
+    assert_eq!(asks(address, "PATCH", "/api/jobs/hello", Some(&viewer), &[]), 405);
+    let operator = token(Role::Operator);
+    let name = "y".repeat(5_000);
+    assert_eq!(asks(address, "POST", &format!("/api/jobs/{name}/pause"), Some(&operator), &[]), 404);
+    assert_eq!(asks(address, "POST", "/api/jobs/hello/pause", Some(&operator), &[]), 204);
+    let told = agent.wait_for(2, |it| it["event"] == "audit.written");
+    let paths: Vec<&str> = told.iter().map(|it| it["path"].as_str().unwrap()).collect();
+    assert!(paths.len() == 2 && paths[0].len() == 256 && paths[1] == "/api/jobs/hello/pause", "{paths:?}");
+}

@@ -46,14 +46,16 @@ fn what_is_answered_on_the_socket_is_answered_over_tcp() {
 #[test]
 fn a_name_that_is_not_its_own_and_a_page_of_another_site_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let names = "[global]\nallowed-hosts = watchbell\npublic-url = https://cron.example.org\n";
+    let names = "[global]\nallowed-hosts = watchbell.\npublic-url = https://cron.example.org.\n";
     let agent = start(folder.path(), names);
     let address = agent.address(1);
     for path in ["/api/jobs", "/health", "/metrics", "/nothing"] {
         let refused = ask_at(address, ("GET", path), "evil.example", &[], "");
         assert!(refused.refusal(403).contains("allowed-hosts"), "{path}");
     }
-    for host in ["watchbell", "watchbell:8080", "cron.example.org", "10.0.0.1"] {
+    for host in
+        ["watchbell", "watchbell:8080", "watchbell.", "cron.example.org", "cron.example.org.", "10.0.0.1"]
+    {
         assert_eq!(ask_at(address, ("GET", "/live"), host, &[], "").status, 200, "{host}");
     }
     let foreign = [("origin", "https://evil.example")];

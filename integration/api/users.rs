@@ -77,6 +77,13 @@ fn a_user_logs_in_does_what_his_role_may_and_logs_out() {
         200
     );
 
+    // What a proxy in front has the browser send is not for us.
+    let with_basic = [cookie, ("authorization", "Basic YW5uYTpodW50ZXIy")];
+    assert_eq!(ask(address, "GET", "/api/jobs", &with_basic, "").status, 200);
+    assert_eq!(ask(address, "GET", "/api/jobs", &with_basic[1..], "").status, 401);
+    let with_token = [cookie, ("authorization", "Bearer wrong-token-0123456789")];
+    assert_eq!(ask(address, "GET", "/api/jobs", &with_token, "").status, 401);
+
     // What changes something needs what only a page of ours knows.
     let run = |more: &[(&str, &str)]| {
         ask(address, "POST", "/api/jobs/hello/run", &[&[cookie][..], more].concat(), "")
@@ -181,6 +188,12 @@ fn a_password_becomes_what_the_agent_takes() {
     let (code, out, err) = hashed("\n");
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(String::from_utf8(err).unwrap().contains("there is no password"));
+    // One that would be cut is none.
+    let longest = "a".repeat(4096);
+    assert!(PasswordHash::parse(hashed(&format!("{longest}\r\n")).1.trim()).unwrap().is_of(&longest));
+    let (code, out, err) = hashed(&format!("{}é", "a".repeat(4095)));
+    assert_eq!((code, &*out), (Some(1), ""));
+    assert!(String::from_utf8(err).unwrap().contains("longer than 4096 bytes"));
 }
 
 #[test]

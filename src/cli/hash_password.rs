@@ -62,10 +62,17 @@ fn ask(question: &str) -> Result<String, String> {
 }
 
 fn line() -> Result<String, String> {
-    let mut line = String::new();
-    let read = io::Read::take(io::stdin().lock(), LONGEST).read_line(&mut line);
+    let mut line = Vec::new();
+    let read = io::Read::take(io::stdin().lock(), LONGEST + 2).read_until(b'\n', &mut line);
     read.map_err(|error| format!("the password cannot be read: {error}"))?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() as u64 > LONGEST {
+        return Err(format!("the password is longer than {LONGEST} bytes: take a shorter one"));
+    }
+    let line =
+        std::str::from_utf8(line).map_err(|_| "the password is no UTF-8: write it as text".to_owned())?;
+    Ok(line.to_owned())
 }
 
 /// A terminal that shows nothing of what is typed, until this is dropped.

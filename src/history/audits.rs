@@ -6,14 +6,12 @@ use crate::model::audit::Audit;
 
 use super::{schema::nanos, statements::Statements};
 
-/// So many are kept; a path is at most so long.
+/// So many are kept.
 pub(super) const KEPT: i64 = 5000;
-const PATH: usize = 256;
 
 /// One more. The oldest goes for it.
 pub(super) fn add(work: &mut Statements<'_>, it: &Audit) -> rusqlite::Result<()> {
     let Audit { at, caller, from, method, path, status } = it;
-    let path: String = path.chars().take(PATH).collect();
     work.of(
         "INSERT INTO audits (at, caller, address, method, path, status) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?

@@ -10,8 +10,8 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::{Request, State},
-    http::{HeaderMap, Method},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, Method, StatusCode},
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
@@ -26,6 +26,9 @@ use super::{
     peer::Peer,
     problem::{Asked, Problem, tagged},
 };
+
+/// So much of a path is told and kept.
+const PATH: usize = 256;
 
 /// How many records a page has.
 const PAGE: u32 = 50;
@@ -50,10 +53,17 @@ async fn audit(State(auditor): State<Auditor>, request: Request, next: Next) -> 
     if !is_write(&method) {
         return next.run(request).await;
     }
+    // Where there is nothing, nothing can be changed, and nobody is to fill the records with it.
+    if request.extensions().get::<MatchedPath>().is_none() {
+        return next.run(request).await;
+    }
     let peer = request.extensions().get::<Peer>().copied();
     let caller = request.extensions().get::<Caller>().map(|it| it.name.clone());
-    let path = request.uri().path().to_owned();
+    let path = request.uri().path().chars().take(PATH).collect();
     let response = next.run(request).await;
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
     let caller = match (caller, response.extensions().get::<Caller>(), peer) {
         (_, Some(now), _) => now.name.clone(),
         (Some(caller), ..) => caller,

@@ -81,7 +81,11 @@ pub fn identify(access: &Access, sessions: &Sessions, headers: &HeaderMap) -> Re
     if !access.asks_who() {
         return Ok(Caller::anyone(access));
     }
-    if headers.contains_key(header::AUTHORIZATION) {
+    // A browser sends a proxy's own word, such as Basic, with everything: it says nothing to us beside a session.
+    let is_bearer =
+        |it: &HeaderValue| it.as_bytes().get(..7).is_some_and(|it| it.eq_ignore_ascii_case(b"bearer "));
+    let shown = headers.get_all(header::AUTHORIZATION);
+    if shown.iter().any(is_bearer) || (shown.iter().next().is_some() && cookie(headers).is_none()) {
         return by_token(access, headers).ok_or(Stranger::Unknown);
     }
     let token = cookie(headers).ok_or(Stranger::Silent)?;

@@ -1,6 +1,6 @@
 //! From where someone asks: what the connection says, and behind a proxy that is trusted what that says.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
@@ -31,7 +31,7 @@ impl Peer {
         };
         let mut address = self.address;
         for it in values("x-forwarded-for").iter().rev() {
-            let Ok(next) = it.parse() else { break };
+            let Some(next) = written(it) else { break };
             address = next;
             if !is_trusted(address) {
                 break;
@@ -51,6 +51,12 @@ impl Peer {
     }
 }
 
+/// An address as proxies write it: some with the port, and those of version 6 in brackets then.
+fn written(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse().ok().map(|it: SocketAddr| it.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderName, HeaderValue};
@@ -67,6 +73,9 @@ mod tests {
             ("10.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),
             ("10.0.0.1", "198.51.100.7, 10.0.0.2", "198.51.100.7"),
             ("::1", "2001:db8::1", "2001:db8::1"),
+            ("10.0.0.1", "198.51.100.7:5555", "198.51.100.7"),
+            ("10.0.0.1", "[2001:db8::1]:99", "2001:db8::1"),
+            ("10.0.0.1", "[2001:db8::1]", "2001:db8::1"),
             ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
             ("10.0.0.1", "198.51.100.7, unknown", "10.0.0.1"),
             ("10.0.0.1", "", "10.0.0.1"),

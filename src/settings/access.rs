@@ -166,10 +166,10 @@ impl Access {
     /// then ask as if they were ours. An address is no such name.
     pub fn is_called(&self, host: &str) -> bool {
         let host = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let host = rooted(host).to_ascii_lowercase();
         host.parse::<IpAddr>().is_ok()
             || host == "localhost"
-            || self.public_url.as_ref().is_some_and(|it| name(&it.authority) == host)
+            || self.public_url.as_ref().is_some_and(|it| rooted(name(&it.authority)) == host)
             || self.allowed_hosts.contains(&host)
     }
 }
@@ -181,6 +181,11 @@ pub struct PublicUrl {
     pub text: String,
     /// Host, and port where one was written, in lower case.
     pub authority: String,
+}
+
+/// A name without the dot at its end, with which it is the same.
+fn rooted(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 /// The name before the port.
@@ -286,7 +291,7 @@ pub fn hosts(text: &str) -> Result<Vec<String>, String> {
     words
         .filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case("none"))
         .map(|word| match word.to_ascii_lowercase() {
-            host if is_host(&host) => Ok(host),
+            host if is_host(&host) => Ok(rooted(&host).to_owned()),
             _ => Err(format!(
                 "\"{word}\" is no host's name: write it without scheme and port, such as watchbell"
             )),
