@@ -46,6 +46,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "agent::event::Refused",
             "agent::handle",
             "docker::endpoints",
+            "docker::probe",
             "history::keeper",
             "history::live",
             "history::query",

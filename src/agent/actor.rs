@@ -73,6 +73,8 @@ pub struct Actor {
     /// What the last agent left, until it is taken up.
     left: Legacy,
     ready: bool,
+    /// When the last plan was carried out.
+    reconciled: Option<Instant>,
     draining: bool,
     /// The stage of the end, and since when.
     stage_began: Option<(Stage, Instant)>,
@@ -129,6 +131,7 @@ impl Actor {
             ends,
             left,
             ready: false,
+            reconciled: None,
             draining: false,
             stage_began: None,
             ids: ulid::Generator::new(),
@@ -220,6 +223,7 @@ impl Actor {
         let down = self.context.halts.problems();
         let snapshot = Snapshot {
             ready: self.ready,
+            reconciled: self.reconciled.map(Instant::into_std),
             jobs: self.state.catalog().len(),
             running: self.state.running_count(),
             waiting: self.state.waiting_count(),
@@ -268,6 +272,7 @@ impl Actor {
             () => Reconciled::Changed,
         };
         report::reconciled(result, began.elapsed());
+        self.reconciled = Some(Instant::now());
         if inventory.is_some() {
             self.tell_of_jobs();
         }
