@@ -85,7 +85,7 @@ pub enum Command {
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.
     Doctor(super::doctor::DoctorArgs),
     /// Print what the agent keeps of a password, which is asked for or read from standard input.
-    HashPassword,
+    HashPassword(super::hash_password::HashPasswordArgs),
     /// Print a JSON Schema of the labels, for editors of compose files.
     Schema,
     /// Print a script with which a shell completes commands and flags.
