@@ -15,7 +15,7 @@ host = $(shell rustc -vV | sed -n 's/^host: //p')
 cargo_deny_version := 0.20.2
 cargo_deny = $(target_dir)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-.PHONY: help check test engines fuzz demo bench image image-full image-from-source binary audit clean need-rust test-with-engine engines-with-engine demo-with-engine
+.PHONY: help check test engines fuzz schemathesis man demo bench image image-full image-from-source binary audit clean need-rust test-with-engine engines-with-engine demo-with-engine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -37,6 +37,12 @@ engines: need-rust ## the live tests on this Engine, on the newest one of Debian
 
 fuzz: need-rust ## feed every parser with whatever a fuzzer thinks of, for FUZZ_SECONDS (60) each
 	integration/fuzz
+
+schemathesis: need-rust ## hold a live agent against its OpenAPI document, for SCHEMATHESIS_SECONDS (300); needs PyPI
+	integration/schemathesis
+
+man: need-rust ## write the manual pages in docs/man anew
+	UPDATE_EXPECT=1 $(CARGO) test --locked --test integration -- cli::man
 
 demo: need-rust ## half a minute of watchbell: the agent's image beside a labelled container
 	integration/with-engine $(MAKE) --no-print-directory demo-with-engine

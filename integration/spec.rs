@@ -152,6 +152,7 @@ fn table(section: &str) -> Option<String> {
         "endpoints" => endpoints::table(),
         "metrics" => metrics::table(),
         "api" => api::description::table(),
+        "health" => api::health::table(),
         "commands" => commands_table(),
         "imports" => docs::table(
             &["module", "may import"],
@@ -178,8 +179,8 @@ fn the_generated_tables_are_those_of_the_code() {
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
     let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
-    let sections =
-        ["parameters", "settings", "grants", "endpoints", "api", "events", "metrics"].map(str::to_owned);
+    let sections = ["parameters", "settings", "grants", "endpoints", "api", "health", "events", "metrics"]
+        .map(str::to_owned);
     for section in sections.into_iter().chain(dialects) {
         assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }

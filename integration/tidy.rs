@@ -47,6 +47,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "agent::handle",
             "agent::making",
             "docker::endpoints",
+            "docker::probe",
             "history::keeper",
             "history::live",
             "history::query",

@@ -15,7 +15,7 @@ use crate::{
         actor::Actor,
         handle::{self, Handle},
     },
-    docker::client::Engine,
+    docker::{client::Engine, probe::Probe},
     history::{
         self, Opened,
         keeper::{Condition, Keeper},
@@ -26,12 +26,16 @@ use crate::{
         audit::{Auditor, audited},
         guard::Guard,
         health::{self, Health},
-        listen, login, metrics, plan,
+        listen::{self, Obstacle},
+        login, metrics, plan,
         sessions::Sessions,
         socket::{self, Bound, SocketError},
     },
     model::{
-        compose::ComposeFinder, connection::Connection, diagnostic::Diagnostic, origin::Origin,
+        compose::ComposeFinder,
+        connection::{Connection, Pulse},
+        diagnostic::Diagnostic,
+        origin::Origin,
         session::Session,
     },
     run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
@@ -107,6 +111,7 @@ pub async fn run(
     let children = Children::default();
     let (inventory, observed) = watch::channel(None);
     let (connection, connected) = watch::channel(Connection::Waiting);
+    let (pulse, felt) = watch::channel(Pulse::default());
     let (stage, staged) = watch::channel(Stage::Run);
     let (handle, ends) = handle::handle();
     let (grace, graced) = watch::channel(settings.shutdown_grace);
@@ -122,6 +127,7 @@ pub async fn run(
             own_ids: identity::of_this_process(),
             inventory,
             connection,
+            pulse,
         }
         .watch(),
     );
@@ -131,9 +137,10 @@ pub async fn run(
         sources: written.clone(),
         sessions: Sessions::new(logged_in(&settings, &keeper).await, keeper.clone(), Clock::System),
     };
-    let health = Health { agent: handle, connection: connected.clone(), history: keeper.condition() };
-    let place = (bound, settings.state_dir.clone());
-    answer(&mut tasks, place, guard, health, keeper.clone(), scraped, events);
+    let (obstacle, obstructed) = watch::channel(None);
+    let api = Api::new(handle, keeper.clone(), settings.state_dir.clone(), Clock::System, events, obstructed);
+    let health = Health { api, connection: connected.clone(), pulse: felt, probe: Probe::of(engine.clone()) };
+    answer(&mut tasks, bound, guard, (health, obstacle), scraped);
     let context = Context {
         engine,
         clock: Clock::System,
@@ -208,22 +215,18 @@ async fn open_history(settings: &Settings) -> Opened {
 /// Starts all that answers.
 fn answer(
     tasks: &mut JoinSet<()>,
-    (bound, state_dir): (Option<Bound>, PathBuf),
+    bound: Option<Bound>,
     guard: Guard,
-    health: Health,
-    keeper: Keeper,
+    (health, obstacle): (Health, Obstacle),
     scraped: metrics::Sources,
-    events: EventStream,
 ) {
-    let (obstacle, obstructed) = watch::channel(None);
-    let agent = health.agent.clone();
-    let auditor = Auditor { keeper: keeper.clone(), clock: Clock::System };
-    let api = Api::new(agent.clone(), keeper, state_dir.clone(), Clock::System, events, obstructed);
-    let routes = api::routes(api)
+    let api = health.api.clone();
+    let routes = api::routes(api.clone())
         .merge(login::routes(guard.clone()))
         .merge(metrics::routes(scraped))
         .merge(health::routes(health));
-    let routes = audited(routes, auditor);
+    let Api { agent, keeper, state_dir, clock, .. } = api;
+    let routes = audited(routes, Auditor { keeper, clock });
     tasks.spawn(listen::serve(guard, routes.clone(), obstacle));
     // What would change is asked with all that is wanted, secrets and all: that goes over no network.
     tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));

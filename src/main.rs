@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args, &environment, &Clock::System),
         Command::Doctor(args) => runtime(1, doctor::run(&args, &environment, &Clock::System)),
         Command::Migrate(args) => migrate::run(&args, &environment, &Clock::System),
-        Command::HashPassword => hash_password::run(),
+        Command::HashPassword(args) => hash_password::run(&args),
         Command::Schema => schema::run(),
         Command::Completions(args) => completions::run(&args),
         Command::Jobs(args) => asks(&args.agent.clone(), &environment, |desk| operate::jobs(args, desk)),

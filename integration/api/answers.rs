@@ -139,6 +139,14 @@ fn what_makes_no_sense_is_refused_in_words_and_names_with_dots_percent_signs_and
     assert!(wrong.header("allow").contains("GET"), "{wrong:?}");
     assert!(agent.post("/api/jobs/fails/pause", "{\"til\":1}").refusal(400).contains("til"));
     assert!(agent.post("/api/jobs/fails/pause", "not json").refusal(400).contains("the body is not"));
+    for list in ["[]", "[null,null]", "[\"2030-01-01T00:00:00Z\"]", "7", "\"2h\""] {
+        assert!(
+            agent.post("/api/jobs/fails/pause", list).refusal(400).contains("an object of JSON"),
+            "{list}"
+        );
+    }
+    assert_eq!(agent.get("/api/jobs/fails").json()["state"], "enabled");
+    assert_eq!(agent.post("/api/jobs/fails/resume", "null").status, 204);
     let both = "{\"for\":\"1h\",\"until\":\"2030-01-01T00:00:00Z\"}";
     assert!(agent.post("/api/jobs/fails/pause", both).refusal(400).contains("write one of them"));
     agent.post("/api/jobs/fails/pause", &" ".repeat(1 << 20)).refusal(413);

@@ -139,6 +139,8 @@ fn tried(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
                 get("/api/audits?limit=0"),
             ]
         }
+        // Without an Engine; integration/api/health.rs has one.
+        ("get", "/health" | "/live" | "/ready" | "/metrics") => vec![get(path)],
         ("get", "/api/session") => vec![get("/api/session")],
         ("get", "/api/openapi.json") => vec![get("/api/openapi.json")],
         _ => return made(agent, method, path),

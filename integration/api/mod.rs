@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod client;
 pub mod description;
+pub mod health;
 mod listen;
 mod made;
 mod output;

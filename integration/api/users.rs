@@ -166,9 +166,10 @@ fn wrong_passwords_are_told_alike_and_too_many_from_one_place_wait() {
 
 #[test]
 fn a_password_becomes_what_the_agent_takes() {
-    let hashed = |input: &str| {
+    let hashed = |input: &str, more: &[&str]| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
             .arg("hash-password")
+            .args(more)
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -179,13 +180,15 @@ fn a_password_becomes_what_the_agent_takes() {
         let output = child.wait_with_output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), output.stderr)
     };
-    let (code, first, _) = hashed("hunter2-canary\n");
-    let second = hashed("hunter2-canary").1;
+    let (code, first, _) = hashed("hunter2-canary\n", &[]);
+    let second = hashed("hunter2-canary", &[]).1;
     assert_ne!(first, second, "each has its own salt");
     for it in [&first, &second] {
         assert!(code == Some(0) && PasswordHash::parse(it.trim()).unwrap().is_of(SECRET), "{it}");
     }
-    let (code, out, err) = hashed("\n");
+    let json: serde_json::Value = serde_json::from_str(&hashed(SECRET, &["--output", "json"]).1).unwrap();
+    assert!(PasswordHash::parse(json["hash"].as_str().unwrap()).unwrap().is_of(SECRET), "{json}");
+    let (code, out, err) = hashed("\n", &["--output", "json"]);
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(String::from_utf8(err).unwrap().contains("there is no password"));
     // One that would be cut is none.

@@ -4,6 +4,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod inspected;
+mod man;
 mod migrate;
 mod next;
 mod operate;

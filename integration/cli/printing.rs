@@ -72,6 +72,16 @@ fn a_reader_that_goes_in_the_middle_has_what_it_read() {
     assert_eq!((output.status.code(), &*output.stderr, &begin), (Some(0), &b""[..], b"20"));
 }
 
+/// What is no text for people: a log, a JSON Schema and a script.
+#[test]
+fn every_command_that_prints_does_so_in_json_too() {
+    let without = ["daemon", "schema", "completions"];
+    for command in watchbell::cli::args::command().get_subcommands() {
+        let there = command.get_arguments().any(|it| it.get_long() == Some("output"));
+        assert_eq!(there, !without.contains(&command.get_name()), "{}", command.get_name());
+    }
+}
+
 /// What every problem has in JSON, whichever command tells it.
 const KEYS: [&str; 7] = ["column", "file", "job", "line", "origin", "reason", "severity"];
 

@@ -82,7 +82,8 @@ fn the_hardened_image_runs_a_labelled_workers_job_is_healthy_and_stops_with_exit
         it["event"] == "run.finished" && it["job"] == *job && it["outcome"] == "succeeded"
     });
     let said = stage.docker(["exec", &agent, "/watchbell", "healthcheck"]);
-    assert!(said.starts_with("ok: "), "{said}");
+    // What other tests have wrong on their containers is a reason to be degraded.
+    assert!(said.contains(": agent ok, engine connected"), "{said}");
     eventually("it is healthy", || stage.inspect(&agent, "{{.State.Health.Status}}") == "healthy");
 
     stage.docker(["stop", "-t", "10", &agent]);

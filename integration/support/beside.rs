@@ -132,7 +132,9 @@ impl Beside {
     pub fn start_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let nowhere = format!("unix://{}", folder.join("no-engine.sock").display());
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell"))
-            .args(["daemon", "--log-format", "json", "--docker-host", &nowhere, "--config"])
+            .args(["daemon", "--log-format", "json"])
+            .args(["--docker-host", &nowhere].iter().filter(|_| !arguments.contains(&"--docker-host")))
+            .arg("--config")
             .arg(folder.join("config.ini"))
             .arg("--state-dir")
             .arg(folder)

@@ -17,6 +17,7 @@ pub mod front;
 pub mod live_engine;
 pub mod prometheus;
 pub mod scenario;
+pub mod silent_engine;
 pub mod source;
 pub mod test_agent;
 pub mod year;

@@ -82,6 +82,8 @@ pub struct Actor {
     /// What the last agent left, until it is taken up.
     left: Legacy,
     ready: bool,
+    /// When the last plan was carried out.
+    reconciled: Option<Instant>,
     draining: bool,
     /// The stage of the end, and since when.
     stage_began: Option<(Stage, Instant)>,
@@ -141,6 +143,7 @@ impl Actor {
             ends,
             left,
             ready: false,
+            reconciled: None,
             draining: false,
             stage_began: None,
             ids: ulid::Generator::new(),
@@ -233,6 +236,7 @@ impl Actor {
         let down = self.context.halts.problems();
         let snapshot = Snapshot {
             ready: self.ready,
+            reconciled: self.reconciled.map(Instant::into_std),
             jobs: self.state.catalog().len(),
             running: self.state.running_count(),
             waiting: self.state.waiting_count(),

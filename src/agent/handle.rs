@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -35,6 +36,8 @@ use super::{
 pub struct Snapshot {
     /// Whether a plan was carried out on a complete observation.
     pub ready: bool,
+    /// When the last plan was carried out; what reads it is not woken by it.
+    pub reconciled: Option<Instant>,
     /// How many jobs there are.
     pub jobs: usize,
     /// How many runs go on.

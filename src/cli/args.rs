@@ -80,12 +80,12 @@ pub enum Command {
     Logs(super::operate::LogsArgs),
     /// Print what is wrong with what was written; exit code 1 if anything is.
     Problems(super::operate::ProblemsArgs),
-    /// Ask the running agent whether it is well; exit code 0 if so, 1 if not.
+    /// Ask the running agent how it does; exit code 0 if jobs run, 1 if it is down or does not answer.
     Healthcheck(HealthcheckArgs),
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.
     Doctor(super::doctor::DoctorArgs),
     /// Print what the agent keeps of a password, which is asked for or read from standard input.
-    HashPassword,
+    HashPassword(super::hash_password::HashPasswordArgs),
     /// Print a JSON Schema of the labels, for editors of compose files.
     Schema,
     /// Print a script with which a shell completes commands and flags.

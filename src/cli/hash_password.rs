@@ -5,21 +5,33 @@ use std::{
     process::ExitCode,
 };
 
+use clap::Args;
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::model::password::PasswordHash;
 
-use super::print;
+use super::{Output, print};
+
+/// How it is printed.
+#[derive(Debug, Args)]
+pub struct HashPasswordArgs {
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
 
 /// A password is no book.
 const LONGEST: u64 = 4096;
 
 /// Asks for a password twice on a terminal, or reads one line of standard input; prints its hash.
-pub fn run() -> ExitCode {
+pub fn run(args: &HashPasswordArgs) -> ExitCode {
     match read().and_then(|password| hash(&password)) {
         Ok(hash) => {
-            print::line(hash);
+            match args.output {
+                Output::Text => print::line(hash),
+                Output::Json => print::exactly(format_args!("{}\n", serde_json::json!({ "hash": hash }))),
+            }
             ExitCode::SUCCESS
         }
         Err(reason) => {

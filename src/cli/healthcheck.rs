@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use crate::http::health::HealthReport;
+use crate::http::health::{HealthReport, Status};
 
 use super::{Output, ask::ask, print};
 
@@ -14,18 +14,29 @@ pub async fn run(state_dir: &Path, output: Output) -> ExitCode {
     };
     match output {
         Output::Json => print::exactly(serde_json::to_string(&report).unwrap_or_default() + "\n"),
-        Output::Text => print::line(format_args!(
-            "{}: agent {}, engine {}, {} jobs, {} running, {} waiting, {} problems",
-            report.status,
-            report.agent,
-            report.engine,
-            report.jobs,
-            report.running,
-            report.waiting,
-            report.problems
-        )),
+        Output::Text => told(&report),
     }
-    if report.status == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // What is degraded runs all jobs: started anew it would be the same, and its runs would have been disturbed.
+    if report.status == Status::Down { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn told(report: &HealthReport) {
+    let HealthReport { status, agent, engine, problems, .. } = report;
+    let version = engine.version.as_ref().map_or_else(String::new, |it| format!(", version {it}"));
+    print::line(format_args!(
+        "{}: agent {}, engine {}{version}, {} jobs, {} running, {} waiting, {} errors, {} warnings",
+        status.as_str(),
+        agent.status.as_str(),
+        engine.state,
+        agent.jobs,
+        agent.running,
+        agent.waiting,
+        problems.errors,
+        problems.warnings
+    ));
+    for (part, reason) in report.reasons() {
+        print::line(format_args!("{part}: {reason}"));
+    }
 }
 
 fn failed(output: Output, reason: &str) -> ExitCode {

@@ -18,6 +18,8 @@ use crate::model::{
 pub enum By {
     /// Every agent, whatever its jobs.
     Agent,
+    /// Every agent, when it is asked how it does; a proxy may refuse it.
+    Health,
     /// Every agent whose Engine manages a Swarm; a proxy may refuse it, and then there are no jobs of services.
     Swarm,
     /// Jobs of kind `exec`.
@@ -51,6 +53,7 @@ impl By {
     pub fn words(self) -> &'static str {
         match self {
             Self::Agent => "every agent",
+            Self::Health => "every agent, when it is asked for `/health`; a proxy may refuse it",
             Self::Swarm => "an agent whose Engine manages a Swarm",
             Self::Exec => "jobs of kind `exec`",
             Self::Helper => "jobs of kind `exec` without `/bin/sh`",
@@ -93,6 +96,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
     row(By::Agent, "GET", "/containers/json", "the containers and their labels"),
     row(By::Agent, "GET", "/events", "hints that the list has changed"),
+    row(By::Health, "GET", "/_ping", "whether it answers"),
     row(By::Swarm, "GET", "/services", "the services and their labels"),
     row(By::Swarm, "GET", "/tasks", "where the tasks of labelled services run"),
     row(By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
@@ -229,7 +233,7 @@ fn asked_of_the_swarm(job: &JobSpec) -> &'static [By] {
 /// What an agent with these jobs may ask for, each endpoint once, in the order of the table.
 pub fn allow_list<'a>(jobs: impl IntoIterator<Item = &'a JobSpec>) -> Vec<Allowed> {
     let of_job = |job: &'a JobSpec| asked_by(job).chain(asked_of_the_swarm(job).iter().copied());
-    let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).chain([By::Agent]).collect();
+    let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).chain([By::Agent, By::Health]).collect();
     let mut allowed: Vec<Allowed> = Vec::new();
     for row in ENDPOINTS.iter().filter(|row| by.contains(&row.by)) {
         let uses = (row.by, row.what);
@@ -262,7 +266,7 @@ mod tests {
         let schedule = Schedule::parse("@daily", &Zone::utc()).unwrap();
         let job = JobSpec::new(JobId::plain("sync"), schedule, work);
         let paths: Vec<&str> = allow_list([&job]).iter().map(|it| it.path).collect();
-        assert_eq!(paths, ["/info", "/version", "/containers/json", "/events"]);
+        assert_eq!(paths, ["/info", "/version", "/containers/json", "/events", "/_ping"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod inventory;
 mod options;
 pub mod output;
 pub mod pattern;
+pub mod probe;
 pub mod projects;
 mod raw;
 pub mod services;

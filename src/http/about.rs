@@ -26,6 +26,11 @@ use super::{
     )
 )]
 pub async fn problems(State(api): State<Api>, headers: HeaderMap) -> Response {
+    tagged(&headers, &ProblemList { problems: all_problems(&api) })
+}
+
+/// All of it.
+pub(super) fn all_problems(api: &Api) -> Vec<ProblemRow> {
     let mut problems: Vec<ProblemRow> = api.agent.snapshot().diagnostics.iter().map(job::problem).collect();
     problems.extend(api.keeper.problems().iter().map(job::problem));
     problems.extend(api.obstacle.borrow().iter().map(job::problem));
@@ -39,7 +44,7 @@ pub async fn problems(State(api): State<Api>, headers: HeaderMap) -> Response {
             reason: reason.clone(),
         });
     }
-    tagged(&headers, &ProblemList { problems })
+    problems
 }
 
 /// The agent's settings, and where each value comes from.

@@ -31,7 +31,7 @@ use crate::{
 };
 
 use super::{
-    about, actions, audit, dto_runs, endpoints, events, job, jobs, login, made, output,
+    about, actions, audit, dto_runs, endpoints, events, health, job, jobs, login, made, metrics, output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
 };
@@ -96,6 +96,10 @@ pub struct Api {
         login::login,
         login::logout,
         login::session,
+        health::health,
+        health::live,
+        health::ready,
+        metrics::metrics,
         description,
     ),
     components(schemas(dto_runs::PrintedPiece, dto_runs::DroppedPiece))

@@ -32,6 +32,7 @@ pub struct ProblemDetails {
 #[into_params(parameter_in = Query)]
 pub struct JobsQuery {
     /// How many at most, from 1 to 1000; 100 unless it is said.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// Those after this one: `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -269,9 +270,11 @@ pub struct ProblemRow {
 #[serde(deny_unknown_fields)]
 pub struct PauseRequest {
     /// Until this moment, RFC 3339 with an offset.
+    #[schema(format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// For so long, such as `2h`.
+    #[schema(pattern = "^[0-9]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#for: Option<String>,
 }

@@ -11,6 +11,7 @@ use super::dto::{ParameterRow, ProblemRow};
 #[into_params(parameter_in = Query)]
 pub struct RunsQuery {
     /// How many at most, from 1 to 1000; 50 unless it is said.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// Those before this one: `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -26,6 +27,7 @@ pub struct RunsQuery {
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
     /// How many at most, from 1 to 1000; 50 unless it is said.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// Those before this one: `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -203,6 +205,7 @@ pub struct AgentConfig {
 #[into_params(parameter_in = Query)]
 pub struct AuditsQuery {
     /// How many at most, from 1 to 1000; 50 unless it is said.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// Those before this one: `next_cursor` of the page before.
     pub cursor: Option<i64>,
@@ -234,4 +237,15 @@ pub struct AuditItem {
     pub path: String,
     /// The status of the answer.
     pub status: u16,
+}
+
+/// A server-sent event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SentEvent {
+    /// Its name.
+    pub event: String,
+    /// How far it goes, where one can go on from there.
+    pub id: Option<String>,
+    /// What it says, in JSON.
+    pub data: String,
 }

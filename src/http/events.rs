@@ -8,13 +8,13 @@ use axum::{
 };
 use futures::{Stream, stream};
 
-use super::api::Api;
+use super::{api::Api, dto_runs::SentEvent};
 
 /// Everything that happens from now on. Each event has the name of a record of the log, and its data is that record in
 /// JSON; what runs print is not among them. Who takes too little is told by the event `missed` how many he missed.
 #[utoipa::path(
     get, path = "/api/events",
-    responses((status = 200, description = "Server-sent events, without end", body = String, content_type = "text/event-stream"))
+    responses((status = 200, description = "Server-sent events, without end", body = SentEvent, content_type = "text/event-stream"))
 )]
 pub async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let events = stream::unfold(api.events.follow(), async |mut events| {

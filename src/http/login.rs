@@ -39,8 +39,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Default, Deserialize, ToSchema)]
 pub struct LoginRequest {
     /// His name.
+    #[schema(min_length = 1)]
     pub user: String,
     /// His password.
+    #[schema(min_length = 1)]
     pub password: String,
 }
 

@@ -77,7 +77,12 @@ pub fn routes(sources: Sources) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(sources)
 }
 
-async fn metrics(State(mut sources): State<Sources>) -> Response {
+/// What is counted and what there is, for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics",
+    responses((status = 200, description = "The text format of Prometheus", body = String, content_type = "text/plain"))
+)]
+pub async fn metrics(State(mut sources): State<Sources>) -> Response {
     // A disk that does not answer costs what it has, and not the rest.
     let _ = timeout(REMEMBER_LIMIT, sources.remembered.changed()).await;
     let first: Step = Box::new(move || sources.exposition());

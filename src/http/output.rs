@@ -18,7 +18,7 @@ use crate::{
 use super::{
     api::Api,
     dto::ProblemDetails,
-    dto_runs::{OutputQuery, RunItem, StreamChoice},
+    dto_runs::{OutputQuery, RunItem, SentEvent, StreamChoice},
     follow,
     problem::{Asked, Named, Problem},
     runs,
@@ -50,7 +50,7 @@ impl StreamChoice {
     get, path = "/api/runs/{id}/output",
     params(OutputQuery, ("id" = String, Path, description = "The run's ID, or a beginning that no other has")),
     responses(
-        (status = 200, description = "All of it", body = String, content_type = "text/plain"),
+        (status = 200, description = "All of it, or what comes", content((String = "text/plain"), (SentEvent = "text/event-stream"))),
         (status = 206, description = "The part that was asked for", body = String, content_type = "text/plain"),
         (status = 400, description = "Several begin like that, or the question makes no sense", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 404, description = "There is no such run", body = ProblemDetails, content_type = "application/problem+json"),

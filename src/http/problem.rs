@@ -140,7 +140,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// A body of JSON; one that is not there says nothing.
+/// A body of JSON; one that is not there, or is `null`, says nothing.
 #[derive(Debug)]
 pub struct Said<T>(pub T);
 
@@ -158,8 +158,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Said<T> {
             }
             _ => Problem::bad("the body could not be read to its end"),
         })?;
-        if bytes.trim_ascii().is_empty() {
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
             return Ok(Self(T::default()));
+        }
+        // A list would be taken for the fields in their order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::bad("the body is not what is expected here: write an object of JSON"));
         }
         let it = serde_json::from_slice(&bytes);
         it.map(Self).map_err(|error| Problem::bad(format!("the body is not what is expected here: {error}")))

@@ -109,9 +109,13 @@ pub fn describe(document: &mut OpenApi) {
                 answers(operation, "408", "The body did not come to its end in time");
                 answers(operation, "413", "The body is too large");
             }
-            let Needs::Role(role) = needs(&method, Some(path)) else { continue };
-            operation.security =
-                Some(["bearer", "session"].map(|it| SecurityRequirement::new(it, [role.as_str()])).into());
+            let (role, nobody) = match needs(&method, Some(path)) {
+                Needs::Nothing => continue,
+                Needs::Probe => (Role::Viewer, Some(SecurityRequirement::default())),
+                Needs::Role(role) => (role, None),
+            };
+            let shown = ["bearer", "session"].map(|it| SecurityRequirement::new(it, [role.as_str()]));
+            operation.security = Some(nobody.into_iter().chain(shown).collect());
             answers(operation, "401", "Nobody says who asks, or the token is not one of the agent's");
             answers(
                 operation,

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     docker::{client::Engine, error::EngineError, events::Hint, inventory::OwnIds, swarm::Membership},
     model::{
-        connection::Connection,
+        connection::{Connection, Pulse},
         container::{ContainerState, Inventory},
         swarm::Services,
     },
@@ -42,6 +42,9 @@ const SERVICES_PAUSE: Duration = Duration::from_secs(10);
 /// A new subscription and a new list after this long, whatever happened: a connection that something on the way has
 /// silently dropped cannot be told from a quiet one.
 const RESYNC: Duration = Duration::from_secs(60);
+
+/// A stream that has not ended after this long is one: whoever is refused it, or loses it again, knows sooner.
+const STANDS: Duration = Duration::from_secs(1);
 
 /// How long a list that a hint asks for may be put off, so that a burst of hints costs few lists.
 const SPACING: Duration = Duration::from_millis(300);
@@ -68,6 +71,8 @@ pub struct Watcher {
     pub inventory: watch::Sender<Option<Arc<Inventory>>>,
     /// How the Engine is doing.
     pub connection: watch::Sender<Connection>,
+    /// When it was last heard of.
+    pub pulse: watch::Sender<Pulse>,
 }
 
 /// Why a subscription ended.
@@ -129,6 +134,7 @@ impl Watcher {
                         stream_backoff.reset();
                     }
                     report::event_stream_ended(&reason);
+                    self.pulse.send_modify(|it| it.broken = Some(reason));
                     sleep(stream_backoff.next(random())).await;
                 }
             }
@@ -139,6 +145,8 @@ impl Watcher {
     async fn subscription(&self, since: jiff::Timestamp, swarm: &mut Swarm) -> Result<End, EngineError> {
         let manages = matches!(swarm.part, Membership::Manager(_));
         let mut hints = Box::pin(self.engine.hints(since, manages)?);
+        self.pulse.send_modify(|it| it.heard = Some(Instant::now().into_std()));
+        let (stands, mut stood) = (Instant::now() + STANDS, false);
         let resync = Instant::now() + RESYNC;
         let mut spacing = Spacing::new(Instant::now());
         let mut wanted = None;
@@ -149,6 +157,7 @@ impl Watcher {
                 hint = hints.next() => match hint {
                     Some(Ok(hint)) => {
                         report::engine_event();
+                        self.heard();
                         let at = dying.heard(hint);
                         wanted = Some(wanted.map_or(at, |wanted: Instant| wanted.min(at)));
                     }
@@ -160,15 +169,28 @@ impl Watcher {
                     self.list(swarm).await?;
                     wanted = dying.seen(self.inventory.borrow().as_deref());
                 }
+                () = sleep_until(stands), if !stood => {
+                    stood = true;
+                    self.pulse.send_modify(|it| it.broken = None);
+                }
                 () = sleep_until(resync) => return Ok(End::Resync),
             }
         }
+    }
+
+    /// Its events have just given something.
+    fn heard(&self) {
+        self.pulse.send_modify(|it| {
+            it.heard = Some(Instant::now().into_std());
+            it.broken = None;
+        });
     }
 
     async fn list(&self, swarm: &mut Swarm) -> Result<(), EngineError> {
         let containers = limited(self.engine.inventory(&self.own_ids));
         let (listed, services) = tokio::join!(containers, self.services(swarm));
         let (inventory, unclear) = listed?;
+        self.pulse.send_modify(|it| it.listed = Some(Instant::now().into_std()));
         let inventory = Inventory { services, ..inventory };
         self.inventory.send_if_modified(|last| {
             let news = last.as_deref() != Some(&inventory);

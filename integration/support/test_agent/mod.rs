@@ -26,7 +26,11 @@ use watchbell::{
     docker::{client::Engine, inventory::OwnIds},
     history::{self, Opened, keeper::Keeper},
     http::metrics::Sources as Scraped,
-    model::{compose::ComposeFinder, connection::Connection, unfinished::Legacy},
+    model::{
+        compose::ComposeFinder,
+        connection::{Connection, Pulse},
+        unfinished::Legacy,
+    },
     run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::{
         env,
@@ -201,6 +205,7 @@ impl TestAgent {
             own_ids: OwnIds { ids: setup.own_ids, certain: false },
             inventory,
             connection,
+            pulse: watch::channel(Pulse::default()).0,
         };
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));

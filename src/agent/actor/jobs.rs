@@ -63,6 +63,7 @@ impl Actor {
             () => Reconciled::Changed,
         };
         report::reconciled(result, began.elapsed());
+        self.reconciled = Some(Instant::now());
         if inventory.is_some() {
             self.tell_of_jobs();
         }

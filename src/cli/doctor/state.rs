@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     cli::ask::{AskError, ask},
-    http::health::HealthReport,
+    http::health::{HealthReport, Status},
 };
 
 use super::Check;
@@ -72,18 +72,21 @@ pub(super) async fn agent(path: &Path) -> Check {
     const NAME: &str = "agent";
     let advice = "to look at an agent that runs, give doctor its --state-dir; in a container: docker exec CONTAINER /watchbell doctor";
     match ask::<HealthReport>(path, "/health", None).await {
-        Ok(it) if it.status == "ok" => Check::ok(
+        Ok(it) if it.status == Status::Ok => Check::ok(
             NAME,
             format!(
-                "it answers: {} jobs, {} running, {} waiting, {} problems",
-                it.jobs, it.running, it.waiting, it.problems
+                "it answers: {} jobs, {} running, {} waiting, {} warnings",
+                it.agent.jobs, it.agent.running, it.agent.waiting, it.problems.warnings
             ),
         ),
-        Ok(it) => Check::error(
-            NAME,
-            format!("it answers, and is not well: agent {}, engine {}", it.agent, it.engine),
-            "look at its log",
-        ),
+        Ok(it) => {
+            let reasons: Vec<String> = it.reasons().map(|(part, why)| format!("{part}: {why}")).collect();
+            let found = format!("it answers, and is {}: {}", it.status.as_str(), reasons.join("; "));
+            match it.status {
+                Status::Down => Check::error(NAME, found, "look at its log"),
+                _ => Check::warning(NAME, found, "look at its log"),
+            }
+        }
         Err(AskError::NoAgent(reason)) => Check::warning(NAME, reason, advice),
         Err(error @ AskError::TooLate) => {
             Check::error(NAME, error.to_string(), "look at its log, or start it anew")
