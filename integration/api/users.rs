@@ -193,8 +193,8 @@ fn a_password_becomes_what_the_agent_takes() {
     assert!(String::from_utf8(err).unwrap().contains("there is no password"));
     // One that would be cut is none.
     let longest = "a".repeat(4096);
-    assert!(PasswordHash::parse(hashed(&format!("{longest}\r\n")).1.trim()).unwrap().is_of(&longest));
-    let (code, out, err) = hashed(&format!("{}é", "a".repeat(4095)));
+    assert!(PasswordHash::parse(hashed(&format!("{longest}\r\n"), &[]).1.trim()).unwrap().is_of(&longest));
+    let (code, out, err) = hashed(&format!("{}é", "a".repeat(4095)), &[]);
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(String::from_utf8(err).unwrap().contains("longer than 4096 bytes"));
 }
