@@ -16,6 +16,7 @@ pub mod fake_engine;
 pub mod front;
 pub mod live_engine;
 pub mod prometheus;
+pub mod receiver;
 pub mod scenario;
 pub mod source;
 pub mod test_agent;
