@@ -14,6 +14,7 @@ mod live;
 mod metrics;
 mod mistakes;
 mod observability;
+mod otlp;
 mod policies;
 mod running;
 mod scenarios;

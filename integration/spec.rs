@@ -22,7 +22,7 @@ use crate::support::{
     expect::{self, root},
     source,
 };
-use crate::{api, endpoints, metrics, tidy};
+use crate::{api, endpoints, metrics, otlp, tidy};
 
 const DOCUMENTS: [&str; 6] =
     ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
@@ -151,6 +151,7 @@ fn table(section: &str) -> Option<String> {
         ),
         "endpoints" => endpoints::table(),
         "metrics" => metrics::table(),
+        "export" => otlp::table(),
         "api" => api::description::table(),
         "health" => api::health::table(),
         "commands" => commands_table(),
@@ -179,8 +180,9 @@ fn the_generated_tables_are_those_of_the_code() {
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
     let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
-    let sections = ["parameters", "settings", "grants", "endpoints", "api", "health", "events", "metrics"]
-        .map(str::to_owned);
+    let sections =
+        ["parameters", "settings", "grants", "endpoints", "api", "health", "events", "metrics", "export"]
+            .map(str::to_owned);
     for section in sections.into_iter().chain(dialects) {
         assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }

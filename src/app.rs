@@ -43,6 +43,7 @@ use crate::{
     shutdown::{self, Stage},
     telemetry::{
         metrics::{LastRun, Metrics},
+        otlp::{Export, Traces},
         report,
         sink::LogSink,
         stream::EventStream,
@@ -61,6 +62,9 @@ const FLUSH_LIMIT: Duration = Duration::from_millis(200);
 /// How long what is to be kept may take to be written at the end.
 const KEEP_LIMIT: Duration = Duration::from_millis(100);
 
+/// How long the last metrics and traces may take to be exported, where there is time left.
+const EXPORT_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long the state directory may take to answer before the agent begins without it.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -68,13 +72,13 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
-/// like before; `events` are the records of the log that goes to `sink`, and `metrics` what is counted beside it.
+/// like before; `events` are the records of the log that goes to `sink`, `metrics` what is counted beside it, and `export` what goes elsewhere.
 /// `registries` is the file with credentials for registries of images, and `compose` finds Compose.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
-    (sink, events, metrics): (LogSink, EventStream, Metrics),
+    (sink, events, metrics, export): (LogSink, EventStream, Metrics, Export),
     (registries, compose): (Option<PathBuf>, ComposeFinder),
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
@@ -132,13 +136,18 @@ pub async fn run(
         .watch(),
     );
     let seen = (handle.clone(), keeper.clone(), connected.clone());
-    let scraped = scraped(&mut tasks, &settings, seen, (metrics, sink.clone()));
+    let scraped = scraped(&mut tasks, &settings, seen, (metrics, sink.clone(), export.traces()));
+    let exported = export.condition();
+    let (close, closed) = watch::channel(false);
+    let mut exporters = exporters(export, scraped.clone(), &closed);
     let guard = Guard {
         sources: written.clone(),
         sessions: Sessions::new(logged_in(&settings, &keeper).await, keeper.clone(), Clock::System),
     };
     let (obstacle, obstructed) = watch::channel(None);
-    let api = Api::new(handle, keeper.clone(), settings.state_dir.clone(), Clock::System, events, obstructed);
+    let told_there = (obstructed, exported);
+    let state_dir = settings.state_dir.clone();
+    let api = Api::new(handle, keeper.clone(), state_dir, Clock::System, events, told_there);
     let health = Health { api, connection: connected.clone(), pulse: felt, probe: Probe::of(engine.clone()) };
     answer(&mut tasks, bound, guard, (health, obstacle), scraped);
     let context = Context {
@@ -160,6 +169,7 @@ pub async fn run(
     let remembered = (memory, legacy, made);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
+    let grace_of_end = graced.clone();
     let drive = shutdown::drive(stage, graced, first_of(terminate, interrupt, &stopping));
     let failed = tokio::select! {
         ((), ()) = async { tokio::join!(actor.run(), drive) } => None,
@@ -167,8 +177,10 @@ pub async fn run(
     };
     keeper.close();
     tasks.shutdown().await;
-    // What the disk does not take by then was not worth a later end.
-    let _ = timeout(KEEP_LIMIT, writers.join_next()).await;
+    close.send_replace(true);
+    let limit = export_limit(*grace_of_end.borrow(), stopping.get().map(Instant::elapsed));
+    // What the disk, or a receiver, does not take by then was not worth a later end.
+    let _ = tokio::join!(timeout(KEEP_LIMIT, writers.join_next()), timeout(limit, all_over(&mut exporters)));
     if let Some(error) = failed {
         // Without its watcher the agent would go on as if nothing ever changed; started anew, it knows again.
         report::agent_failed(&error);
@@ -242,13 +254,30 @@ async fn logged_in(settings: &Settings, keeper: &Keeper) -> Vec<Session> {
     timeout(OPEN_LIMIT, read).await.ok().and_then(Result::ok).flatten().unwrap_or_default()
 }
 
+/// Starts what is exported.
+fn exporters(export: Export, scraped: metrics::Sources, closed: &watch::Receiver<bool>) -> JoinSet<()> {
+    let look = Arc::new(move || scraped.exposition());
+    export.tasks(look, &Clock::System, closed).into_iter().collect()
+}
+
+/// How long what is left to export may take: longer where the runs have ended before their time was over.
+fn export_limit(grace: Duration, ending_for: Option<Duration>) -> Duration {
+    let whole = grace + shutdown::STOP_TIME + shutdown::KILL_TIME;
+    let left = whole.saturating_sub(ending_for.unwrap_or_default());
+    EXPORT_LIMIT.min(left).max(KEEP_LIMIT)
+}
+
+async fn all_over(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
 /// What `/metrics` reads. How last runs ended and when jobs last succeeded is taken from the history beside the start: an
 /// alert about a backup that does not succeed must not wait for the next one.
 fn scraped(
     tasks: &mut JoinSet<()>,
     settings: &Settings,
     (agent, keeper, connection): (Handle, Keeper, watch::Receiver<Connection>),
-    (metrics, sink): (Metrics, LogSink),
+    (metrics, sink, traces): (Metrics, LogSink, Traces),
 ) -> metrics::Sources {
     let (known, remembered) = watch::channel(());
     let (directory, to) = (settings.state_dir.clone(), metrics.clone());
@@ -264,7 +293,7 @@ fn scraped(
     if *keeper.condition().borrow() == Condition::Well {
         tasks.spawn(async move { drop(spawn_blocking(remember).await) });
     }
-    metrics::Sources { metrics, agent, keeper, connection, sink, clock: Clock::System, remembered }
+    metrics::Sources { metrics, agent, keeper, connection, sink, traces, clock: Clock::System, remembered }
 }
 
 /// Waits until one of the tasks that should go on for ever has failed by a mistake of ours.

@@ -33,6 +33,7 @@ pub mod docker;
 pub mod history;
 pub mod http;
 pub mod model;
+pub mod outward;
 pub mod plan;
 pub mod run;
 pub mod settings;

@@ -17,6 +17,7 @@ use watchbell::{
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         metrics::Metrics,
+        otlp::{self, Export, Traces},
         report,
         sink::LogSink,
         stream::EventStream,
@@ -39,8 +40,8 @@ fn main() -> ExitCode {
     }
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| {
-            // One of ours that is not UTF-8, in its name or its value, is told of, and not as if it were not set.
-            let ours = name.to_string_lossy().starts_with(PREFIX);
+            // One that we read and that is not UTF-8, in its name or its value, is told of, and not as if it were not set.
+            let ours = [PREFIX, otlp::PREFIX].iter().any(|it| name.to_string_lossy().starts_with(it));
             let name = if ours { name.to_string_lossy().into_owned() } else { name.into_string().ok()? };
             let ours = ours.then(|| value.to_string_lossy().into_owned());
             Some((name, value.into_string().ok().or(ours)?))
@@ -98,7 +99,8 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     }
     let sink = LogSink::stdout();
     let events = EventStream::default();
-    let metrics = match start_logging(&loaded.sources.settings, &sink, &events) {
+    let export = Export::new(otlp::read(environment).0);
+    let metrics = match start_logging(&loaded.sources.settings, &sink, &events, export.traces()) {
         Ok(metrics) => metrics,
         Err(reason) => {
             print::complain(format_args!("watchbell: {reason}"));
@@ -109,7 +111,7 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
     let found = (registries(environment), load::compose(environment));
-    runtime(2, app::run(loaded, reader, seen, (sink, events, metrics), found))
+    runtime(2, app::run(loaded, reader, seen, (sink, events, metrics, export), found))
 }
 
 /// Where `docker login` keeps what it knows.
@@ -117,7 +119,12 @@ fn registries(environment: &Environment) -> Option<PathBuf> {
     contexts::docker_folder(environment).map(|folder| folder.join("config.json"))
 }
 
-fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> Result<Metrics, String> {
+fn start_logging(
+    settings: &Settings,
+    sink: &LogSink,
+    events: &EventStream,
+    traces: Traces,
+) -> Result<Metrics, String> {
     let terminal = std::io::stdout().is_terminal();
     let format = match &settings.log_format {
         Some(format) => format.parse().map_err(|error: logging::UnknownLogFormat| error.to_string())?,
@@ -132,6 +139,7 @@ fn start_logging(settings: &Settings, sink: &LogSink, events: &EventStream) -> R
         .with(layer)
         .with(events.layer(Clock::System))
         .with(metrics.clone())
+        .with(traces)
         .with(LogFilter::new(level));
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())?;
     Ok(metrics)

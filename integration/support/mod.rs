@@ -16,6 +16,7 @@ pub mod fake_engine;
 pub mod front;
 pub mod live_engine;
 pub mod prometheus;
+pub mod receiver;
 pub mod scenario;
 pub mod silent_engine;
 pub mod source;

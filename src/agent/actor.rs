@@ -33,11 +33,15 @@ use crate::{
         resolve::Sources,
     },
     shutdown::Stage,
-    telemetry::report::{self, RunTags},
+    telemetry::{
+        legs::Legs,
+        report::{self, RunTags},
+    },
     time::Alarm,
 };
 
 use tell::{tell, with};
+use trace::trace;
 
 use super::{
     handle::{Basis, Ends, Request, Snapshot},
@@ -48,6 +52,7 @@ mod jobs;
 mod kept;
 mod left;
 mod tell;
+mod trace;
 
 /// How long a run's container stays for a record that is not kept yet.
 const KEEP_LIMIT: Duration = Duration::from_secs(1);
@@ -98,7 +103,7 @@ pub struct Actor {
     /// The first look of that, for what the store knows nothing of.
     looking: JoinSet<(Sweep, Vec<Unfinished>)>,
     stops: HashMap<RunId, watch::Sender<Option<StopRequest>>>,
-    /// Containers and services that are being removed, and whose they are.
+    /// What comes after a run: its containers and services are removed, which are whose, and its trace is made.
     removals: JoinSet<()>,
     leftovers: HashMap<Id, RunTags>,
     /// Containers that were stopped for runs and are being started again.
@@ -329,15 +334,19 @@ impl Actor {
         let end = end.unwrap_or_else(|error| {
             let reason = format!("a mistake of ours ended it: {error}");
             let record = order.record(None, self.context.clock.now(), None, Outcome::Lost { reason });
-            Some(UnitEnd { record, leftover: None, goes_on: None })
+            Some(UnitEnd { record, leftover: None, goes_on: None, legs: Legs::default() })
         });
         // Without a record it is the next agent's.
         let Some(end) = end else { return };
         let free = self.context.halts.release(&order.run, &self.keeper);
         self.restore(free);
-        let UnitEnd { record, leftover, goes_on } = end;
+        let UnitEnd { record, leftover, goes_on, legs } = end;
+        let traced = report::is_traced().then(|| (record.clone(), legs));
         // The record first: until it is kept, the container of a run is what can still tell.
         let mut kept = self.feed(Event::RunEnded { record: Box::new(record), goes_on: goes_on.is_some() });
+        if let Some(traced) = traced {
+            self.removals.spawn(trace(traced, kept.clone(), self.context.clock.clone()));
+        }
         if let Some(handle) = goes_on {
             let (run, job) = (order.run.clone(), order.job().clone());
             let since = self.context.clock.now();

@@ -21,6 +21,7 @@ use crate::{
         ini::{Ini, Outside, RawSetting},
         resolve::{ComposeThere, Sources},
     },
+    telemetry::otlp,
     watch::file::{Reader, Reading, SourceFile},
 };
 
@@ -100,6 +101,7 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
             }
         }
     }
+    diagnostics.extend(otlp::read(environment).1);
     let mut ours = settings_of(environment, outside, &mut diagnostics);
     // Its value is used up here; that it was written is for those who ask where settings come from.
     ours.extend(

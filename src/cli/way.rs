@@ -8,19 +8,13 @@ use std::{
 };
 
 use hyper::Uri;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-    time::timeout,
-};
-use tokio_rustls::TlsConnector;
+use rustls::ClientConfig;
+use tokio::{net::UnixStream, time::timeout};
 
-use crate::http::socket;
+use crate::{
+    http::socket,
+    outward::{self, NoAuthority, Stream},
+};
 
 /// How long it may take until the other side agrees to talk.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -53,11 +47,6 @@ impl fmt::Debug for Address {
         f.debug_struct("Address").field("authority", &self.authority).finish_non_exhaustive()
     }
 }
-
-/// A connection to an agent.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Way {
     /// To this address, with this token, which is only shown to who has a certificate of one of these authorities where
@@ -108,11 +97,7 @@ impl Way {
                 Self::Address(it) => it,
                 Self::Nowhere(reason) => return Err(io::Error::other(reason.clone())),
             };
-            let stream = TcpStream::connect((to.host.as_str(), to.port)).await?;
-            let Some(tls) = &to.tls else { return Ok(Box::new(stream) as Box<dyn Stream>) };
-            let name = ServerName::try_from(to.host.clone()).map_err(io::Error::other)?;
-            let stream = TlsConnector::from(tls.clone()).connect(name, stream).await?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            outward::connect(&to.host, to.port, to.tls.clone()).await
         };
         timeout(LIMIT, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -144,23 +129,10 @@ fn address(url: &str, token: Option<String>, authorities: Option<&Path>) -> Resu
 
 /// Those of a file, or else those of this machine.
 fn believing(authorities: Option<&Path>) -> Result<ClientConfig, String> {
-    let found: Vec<CertificateDer<'static>> = match authorities {
-        Some(path) => {
-            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-            read.map_err(|error| format!("--tls-ca {}: it cannot be read: {error}", path.display()))?
-        }
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let mut roots = RootCertStore::empty();
-    let (known, _) = roots.add_parsable_certificates(found);
-    if known == 0 {
-        return Err("nobody is known here who signs certificates: name a file of them in PEM with --tls-ca"
-            .to_owned());
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    outward::believing(authorities).map_err(|error| match error {
+        NoAuthority::Unread(reason) => format!("--tls-ca {reason}"),
+        NoAuthority::None => format!("{error}: name a file of them in PEM with --tls-ca"),
+    })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::{
         diagnostic::{Diagnostic, did_you_mean},
         name::JobId,
     },
-    telemetry::stream::EventStream,
+    telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
     time::Clock,
 };
 
@@ -63,6 +63,8 @@ pub struct Api {
     pub events: EventStream,
     /// Why nobody listens where the settings say.
     pub obstacle: watch::Receiver<Option<Diagnostic>>,
+    /// Whether what is exported arrives.
+    pub export: ExportCondition,
     readers: Arc<Semaphore>,
 }
 
@@ -157,10 +159,10 @@ impl Api {
         state_dir: PathBuf,
         clock: Clock,
         events: EventStream,
-        obstacle: watch::Receiver<Option<Diagnostic>>,
+        (obstacle, export): (watch::Receiver<Option<Diagnostic>>, ExportCondition),
     ) -> Self {
         let readers = Arc::new(Semaphore::new(READERS));
-        Self { agent, keeper, state_dir, clock, events, obstacle, readers }
+        Self { agent, keeper, state_dir, clock, events, obstacle, export, readers }
     }
 
     /// What happened until here is in the history from now on, unless the store does not do well.

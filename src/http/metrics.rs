@@ -19,6 +19,7 @@ use crate::{
     model::{connection::Connection, diagnostic::Severity},
     telemetry::{
         metrics::{CONTENT_TYPE, Exposition, Metrics, Seen, SeenJob},
+        otlp::Traces,
         sink::LogSink,
     },
     time::Clock,
@@ -39,6 +40,8 @@ pub struct Sources {
     pub connection: watch::Receiver<Connection>,
     /// The log.
     pub sink: LogSink,
+    /// The traces that are exported.
+    pub traces: Traces,
     /// The agent's clock.
     pub clock: Clock,
     /// Closed once it is known what earlier agents knew.
@@ -67,6 +70,7 @@ impl Sources {
             history_failing: matches!(&*self.keeper.condition().borrow(), Condition::Failing { .. }),
             history_lost: self.keeper.lost_so_far(),
             log_dropped: self.sink.dropped(),
+            spans_dropped: self.traces.dropped(),
         };
         self.metrics.exposition(seen)
     }

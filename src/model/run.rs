@@ -114,6 +114,16 @@ impl Outcome {
     pub const NAMES: [&'static str; 8] =
         ["succeeded", "failed", "timed-out", "stopped", "skipped", "missed", "not-started", "lost"];
 
+    /// Whether someone has to look after it.
+    pub fn is_bad(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::TimedOut { .. } | Self::NotStarted { .. } | Self::Lost { .. } => true,
+            Self::Succeeded { .. } | Self::Stopped { .. } | Self::Skipped { .. } | Self::Missed { .. } => {
+                false
+            }
+        }
+    }
+
     /// Whether a run began, or was to begin at once.
     pub fn is_of_a_run(&self) -> bool {
         !matches!(self, Self::Skipped { .. } | Self::Missed { .. })

@@ -19,6 +19,7 @@ use crate::{
         run::{Outcome, WorkHandle},
         skip::Skip,
     },
+    telemetry::legs::Leg,
 };
 
 use super::{
@@ -83,6 +84,7 @@ pub async fn run(order: &RunOrder, spec: &ExecSpec, context: &Context, life: &mu
     if let Some(by) = life.interrupts.asked() {
         return stopped_before(by);
     }
+    life.enter(Leg::Start);
     let output = match engine.start_exec(&id).await {
         Ok(output) => output,
         // It may have begun, and only the answer was lost: the Engine can still tell.

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::{
     docker::{containers::CreateRequest, error::EngineError},
     model::{image::PullPolicy, job::RunSpec, run::Outcome},
-    telemetry::report::RunTags,
+    telemetry::{
+        legs::{Leg, Legs},
+        report::RunTags,
+    },
 };
 
 use super::{pull::pulled, reasons::is_id, unit::Context};
@@ -19,22 +22,24 @@ pub(super) enum Unmade {
 }
 
 /// Makes the container, whose image is pulled before where the job says so or the Engine lacks it. The answer is its ID.
-/// `making` is whether the Engine may be making it now.
+/// `making` is whether the Engine may be making it now, and `legs` are told what is done.
 pub(super) async fn made(
     request: CreateRequest,
     spec: &RunSpec,
     context: &Context,
     tags: &RunTags,
-    making: &AtomicBool,
+    (making, legs): (&AtomicBool, &Legs),
 ) -> Result<String, Unmade> {
     let image = request.image.clone();
     let pulled = || async {
         making.store(false, Ordering::Relaxed);
+        legs.enter(Leg::Pull, context.clock.now());
         let platform = spec.options.as_ref().and_then(|it| it.platform.as_deref());
         pulled(&image, platform, spec.pull, context, tags).await.map_err(Unmade::Unpulled)
     };
     let create = |request| {
         making.store(true, Ordering::Relaxed);
+        legs.enter(Leg::Create, context.clock.now());
         context.engine.create_container(request)
     };
     // What is named by its ID no registry can be asked for.

@@ -13,6 +13,7 @@
 pub mod action;
 pub mod adoption;
 pub mod capture;
+mod clearing;
 mod collect;
 pub mod compose;
 pub mod ending;

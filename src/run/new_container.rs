@@ -29,7 +29,7 @@ use crate::{
         options::Delete,
         run::{Outcome, WorkHandle},
     },
-    telemetry::report,
+    telemetry::{legs::Leg, report},
 };
 
 use super::{
@@ -68,7 +68,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
     let tags = life.capture.tags().clone();
     let making = AtomicBool::new(false);
     let made = tokio::select! {
-        made = made(request, spec, context, &tags, &making) => made,
+        made = made(request, spec, context, &tags, (&making, &life.legs)) => made,
         by = life.interrupts.is_asked() => {
             let mut leftover = None;
             if making.load(Ordering::Relaxed) {
@@ -101,6 +101,7 @@ pub async fn run(order: &RunOrder, spec: &RunSpec, context: &Context, life: &mut
         return KindEnd { leftover: Some(leftover), ..stopped_before(by) };
     }
     let began = Instant::now();
+    life.enter(Leg::Start);
     let started = async {
         let output = engine
             .attach_container(&id)

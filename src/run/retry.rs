@@ -14,8 +14,9 @@ use crate::{
 };
 
 use super::{
+    clearing::try_to_clear_away,
     order::RunOrder,
-    unit::{Attempt, Context, try_to_clear_away},
+    unit::{Attempt, Context},
 };
 
 /// How long what an attempt left stays for a row that is not kept yet; the next one does not come later for that.

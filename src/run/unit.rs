@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    docker::{client::Engine, error::EngineError, output::Output},
+    docker::{client::Engine, output::Output},
     history::{
         installation::Installation,
         keeper::{Keeper, Kept, Recorder, Tap},
@@ -29,13 +29,14 @@ use crate::{
         service::Tasks,
     },
     telemetry::{
+        legs::{Leg, Legs},
         report::{self, RunTags},
         sink::LogSink,
     },
     time::Clock,
 };
 
-pub use super::outage::Outage;
+pub use super::{clearing::clear_away, outage::Outage};
 
 use super::{
     action,
@@ -94,6 +95,8 @@ pub struct UnitEnd {
     pub leftover: Option<Leftover>,
     /// What could not be ended.
     pub goes_on: Option<WorkHandle>,
+    /// What it went through.
+    pub legs: Legs,
 }
 
 /// How the kind's own part ended.
@@ -142,7 +145,7 @@ pub async fn run(
     let mut recorder = context.keeper.recorder(order.run.clone(), order.spec.max_output);
     // Nothing begins that the next agent would not know of.
     recorder.settle(kept).await;
-    let attempt = attempt(&order, &context, recorder, 1, stop.clone()).await;
+    let attempt = attempt(&order, &context, (recorder, Legs::default()), 1, stop.clone()).await;
     go_on(order, attempt, None, context, stop).await
 }
 
@@ -160,7 +163,8 @@ pub(super) async fn go_on(
         match retry::next(&order, &context, &mut last, &mut stop).await {
             Next::Attempt => {
                 number += 1;
-                last = attempt(&order, &context, last.recorder, number, stop.clone()).await;
+                let goes_along = (last.recorder, last.legs);
+                last = attempt(&order, &context, goes_along, number, stop.clone()).await;
                 began = began.or(last.started);
             }
             Next::End { no_more } => break no_more,
@@ -174,7 +178,7 @@ pub(super) async fn go_on(
     let record = order.record(began.map(|(_, at)| at), last.ended_at, duration, outcome);
     let printed = last.recorder.printed();
     let record = RunRecord { attempts: number, no_more, printed, note: last.note, ..record };
-    UnitEnd { record, leftover, goes_on }
+    UnitEnd { record, leftover, goes_on, legs: last.legs }
 }
 
 /// One attempt of a run, from its first request to its end.
@@ -190,23 +194,31 @@ pub(super) struct Attempt {
     pub handle: Option<WorkHandle>,
     /// What there is to know of it beyond.
     pub note: Option<String>,
+    pub legs: Legs,
 }
 
 async fn attempt(
     order: &RunOrder,
     context: &Context,
-    recorder: Recorder,
+    (recorder, legs): (Recorder, Legs),
     number: u32,
     stop: watch::Receiver<Option<StopRequest>>,
 ) -> Attempt {
     // Before its moment it is only where the clock was set back since.
-    let delay = || context.clock.now().duration_since(order.fires).max(jiff::SignedDuration::ZERO);
+    let begins = context.clock.now();
+    let delay = || begins.duration_since(order.fires).max(jiff::SignedDuration::ZERO);
     let delay = (number == 1).then(delay);
     recorder.attempt(number);
-    let mut life = Life { delay, ..Life::new(order, context, recorder, number, stop) };
+    legs.attempt(number, begins);
+    let mut life = Life { delay, legs, ..Life::new(order, context, recorder, number, stop) };
     if let Err(outcome) = halt::halt(order, context, &mut life).boxed().await {
         return close(life, order, outcome.into(), context).boxed().await;
     }
+    life.enter(if matches!(order.spec.work, Work::Exec(_) | Work::Run(_)) {
+        Leg::Create
+    } else {
+        Leg::Start
+    });
     // Each as large as it is itself: runs are many at once, and together they would all be as large as the largest.
     let end = match &order.spec.work {
         Work::Exec(spec) => in_container::run(order, spec, context, &mut life).boxed().await,
@@ -228,6 +240,7 @@ pub(super) async fn close(mut life: Life, order: &RunOrder, end: KindEnd, contex
         None => (Instant::now(), context.clock.now()),
     };
     let outcome = order.spec.policies.success_codes.judge(end.outcome);
+    life.legs.end(ended_at, outcome.is_bad());
     life.recorder.attempt_ended(life.capture.tags().attempt, ended_at, outcome.clone());
     life.capture.finish().await;
     life.into_attempt((ended, ended_at), KindEnd { outcome, ..end })
@@ -238,30 +251,6 @@ pub(super) fn instant_of(at: jiff::Timestamp, clock: &Clock) -> Instant {
     let now = Instant::now();
     let ago = Duration::try_from(clock.now().duration_since(at)).unwrap_or_default();
     now.checked_sub(ago).unwrap_or(now)
-}
-
-/// Clears away what a run left, now that its record is kept.
-pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
-    if let Err(reason) = try_to_clear_away(&engine, &leftover, &tags).await {
-        report::run_leftover(&tags, &reason);
-    }
-}
-
-/// Clears away what an attempt left; an error says what stays, and why.
-pub(super) async fn try_to_clear_away(
-    engine: &Engine,
-    leftover: &Leftover,
-    tags: &RunTags,
-) -> Result<(), String> {
-    let error = |error: EngineError| error.to_string();
-    match leftover {
-        Leftover::Container { id, .. } => new_container::remove(engine, id).await.map_err(error),
-        Leftover::Service(service, tasks) => {
-            service::remove(engine, service, *tasks, tags).await.map_err(error)
-        }
-        Leftover::Replicas(id, count) => service_action::scale_back(engine, id, *count).await.map_err(error),
-        Leftover::Helper(helper) => helper.remove(engine).await,
-    }
 }
 
 /// What goes along with a run through its kind's part.
@@ -285,6 +274,8 @@ pub struct Life {
     pub note: Option<String>,
     /// Whether it is known what has become of a run that another agent began.
     pub(super) found: Arc<AtomicBool>,
+    /// What the run goes through.
+    pub legs: Legs,
 }
 
 impl Life {
@@ -308,14 +299,21 @@ impl Life {
             handle: None,
             note: None,
             found: Arc::default(),
+            legs: Legs::default(),
         }
+    }
+
+    /// The next leg begins.
+    pub fn enter(&self, leg: Leg) {
+        self.legs.enter(leg, self.clock.now());
     }
 
     /// Its command goes on, and was started by another agent at this moment.
     pub fn goes_on(&mut self, started: Option<jiff::Timestamp>, found: &str) {
         self.was_begun(started, found);
-        if let Some((since, _)) = self.started {
+        if let Some((since, at)) = self.started {
             self.interrupts.started(since);
+            self.legs.enter(Leg::Wait, at);
         }
     }
 
@@ -338,8 +336,8 @@ impl Life {
     }
 
     pub(super) fn into_attempt(self, (ended, ended_at): (Instant, jiff::Timestamp), end: KindEnd) -> Attempt {
-        let Self { recorder, started, handle, note, capture, .. } = self;
-        Attempt { tags: capture.tags().clone(), started, ended, ended_at, recorder, end, handle, note }
+        let Self { recorder, started, handle, note, capture, legs, .. } = self;
+        Attempt { tags: capture.tags().clone(), started, ended, ended_at, recorder, end, handle, note, legs }
     }
 
     /// What carries the command out calls it this. Where that is known before the command begins, it is waited for
@@ -364,6 +362,7 @@ impl Life {
     /// The command was started.
     pub fn started(&mut self, since: Instant) {
         self.started = Some((since, self.clock.now()));
+        self.enter(Leg::Wait);
         self.interrupts.started(since);
         report::run_started(self.capture.tags(), self.occurrence, self.delay);
     }

@@ -6,12 +6,16 @@ mod asked;
 mod counted;
 mod halted;
 mod image;
+mod kept;
 mod taken;
 
 pub use asked::{api_certificate, api_listening, audit_written, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
+pub use kept::{
+    export_dropped, export_failing, export_restored, history_failing, history_restored, is_traced, run_traced,
+};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_leftover, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
@@ -87,6 +91,12 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("container.not_restored", "It cannot be started again; with the reason. It is tried until it can."),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
+    (
+        "export.failing",
+        "What is exported does not arrive, and is tried again; with which signal, where and the reason.",
+    ),
+    ("export.restored", "It arrives again; with how many spans were dropped so far."),
+    ("export.dropped", "Spans are dropped and counted; told once, and then when it went well in between."),
     ("config.reloaded", "The files were read again, and what they say now is in force."),
     ("config.rejected", "Something that was written, other than a job, has no effect."),
     ("config.doubtful", "Something that was written has effect, and was probably meant otherwise."),
@@ -152,16 +162,6 @@ pub fn engine_lost(host: &str, reason: &str) {
         reason,
         "the Engine does not answer: the jobs stay as they are"
     );
-}
-
-/// What happens is not kept.
-pub fn history_failing(reason: &str) {
-    error!(event = "history.failing", reason, "the history of runs is not kept: {reason}");
-}
-
-/// What happens is kept again.
-pub fn history_restored(lost: u64) {
-    info!(event = "history.restored", lost, "the history of runs is kept again");
 }
 
 /// What a record about a job as it is now says.

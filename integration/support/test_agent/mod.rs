@@ -42,6 +42,7 @@ use watchbell::{
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
         metrics::Metrics,
+        otlp::Traces,
         report,
         sink::{LogSink, MemoryLog},
     },
@@ -225,6 +226,7 @@ impl TestAgent {
             keeper: keeper.clone(),
             connection: connected.clone(),
             sink: sink.clone(),
+            traces: Traces::default(),
             clock: clock.clone(),
             remembered: watch::channel(()).1,
         };

@@ -41,14 +41,13 @@ fn the_newest_audit_records_are_kept_and_read_in_pages() {
         caller: "user anna".into(),
         from: (n % 2 == 0).then(|| "192.0.2.1".to_owned()),
         method: "POST".to_owned(),
-        path: format!("/api/jobs/{n}/{}", "\u{e9}".repeat(300)),
+        path: format!("/api/jobs/{n}/run"),
         status: 202,
     };
     write(&mut store, (1..=KEPT + 5).map(|n| Item::Audited(audit(n))).collect());
     let reader = reader(folder.path());
     let newest = reader.audits(None, 2).unwrap();
-    let expected = |n: i64| Audit { path: audit(n).path.chars().take(256).collect(), ..audit(n) };
-    assert_eq!(newest, [(KEPT + 5, expected(KEPT + 5)), (KEPT + 4, expected(KEPT + 4))]);
+    assert_eq!(newest, [(KEPT + 5, audit(KEPT + 5)), (KEPT + 4, audit(KEPT + 4))]);
     assert_eq!(reader.audits(Some(KEPT + 4), 1).unwrap()[0].0, KEPT + 3);
     assert_eq!(reader.audits(None, 100_000).unwrap().last().unwrap().0, 6);
 }

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, PoisonError};
 
-use prometheus::{Registry, TextEncoder};
+use prometheus::{TextEncoder, proto::MetricFamily};
 
 use super::{
     Asked, Metrics, Part, Seen,
     instruments::{AT_ONCE, BY_JOB},
+    points::Family,
 };
 
 /// What the text is served as.
@@ -36,16 +37,44 @@ impl Exposition {
         Self { metrics, seen: Arc::new(seen), next: Next::General }
     }
 
-    fn piece(&self, part: Part) -> String {
+    fn piece(&self, part: Part) -> Vec<MetricFamily> {
         let inner = &self.metrics.0;
         let _turn = inner.turn.lock().unwrap_or_else(PoisonError::into_inner);
         *inner.shared.asked() = Some(Asked { seen: self.seen.clone(), part });
-        let text = match part {
-            Part::General => text(&inner.general.registry),
-            Part::Jobs { .. } => text(&inner.by_job.registry),
+        let families = match part {
+            Part::General => inner.general.registry.gather(),
+            Part::Jobs { .. } => inner.by_job.registry.gather(),
         };
         *inner.shared.asked() = None;
-        text
+        families
+    }
+
+    /// The next piece that has something, and whether its head was written before.
+    fn step(&mut self) -> Option<(Vec<MetricFamily>, bool)> {
+        loop {
+            let Next::Jobs { metric, from, headed } = self.next else {
+                self.next = Next::Jobs { metric: 0, from: 0, headed: false };
+                return Some((self.piece(Part::General), false));
+            };
+            if metric >= BY_JOB.len() {
+                return None;
+            }
+            let to = (from + AT_ONCE).min(self.seen.jobs.len());
+            let families = self.piece(Part::Jobs { metric, from, to });
+            self.next = if to < self.seen.jobs.len() {
+                Next::Jobs { metric, from: to, headed: headed || !families.is_empty() }
+            } else {
+                Next::Jobs { metric: metric + 1, from: 0, headed: false }
+            };
+            if !families.is_empty() {
+                return Some((families, headed));
+            }
+        }
+    }
+
+    /// The next piece as numbers instead of text.
+    pub fn numbers(&mut self) -> Option<Vec<Family>> {
+        self.step().map(|(families, _)| families.iter().map(Family::of).collect())
     }
 }
 
@@ -53,28 +82,10 @@ impl Iterator for Exposition {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        loop {
-            let Next::Jobs { metric, from, headed } = self.next else {
-                self.next = Next::Jobs { metric: 0, from: 0, headed: false };
-                return Some(self.piece(Part::General));
-            };
-            if metric >= BY_JOB.len() {
-                return None;
-            }
-            let to = (from + AT_ONCE).min(self.seen.jobs.len());
-            let mut text = self.piece(Part::Jobs { metric, from, to });
-            if headed {
-                text = without_head(&text);
-            }
-            self.next = if to < self.seen.jobs.len() {
-                Next::Jobs { metric, from: to, headed: headed || !text.is_empty() }
-            } else {
-                Next::Jobs { metric: metric + 1, from: 0, headed: false }
-            };
-            if !text.is_empty() {
-                return Some(text);
-            }
-        }
+        self.step().map(|(families, headed)| {
+            let text = text(&families);
+            if headed { without_head(&text) } else { text }
+        })
     }
 }
 
@@ -83,7 +94,7 @@ fn without_head(text: &str) -> String {
     text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect()
 }
 
-fn text(registry: &Registry) -> String {
+fn text(families: &[MetricFamily]) -> String {
     // It fails only where a metric has no series, and those are not among them.
-    TextEncoder::new().encode_to_string(&registry.gather()).unwrap_or_default()
+    TextEncoder::new().encode_to_string(families).unwrap_or_default()
 }

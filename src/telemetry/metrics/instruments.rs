@@ -107,6 +107,7 @@ pub(super) fn general(shared: &Arc<Shared>) -> Result<(Page, Instruments), Metri
     });
     gauge(&table::HISTORY_LOST, |seen, put| put(seen.history_lost as f64, &[]));
     gauge(&table::LOG_DROPPED, |seen, put| put(seen.log_dropped as f64, &[]));
+    gauge(&table::SPANS_DROPPED, |seen, put| put(seen.spans_dropped as f64, &[]));
     Ok((page, instruments))
 }
 

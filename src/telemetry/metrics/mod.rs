@@ -6,6 +6,7 @@
 
 mod exposition;
 mod instruments;
+mod points;
 mod table;
 mod tally;
 
@@ -26,6 +27,7 @@ use crate::model::{
 };
 
 pub use exposition::{CONTENT_TYPE, Exposition};
+pub use points::{Family, Point, Value};
 pub use table::{METRICS, Metric, Shape};
 pub use tally::LastRun;
 
@@ -92,6 +94,8 @@ pub struct Seen {
     pub history_lost: u64,
     /// How many records of the log were lost so far.
     pub log_dropped: u64,
+    /// How many spans could not be exported so far.
+    pub spans_dropped: u64,
 }
 
 /// One job.

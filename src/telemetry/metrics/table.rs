@@ -151,6 +151,9 @@ pub(super) const HISTORY_LOST: Metric = counter(
 pub(super) const LOG_DROPPED: Metric =
     counter("watchbell_log_dropped_total", &[], "Records of the log that nothing took in time.");
 
+pub(super) const SPANS_DROPPED: Metric =
+    counter("watchbell_spans_dropped_total", &[], "Spans that could not be exported.");
+
 pub(super) const BUILD_INFO: Metric =
     gauge("watchbell_build_info", &["version"], "1; the version is the label.");
 
@@ -175,5 +178,6 @@ pub const METRICS: &[Metric] = &[
     HISTORY_FAILING,
     HISTORY_LOST,
     LOG_DROPPED,
+    SPANS_DROPPED,
     BUILD_INFO,
 ];

@@ -1,0 +1,32 @@
+//! What an attempt made and left is cleared away.
+
+use crate::{
+    docker::{client::Engine, error::EngineError},
+    telemetry::report::{self, RunTags},
+};
+
+use super::{new_container, service, service_action, unit::Leftover};
+
+/// Clears away what a run left, now that its record is kept.
+pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
+    if let Err(reason) = try_to_clear_away(&engine, &leftover, &tags).await {
+        report::run_leftover(&tags, &reason);
+    }
+}
+
+/// Clears away what an attempt left; an error says what stays, and why.
+pub(super) async fn try_to_clear_away(
+    engine: &Engine,
+    leftover: &Leftover,
+    tags: &RunTags,
+) -> Result<(), String> {
+    let error = |error: EngineError| error.to_string();
+    match leftover {
+        Leftover::Container { id, .. } => new_container::remove(engine, id).await.map_err(error),
+        Leftover::Service(service, tasks) => {
+            service::remove(engine, service, *tasks, tags).await.map_err(error)
+        }
+        Leftover::Replicas(id, count) => service_action::scale_back(engine, id, *count).await.map_err(error),
+        Leftover::Helper(helper) => helper.remove(engine).await,
+    }
+}
