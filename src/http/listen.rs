@@ -61,8 +61,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Why nobody listens where the settings say; for those who ask what is wrong.
 pub type Obstacle = watch::Sender<Option<Diagnostic>>;
 
-/// Answers until dropped.
+/// Answers until dropped. Wherever it listens, or not, sessions end with what the settings say of users.
 pub async fn serve(by: Guard, routes: Router, obstacle: Obstacle) {
+    let swept = by.sessions.clone().follow(by.sources.clone());
+    tokio::join!(swept, listen(by, routes, obstacle));
+}
+
+async fn listen(by: Guard, routes: Router, obstacle: Obstacle) {
     let mut sources = by.sources.clone();
     let routes = routes.layer(from_fn_with_state(by, guard));
     loop {
