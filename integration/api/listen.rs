@@ -201,3 +201,32 @@ fn a_thousand_connections_that_say_nothing_take_little_and_keep_no_job_from_runn
     }
     assert_eq!(get(address, "/live").status, 200);
 }
+
+/// What is asked from another address of this machine.
+fn get_from(from: &str, address: SocketAddr) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut stream = stream;
+    let _ = stream.write_all(b"GET /live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn who_takes_all_connections_that_one_address_may_have_shuts_nobody_else_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = start(folder.path(), "");
+    let address = agent.address(1);
+    let held: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    assert!(get_from("127.0.0.2", address).starts_with("HTTP/1.1 200 OK"));
+    let told = agent.wait_for(1, |it| it["event"] == "api.crowded").remove(0);
+    assert_eq!(told["from"], "127.0.0.1");
+    drop(held);
+}

@@ -8,10 +8,13 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use watchbell::model::password::PasswordHash;
+use watchbell::{history::query::Reader, model::password::PasswordHash};
 
 use super::SECRET;
-use crate::support::beside::{Beside, Reply, ask_at};
+use crate::support::{
+    beside::{Beside, Reply, ask_at},
+    live_engine::eventually,
+};
 
 const INI: &str = "[job-local \"hello\"]\nschedule = @yearly\ncommand = echo hello\n";
 
@@ -135,6 +138,27 @@ fn a_restart_logs_nobody_out_and_another_password_or_a_short_life_does() {
     assert_eq!(ask(address, "GET", "/api/jobs", &[("cookie", &bens)], "").status, 401);
     let (short, _) = kept(&log_in(address, "anna", SECRET, &[]));
     assert_eq!(ask(address, "GET", "/api/jobs", &[("cookie", &short)], "").status, 401);
+}
+
+#[test]
+fn who_was_removed_and_is_written_again_has_to_log_in_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, address) = start(folder.path(), "");
+    let (cookie, _) = kept(&log_in(address, "anna", SECRET, &[]));
+    let (cookie, file) = (("cookie", &*cookie), folder.path().join("config.ini"));
+    let without = ini("").replace("[user \"anna\"]", "[user \"cleo\"]");
+    // Nobody asks in between.
+    for (n, text) in [without, ini("")].into_iter().enumerate() {
+        std::fs::write(&file, text).unwrap();
+        agent.signal(Signal::SIGHUP);
+        agent.wait_for(n + 1, |it| it["event"] == "config.reloaded");
+        let rows = || Reader::open(folder.path()).unwrap().unwrap().sessions().unwrap();
+        eventually("no session is left", || rows().is_empty());
+    }
+    assert_eq!(ask(address, "GET", "/api/jobs", &[cookie], "").status, 401);
+    agent.end(Signal::SIGTERM);
+    let (_agent, address) = begin(folder.path());
+    assert_eq!(ask(address, "GET", "/api/jobs", &[cookie], "").status, 401);
 }
 
 #[test]

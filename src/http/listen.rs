@@ -34,6 +34,7 @@ use crate::{
 use super::{
     guard::{Guard, guard},
     peer::Peer,
+    shares::{Refused, Shares},
     tls::Certificate,
 };
 
@@ -61,8 +62,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Why nobody listens where the settings say; for those who ask what is wrong.
 pub type Obstacle = watch::Sender<Option<Diagnostic>>;
 
-/// Answers until dropped.
+/// Answers until dropped. Wherever it listens, or not, sessions end with what the settings say of users.
 pub async fn serve(by: Guard, routes: Router, obstacle: Obstacle) {
+    let swept = by.sessions.clone().follow(by.sources.clone());
+    tokio::join!(swept, listen(by, routes, obstacle));
+}
+
+async fn listen(by: Guard, routes: Router, obstacle: Obstacle) {
     let mut sources = by.sources.clone();
     let routes = routes.layer(from_fn_with_state(by, guard));
     loop {
@@ -109,10 +115,10 @@ async fn listen_at(
                 tell(obstacle, None);
                 let bound = listener.local_addr().unwrap_or(address);
                 report::api_listening(&bound.to_string(), certificate.is_some());
-                let renewed = renew(certificate.clone(), sources, obstacle);
+                let renewed = renew(certificate.clone(), sources.clone(), obstacle);
                 tokio::select! {
                     () = renewed => {}
-                    () = accept(listener, certificate, routes) => {}
+                    () = accept(listener, certificate, &sources, routes) => {}
                 }
                 return;
             }
@@ -182,19 +188,36 @@ fn not_bound(address: SocketAddr, error: &io::Error) -> Diagnostic {
 }
 
 /// Its connections end with it.
-async fn accept(listener: TcpListener, certificate: Option<Arc<Certificate>>, routes: &Router) {
+async fn accept(
+    listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    sources: &watch::Receiver<Arc<Sources>>,
+    routes: &Router,
+) {
     let mut connections = JoinSet::new();
+    let (shares, mut refused) = (Shares::default(), Refused::default());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) if connections.len() < CONNECTIONS => {
-                    let acceptor = certificate.as_ref().map(|it| it.acceptor());
-                    connections.spawn(answer(stream, from.ip(), acceptor, routes.clone()));
+                Ok((stream, from)) => {
+                    let access = &sources.borrow().settings.access;
+                    let room = connections.len() < CONNECTIONS;
+                    match shares.take(access, from.ip()).filter(|_| room) {
+                        Some(share) => {
+                            let acceptor = certificate.as_ref().map(|it| it.acceptor());
+                            let answer = answer(stream, from.ip(), acceptor, routes.clone());
+                            connections.spawn(async move {
+                                let _share = share;
+                                answer.await;
+                            });
+                        }
+                        None => refused.add(from.ip()),
+                    }
                 }
-                Ok(_) => {}
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = connections.join_next() => {}
+            () = refused.tell() => {}
         }
     }
 }

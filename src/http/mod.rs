@@ -32,6 +32,7 @@ pub mod problem;
 pub mod rights;
 pub mod runs;
 pub mod sessions;
+mod shares;
 pub mod socket;
 mod throttle;
 pub mod tls;

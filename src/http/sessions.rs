@@ -9,11 +9,15 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::watch;
 
 use crate::{
-    history::keeper::Keeper,
+    history::keeper::{Keeper, Kept},
     model::{item::Item, secret::TokenHash, session::Session},
-    settings::access::{Access, User},
+    settings::{
+        access::{Access, User},
+        resolve::Sources,
+    },
     time::Clock,
 };
 
@@ -21,6 +25,9 @@ use super::api::FLUSH_LIMIT;
 
 /// So many can be logged in; then the one whose time is over first has to do it again.
 const SESSIONS: usize = 1000;
+
+/// So often can one user be: then his own oldest session goes, so that nobody logs others out by logging in.
+const OF_ONE_USER: usize = 50;
 
 /// Everyone who has logged in; cheap to clone.
 #[derive(Debug, Clone)]
@@ -56,29 +63,57 @@ impl Sessions {
         let until = begun.checked_add(length).unwrap_or(Timestamp::MAX);
         let (hash, mark) = (TokenHash::of(&token), user.password.mark());
         let session = Session { hash, user: user.name.clone(), mark, begun, until };
-        self.put(session.clone());
-        self.keeper.keep([Item::LoggedIn(session)]).within(FLUSH_LIMIT).await;
+        self.put(session).within(FLUSH_LIMIT).await;
         Some(Begun { token, until })
     }
 
-    fn put(&self, session: Session) {
+    /// What makes room goes for good: a row that stayed would be a session again after a restart.
+    fn put(&self, session: Session) -> Kept {
         let mut known = self.lock();
-        known.retain(|_, it| it.until > session.begun);
-        let first = known.values().min_by_key(|it| it.until).map(|it| it.hash);
-        if let Some(first) = first.filter(|_| known.len() >= SESSIONS) {
-            known.remove(&first);
+        let mut gone: Vec<TokenHash> =
+            known.extract_if(|_, it| it.until <= session.begun).map(|(hash, _)| hash).collect();
+        while let Some(hash) = surplus(&known, &session.user) {
+            known.remove(&hash);
+            gone.push(hash);
         }
-        known.insert(session.hash, session);
+        known.insert(session.hash, session.clone());
+        // Under the lock, so that nobody's end comes into the history before his beginning.
+        let gone = gone.into_iter().map(Item::LoggedOut);
+        self.keeper.keep(gone.chain([Item::LoggedIn(session)]))
     }
 
-    /// Whose session it is, if it goes on, and until when.
+    /// Whose session it is, if it goes on, and until when. One that does not is never one again.
     pub fn find<'a>(&self, access: &'a Access, token: &str) -> Option<(&'a User, Timestamp)> {
-        let session = self.lock().get(&TokenHash::of(token)).cloned()?;
-        if session.until <= self.clock.now() {
-            return None;
+        let mut known = self.lock();
+        let session = known.get(&TokenHash::of(token))?;
+        let (hash, until) = (session.hash, session.until);
+        let user = in_force(session, access, self.clock.now());
+        if user.is_none() {
+            known.remove(&hash);
+            self.keeper.keep([Item::LoggedOut(hash)]);
         }
-        let user = access.users.iter().find(|it| it.name == session.user)?;
-        user.password.mark().is(&session.mark).then_some((user, session.until))
+        Some((user?, until))
+    }
+
+    /// Ends those that these settings do not let go on: who is written again later has to log in again.
+    fn sweep(&self, access: &Access) {
+        let now = self.clock.now();
+        let mut known = self.lock();
+        let gone = known.extract_if(|_, it| in_force(it, access, now).is_none());
+        let gone: Vec<Item> = gone.map(|(hash, _)| Item::LoggedOut(hash)).collect();
+        if !gone.is_empty() {
+            self.keeper.keep(gone);
+        }
+    }
+
+    /// Does so with these settings and with each change of them.
+    pub async fn follow(self, mut sources: watch::Receiver<Arc<Sources>>) {
+        loop {
+            self.sweep(&sources.borrow_and_update().settings.access);
+            if sources.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// He has logged out.
@@ -92,6 +127,23 @@ impl Sessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Session>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Which one goes so that there is room for one more of this user.
+fn surplus(known: &HashMap<TokenHash, Session>, user: &str) -> Option<TokenHash> {
+    let his: Vec<&Session> = known.values().filter(|it| it.user == user).collect();
+    let first = if his.len() >= OF_ONE_USER {
+        his.into_iter().min_by_key(|it| it.begun)
+    } else {
+        known.values().min_by_key(|it| it.until).filter(|_| known.len() >= SESSIONS)
+    };
+    first.map(|it| it.hash)
+}
+
+/// Whose session it is, if it goes on.
+fn in_force<'a>(session: &Session, access: &'a Access, now: Timestamp) -> Option<&'a User> {
+    let user = access.users.iter().find(|it| it.name == session.user)?;
+    (session.until > now && user.password.mark().is(&session.mark)).then_some(user)
 }
 
 /// What a page of ours shows beside the cookie that every page's requests carry: who knows the one can tell the other, and
@@ -126,7 +178,6 @@ mod tests {
         let is_known = |access: &Access| sessions.find(access, &begun.token).is_some();
         assert_eq!(begun.token.len(), 43);
         assert!(is_known(&anna) && sessions.find(&anna, "other").is_none());
-        assert!(!is_known(&access(user("hunter3"))) && !is_known(&Access::default()));
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(is_known(&anna));
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -138,17 +189,67 @@ mod tests {
         assert_ne!(csrf(&another.token), csrf(&begun.token));
     }
 
+    fn session(n: i64, user: String) -> Session {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let hash = TokenHash::of(&n.to_string());
+        Session { hash, user, mark: hash, begun: at(n), until: at(10_000 + n) }
+    }
+
     #[test]
     fn there_is_room_for_so_many_and_the_oldest_goes_first() {
         let sessions = Sessions::new(vec![], Keeper::none(), Clock::System);
         for n in 0..1200_i64 {
-            let at = |seconds| Timestamp::from_second(seconds).unwrap();
-            let hash = TokenHash::of(&n.to_string());
-            let (begun, until) = (at(0), at(1000 + n));
-            sessions.put(Session { hash, user: "anna".into(), mark: hash, begun, until });
+            sessions.put(session(n, format!("user {}", n % 100)));
         }
         let known = sessions.lock();
         assert_eq!(known.len(), SESSIONS);
         assert!(known.contains_key(&TokenHash::of("1199")) && !known.contains_key(&TokenHash::of("100")));
+    }
+
+    #[test]
+    fn who_logs_in_again_and_again_logs_nobody_else_out() {
+        let sessions = Sessions::new(vec![], Keeper::none(), Clock::System);
+        sessions.put(session(0, "anna".into()));
+        for n in 1..1200 {
+            sessions.put(session(n, "ben".into()));
+        }
+        let known = sessions.lock();
+        assert_eq!(known.len(), 1 + OF_ONE_USER);
+        assert!(known.contains_key(&TokenHash::of("0")) && known.contains_key(&TokenHash::of("1199")));
+    }
+
+    #[tokio::test]
+    async fn what_is_over_does_not_come_back_and_not_with_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = crate::history::open(folder.path(), u64::MAX, Clock::System);
+        let mut writers = tokio::task::JoinSet::new();
+        writers.spawn(opened.writer.run());
+        let keeper = opened.keeper;
+        let sessions = Sessions::new(vec![], keeper.clone(), Clock::System);
+        let anna = access(user("hunter2"));
+        let left = async || {
+            assert!(keeper.flush().within(Duration::from_secs(60)).await);
+            crate::history::query::Reader::open(folder.path()).unwrap().unwrap().sessions().unwrap().len()
+        };
+        // Without him, with another password, and both found by nobody who asks.
+        for other in [Access::default(), access(user("hunter3"))] {
+            let begun = sessions.begin(&anna, &anna.users[0]).await.unwrap();
+            assert_eq!(left().await, 1);
+            assert!(sessions.find(&other, &begun.token).is_none());
+            assert!(sessions.find(&anna, &begun.token).is_none());
+            assert_eq!(left().await, 0);
+            let begun = sessions.begin(&anna, &anna.users[0]).await.unwrap();
+            sessions.sweep(&anna);
+            assert!(sessions.find(&anna, &begun.token).is_some());
+            sessions.sweep(&other);
+            assert!(sessions.find(&anna, &begun.token).is_none());
+            assert_eq!(left().await, 0);
+        }
+        for n in 0..60 {
+            sessions.put(session(n, "ben".into()));
+        }
+        assert_eq!(left().await, OF_ONE_USER);
+        keeper.close();
+        writers.join_next().await.unwrap().unwrap();
     }
 }

@@ -9,7 +9,7 @@ mod image;
 mod kept;
 mod taken;
 
-pub use asked::{api_certificate, api_listening, audit_written, login_refused};
+pub use asked::{api_certificate, api_crowded, api_listening, audit_written, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
@@ -43,10 +43,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("agent.stopped", "The last record before the end."),
     ("api.listening", "The API answers over TCP; with the address, and whether it speaks TLS there."),
     ("api.certificate", "The certificate of the API was read again, because its files had changed."),
-    (
-        "audit.written",
-        "Someone asked over HTTP for a change; with who, what, from where and the answer's status.",
-    ),
+    ("api.crowded", "Connections were closed: too many, in all or from one address; with their number."),
+    ("audit.written", "Someone asked over HTTP for a change; with who, what, from where and the status."),
     ("login.refused", "Someone could not log in; with the user, if there is one, and from where."),
     ("engine.connected", "The Engine answers."),
     ("engine.lost", "The Engine does not answer; the jobs stay as they are."),

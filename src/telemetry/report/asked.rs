@@ -15,6 +15,11 @@ pub fn api_certificate() {
     info!(event = "api.certificate", "the certificate was read again");
 }
 
+/// Connections were let go at once, so many since this was told last.
+pub fn api_crowded(count: u64, from: IpAddr) {
+    warn!(event = "api.crowded", count, from = %from, "there were too many connections: {count} were closed, the last from {from}");
+}
+
 /// Someone could not log in. What he typed in the place of a name may be a password.
 pub fn login_refused(user: Option<&str>, from: Option<IpAddr>) {
     let from = from.map(tracing::field::display);
