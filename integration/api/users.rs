@@ -1,8 +1,8 @@
 //! Users: how they log in, what their browsers show, and how long they are in.
 
 use std::{
-    io::Write,
-    net::SocketAddr,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::{Command, Stdio},
 };
@@ -12,7 +12,7 @@ use watchbell::{history::query::Reader, model::password::PasswordHash};
 
 use super::SECRET;
 use crate::support::{
-    beside::{Beside, Reply, ask_at},
+    beside::{Beside, LIMIT, Reply, ask_at},
     live_engine::eventually,
 };
 
@@ -159,6 +159,44 @@ fn who_was_removed_and_is_written_again_has_to_log_in_again() {
     agent.end(Signal::SIGTERM);
     let (_agent, address) = begin(folder.path());
     assert_eq!(ask(address, "GET", "/api/jobs", &[cookie], "").status, 401);
+}
+
+/// Everything that happens, from now on.
+fn events(address: SocketAddr, cookie: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(
+        stream,
+        "GET /api/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncookie: {cookie}\r\n\r\n"
+    )
+    .unwrap();
+    let mut stream = BufReader::new(stream);
+    until(&mut stream, "what happens from now on");
+    stream
+}
+
+fn until(stream: &mut BufReader<TcpStream>, part: &str) {
+    let mut line = String::new();
+    while !line.contains(part) {
+        line.clear();
+        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "it ended before {part}");
+    }
+}
+
+#[test]
+fn a_stream_ends_when_who_opened_it_is_not_let_in_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, address) = start(folder.path(), "");
+    let (annas, csrf) = kept(&log_in(address, "anna", SECRET, &[]));
+    let (others, _) = kept(&log_in(address, "anna", SECRET, &[]));
+    let (bens, _) = kept(&log_in(address, "ben", "ben's password", &[]));
+    let [mut hers, mut other, mut his] = [&annas, &others, &bens].map(|it| events(address, it));
+    ask(address, "POST", "/api/logout", &[("cookie", &annas), ("x-csrf-token", &csrf)], "");
+    hers.read_to_end(&mut Vec::new()).unwrap();
+    std::fs::write(folder.path().join("config.ini"), ini("").replace("\"ben\"", "\"cleo\"")).unwrap();
+    agent.signal(Signal::SIGHUP);
+    his.read_to_end(&mut Vec::new()).unwrap();
+    until(&mut other, "config.reloaded");
 }
 
 #[test]

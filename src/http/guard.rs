@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::settings::{access::Access, resolve::Sources};
@@ -17,7 +19,7 @@ use super::{
     caller::{self, Caller},
     peer::Peer,
     problem::Problem,
-    rights,
+    rights::{self, Needs},
     sessions::Sessions,
 };
 
@@ -30,8 +32,33 @@ pub struct Guard {
     pub sessions: Sessions,
 }
 
-/// Lets pass what may.
+impl Guard {
+    /// Comes to its end when who asks so is not let in any more.
+    async fn revoked(mut self, needs: Needs, method: Method, headers: HeaderMap) {
+        let mut ended = self.sessions.ended();
+        loop {
+            ended.mark_unchanged();
+            let until = {
+                let access = &self.sources.borrow_and_update().settings.access;
+                let caller = caller::identify(access, &self.sessions, &headers);
+                if caller::may(access, (needs, &method, &headers), &caller).is_err() {
+                    return;
+                }
+                caller.ok().and_then(|it| it.session).map(|it| it.until)
+            };
+            tokio::select! {
+                Ok(()) = self.sources.changed() => {}
+                Ok(()) = ended.changed() => {}
+                () = self.sessions.over(until) => {}
+            }
+        }
+    }
+}
+
+/// Lets pass what may, and a stream of events for as long as it may.
 pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let needs = rights::needs(&method, request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     {
         let access = &guard.sources.borrow().settings.access;
         let peer = request.extensions().get::<Peer>().map(|it| it.seen_through(access, request.headers()));
@@ -43,7 +70,12 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
         peer.and_then(|it| extensions.insert(it));
         caller.and_then(|it| extensions.insert(it));
     }
-    next.run(request).await
+    let response = next.run(request).await;
+    if response.headers().get(header::CONTENT_TYPE).is_none_or(|it| it != "text/event-stream") {
+        return response;
+    }
+    let revoked = guard.revoked(needs, method, headers);
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(revoked)))
 }
 
 /// Who asks, if he says so and may.

@@ -4,12 +4,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
     history::keeper::{Keeper, Kept},
@@ -33,6 +34,7 @@ const OF_ONE_USER: usize = 50;
 #[derive(Debug, Clone)]
 pub struct Sessions {
     known: Arc<Mutex<HashMap<TokenHash, Session>>>,
+    ended: watch::Sender<()>,
     keeper: Keeper,
     clock: Clock,
 }
@@ -50,7 +52,7 @@ impl Sessions {
     /// Those that the last agent left.
     pub fn new(left: Vec<Session>, keeper: Keeper, clock: Clock) -> Self {
         let known = left.into_iter().map(|it| (it.hash, it)).collect();
-        Self { known: Arc::new(Mutex::new(known)), keeper, clock }
+        Self { known: Arc::new(Mutex::new(known)), ended: watch::Sender::new(()), keeper, clock }
     }
 
     /// Someone has logged in; `None` if this machine has no randomness.
@@ -77,6 +79,7 @@ impl Sessions {
             gone.push(hash);
         }
         known.insert(session.hash, session.clone());
+        self.ended.send_replace(());
         // Under the lock, so that nobody's end comes into the history before his beginning.
         let gone = gone.into_iter().map(Item::LoggedOut);
         self.keeper.keep(gone.chain([Item::LoggedIn(session)]))
@@ -90,6 +93,7 @@ impl Sessions {
         let user = in_force(session, access, self.clock.now());
         if user.is_none() {
             known.remove(&hash);
+            self.ended.send_replace(());
             self.keeper.keep([Item::LoggedOut(hash)]);
         }
         Some((user?, until))
@@ -102,8 +106,21 @@ impl Sessions {
         let gone = known.extract_if(|_, it| in_force(it, access, now).is_none());
         let gone: Vec<Item> = gone.map(|(hash, _)| Item::LoggedOut(hash)).collect();
         if !gone.is_empty() {
+            self.ended.send_replace(());
             self.keeper.keep(gone);
         }
+    }
+
+    /// Changes when one may have ended before its time.
+    pub fn ended(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+
+    /// Comes to its end when this time is over.
+    pub async fn over(&self, until: Option<Timestamp>) {
+        let Some(until) = until else { return std::future::pending().await };
+        let left = until.duration_since(self.clock.now());
+        sleep(Duration::try_from(left).unwrap_or_default()).await;
     }
 
     /// Does so with these settings and with each change of them.
@@ -119,7 +136,9 @@ impl Sessions {
     /// He has logged out.
     pub async fn end(&self, token: &str) {
         let hash = TokenHash::of(token);
-        if self.lock().remove(&hash).is_some() {
+        let known = self.lock().remove(&hash);
+        if known.is_some() {
+            self.ended.send_replace(());
             self.keeper.keep([Item::LoggedOut(hash)]).within(FLUSH_LIMIT).await;
         }
     }
@@ -155,8 +174,6 @@ pub fn csrf(token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{model::password::PasswordHash, settings::access::Role};
 
