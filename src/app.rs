@@ -84,13 +84,7 @@ pub async fn run(
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
     sources.started = Some(settings.clone());
-    report::agent_started(
-        env!("CARGO_PKG_VERSION"),
-        &settings.docker_host,
-        &settings.state_dir.display().to_string(),
-        settings.timezone.name(),
-        settings.max_concurrent_runs.get(),
-    );
+    tell_of_the_start(&settings);
     raise_file_limit();
     let (terminate, interrupt, hangup) = match signals() {
         Ok(signals) => signals,
@@ -222,6 +216,16 @@ async fn open_history(settings: &Settings) -> Opened {
             history::unanswered(&settings.state_dir, settings.history_max_size, Clock::System)
         }
     }
+}
+
+fn tell_of_the_start(settings: &Settings) {
+    report::agent_started(
+        env!("CARGO_PKG_VERSION"),
+        &settings.docker_host,
+        &settings.state_dir.display().to_string(),
+        settings.timezone.name(),
+        settings.max_concurrent_runs.get(),
+    );
 }
 
 /// Starts all that answers.

@@ -280,15 +280,18 @@ impl HealthReport {
 mod tests {
     use super::*;
     use crate::{
-        agent::handle, docker::client::Engine, history::keeper::Keeper, telemetry::stream::EventStream,
+        agent::handle,
+        docker::client::Engine,
+        history::keeper::Keeper,
+        telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
         time::Clock,
     };
 
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_does_not_go_round_is_neither_live_nor_well() {
         let (agent, ends) = handle::handle();
-        let (events, obstacle) = (EventStream::default(), watch::channel(None).1);
-        let api = Api::new(agent, Keeper::none(), "/nowhere".into(), Clock::System, events, obstacle);
+        let (events, told) = (EventStream::default(), (watch::channel(None).1, ExportCondition::default()));
+        let api = Api::new(agent, Keeper::none(), "/nowhere".into(), Clock::System, events, told);
         let health = Health {
             api,
             connection: watch::channel(Connection::Waiting).1,
