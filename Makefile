@@ -11,6 +11,10 @@ CARGO ?= cargo
 target_dir = $(or $(CARGO_TARGET_DIR),target)
 host = $(shell rustc -vV | sed -n 's/^host: //p')
 
+# Functions of the same machine code are one, where the linker is the one that can do that.
+icf = $(shell rustc -vV | awk '/^host: x86_64-unknown-linux-gnu/ { x86 = 1 } /^release:/ { split($$2, v, ".") } \
+	END { if (x86 && (v[1] > 1 || v[2] >= 90)) print "-C link-arg=-Wl,--icf=all" }')
+
 # Pinned, so that a new release cannot turn a green check red.
 cargo_deny_version := 0.20.2
 cargo_deny = $(target_dir)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
@@ -61,7 +65,7 @@ image-from-source: ## build watchbell:latest as a registry would: multi-stage, i
 
 binary: need-rust ## build the static release binary into dist/watchbell
 	@# Naming the target keeps the flag away from build scripts and procedural macros, which cannot be static.
-	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' $(CARGO) build --release --locked --bin watchbell --target $(host)
+	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs $(icf)' $(CARGO) build --release --locked --bin watchbell --target $(host)
 	@mkdir -p dist
 	cp $(target_dir)/$(host)/release/watchbell dist/watchbell
 
