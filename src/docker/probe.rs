@@ -34,7 +34,7 @@ impl Probe {
         Self { engine, last: Arc::default() }
     }
 
-    /// Whether it answers, whatever it says, or why not; known within [`LIMIT`].
+    /// Whether it answers, whatever it says, or why not; known within its limit, three seconds.
     pub async fn answers(&self) -> Result<(), String> {
         let silent = format!("it accepts and has not answered for {} s", LIMIT.as_secs());
         timeout(LIMIT, self.ask(&silent)).await.unwrap_or(Err(silent))
