@@ -121,7 +121,7 @@ pub static SETTINGS: &[Setting] = &[
         "boolean",
         "false",
         true,
-        "Whether it does so on an address that others reach although nobody has to say who he is.",
+        "Whether it does so, also on an address that others reach, and who asks there may everything, although nobody has to say who he is.",
     )
     .live(),
     row("viewer-token", TOKEN, "none", true, "What a program shows to see everything.").secret().live(),
