@@ -20,6 +20,10 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "outward", "time"]),
     ("docker", &["model"]),
     ("history", &["model", "telemetry::report", "time::Clock"]),
+    (
+        "notify",
+        &["history::keeper", "history::query", "model", "outward", "telemetry::report", "time::Clock"],
+    ),
     ("watch", &["docker", "model", "settings", "telemetry", "time"]),
     ("run", &["docker", "history::installation", "history::keeper", "model", "plan", "telemetry", "time"]),
     (

@@ -10,6 +10,7 @@
 //! * [`docker`]: talks. The only place that names the Engine's client library.
 //! * [`run`]: executes. One unit a run.
 //! * [`history`]: remembers. What outlives the agent; the only place that names the database.
+//! * [`notify`]: tells someone. Messages of what became of jobs, and one small file for each way to send them.
 //! * [`http`]: answers. The only place that names the web framework.
 //! * [`telemetry`]: reports. One function for each thing worth telling.
 //! * [`cli`]: the command line. [`app`] puts all of it together and is the only place that starts long-lived tasks;
@@ -33,6 +34,7 @@ pub mod docker;
 pub mod history;
 pub mod http;
 pub mod model;
+pub mod notify;
 pub mod outward;
 pub mod plan;
 pub mod run;

@@ -5,6 +5,7 @@
 pub mod action;
 pub mod audit;
 pub mod bytes;
+pub mod channel;
 pub mod compose;
 pub mod connection;
 pub mod container;
@@ -18,6 +19,7 @@ pub mod kept;
 pub mod made;
 pub mod memory;
 pub mod name;
+pub mod notification;
 pub mod options;
 pub mod origin;
 pub mod parameters;
