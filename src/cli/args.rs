@@ -80,6 +80,8 @@ pub enum Command {
     Logs(super::operate::LogsArgs),
     /// Print what is wrong with what was written; exit code 1 if anything is.
     Problems(super::operate::ProblemsArgs),
+    /// Ask about channels of notifications, or try one.
+    Notify(super::operate::NotifyArgs),
     /// Ask the running agent how it does; exit code 0 if jobs run, 1 if it is down or does not answer.
     Healthcheck(HealthcheckArgs),
     /// Look at everything that the agent stands on; exit code 1 if something is wrong.

@@ -18,6 +18,9 @@ use super::way::Way;
 /// How long an answer may take to begin.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// The same where someone else is asked first: longer than a channel may take.
+const SLOW_LIMIT: Duration = Duration::from_secs(330);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -74,9 +77,18 @@ pub async fn post<T: DeserializeOwned>(
     path: &str,
     body: &impl Serialize,
 ) -> Result<Option<T>, CallError> {
+    ask_to(way, path, body, LIMIT).await
+}
+
+async fn ask_to<T: DeserializeOwned>(
+    way: &Way,
+    path: &str,
+    body: &impl Serialize,
+    limit: Duration,
+) -> Result<Option<T>, CallError> {
     let body = serde_json::to_string(body).unwrap_or_default();
     let mut answer = Vec::new();
-    let asked = Asked { method: "POST", body: Some(body), ..Asked::get(path) };
+    let asked = Asked { method: "POST", body: Some(body), limit, ..Asked::get(path) };
     exchange(way, asked, |bytes| {
         answer.extend_from_slice(bytes);
     })
@@ -110,6 +122,15 @@ pub async fn follow(
     .await
 }
 
+/// The same, where the agent asks someone else before it answers.
+pub async fn post_slowly<T: DeserializeOwned>(
+    way: &Way,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Option<T>, CallError> {
+    ask_to(way, path, body, SLOW_LIMIT).await
+}
+
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
     serde_json::from_slice(body)
         .map_err(|error| CallError::NoAgent(format!("what the agent said cannot be read: {error}")))
@@ -123,18 +144,20 @@ struct Asked<'a> {
     body: Option<String>,
     /// The ID of the last event that was seen.
     last: Option<&'a str>,
+    /// How long the answer may take to begin.
+    limit: Duration,
 }
 
 impl<'a> Asked<'a> {
     fn get(path: &'a str) -> Self {
-        Self { method: "GET", path, accept: "application/json", body: None, last: None }
+        Self { method: "GET", path, accept: "application/json", body: None, last: None, limit: LIMIT }
     }
 }
 
 /// The body of an answer that is none of refusal.
 async fn exchange(
     way: &Way,
-    Asked { method, path, accept, body, last }: Asked<'_>,
+    Asked { method, path, accept, body, last, limit }: Asked<'_>,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), CallError> {
     let why = |error: &dyn Display| {
@@ -158,7 +181,7 @@ async fn exchange(
     let request =
         request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(|error| why(&error))?;
     let exchange = async {
-        let response = timeout(LIMIT, sender.send_request(request)).await;
+        let response = timeout(limit, sender.send_request(request)).await;
         let response = response.map_err(|_| CallError::TooLate)?.map_err(|error| why(&error))?;
         let response = not_refused(response).await?;
         let mut body = response.into_body();

@@ -17,7 +17,7 @@ use super::{
     problem::{Problem, tagged},
 };
 
-/// Everything that is wrong with what was written, with where what happens is kept and exported, and with where the agent is asked.
+/// Everything that is wrong with what was written, with where what happens is kept, exported and told, and with where the agent is asked.
 #[utoipa::path(
     get, path = "/api/problems",
     responses(
@@ -35,6 +35,7 @@ pub(super) fn all_problems(api: &Api) -> Vec<ProblemRow> {
     problems.extend(api.keeper.problems().iter().map(job::problem));
     problems.extend(api.obstacle.borrow().iter().map(job::problem));
     problems.extend(api.export.problems().iter().map(job::problem));
+    problems.extend(api.notifications.problems().iter().map(job::problem));
     if let Condition::Failing { reason } = &*api.keeper.condition().borrow() {
         problems.push(ProblemRow {
             severity: "error".to_owned(),

@@ -26,12 +26,13 @@ use crate::{
         diagnostic::{Diagnostic, did_you_mean},
         name::JobId,
     },
+    notify::handle::Notifications,
     telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
     time::Clock,
 };
 
 use super::{
-    about, actions, audit, dto_runs, endpoints, events, health, job, jobs, login, made, metrics, output,
+    about, actions, audit, channels, dto_runs, endpoints, events, health, job, jobs, login, made, metrics, output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
 };
@@ -65,6 +66,8 @@ pub struct Api {
     pub obstacle: watch::Receiver<Option<Diagnostic>>,
     /// Whether what is exported arrives.
     pub export: ExportCondition,
+    /// The channels.
+    pub notifications: Notifications,
     readers: Arc<Semaphore>,
 }
 
@@ -93,6 +96,9 @@ pub struct Api {
         about::problems,
         about::config,
         audit::list_audits,
+        channels::list_channels,
+        channels::test_channel,
+        channels::preview,
         endpoints::endpoints,
         events::events,
         login::login,
@@ -124,6 +130,9 @@ pub fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/stop", post(actions::stop_run))
         .route("/api/problems", get(about::problems))
         .route("/api/config", get(about::config))
+        .route("/api/jobs/{name}/notification", get(channels::preview))
+        .route("/api/channels", get(channels::list_channels))
+        .route("/api/channels/{name}/test", post(channels::test_channel))
         .route("/api/audits", get(audit::list_audits))
         .route("/api/endpoints", get(endpoints::endpoints))
         .route("/api/events", get(events::events))
@@ -159,10 +168,10 @@ impl Api {
         state_dir: PathBuf,
         clock: Clock,
         events: EventStream,
-        (obstacle, export): (watch::Receiver<Option<Diagnostic>>, ExportCondition),
+        (obstacle, export, notifications): (watch::Receiver<Option<Diagnostic>>, ExportCondition, Notifications),
     ) -> Self {
         let readers = Arc::new(Semaphore::new(READERS));
-        Self { agent, keeper, state_dir, clock, events, obstacle, export, readers }
+        Self { agent, keeper, state_dir, clock, events, obstacle, export, notifications, readers }
     }
 
     /// What happened until here is in the history from now on, unless the store does not do well.

@@ -70,6 +70,8 @@ pub struct HealthReport {
     pub history: PartHealth,
     /// Whether the API answers over TCP where the settings say; `degraded` while it does not.
     pub api: PartHealth,
+    /// Whether what is to be told arrives; `degraded` while a channel does not take it.
+    pub notifications: PartHealth,
     /// What is wrong with what was written, and besides: as many as `GET /api/problems` has.
     pub problems: ProblemsHealth,
 }
@@ -219,10 +221,21 @@ impl Health {
         // Where files are is not for everyone who may ask this.
         let obstacle = "nobody is answered where the settings say, or with an old certificate: GET /api/problems says why";
         let api = part(Status::Degraded, self.api.obstacle.borrow().as_ref().map(|_| obstacle));
+        let failing = "messages do not arrive at a channel: GET /api/channels says at which and why";
+        let failing = self.api.notifications.is_failing().then_some(failing);
+        let notifications = part(Status::Degraded, failing);
         let problems = self.problems();
-        let parts = [agent.status, engine.status, events.status, history.status, api.status, problems.status];
+        let parts = [
+            agent.status,
+            engine.status,
+            events.status,
+            history.status,
+            api.status,
+            notifications.status,
+            problems.status,
+        ];
         let status = parts.into_iter().max().unwrap_or(Status::Ok);
-        HealthReport { status, agent, engine, events, history, api, problems }
+        HealthReport { status, agent, engine, events, history, api, notifications, problems }
     }
 
     async fn engine(&self) -> EngineHealth {
@@ -270,6 +283,7 @@ impl HealthReport {
             ("events", &self.events.reason),
             ("history", &self.history.reason),
             ("api", &self.api.reason),
+            ("notifications", &self.notifications.reason),
             ("problems", &self.problems.reason),
         ];
         parts.into_iter().filter_map(|(part, reason)| Some((part, reason.as_deref()?)))

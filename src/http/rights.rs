@@ -59,6 +59,8 @@ pub static RIGHTS: &[Right] = &[
     sees("/api/jobs"),
     sees("/api/jobs/{name}"),
     sees("/api/jobs/{name}/history"),
+    sees("/api/jobs/{name}/notification"),
+    sees("/api/channels"),
     sees("/api/runs"),
     sees("/api/runs/{id}"),
     sees("/api/runs/{id}/output"),
@@ -79,6 +81,7 @@ pub static RIGHTS: &[Right] = &[
     operates("/api/jobs/{name}/pause"),
     operates("/api/jobs/{name}/resume"),
     operates("/api/runs/{id}/stop"),
+    operates("/api/channels/{name}/test"),
 ];
 
 /// Who may ask for this; `path` is the router's, if it has one.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use super::{notification::Causes, origin::Origin, word};
+use super::{notification::{Cause, Causes}, origin::Origin, schedule::Zone, word};
 
 /// The service, or the way, of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +67,15 @@ impl ChannelKind {
         word::of(Self::NAMES, self)
     }
 
+    /// Of what it is told, unless someone says otherwise.
+    pub fn usual(self) -> Causes {
+        match self {
+            Self::Healthchecks => Causes::of(&[Cause::Start, Cause::Success, Cause::Failure, Cause::Timeout, Cause::Lost]),
+            Self::Save => Causes::ALWAYS,
+            _ => Causes::USUAL,
+        }
+    }
+
     /// Whether it wants each run by itself: nothing is counted and told together, and no number of failures waited for.
     pub fn wants_each(self) -> bool {
         matches!(self, Self::Healthchecks | Self::Save)
@@ -120,6 +129,11 @@ impl fmt::Debug for Channel {
 }
 
 impl Channel {
+    /// Of what it is told, where the job does not say.
+    pub fn causes(&self) -> Causes {
+        self.on.unwrap_or_else(|| self.kind.usual())
+    }
+
     /// The value of a key.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.values.get(key)? {
@@ -135,6 +149,22 @@ impl Channel {
             Some(Value::One(one)) => std::slice::from_ref(one),
             None => &[],
         }
+    }
+
+    /// What must not be seen in what a receiver says back: every value that is long enough to be one's own, and the
+    /// parts of addresses behind the host.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let texts = self.values.values().flat_map(|it| match it {
+            Value::One(text) => std::slice::from_ref(text),
+            Value::List(items) => items,
+        });
+        let texts = texts.flat_map(|text| {
+            let behind = text.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+            // Of a header only what stands behind its name.
+            let value = text.split_once(": ").map(|(_, value)| value);
+            [Some(&**text), behind, value]
+        });
+        texts.flatten().filter(|it| it.len() >= 6)
     }
 
     /// A number.
@@ -155,3 +185,14 @@ impl Channel {
 
 /// The channels that there are.
 pub type Channels = BTreeMap<Arc<str>, Arc<Channel>>;
+
+/// What the settings say to whoever tells someone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Telling {
+    /// The channels.
+    pub channels: Arc<Channels>,
+    /// How the agent is called from outside, for links.
+    pub public_url: Option<String>,
+    /// The zone in which times are written.
+    pub zone: Zone,
+}

@@ -7,6 +7,7 @@ mod backup;
 mod history;
 mod jobs;
 mod logs;
+mod notify;
 mod problems;
 mod table;
 
@@ -30,6 +31,7 @@ pub use self::{
     history::{HistoryArgs, history},
     jobs::{JobArgs, JobsArgs, jobs, show},
     logs::{LogsArgs, logs},
+    notify::{NotifyArgs, NotifyCommand, notify},
     problems::{ProblemsArgs, problems},
 };
 

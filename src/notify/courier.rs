@@ -1,0 +1,150 @@
+//! Brings a message to its channel: its facts become words, its words what the service takes, and that is sent.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::spawn_blocking, time::timeout};
+
+use crate::{
+    history::query::Reader,
+    model::{
+        channel::{Channel, ChannelKind, Telling},
+        notification::Notification,
+        run::{RunId, Stream},
+    },
+    outward::http::{Answer, Call, Client},
+    time::Clock,
+};
+
+use super::{
+    lane::Deliver,
+    message::{self, Message},
+    request::Request,
+    services,
+    trouble::Trouble,
+};
+
+/// How long one attempt may take, unless the channel says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many last lines of what was printed are in a message, unless the channel says otherwise.
+pub const LINES: usize = 20;
+
+/// How much of the end of each stream is looked at for them.
+const TAIL: u64 = 64 << 10;
+
+/// How long the history may take to give what was printed.
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is needed to send; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Courier {
+    /// Speaks HTTP.
+    pub client: Arc<Client>,
+    /// The agent's clock.
+    pub clock: Clock,
+    /// Where the history is.
+    pub directory: PathBuf,
+    /// The settings.
+    pub telling: watch::Receiver<Arc<Telling>>,
+}
+
+impl Courier {
+    /// A notification in the words of a channel.
+    pub fn message(&self, channel: &Channel, it: &Notification) -> Result<Message, Trouble> {
+        let telling = self.telling.borrow().clone();
+        message::message(it, channel, telling.public_url.as_deref(), telling.zone.time_zone())
+            .map_err(Trouble::never)
+    }
+
+    async fn call(&self, channel: &Channel, request: Request) -> Result<(), Trouble> {
+        let Request { method, url, headers, body, expect } = request;
+        let call = Call {
+            method,
+            url,
+            headers,
+            body,
+            timeout: channel.duration("timeout").unwrap_or(TIMEOUT),
+            from_label: channel.from_label,
+            authorities: channel.text("ca-file").map(PathBuf::from),
+        };
+        let answer = self.client.call(call, self.clock.now()).await;
+        let answer = answer.map_err(|it| Trouble { reason: it.reason, again: it.again, after: None })?;
+        judge(channel, &answer, &expect)
+    }
+
+    /// What is in the history of what the run printed.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reader) -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        let directory = self.directory.clone();
+        let read = spawn_blocking(move || look(&Reader::open(&directory).ok().flatten()?));
+        timeout(READ_LIMIT, read).await.ok()?.ok()?
+    }
+}
+
+impl Deliver for Courier {
+    async fn deliver(&self, channel: &Arc<Channel>, it: &Notification) -> Result<(), Trouble> {
+        let message = self.message(channel, it)?;
+        match channel.kind {
+            ChannelKind::Email | ChannelKind::Save | ChannelKind::Exec => Err(Trouble::never("not yet")),
+            _ => match services::request(channel, &message).map_err(Trouble::never)? {
+                Some(request) => self.call(channel, request).await,
+                // There is nothing that the service would want to know of it.
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn tail(&self, channel: Option<&Arc<Channel>>, it: &Notification) -> Option<Arc<str>> {
+        let lines = channel.and_then(|it| it.number("output-lines")).and_then(|it| usize::try_from(it).ok());
+        let lines = lines.unwrap_or(LINES);
+        let run = RunId(it.run.as_ref()?.run.clone());
+        if lines == 0 {
+            return None;
+        }
+        let streams = self.read(move |reader| {
+            let end = |stream| {
+                let extents = reader.extents(&run, stream).ok()?;
+                let to = extents.last().map_or(0, |it| it.place + it.length);
+                let pieces = reader.output(&run, stream, to.saturating_sub(TAIL), to).ok()?;
+                Some(pieces.into_iter().flat_map(|it| it.bytes).collect::<Vec<u8>>())
+            };
+            Some((end(Stream::Stdout)?, end(Stream::Stderr)?))
+        });
+        let (stdout, stderr) = streams.await?;
+        let tail = message::tail(&stdout, &stderr, lines);
+        (!tail.is_empty()).then(|| tail.into())
+    }
+}
+
+/// What an answer means.
+fn judge(channel: &Channel, answer: &Answer, expect: &[u16]) -> Result<(), Trouble> {
+    let status = answer.status;
+    let taken = if expect.is_empty() { (200..300).contains(&status) } else { expect.contains(&status) };
+    if taken {
+        return Ok(());
+    }
+    let (again, mend) = match status {
+        400 | 413 | 415 | 422 => (false, "it does not take this message, which is given up"),
+        401 | 403 => (true, "check the channel's token, key or password"),
+        404 | 405 | 410 => (true, "check the channel's address"),
+        429 => (true, "it wants fewer messages"),
+        200..400 if !expect.is_empty() => (true, "check expect-status"),
+        _ => (true, "it is tried again"),
+    };
+    let said = said(channel, &answer.body);
+    let reason = format!("the receiver answers with status {status}{said}: {mend}");
+    Err(Trouble { reason, again, after: answer.retry_after })
+}
+
+/// The beginning of what the receiver wrote, without what the channel has to say to it.
+fn said(channel: &Channel, body: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for secret in channel.secrets() {
+        text = text.replace(secret, "…");
+    }
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = text.chars().filter(|it| !it.is_control()).take(200).collect();
+    if text.is_empty() { text } else { format!(" ({text})") }
+}

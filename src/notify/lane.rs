@@ -1,0 +1,241 @@
+//! One channel: what waits for it, in order, until it has arrived or is given up. No channel waits for another.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
+
+use crate::{
+    history::keeper::{Keeper, Kept},
+    model::{channel::Channel, notification::Notification, run::Item},
+    telemetry::report,
+    time::Clock,
+};
+
+use super::{board::Board, trouble::Trouble};
+
+/// So many wait for one channel; when there are more, the oldest is given up.
+pub const LIMIT: usize = 1_000;
+
+/// What has not arrived so long after it was decided is given up.
+pub const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
+
+/// The wait after a first failure, which doubles from one to the next.
+const FIRST: Duration = Duration::from_secs(10);
+
+/// The longest wait of our own accord.
+const LAST: Duration = Duration::from_secs(15 * 60);
+
+/// The longest that a receiver may ask us to wait.
+const LONGEST: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a message may take to be in the store before it is sent.
+const KEPT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Sends a message somewhere.
+pub trait Deliver: Clone + Send + Sync + 'static {
+    /// Sends it, once.
+    fn deliver(
+        &self,
+        channel: &Arc<Channel>,
+        notification: &Notification,
+    ) -> impl Future<Output = Result<(), Trouble>> + Send;
+
+    /// The last lines that its run printed, where they belong into the message.
+    fn tail(
+        &self,
+        channel: Option<&Arc<Channel>>,
+        notification: &Notification,
+    ) -> impl Future<Output = Option<Arc<str>>> + Send;
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: Mutex<VecDeque<Entry>>,
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct Entry {
+    it: Notification,
+    kept: Kept,
+    /// Whether what its run printed was looked up.
+    looked: bool,
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Lane<D> {
+    pub name: Arc<str>,
+    pub queue: Arc<Queue>,
+    /// The channel as it is now; `None` where there is none of this name.
+    pub channel: watch::Receiver<Option<Arc<Channel>>>,
+    pub closed: watch::Receiver<bool>,
+    pub board: Board,
+    pub deliver: D,
+    pub keeper: Keeper,
+    pub clock: Clock,
+}
+
+impl Queue {
+    fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is sent after all that came before. The answer is how many wait, and what is given up for it.
+    pub fn put(&self, it: Notification, kept: Kept) -> (usize, Option<Notification>) {
+        let mut entries = self.entries();
+        let looked = it.run.as_ref().is_none_or(|run| run.tail.is_some() || run.ended.is_none());
+        entries.push_back(Entry { it, kept, looked });
+        // The first may be on its way at this moment.
+        let over = if entries.len() > LIMIT { entries.remove(1).map(|it| it.it) } else { None };
+        self.news.notify_one();
+        (entries.len(), over)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// The first, which nobody sends any more.
+    pub fn pop(&self) -> Option<Notification> {
+        self.entries().pop_front().map(|it| it.it)
+    }
+
+    fn first(&self) -> Option<(Notification, Kept)> {
+        self.entries().front().map(|it| (it.it.clone(), it.kept.clone()))
+    }
+
+    fn unlooked(&self) -> Option<(Notification, Kept)> {
+        self.entries().iter().find(|it| !it.looked).map(|it| (it.it.clone(), it.kept.clone()))
+    }
+
+    fn looked(&self, id: &str, tail: Option<&Arc<str>>) {
+        for entry in self.entries().iter_mut().filter(|entry| *entry.it.id == *id) {
+            entry.looked = true;
+            if let Some(run) = &mut entry.it.run {
+                run.tail = tail.cloned();
+            }
+        }
+    }
+}
+
+/// How a message came to its end.
+enum End {
+    Sent { attempts: u32 },
+    GivenUp(Trouble),
+    /// The agent ends: the next one sends it.
+    Left,
+}
+
+impl<D: Deliver> Lane<D> {
+    /// Sends what there is, until the agent ends.
+    pub async fn run(mut self) {
+        loop {
+            self.look_up().await;
+            let Some((it, mut kept)) = self.queue.first() else {
+                tokio::select! {
+                    _ = self.closed.wait_for(|it| *it) => return,
+                    () = self.queue.news.notified() => continue,
+                }
+            };
+            // Else a second agent could find its run once more, and tell of it once more.
+            kept.within(KEPT_LIMIT).await;
+            match self.send(&it).await {
+                End::Left => return,
+                End::Sent { attempts } => {
+                    self.board.sent(&self.name, self.clock.now());
+                    report::notify_sent(&it, attempts);
+                    self.keeper.keep([Item::Delivered(it.id.clone())]);
+                }
+                End::GivenUp(why) => {
+                    self.board.failed(&self.name, &why, self.clock.now(), None);
+                    report::notify_given_up(&it, &why.reason);
+                    self.keeper.keep([Item::GivenUp(it.id.clone())]);
+                }
+            }
+            self.queue.pop();
+            self.board.waits(&self.name, self.queue.len());
+        }
+    }
+
+    async fn send(&mut self, it: &Notification) -> End {
+        for attempts in 1.. {
+            if *self.closed.borrow() {
+                return End::Left;
+            }
+            let channel = self.channel.borrow_and_update().clone();
+            let tried = match &channel {
+                Some(channel) => self.deliver.deliver(channel, it).await,
+                None => Err(Trouble::again(
+                    "there is no such channel any more: write its [notify] section again, or its messages are given up",
+                )),
+            };
+            let why = match tried {
+                Ok(()) => return End::Sent { attempts },
+                Err(why) => why,
+            };
+            let now = self.clock.now();
+            let left = GIVE_UP.checked_sub(now.duration_since(it.at)).unwrap_or(SignedDuration::ZERO);
+            let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+            if !why.again || left.is_zero() {
+                return End::GivenUp(why);
+            }
+            let wait = wait(attempts, why.after, random()).min(left.max(FIRST));
+            let next = now.checked_add(wait).unwrap_or(now);
+            self.board.failed(&self.name, &why, now, Some(next));
+            report::notify_failed(it, attempts, &why.reason, next);
+            self.pause(wait).await;
+        }
+        End::Left
+    }
+
+    /// Waits until it is tried again: after that time, or at once where the channel was changed.
+    async fn pause(&mut self, wait: Duration) {
+        let over = sleep(wait);
+        let mut over = std::pin::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return,
+                Ok(()) = self.channel.changed() => return,
+                _ = self.closed.wait_for(|it| *it) => return,
+                () = self.queue.news.notified() => self.look_up().await,
+            }
+        }
+    }
+
+    /// Looks up what was printed by the runs of those that came: later it may be in the history no more.
+    async fn look_up(&self) {
+        while let Some((it, mut kept)) = self.queue.unlooked() {
+            kept.within(KEPT_LIMIT).await;
+            let channel = self.channel.borrow().clone();
+            let tail = self.deliver.tail(channel.as_ref(), &it).await;
+            self.queue.looked(&it.id, tail.as_ref());
+            if let Some(text) = tail {
+                self.keeper.keep([Item::Tail { id: it.id.clone(), text }]);
+            }
+        }
+    }
+}
+
+/// How long to wait after so many attempts. `random`, in 0..1, moves it by up to a fifth either way.
+fn wait(attempts: u32, asked: Option<Duration>, random: f64) -> Duration {
+    let own = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LAST);
+    let own = own.mul_f64(0.8 + 0.4 * random.clamp(0.0, 1.0));
+    asked.map_or(own, |asked| asked.min(LONGEST).max(own.min(FIRST)))
+}
+
+/// A number in 0..1; it only has to differ between agents.
+#[expect(clippy::cast_precision_loss, reason = "the last bits do not matter")]
+fn random() -> f64 {
+    RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
+}
