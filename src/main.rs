@@ -73,7 +73,9 @@ fn main() -> ExitCode {
         Command::Problems(args) => {
             asks(&args.agent.clone(), &environment, |desk| operate::problems(args, desk))
         }
-        Command::Notify(args) => asks(&args.agent().clone(), &environment, |desk| operate::notify(args, desk)),
+        Command::Notify(args) => {
+            asks(&args.agent().clone(), &environment, |desk| operate::notify(args, desk))
+        }
         Command::Healthcheck(args) => ask_health(args, &environment),
         Command::Version { output: Output::Text } => {
             print::line(concat!("watchbell ", env!("CARGO_PKG_VERSION")));

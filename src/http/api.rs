@@ -32,7 +32,8 @@ use crate::{
 };
 
 use super::{
-    about, actions, audit, channels, dto_runs, endpoints, events, health, job, jobs, login, made, metrics, output,
+    about, actions, audit, channels, dto_runs, endpoints, events, health, job, jobs, login, made, metrics,
+    output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
 };
@@ -168,7 +169,11 @@ impl Api {
         state_dir: PathBuf,
         clock: Clock,
         events: EventStream,
-        (obstacle, export, notifications): (watch::Receiver<Option<Diagnostic>>, ExportCondition, Notifications),
+        (obstacle, export, notifications): (
+            watch::Receiver<Option<Diagnostic>>,
+            ExportCondition,
+            Notifications,
+        ),
     ) -> Self {
         let readers = Arc::new(Semaphore::new(READERS));
         Self { agent, keeper, state_dir, clock, events, obstacle, export, notifications, readers }

@@ -27,7 +27,9 @@ impl From<NotTold> for Problem {
     fn from(it: NotTold) -> Self {
         match it {
             NotTold::NoChannel(reason) => Self::not_found(reason),
-            NotTold::Trouble(why) => Self::new(StatusCode::BAD_GATEWAY, format!("it did not arrive: {}", why.reason)),
+            NotTold::Trouble(why) => {
+                Self::new(StatusCode::BAD_GATEWAY, format!("it did not arrive: {}", why.reason))
+            }
         }
     }
 }
@@ -36,7 +38,9 @@ impl From<NotTold> for Problem {
 #[utoipa::path(get, path = "/api/channels", responses((status = 200, description = "All of them", body = ChannelList)))]
 pub async fn list_channels(State(api): State<Api>) -> Json<ChannelList> {
     let all = api.notifications.channels();
-    Json(ChannelList { channels: all.iter().map(|(name, (channel, state))| item(name, channel.as_deref(), state)).collect() })
+    Json(ChannelList {
+        channels: all.iter().map(|(name, (channel, state))| item(name, channel.as_deref(), state)).collect(),
+    })
 }
 
 fn item(name: &str, channel: Option<&Channel>, state: &ChannelState) -> ChannelItem {
@@ -168,7 +172,13 @@ fn outcome_of(cause: Cause) -> Option<&'static str> {
     }
 }
 
-fn notification(api: &Api, channel: &Arc<Channel>, spec: &JobSpec, cause: Option<Cause>, last: Option<KeptRun>) -> Notification {
+fn notification(
+    api: &Api,
+    channel: &Arc<Channel>,
+    spec: &JobSpec,
+    cause: Option<Cause>,
+    last: Option<KeptRun>,
+) -> Notification {
     let at = api.clock.now();
     let ended = last.as_ref().and_then(|it| it.end.as_ref());
     let cause = cause.unwrap_or_else(|| ended.map_or(Cause::Failure, |it| cause_of(&it.outcome)));

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use super::{notification::{Cause, Causes}, origin::Origin, schedule::Zone, word};
+use super::{
+    notification::{Cause, Causes},
+    origin::Origin,
+    schedule::Zone,
+    word,
+};
 
 /// The service, or the way, of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,7 +75,9 @@ impl ChannelKind {
     /// Of what it is told, unless someone says otherwise.
     pub fn usual(self) -> Causes {
         match self {
-            Self::Healthchecks => Causes::of(&[Cause::Start, Cause::Success, Cause::Failure, Cause::Timeout, Cause::Lost]),
+            Self::Healthchecks => {
+                Causes::of(&[Cause::Start, Cause::Success, Cause::Failure, Cause::Timeout, Cause::Lost])
+            }
             Self::Save => Causes::ALWAYS,
             _ => Causes::USUAL,
         }
@@ -159,7 +166,8 @@ impl Channel {
             Value::List(items) => items,
         });
         let texts = texts.flat_map(|text| {
-            let behind = text.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+            let behind =
+                text.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
             // Of a header only what stands behind its name.
             let value = text.split_once(": ").map(|(_, value)| value);
             [Some(&**text), behind, value]

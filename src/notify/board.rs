@@ -61,7 +61,10 @@ impl Board {
                 (some, _) => format!("{some} messages wait and are tried again in order"),
             };
             let place = Origin::Place(format!("channel {name}"));
-            Some(Diagnostic::error(place, format!("messages do not arrive since {since:.0}: {reason}; {waiting}")))
+            Some(Diagnostic::error(
+                place,
+                format!("messages do not arrive since {since:.0}: {reason}; {waiting}"),
+            ))
         };
         self.all().iter().filter_map(told).collect()
     }
@@ -79,7 +82,13 @@ impl Board {
     }
 
     /// It did not arrive. The answer is whether the one before it did.
-    pub(super) fn failed(&self, channel: &Arc<str>, why: &Trouble, now: Timestamp, next: Option<Timestamp>) -> bool {
+    pub(super) fn failed(
+        &self,
+        channel: &Arc<str>,
+        why: &Trouble,
+        now: Timestamp,
+        next: Option<Timestamp>,
+    ) -> bool {
         let mut all = self.all();
         let state = all.entry(channel.clone()).or_default();
         state.given_up += u64::from(next.is_none());

@@ -43,7 +43,15 @@ impl Digests {
     /// `last` is what the last agent sent, by channel.
     pub fn new(clock: Clock, directory: PathBuf, last: BTreeMap<Arc<str>, Timestamp>) -> Self {
         let alarm = Alarm::new(clock.clone());
-        Self { clock, alarm, directory, last, next: BTreeMap::new(), zone: TimeZone::UTC, times: BTreeMap::new() }
+        Self {
+            clock,
+            alarm,
+            directory,
+            last,
+            next: BTreeMap::new(),
+            zone: TimeZone::UTC,
+            times: BTreeMap::new(),
+        }
     }
 
     /// The channels, and when they want one, are these from now on.
@@ -72,7 +80,8 @@ impl Digests {
     /// Waits for the next one.
     pub async fn due(&mut self) -> Notification {
         loop {
-            let Some((name, at)) = self.next.iter().min_by_key(|(_, at)| **at).map(|(name, at)| (name.clone(), *at))
+            let Some((name, at)) =
+                self.next.iter().min_by_key(|(_, at)| **at).map(|(name, at)| (name.clone(), *at))
             else {
                 return std::future::pending().await;
             };
@@ -122,7 +131,9 @@ fn parse(text: &str) -> Option<Time> {
 fn after(now: Timestamp, at: Time, zone: &TimeZone) -> Timestamp {
     let today = now.to_zoned(zone.clone()).date();
     let days = [today, today.saturating_add(1.day()), today.saturating_add(2.days())];
-    let moments = days.into_iter().filter_map(|day| Some(zone.to_ambiguous_zoned(day.to_datetime(at)).compatible().ok()?.timestamp()));
+    let moments = days
+        .into_iter()
+        .filter_map(|day| Some(zone.to_ambiguous_zoned(day.to_datetime(at)).compatible().ok()?.timestamp()));
     moments.into_iter().find(|it| *it > now).unwrap_or_else(|| now.saturating_add(DAY).unwrap_or(now))
 }
 

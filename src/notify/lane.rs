@@ -131,7 +131,9 @@ impl Queue {
 
 /// How a message came to its end.
 enum End {
-    Sent { attempts: u32 },
+    Sent {
+        attempts: u32,
+    },
     GivenUp(Trouble),
     /// The agent ends: the next one sends it.
     Left,
@@ -239,3 +241,6 @@ fn wait(attempts: u32, asked: Option<Duration>, random: f64) -> Duration {
 fn random() -> f64 {
     RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }
+
+#[cfg(test)]
+mod tests;

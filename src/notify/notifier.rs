@@ -130,7 +130,10 @@ impl<D: Deliver> Notifier<D> {
         let (waiting, over) = open.queue.put(it, kept);
         self.board.waits(&name, waiting.min(super::lane::LIMIT));
         if let Some(over) = over {
-            let why = format!("more than {} messages wait for its channel: the oldest is given up", super::lane::LIMIT);
+            let why = format!(
+                "more than {} messages wait for its channel: the oldest is given up",
+                super::lane::LIMIT
+            );
             self.give_up(&over, &Trouble::never(why));
         }
     }

@@ -104,7 +104,11 @@ async fn channels(desk: &Desk) -> ExitCode {
         Output::Json => print_json(&list),
         Output::Text => {
             let rows = list.channels.iter().map(row).collect();
-            print_table(&["CHANNEL", "TYPE", "TOLD OF", "WAITING", "SENT", "LAST", "STATE"], rows, desk.colours);
+            print_table(
+                &["CHANNEL", "TYPE", "TOLD OF", "WAITING", "SENT", "LAST", "STATE"],
+                rows,
+                desk.colours,
+            );
         }
     }
     ExitCode::from(u8::from(list.channels.iter().any(|it| it.failing.is_some())))
@@ -159,7 +163,8 @@ async fn preview(args: &PreviewArgs, desk: &Desk) -> ExitCode {
 
 fn print_message(it: &MessageItem) {
     let parts = [&it.title, &it.text, &it.output].map(|part| part.trim_end());
-    let parts: Vec<&str> = parts.into_iter().chain(it.link.as_deref()).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> =
+        parts.into_iter().chain(it.link.as_deref()).filter(|part| !part.is_empty()).collect();
     for line in parts.join("\n\n").lines() {
         print::line(visible(line));
     }
