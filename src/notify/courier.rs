@@ -12,14 +12,19 @@ use crate::{
         run::{RunId, Stream},
     },
     outward::http::{Answer, Call, Client},
+    run::reap::Children,
     time::Clock,
 };
 
 use super::{
+    email::{self, Reached},
+    exec,
     lane::Deliver,
     message::{self, Message},
+    output::{Output, Streams, wants_output},
+    printed::{Printed, ends},
     request::Request,
-    services,
+    save, services,
     trouble::Trouble,
 };
 
@@ -44,6 +49,8 @@ pub struct Courier {
     pub clock: Clock,
     /// Where the history is.
     pub directory: PathBuf,
+    /// Those who are started beside the agent.
+    pub children: Children,
     /// The settings.
     pub telling: watch::Receiver<Arc<Telling>>,
 }
@@ -53,7 +60,7 @@ impl Courier {
     pub fn message(&self, channel: &Channel, it: &Notification) -> Result<Message, Trouble> {
         let telling = self.telling.borrow().clone();
         message::message(it, channel, telling.public_url.as_deref(), telling.zone.time_zone())
-            .map_err(Trouble::never)
+            .map_err(Trouble::lasting)
     }
 
     async fn call(&self, channel: &Channel, request: Request) -> Result<(), Trouble> {
@@ -72,6 +79,23 @@ impl Courier {
         judge(channel, &answer, &expect)
     }
 
+    /// As much of what the run printed as is attached.
+    async fn output(&self, channel: &Channel, it: &Notification) -> Output {
+        let (Some(most), Some(run)) = (wants_output(channel), run_of(it)) else { return Output::default() };
+        let Some([(stdout, stdout_dropped), (stderr, stderr_dropped)]) =
+            self.read(move |reader| ends(reader, &run, most)).await
+        else {
+            return Output::default();
+        };
+        Output { stdout, stderr, stdout_dropped, stderr_dropped }
+    }
+
+    fn streams(&self, it: &Notification) -> Streams {
+        let Some(run) = run_of(it) else { return Output::default().into() };
+        let stream = |it| Box::new(Printed::new(self.directory.clone(), run.clone(), it));
+        Streams { stdout: stream(Stream::Stdout), stderr: stream(Stream::Stderr) }
+    }
+
     /// What is in the history of what the run printed.
     async fn read<T: Send + 'static>(
         &self,
@@ -84,11 +108,15 @@ impl Courier {
 }
 
 impl Deliver for Courier {
-    async fn deliver(&self, channel: &Arc<Channel>, it: &Notification) -> Result<(), Trouble> {
+    type Progress = Reached;
+
+    async fn deliver(&self, channel: &Arc<Channel>, it: &Notification, reached: &mut Reached) -> Result<(), Trouble> {
         let message = self.message(channel, it)?;
         match channel.kind {
-            ChannelKind::Email | ChannelKind::Save | ChannelKind::Exec => Err(Trouble::never("not yet")),
-            _ => match services::request(channel, &message).map_err(Trouble::never)? {
+            ChannelKind::Email => email::deliver(channel, &message, &self.output(channel, it).await, reached).await,
+            ChannelKind::Save => save::deliver(channel, &message, self.streams(it)).await,
+            ChannelKind::Exec => exec::deliver(channel, &message, &self.children).await,
+            _ => match services::request(channel, &message).map_err(Trouble::lasting)? {
                 Some(request) => self.call(channel, request).await,
                 // There is nothing that the service would want to know of it.
                 None => Ok(()),
@@ -99,23 +127,19 @@ impl Deliver for Courier {
     async fn tail(&self, channel: Option<&Arc<Channel>>, it: &Notification) -> Option<Arc<str>> {
         let lines = channel.and_then(|it| it.number("output-lines")).and_then(|it| usize::try_from(it).ok());
         let lines = lines.unwrap_or(LINES);
-        let run = RunId(it.run.as_ref()?.run.clone());
+        let run = run_of(it)?;
         if lines == 0 {
             return None;
         }
-        let streams = self.read(move |reader| {
-            let end = |stream| {
-                let extents = reader.extents(&run, stream).ok()?;
-                let to = extents.last().map_or(0, |it| it.place + it.length);
-                let pieces = reader.output(&run, stream, to.saturating_sub(TAIL), to).ok()?;
-                Some(pieces.into_iter().flat_map(|it| it.bytes).collect::<Vec<u8>>())
-            };
-            Some((end(Stream::Stdout)?, end(Stream::Stderr)?))
-        });
-        let (stdout, stderr) = streams.await?;
+        let [(stdout, _), (stderr, _)] = self.read(move |reader| ends(reader, &run, TAIL)).await?;
         let tail = message::tail(&stdout, &stderr, lines);
         (!tail.is_empty()).then(|| tail.into())
     }
+}
+
+/// The run that it is about, once it has ended.
+fn run_of(it: &Notification) -> Option<RunId> {
+    it.run.as_ref().filter(|run| run.ended.is_some()).map(|run| RunId(run.run.clone()))
 }
 
 /// What an answer means.

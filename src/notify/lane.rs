@@ -14,7 +14,10 @@ use tokio::{
 };
 
 use crate::{
-    history::keeper::{Keeper, Kept},
+    history::{
+        keeper::{Keeper, Kept},
+        outbox::Outbox,
+    },
     model::{channel::Channel, notification::Notification, run::Item},
     telemetry::report,
     time::Clock,
@@ -22,8 +25,9 @@ use crate::{
 
 use super::{board::Board, trouble::Trouble};
 
-/// So many wait for one channel; when there are more, the oldest is given up.
-pub const LIMIT: usize = 1_000;
+/// So many wait for one channel in memory; when there are more, the oldest is given up. The store has room for fewer, so
+/// this is for when it cannot be written.
+pub const LIMIT: usize = 2_000;
 
 /// What has not arrived so long after it was decided is given up.
 pub const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
@@ -42,11 +46,15 @@ const KEPT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Sends a message somewhere.
 pub trait Deliver: Clone + Send + Sync + 'static {
+    /// What is remembered of a message from one attempt to the next.
+    type Progress: Default + Send;
+
     /// Sends it, once.
     fn deliver(
         &self,
         channel: &Arc<Channel>,
         notification: &Notification,
+        progress: &mut Self::Progress,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 
     /// The last lines that its run printed, where they belong into the message.
@@ -82,6 +90,8 @@ pub(super) struct Lane<D> {
     pub closed: watch::Receiver<bool>,
     pub board: Board,
     pub deliver: D,
+    /// Knows what is given up in the store.
+    pub outbox: Outbox,
     pub keeper: Keeper,
     pub clock: Clock,
 }
@@ -111,6 +121,11 @@ impl Queue {
         self.entries().pop_front().map(|it| it.it)
     }
 
+    /// Whether this one waits.
+    pub fn holds(&self, id: &str) -> bool {
+        self.entries().iter().any(|it| *it.it.id == *id)
+    }
+
     fn first(&self) -> Option<(Notification, Kept)> {
         self.entries().front().map(|it| (it.it.clone(), it.kept.clone()))
     }
@@ -135,6 +150,8 @@ enum End {
         attempts: u32,
     },
     GivenUp(Trouble),
+    /// It was given up in the store, for newer ones, which was told there.
+    Forgotten,
     /// The agent ends: the next one sends it.
     Left,
 }
@@ -154,14 +171,16 @@ impl<D: Deliver> Lane<D> {
             kept.within(KEPT_LIMIT).await;
             match self.send(&it).await {
                 End::Left => return,
+                End::Forgotten => {}
                 End::Sent { attempts } => {
                     self.board.sent(&self.name, self.clock.now());
-                    report::notify_sent(&it, attempts);
+                    let took = self.clock.now().duration_since(it.at);
+                    report::notify_sent((&it).into(), attempts, took.try_into().unwrap_or_default());
                     self.keeper.keep([Item::Delivered(it.id.clone())]);
                 }
                 End::GivenUp(why) => {
                     self.board.failed(&self.name, &why, self.clock.now(), None);
-                    report::notify_given_up(&it, &why.reason);
+                    report::notify_given_up((&it).into(), &why.reason);
                     self.keeper.keep([Item::GivenUp(it.id.clone())]);
                 }
             }
@@ -171,14 +190,18 @@ impl<D: Deliver> Lane<D> {
     }
 
     async fn send(&mut self, it: &Notification) -> End {
+        let mut progress = D::Progress::default();
         for attempts in 1.. {
             if *self.closed.borrow() {
                 return End::Left;
             }
+            if self.outbox.is_given_up(&it.id) {
+                return End::Forgotten;
+            }
             let channel = self.channel.borrow_and_update().clone();
             let tried = match &channel {
-                Some(channel) => self.deliver.deliver(channel, it).await,
-                None => Err(Trouble::again(
+                Some(channel) => self.deliver.deliver(channel, it, &mut progress).await,
+                None => Err(Trouble::passing(
                     "there is no such channel any more: write its [notify] section again, or its messages are given up",
                 )),
             };
@@ -195,7 +218,7 @@ impl<D: Deliver> Lane<D> {
             let wait = wait(attempts, why.after, random()).min(left.max(FIRST));
             let next = now.checked_add(wait).unwrap_or(now);
             self.board.failed(&self.name, &why, now, Some(next));
-            report::notify_failed(it, attempts, &why.reason, next);
+            report::notify_failed(it.into(), attempts, &why.reason, next);
             self.pause(wait).await;
         }
         End::Left

@@ -5,18 +5,22 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
     sync::watch,
-    task::{Id, JoinSet},
+    task::{Id, JoinSet, spawn_blocking},
+    time::timeout,
 };
 
 use crate::{
     history::{
         keeper::{Keeper, Kept},
         outbox::Outbox,
+        query::Reader,
     },
     model::{
         channel::{Channel, Telling},
@@ -34,6 +38,10 @@ use super::{
     trouble::Trouble,
 };
 
+/// How long what is handed over may take to be in the store, and the store to be read.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
 /// The owner of all channels.
 #[derive(Debug)]
 pub struct Notifier<D> {
@@ -45,6 +53,7 @@ pub struct Notifier<D> {
     keeper: Keeper,
     clock: Clock,
     digests: Digests,
+    directory: PathBuf,
     lanes: BTreeMap<Arc<str>, Open>,
     tasks: JoinSet<()>,
     /// Whose task is whose.
@@ -77,12 +86,14 @@ pub struct Parts<D> {
     pub clock: Clock,
     /// The daily messages.
     pub digests: Digests,
+    /// Where the store is.
+    pub directory: PathBuf,
 }
 
 impl<D: Deliver> Notifier<D> {
     /// Of these; `waiting` is what the last agent left, in order.
     pub fn new(parts: Parts<D>, waiting: Vec<Notification>) -> Self {
-        let Parts { outbox, telling, closed, board, deliver, keeper, clock, digests } = parts;
+        let Parts { outbox, telling, closed, board, deliver, keeper, clock, digests, directory } = parts;
         let mut notifier = Self {
             outbox,
             telling,
@@ -92,6 +103,7 @@ impl<D: Deliver> Notifier<D> {
             keeper,
             clock,
             digests,
+            directory,
             lanes: BTreeMap::new(),
             tasks: JoinSet::new(),
             names: HashMap::new(),
@@ -114,7 +126,12 @@ impl<D: Deliver> Notifier<D> {
                     let id = end.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
                     self.ended(id, end.is_err());
                 }
-                (it, kept) = self.outbox.take() => self.put(it, kept),
+                (it, kept) = self.outbox.take() => {
+                    self.put(it, kept);
+                    if self.outbox.takes_more() {
+                        self.take_from_the_store().await;
+                    }
+                }
                 it = self.digests.due() => {
                     let kept = self.keeper.keep([Item::Digested { channel: it.channel.clone(), at: it.at }, Item::Notify(it.clone())]);
                     self.put(it, kept);
@@ -122,6 +139,19 @@ impl<D: Deliver> Notifier<D> {
             }
         }
         while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// What found no room in memory is in the store.
+    async fn take_from_the_store(&mut self) {
+        // What was decided before is there, whatever has room.
+        self.keeper.flush().within(FLUSH_LIMIT).await;
+        let directory = self.directory.clone();
+        let read = spawn_blocking(move || Reader::open(&directory).ok().flatten()?.waiting().ok());
+        for it in timeout(READ_LIMIT, read).await.ok().and_then(Result::ok).flatten().unwrap_or_default() {
+            if !self.lanes.get(&it.channel).is_some_and(|open| open.queue.holds(&it.id)) {
+                self.put(it, Kept::nothing());
+            }
+        }
     }
 
     fn put(&mut self, it: Notification, kept: Kept) {
@@ -134,13 +164,13 @@ impl<D: Deliver> Notifier<D> {
                 "more than {} messages wait for its channel: the oldest is given up",
                 super::lane::LIMIT
             );
-            self.give_up(&over, &Trouble::never(why));
+            self.give_up(&over, &Trouble::lasting(why));
         }
     }
 
     fn give_up(&self, it: &Notification, why: &Trouble) {
         self.board.failed(&it.channel, why, self.clock.now(), None);
-        report::notify_given_up(it, &why.reason);
+        report::notify_given_up(it.into(), &why.reason);
         self.keeper.keep([Item::GivenUp(it.id.clone())]);
     }
 
@@ -168,7 +198,7 @@ impl<D: Deliver> Notifier<D> {
                 news
             });
         }
-        report::channels_known(telling.channels.keys());
+        report::notify_channels(telling.channels.keys().map(|it| &**it));
         self.digests.renew(&telling);
     }
 
@@ -192,6 +222,7 @@ impl<D: Deliver> Notifier<D> {
             closed: self.closed.clone(),
             board: self.board.clone(),
             deliver: self.deliver.clone(),
+            outbox: self.outbox.clone(),
             keeper: self.keeper.clone(),
             clock: self.clock.clone(),
         };
@@ -205,7 +236,7 @@ impl<D: Deliver> Notifier<D> {
         let Some(name) = self.names.remove(&id) else { return };
         let Some(open) = self.lanes.remove(&name) else { return };
         if failed && let Some(it) = open.queue.pop() {
-            self.give_up(&it, &Trouble::never("a mistake of ours ended it"));
+            self.give_up(&it, &Trouble::lasting("a mistake of ours ended it"));
         }
         self.start(&name, &open);
         self.lanes.insert(name, open);

@@ -38,7 +38,9 @@ impl Fake {
 }
 
 impl Deliver for Fake {
-    async fn deliver(&self, _: &Arc<Channel>, it: &Notification) -> Result<(), Trouble> {
+    type Progress = ();
+
+    async fn deliver(&self, _: &Arc<Channel>, it: &Notification, (): &mut ()) -> Result<(), Trouble> {
         let began = *self.0.began.lock().unwrap().get_or_insert_with(Instant::now);
         self.0.tried.fetch_add(1, Ordering::SeqCst);
         if self.0.hangs.load(Ordering::SeqCst) > 0 {
@@ -89,6 +91,7 @@ fn stage() -> Stage {
         closed,
         board: board.clone(),
         deliver: fake.clone(),
+        outbox: Outbox::default(),
         keeper: Keeper::none(),
         clock: clock.clone(),
     };
@@ -121,7 +124,7 @@ impl Stage {
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_down_for_an_hour_gets_each_message_once_and_in_order() {
     let stage = stage();
-    stage.fake.refuse(Some(Trouble::again("it is down")));
+    stage.fake.refuse(Some(Trouble::passing("it is down")));
     stage.put("1");
     stage.put("2");
     sleep(Duration::from_secs(3600)).await;
@@ -142,7 +145,7 @@ async fn a_receiver_that_is_down_for_an_hour_gets_each_message_once_and_in_order
 #[tokio::test(start_paused = true)]
 async fn what_does_not_arrive_in_a_day_is_given_up_and_the_next_has_its_turn() {
     let stage = stage();
-    stage.fake.refuse(Some(Trouble::again("it is down")));
+    stage.fake.refuse(Some(Trouble::passing("it is down")));
     stage.put("old");
     sleep(Duration::from_secs(23 * 3600)).await;
     stage.put("new");
@@ -157,7 +160,7 @@ async fn what_does_not_arrive_in_a_day_is_given_up_and_the_next_has_its_turn() {
 #[tokio::test(start_paused = true)]
 async fn what_will_never_be_taken_is_given_up_at_once_and_told() {
     let stage = stage();
-    stage.fake.refuse(Some(Trouble::never("it is no message")));
+    stage.fake.refuse(Some(Trouble::lasting("it is no message")));
     stage.put("1");
     sleep(Duration::from_secs(1)).await;
     let state = stage.board.states()["ops"].clone();
@@ -182,7 +185,7 @@ async fn a_receiver_that_asks_for_time_has_it() {
 #[tokio::test(start_paused = true)]
 async fn a_mended_channel_is_tried_at_once_and_one_that_is_gone_keeps_what_waits() {
     let stage = stage();
-    stage.fake.refuse(Some(Trouble::again("wrong token")));
+    stage.fake.refuse(Some(Trouble::passing("wrong token")));
     stage.put("1");
     sleep(Duration::from_secs(300)).await;
     stage.channel.send_replace(None);
@@ -212,7 +215,7 @@ async fn more_than_may_wait_gives_up_the_oldest_but_the_one_on_its_way() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_ends_leaves_what_waits_to_the_next() {
     let mut stage = stage();
-    stage.fake.refuse(Some(Trouble::again("it is down")));
+    stage.fake.refuse(Some(Trouble::passing("it is down")));
     stage.put("1");
     sleep(Duration::from_secs(5)).await;
     stage.close.send_replace(true);
