@@ -151,7 +151,8 @@ fn by_templates(message: &mut Message, channel: &Channel) {
         message.text = text;
     }
     if !failed.is_empty() {
-        message.text = format!("{}\n\n{}", message.text, failed.join("\n")).trim_start().to_owned();
+        let apart = if message.text.is_empty() { "" } else { "\n\n" };
+        message.text = format!("{}{apart}{}", message.text, failed.join("\n"));
     }
     message.data["title"] = message.title.as_str().into();
     message.data["text"] = message.text.as_str().into();

@@ -9,7 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::notification::{self, Notification, RunFacts};
+use crate::model::{
+    name::JobKind,
+    notification::{self, Notification, RunFacts},
+};
 
 use super::{
     Message, Severity,
@@ -140,7 +143,7 @@ impl Data {
             severity: message.severity.as_str(),
             at: text_of(it.at),
             job: it.job.as_ref().map(|_| message.job.clone()),
-            kind: it.kind.map(|kind| kind.as_str()),
+            kind: it.kind.map(JobKind::as_str),
             title: message.title.clone(),
             text: message.text.clone(),
             link: message.link.clone(),

@@ -1,6 +1,6 @@
 //! A day as a table.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, fmt::Write, time::Duration};
 
 use jiff::Zoned;
 
@@ -98,7 +98,7 @@ pub fn digest(rows: &[DigestRow]) -> String {
     let shown: Vec<[String; 10]> = sorted.iter().take(JOBS).map(|row| row.cells()).collect();
     let mut text = format!("{first}\n\n{}", table(&shown));
     if let more @ 1.. = rows.len().saturating_sub(JOBS) {
-        text.push_str(&format!("\nand {more} more"));
+        let _ = write!(text, "\nand {more} more");
     }
     text
 }

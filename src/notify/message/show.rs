@@ -71,13 +71,11 @@ pub fn line(text: &str, limit: usize) -> String {
 
 /// At most so many characters, and `…` where there were more.
 pub fn cut(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => {
-            let end = text.char_indices().nth(limit.saturating_sub(1)).map_or(0, |(at, _)| at);
-            format!("{}…", &text[..end])
-        }
+    if text.char_indices().nth(limit).is_none() {
+        return text.to_owned();
     }
+    let end = text.char_indices().nth(limit.saturating_sub(1)).map_or(0, |(at, _)| at);
+    format!("{}…", &text[..end])
 }
 
 /// Adds a line without escape sequences and control characters. Of what was written over with a carriage return, as a

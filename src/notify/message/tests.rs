@@ -284,10 +284,14 @@ job=backup|kind=exec|success expected every=26h|last success=2026-11-29 01:00:12
 
 #[test]
 fn a_digest_and_a_test_are_about_no_job() {
-    let text = "2 runs, 2 succeeded; 0 jobs with trouble.\n\njob  succeeded\na            2".to_owned();
-    let digest =
-        Notification { job: None, kind: None, text: Some(text.clone()), ..notification(Cause::Digest, None) };
-    assert_eq!(shown(&digest), format!("a day of watchbell\n{text}\n"));
+    let table = "2 runs, 2 succeeded; 0 jobs with trouble.\n\njob  succeeded\na            2".to_owned();
+    let digest = Notification {
+        job: None,
+        kind: None,
+        text: Some(table.clone()),
+        ..notification(Cause::Digest, None)
+    };
+    assert_eq!(shown(&digest), format!("a day of watchbell\n{table}\n"));
     let test = Notification { job: None, kind: None, ..notification(Cause::Test, None) };
     assert_eq!(
         shown(&test),

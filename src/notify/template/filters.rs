@@ -50,7 +50,7 @@ pub fn add(environment: &mut Environment<'_>) {
     }
 }
 
-fn text<'a>(it: &'a [Value], wrong: Wrong) -> Result<&'a str, Wrong> {
+fn text(it: &[Value], wrong: Wrong) -> Result<&str, Wrong> {
     it.first().and_then(Value::as_str).ok_or(wrong)
 }
 

@@ -45,7 +45,7 @@ fn the_schema_is_that_of_the_data() {
     // Each field is required, described, and refused where its type is another.
     let mut paths = Vec::new();
     fields(&sample(), "", &mut paths);
-    assert!(paths.len() > 35);
+    assert!(paths.len() >= 35);
     for path in paths {
         let pointer = format!("/{}", path.replace('.', "/"));
         let (parent, name) = pointer.rsplit_once('/').unwrap();
