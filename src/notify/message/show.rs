@@ -64,9 +64,9 @@ pub fn plain(text: &str, limit: usize) -> String {
 
 /// The same as one line.
 pub fn line(text: &str, limit: usize) -> String {
-    let words: Vec<String> =
-        text.split_whitespace().map(|word| plain(word, limit)).filter(|word| !word.is_empty()).collect();
-    cut(&words.join(" "), limit)
+    // Escape sequences may hold blanks, so they go first.
+    let text = plain(text, limit.saturating_mul(2));
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), limit)
 }
 
 /// At most so many characters, and `…` where there were more.
@@ -190,7 +190,7 @@ mod tests {
         let line = |text: &str| line(text, 100);
         assert_eq!(line("\u{1b}[1;31mred\u{1b}[0m \u{9b}4mline\u{9b}m"), "red line");
         assert_eq!(
-            line("\u{1b}]0;title\u{7}a\u{1b}]8;;https://x\u{1b}\\b\u{1b}(Bc\u{1b}7d\u{1b}=e"),
+            line("\u{1b}]0;a title\u{7}a\u{1b}]8;;https://x\u{1b}\\b\u{1b}(Bc\u{1b}7d\u{1b}=e"),
             "abcde"
         );
         assert_eq!(line("\u{1b}]never ended"), "never ended");

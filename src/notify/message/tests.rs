@@ -104,7 +104,7 @@ fn a_failure_says_how_when_where_and_since_when() {
 backup failed with exit code 3
 Reason: no space left
 Began 2026-11-30 03:00:00 +01:00, ended 2026-11-30 03:00:12 +01:00, took 12s.
-Started by its schedule, container shop-db-1, 3 attempts.
+Triggered by its schedule, container shop-db-1, 3 attempts.
 It has gone badly 5 times in a row, since 2026-11-30 01:00:12 +01:00 (2h).
 job=backup|kind=exec|outcome=failed|exit code=3|reason=no space left|due=2026-11-30 03:00:00 +01:00|\
 began=2026-11-30 03:00:00 +01:00|ended=2026-11-30 03:00:12 +01:00|duration=12s|attempts=3|container=shop-db-1|\
@@ -126,7 +126,7 @@ fn what_could_not_be_started_says_what_went_wrong() {
 backup could not be started
 Reason: the container \"db\" is not running: start it
 Due 2026-11-30 03:00:00 +01:00.
-Due by its schedule.
+Triggered by its schedule.
 job=backup|kind=exec|outcome=not started|reason=the container \"db\" is not running: start it|\
 due=2026-11-30 03:00:00 +01:00|trigger=schedule|run=01KB9Q4Z8T";
     assert_eq!(shown(&it), wanted);
@@ -143,7 +143,7 @@ fn a_recovery_says_how_long_it_was_broken() {
     let wanted = "\
 backup succeeds again after 2h 5m (14 failures)
 Began 2026-11-30 03:00:00 +01:00, ended 2026-11-30 03:00:12 +01:00, took 12s.
-Started by its schedule, container shop-db-1.
+Triggered by its schedule, container shop-db-1.
 It had gone badly 14 times in a row, since 2026-11-30 00:55:12 +01:00 (2h 5m).";
     let text = shown(&it);
     assert!(text.starts_with(wanted) && text.contains("|broken for=2h 5m|"), "{text}");
@@ -154,7 +154,7 @@ It had gone badly 14 times in a row, since 2026-11-30 00:55:12 +01:00 (2h 5m).";
         last_success: Some("2026-11-28T20:00:12Z".parse().unwrap()),
         there: true,
     });
-    assert_eq!(made(&it, &[]).title, "backup succeeds again after 30h without");
+    assert_eq!(made(&it, &[]).title, "backup succeeds again after 30h without a success");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_timeout_says_how_long_it_was_let_go_on() {
 backup timed out after 1h
 Reason: the command could not be ended and is still running
 Began 2026-11-30 03:00:00 +01:00, ended 2026-11-30 04:00:00 +01:00, took 1h.
-Started by its schedule, container shop-db-1.
+Triggered by its schedule, container shop-db-1.
 job=backup|kind=exec|outcome=timed out|";
     assert!(shown(&it).starts_with(wanted), "{}", shown(&it));
     it.streak.folded = 1;
@@ -188,7 +188,7 @@ fn skipped_missed_and_lost_say_why() {
 backup was skipped
 Reason: overlap=skip: the run of 02:00 goes on
 Due 2026-11-30 03:00:00 +01:00.
-Due by its schedule.
+Triggered by its schedule.
 job=";
     assert!(shown(&skip).starts_with(wanted), "{}", shown(&skip));
 
@@ -200,7 +200,7 @@ job=";
 3 occurrences of backup were missed
 Reason: the agent was not running
 Due 2026-11-30 03:00:00 +01:00.
-Due by its schedule.
+Triggered by its schedule.
 2 further occurrences are told with it.
 job=";
     assert!(shown(&missed).starts_with(wanted), "{}", shown(&missed));
@@ -221,7 +221,7 @@ job=";
 backup was lost
 Reason: the agent ended and the container is gone
 Began 2026-11-30 03:00:00 +01:00, ended 2026-11-30 03:00:12 +01:00.
-Started by its schedule, container shop-db-1.
+Triggered by its schedule, container shop-db-1.
 job=";
     assert!(shown(&lost).starts_with(wanted), "{}", shown(&lost));
 }
@@ -237,7 +237,7 @@ fn success_start_stop_and_slow_are_told_in_their_own_words() {
     let wanted = "\
 backup began
 Began 2026-11-30 03:00:00 +01:00.
-Started by hand, container shop-db-1.
+Triggered by hand, container shop-db-1.
 job=backup|kind=exec|due=2026-11-30 03:00:00 +01:00|began=2026-11-30 03:00:00 +01:00|container=shop-db-1|\
 trigger=manual|run=01KB9Q4Z8T";
     assert_eq!(shown(&start), wanted);

@@ -79,7 +79,9 @@ fn recovered(job: &str, it: &Notification) -> String {
     };
     match (broken_for(it), without_success(it)) {
         (Some(length), _) => format!("{job} succeeds again after {}{failures}", duration(length)),
-        (None, Some(length)) => format!("{job} succeeds again after {} without{failures}", duration(length)),
+        (None, Some(length)) => {
+            format!("{job} succeeds again after {} without a success{failures}", duration(length))
+        }
         (None, None) => format!("{job} succeeds again{failures}"),
     }
 }
@@ -184,14 +186,13 @@ fn times(run: &RunFacts, zone: &TimeZone) -> Option<String> {
 
 /// Why it began, where it ran, and how many attempts it took.
 fn place(run: &RunFacts) -> String {
-    let began = if run.started.is_some() || run.outcome.is_none() { "Started" } else { "Due" };
     let container =
         run.container.as_ref().map_or_else(String::new, |name| format!(", container {}", line(name, 300)));
     let attempts = match run.attempts {
         0 | 1 => String::new(),
         several => format!(", {several} attempts"),
     };
-    format!("{began} {}{container}{attempts}.", trigger(&run.trigger))
+    format!("Triggered {}{container}{attempts}.", trigger(&run.trigger))
 }
 
 fn streak(it: &Notification, zone: &TimeZone) -> Vec<String> {
