@@ -144,6 +144,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/history/"]),
     ("lz4_flex", &["src/history/"]),
     ("serde_ini", &["src/settings/ini/lines.rs"]),
+    ("minijinja", &["src/notify/template"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
