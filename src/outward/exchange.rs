@@ -127,6 +127,8 @@ async fn connect(to: &Address, way: &Way<'_>) -> Result<Box<dyn Stream>, Failed>
         again: error.kind() != io::ErrorKind::PermissionDenied,
         reason: asked.why(&error),
     };
+    // A file that cannot be read costs no connection.
+    let config = if to.tls { Some(config(way).await?) } else { None };
     let stream = match way.proxy {
         None => Box::new(dial(&to.host, to.port, way.from_label).await.map_err(unreached)?),
         Some(proxy) => {
@@ -136,11 +138,9 @@ async fn connect(to: &Address, way: &Way<'_>) -> Result<Box<dyn Stream>, Failed>
             by(proxy, to, way).await?
         }
     };
-    if to.tls {
-        let config = config(way).await?;
-        over_tls(stream, &to.host, config).await.map_err(unreached)
-    } else {
-        Ok(stream)
+    match config {
+        Some(config) => over_tls(stream, &to.host, config).await.map_err(unreached),
+        None => Ok(stream),
     }
 }
 

@@ -147,13 +147,8 @@ fn rule(text: &str) -> Rule {
         Some((host, Ok(port))) => (host, Some(port)),
         _ => (text, None),
     };
-    match ip(host) {
-        Some(ip) => Rule::Ip(ip, port),
-        None => {
-            let name = host.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.');
-            Rule::Name(name.to_ascii_lowercase(), port)
-        }
-    }
+    let name = host.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.');
+    ip(host).map_or_else(|| Rule::Name(name.to_ascii_lowercase(), port), |ip| Rule::Ip(ip, port))
 }
 
 fn is_within(ip: IpAddr, network: IpAddr, bits: u32) -> bool {
