@@ -76,6 +76,7 @@ async fn every_counter_is_there_before_anything_happened() {
         assert!(exposed.find(&format!("watchbell_{name}"), &[]).is_some(), "{name}");
     }
     assert_eq!(exposed.all("watchbell_reconciles_total", &[]).len(), 3);
+    assert_eq!(exposed.all("watchbell_export_failures_total", &[]).len(), 2);
     assert!(exposed.find("watchbell_job_last_run_timestamp_seconds", &[("job", "web.sync")]).is_none());
 }
 

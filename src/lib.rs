@@ -12,6 +12,7 @@
 //! * [`history`]: remembers. What outlives the agent; the only place that names the database.
 //! * [`notify`]: tells someone. Messages of what became of jobs, and one small file for each way to send them.
 //! * [`http`]: answers. The only place that names the web framework.
+//! * [`outward`]: connects to others than the Engine, and sends them requests.
 //! * [`telemetry`]: reports. One function for each thing worth telling.
 //! * [`cli`]: the command line. [`app`] puts all of it together and is the only place that starts long-lived tasks;
 //!   [`shutdown`] takes it apart again. [`time`] is the wall clock.

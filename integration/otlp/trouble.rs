@@ -7,13 +7,19 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{agent, job};
-use crate::support::{beside::Beside, exposition::Exposition, receiver::Receiver};
+use crate::support::{beside::Beside, certificates::Authority, exposition::Exposition, receiver::Receiver};
 
 const TRACES: (&str, &str) = ("OTEL_METRICS_EXPORTER", "none");
 const CANARY: &str = "hunter2-canary";
 
 fn problems(agent: &Beside) -> Vec<Value> {
     agent.get("/api/problems").json()["problems"].as_array().unwrap().clone()
+}
+
+/// How many requests came to nothing.
+fn failures(agent: &Beside, signal: &str) -> f64 {
+    let exposed = Exposition::read(&agent.get("/metrics").text());
+    exposed.get("watchbell_export_failures_total", &[("signal", signal)])
 }
 
 fn told(agent: &Beside, event: &str) -> Vec<Value> {
@@ -32,6 +38,7 @@ fn a_receiver_that_is_away_is_told_once_and_gets_all_of_it_when_it_is_back() {
         (&"traces".into(), &format!("http://{address}").into())
     );
     let second = agent.run_to_its_end("a");
+    assert!(failures(&agent, "traces") >= 1.0 && failures(&agent, "metrics") < 1.0);
     let [problem] = &problems(&agent)[..] else { panic!("{:?}", problems(&agent)) };
     assert_eq!(problem["severity"], "warning");
     assert!(problem["origin"].as_str().unwrap().contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{problem}");
@@ -97,6 +104,63 @@ fn a_receiver_that_refuses_costs_what_it_refuses_and_the_headers_are_shown_nowhe
     agent.wait_for(1, |it| it["event"] == "export.restored");
     let all = agent.wait_for(0, |_| true);
     assert!(!format!("{all:?}").contains(CANARY), "{all:#?}");
+}
+
+#[test]
+fn a_receiver_over_tls_gets_what_there_is_where_its_authority_is_named() {
+    let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
+    let receiver = Receiver::over_tls(&authority.certify(&["127.0.0.1"]));
+    let file = folder.path().join("authority.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+    let variables = [("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap())];
+    let agent = agent(&folder, &job("local", "a", "command = true"), &receiver.url(), &variables);
+    receiver.trace(&agent.run_to_its_end("a"));
+    assert_eq!(problems(&agent), Vec::<Value>::new());
+    agent.end(Signal::SIGTERM);
+    receiver.wait_for("the metrics", |it| it.iter().find(|it| it.path == "/v1/metrics").map(drop));
+}
+
+#[test]
+fn a_receiver_with_a_strangers_certificate_gets_nothing_and_is_a_problem_until_it_has_another() {
+    let (folder, authority, stranger) = (TempDir::new().unwrap(), Authority::new(), Authority::new());
+    let receiver = Receiver::over_tls(&authority.certify(&["127.0.0.1"]));
+    let file = folder.path().join("authority.pem");
+    std::fs::write(&file, stranger.pem()).unwrap();
+    let variables = [TRACES, ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap())];
+    let agent = agent(&folder, &job("local", "a", "command = true"), &receiver.url(), &variables);
+    let run = agent.run_to_its_end("a");
+    let failing = agent.wait_for(1, |it| it["event"] == "export.failing").remove(0);
+    let reason = failing["reason"].as_str().unwrap();
+    assert_eq!(
+        reason,
+        "its certificate is not signed by anybody who is believed here: name a file with the certificate of who signed \
+         it with OTEL_EXPORTER_OTLP_CERTIFICATE"
+    );
+    let [problem] = &problems(&agent)[..] else { panic!("{:?}", problems(&agent)) };
+    assert!(problem["reason"].as_str().unwrap().contains(reason), "{problem}");
+    assert!(failures(&agent, "traces") >= 1.0);
+
+    // It is read anew each time.
+    std::fs::write(&file, authority.pem()).unwrap();
+    receiver.trace(&run);
+    agent.wait_for(1, |it| it["event"] == "export.restored");
+    assert_eq!(problems(&agent), Vec::<Value>::new());
+    agent.end(Signal::SIGTERM);
+}
+
+/// What is no place of this machine's is asked for by the proxy.
+#[test]
+fn a_receiver_behind_a_proxy_is_reached_by_it() {
+    let (folder, proxy) = (TempDir::new().unwrap(), Receiver::new());
+    let url = proxy.url();
+    let variables = [TRACES, ("HTTP_PROXY", &*url)];
+    let agent =
+        agent(&folder, &job("local", "a", "command = true"), "http://collector.test:4318", &variables);
+    agent.run_to_its_end("a");
+    let sent = proxy.wait_for("the trace", |it| it.first().cloned());
+    assert_eq!(sent.path, "http://collector.test:4318/v1/traces");
+    assert_eq!(sent.headers["host"], "collector.test:4318");
+    agent.end(Signal::SIGTERM);
 }
 
 #[test]

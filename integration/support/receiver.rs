@@ -14,7 +14,14 @@ use std::{
     time::Duration,
 };
 
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use serde::{Deserialize, Deserializer, de::Error};
+
+use super::certificates::Certified;
 
 /// So long that only what never comes takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Listens until it is dropped.
 pub struct Receiver {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,6 +67,22 @@ impl Receiver {
     }
 
     pub fn at(address: SocketAddr) -> Self {
+        Self::listen(address, None)
+    }
+
+    /// One that speaks TLS and shows this certificate.
+    pub fn over_tls(shown: &Certified) -> Self {
+        let chain = vec![CertificateDer::from_pem_slice(shown.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        Self::listen("127.0.0.1:0".parse().unwrap(), Some(Arc::new(config)))
+    }
+
+    fn listen(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared { status: AtomicU16::new(200), ..Shared::default() });
@@ -68,19 +92,27 @@ impl Receiver {
                 if there.over.load(Ordering::SeqCst) {
                     return;
                 }
-                if let Some(it) = stream.ok().and_then(|it| answer(it, &there)) {
+                let Ok(stream) = stream else { continue };
+                let received = match &tls {
+                    Some(tls) => {
+                        let connection = ServerConnection::new(tls.clone()).unwrap();
+                        answer(StreamOwned::new(connection, stream), &there)
+                    }
+                    None => answer(stream, &there),
+                };
+                if let Some(it) = received {
                     there.requests.lock().unwrap_or_else(PoisonError::into_inner).push(it);
                     there.news.notify_all();
                 }
             }
         };
         let thread = Builder::new().spawn(listen).unwrap();
-        Self { address, shared, thread: Some(thread) }
+        Self { address, scheme, shared, thread: Some(thread) }
     }
 
     /// Its address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -120,8 +152,8 @@ impl Receiver {
     }
 }
 
-fn answer(mut stream: TcpStream, shared: &Shared) -> Option<Received> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+fn answer(stream: impl Read + Write, shared: &Shared) -> Option<Received> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.strip_prefix("POST ")?.split_once(' ')?.0.to_owned();
@@ -137,7 +169,8 @@ fn answer(mut stream: TcpStream, shared: &Shared) -> Option<Received> {
     let status = shared.status.load(Ordering::SeqCst);
     let said = if status == 200 { "{}".to_owned() } else { format!("{headers:?}") };
     let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{said}", said.len());
-    stream.write_all(answer.as_bytes()).ok()?;
+    reader.get_mut().write_all(answer.as_bytes()).ok()?;
+    reader.get_mut().flush().ok()?;
     (status == 200).then(|| Received { path, headers, body: String::from_utf8(body).unwrap() })
 }
 

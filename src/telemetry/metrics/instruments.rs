@@ -17,7 +17,10 @@ use opentelemetry_sdk::{
 };
 use prometheus::Registry;
 
-use crate::model::{diagnostic::Severity, job::JobSpec, name::JobKind, run::Outcome, skip::Skip};
+use crate::{
+    model::{diagnostic::Severity, job::JobSpec, name::JobKind, run::Outcome, skip::Skip},
+    telemetry::otlp::Signal,
+};
 
 use super::{
     Asked, MetricsError, Part, Reconciled, Seen, SeenJob, Shared,
@@ -46,6 +49,7 @@ pub(super) struct Instruments {
     engine_events: Counter<u64>,
     reconciles: Counter<u64>,
     reconcile_duration: Histogram<f64>,
+    export_failures: Counter<u64>,
 }
 
 impl Instruments {
@@ -65,6 +69,10 @@ impl Instruments {
         self.reconciles.add(1, &[KeyValue::new("result", result.as_str())]);
         self.reconcile_duration.record(took.as_secs_f64(), &[]);
     }
+
+    pub fn export_failed(&self, signal: Signal) {
+        self.export_failures.add(1, &[KeyValue::new("signal", signal.as_str())]);
+    }
 }
 
 /// What is there once.
@@ -76,11 +84,15 @@ pub(super) fn general(shared: &Arc<Shared>) -> Result<(Page, Instruments), Metri
         engine_events: counter(&meter, &table::ENGINE_EVENTS),
         reconciles: counter(&meter, &table::RECONCILES),
         reconcile_duration: histogram(&meter, &table::RECONCILE_DURATION),
+        export_failures: counter(&meter, &table::EXPORT_FAILURES),
     };
     // A counter is there from the first scrape on.
     instruments.engine_events.add(0, &[]);
     for result in Reconciled::ALL {
         instruments.reconciles.add(0, &[KeyValue::new("result", result.as_str())]);
+    }
+    for signal in Signal::ALL {
+        instruments.export_failures.add(0, &[KeyValue::new("signal", signal.as_str())]);
     }
     let gauge = |metric, observe: fn(&Seen, &mut Put<'_>)| observable(&meter, shared, metric, observe);
     gauge(&table::JOBS, |seen, put| {

@@ -20,10 +20,13 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;
 
-use crate::model::{
-    job::JobSpec,
-    name::JobId,
-    run::{RunRecord, Trigger},
+use crate::{
+    model::{
+        job::JobSpec,
+        name::JobId,
+        run::{RunRecord, Trigger},
+    },
+    telemetry::otlp::Signal,
 };
 
 pub use exposition::{CONTENT_TYPE, Exposition};
@@ -199,6 +202,10 @@ impl Metrics {
 
     pub(super) fn reconciled(&self, result: Reconciled, took: Duration) {
         self.0.instruments.reconciled(result, took);
+    }
+
+    pub(super) fn export_failed(&self, signal: Signal) {
+        self.0.instruments.export_failed(signal);
     }
 }
 

@@ -154,6 +154,12 @@ pub(super) const LOG_DROPPED: Metric =
 pub(super) const SPANS_DROPPED: Metric =
     counter("watchbell_spans_dropped_total", &[], "Spans that could not be exported.");
 
+pub(super) const EXPORT_FAILURES: Metric = counter(
+    "watchbell_export_failures_total",
+    &["signal"],
+    "Requests to a receiver that did not arrive or were refused: traces or metrics.",
+);
+
 pub(super) const BUILD_INFO: Metric =
     gauge("watchbell_build_info", &["version"], "1; the version is the label.");
 
@@ -179,5 +185,6 @@ pub const METRICS: &[Metric] = &[
     HISTORY_LOST,
     LOG_DROPPED,
     SPANS_DROPPED,
+    EXPORT_FAILURES,
     BUILD_INFO,
 ];

@@ -7,9 +7,12 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 
-use crate::model::{
-    diagnostic::{Diagnostic, did_you_mean},
-    origin::Origin,
+use crate::{
+    model::{
+        diagnostic::{Diagnostic, did_you_mean},
+        origin::Origin,
+    },
+    outward::http::{Client, UnusableProxy},
 };
 
 use super::variables::{
@@ -27,6 +30,9 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Traces, Self::Metrics];
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,6 +57,8 @@ pub struct Config {
     pub delay: Duration,
     /// How many spans wait at most.
     pub queue: usize,
+    /// What sends them, by the proxies of the environment.
+    pub client: Client,
 }
 
 /// A receiver's address.
@@ -60,16 +68,12 @@ pub struct Endpoint {
     pub variable: String,
     /// Whether it is asked over TLS.
     pub tls: bool,
-    /// Its host.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Both, as they were written.
+    /// Its host and port, as they were written.
     pub authority: String,
     /// The path.
     pub path: String,
     /// What each request has besides; secrets.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Vec<(String, String)>,
     /// How long a request may take.
     pub timeout: Duration,
     /// Who may have signed its certificate; without one, whom this machine believes.
@@ -96,16 +100,14 @@ pub fn read(environment: &BTreeMap<String, String>) -> (Option<Config>, Vec<Diag
     let disabled = it.one_of(DISABLED, &["false", "true"]).is_some_and(|it| it == "true");
     let traces = it.signal(Signal::Traces, TRACES_EXPORTER);
     let metrics = it.signal(Signal::Metrics, METRICS_EXPORTER);
-    let config = Config {
-        traces,
-        metrics,
-        resource: it.resource(),
-        interval: it.number(INTERVAL, 60_000, Duration::from_millis),
-        delay: it.number(DELAY, 5_000, Duration::from_millis),
-        queue: it.number(QUEUE, 2_048, |it| usize::try_from(it).unwrap_or(usize::MAX)),
-    };
-    let goes = !disabled && (config.traces.is_some() || config.metrics.is_some());
-    (goes.then_some(config), it.wrong)
+    let goes = !disabled && (traces.is_some() || metrics.is_some());
+    let client = if goes { it.client() } else { None };
+    let resource = it.resource();
+    let interval = it.number(INTERVAL, 60_000, Duration::from_millis);
+    let delay = it.number(DELAY, 5_000, Duration::from_millis);
+    let queue = it.number(QUEUE, 2_048, |it| usize::try_from(it).unwrap_or(usize::MAX));
+    let config = |client| Config { traces, metrics, resource, interval, delay, queue, client };
+    (client.map(config), it.wrong)
 }
 
 struct Reading<'a> {
@@ -206,13 +208,22 @@ impl<'a> Reading<'a> {
         false
     }
 
+    /// A proxy that makes no sense is no reason to go without one.
+    fn client(&mut self) -> Option<Client> {
+        let made = Client::new(&|name| self.environment.get(name).cloned());
+        let told = |it: &UnusableProxy| (it.variable.clone(), format!("{}; nothing is exported", it.reason));
+        if let Err((variable, reason)) = made.as_ref().map_err(told) {
+            self.wrong(&variable, reason);
+        }
+        made.ok().map(|it| it.naming("OTEL_EXPORTER_OTLP_CERTIFICATE"))
+    }
+
     /// What is wrong with them is told without them.
-    fn headers(&mut self, signal: Signal) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    fn headers(&mut self, signal: Signal) -> Option<Vec<(String, String)>> {
         let Some((variable, text)) = self.of(signal, "HEADERS") else { return Some(Vec::new()) };
         let header = |(name, value): (String, String)| {
-            let mut value = HeaderValue::try_from(value).ok()?;
-            value.set_sensitive(true);
-            Some((HeaderName::try_from(name).ok()?, value))
+            let may_be_sent = HeaderName::try_from(&name).is_ok() && HeaderValue::try_from(&value).is_ok();
+            may_be_sent.then_some((name, value))
         };
         let headers = pairs(text).map(|it| it.into_iter().map(header).collect::<Option<Vec<_>>>());
         let headers = headers.flatten();
@@ -258,9 +269,9 @@ pub fn names(it: &super::Variable) -> Vec<String> {
 fn address(text: &str) -> Result<Endpoint, &'static str> {
     let wrong = "it is no address of a receiver: write http://collector:4318";
     let uri: Uri = text.parse().map_err(|_| wrong)?;
-    let (usual, tls) = match uri.scheme_str() {
-        Some("http") => (80, false),
-        Some("https") => (443, true),
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
         _ => return Err(wrong),
     };
     let authority = uri.authority().ok_or(wrong)?;
@@ -272,8 +283,6 @@ fn address(text: &str) -> Result<Endpoint, &'static str> {
     Ok(Endpoint {
         variable: String::new(),
         tls,
-        host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: authority.port_u16().unwrap_or(usual),
         authority: authority.to_string(),
         path: uri.path_and_query().map_or("/", |it| it.as_str()).to_owned(),
         headers: Vec::new(),

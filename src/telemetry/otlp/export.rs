@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     model::{diagnostic::Diagnostic, origin::Origin},
+    outward::http::{Client, Failed},
     telemetry::{
         metrics::{Exposition, Family},
         report,
@@ -22,7 +23,7 @@ use super::{
     Condition, Look,
     config::{Endpoint, Signal},
     json,
-    post::{Refusal, post},
+    post::post,
     queue::Queue,
 };
 
@@ -38,14 +39,16 @@ pub(super) struct Outlet {
     pub signal: Signal,
     pub to: Endpoint,
     pub resource: Arc<str>,
+    pub client: Client,
+    pub clock: Clock,
     pub condition: Condition,
     pub closed: watch::Receiver<bool>,
 }
 
 impl Outlet {
     /// Sends it; an error was told. `lost` is what was lost so far, for who reads that it goes well again.
-    async fn send(&self, body: String, lost: impl Fn() -> u64) -> Result<usize, Refusal> {
-        let sent = post(&self.to, body).await;
+    async fn send(&self, body: String, lost: impl Fn() -> u64) -> Result<usize, Failed> {
+        let sent = post(&self.client, &self.to, body, self.clock.now()).await;
         let signal = self.signal.as_str();
         match &sent {
             Ok(_) => {
@@ -53,16 +56,15 @@ impl Outlet {
                     report::export_restored(signal, &self.to.place(), lost());
                 }
             }
-            Err(Refusal { reason, .. }) => {
+            Err(Failed { reason, .. }) => {
                 let place = self.to.place();
                 let what = format!(
                     "{signal} do not arrive at {place}: {reason}; jobs run, and it is tried again and again"
                 );
                 let problem =
                     Diagnostic::warning(Origin::Environment(self.to.variable.as_str().into()), what);
-                if !self.condition.set(self.signal, Some(problem)) {
-                    report::export_failing(signal, &place, reason);
-                }
+                let told = self.condition.set(self.signal, Some(problem));
+                report::export_failing(self.signal, &place, reason, told);
             }
         }
         sent
@@ -114,8 +116,8 @@ async fn send_next(outlet: &Outlet, queue: &Queue) -> bool {
         match outlet.send(body, || queue.goes_well()).await {
             Ok(0) => {}
             Ok(unwanted) => queue.drop_spans(unwanted, "the receiver does not want them"),
-            Err(Refusal { again: true, .. }) => return false,
-            Err(Refusal { reason, .. }) => {
+            Err(Failed { again: true, .. }) => return false,
+            Err(Failed { reason, .. }) => {
                 queue.drop_spans(next.iter().map(|it| it.spans).sum(), &reason);
             }
         }
@@ -124,19 +126,19 @@ async fn send_next(outlet: &Outlet, queue: &Queue) -> bool {
 }
 
 /// Metrics, all of them, every time.
-pub(super) async fn metrics(mut outlet: Outlet, look: Look, interval: Duration, clock: Clock) {
-    let since = clock.now();
+pub(super) async fn metrics(mut outlet: Outlet, look: Look, interval: Duration) {
+    let since = outlet.clock.now();
     let mut next = Instant::now();
     let mut closed = false;
     while !closed {
         next = (next + interval).max(Instant::now());
         closed = outlet.rest(sleep_until(next)).await;
-        send_all(&outlet, &look, since, &clock).await;
+        send_all(&outlet, &look, since).await;
     }
 }
 
 /// What a receiver does not take now is newer the next time.
-async fn send_all(outlet: &Outlet, look: &Look, since: Timestamp, clock: &Clock) {
+async fn send_all(outlet: &Outlet, look: &Look, since: Timestamp) {
     let mut exposition: Option<Exposition> = None;
     let mut over = false;
     while !over {
@@ -146,7 +148,7 @@ async fn send_all(outlet: &Outlet, look: &Look, since: Timestamp, clock: &Clock)
         let Ok((families, rest)) = made.await else { return };
         over = rest.is_none();
         exposition = rest;
-        let now = clock.now();
+        let now = outlet.clock.now();
         let metrics: Vec<String> = families.iter().map(|it| json::metric(it, since, now)).collect();
         let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
         let body = json::request("Metrics", &outlet.resource, &metrics);

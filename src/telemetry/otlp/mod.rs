@@ -91,6 +91,8 @@ impl Export {
             signal,
             to,
             resource: resource.clone(),
+            client: config.client.clone(),
+            clock: clock.clone(),
             condition: condition.clone(),
             closed: closed.clone(),
         };
@@ -100,7 +102,7 @@ impl Export {
         }
         if let Some(to) = config.metrics {
             let outlet = outlet(Signal::Metrics, to);
-            tasks.push(metrics(outlet, look, config.interval, clock.clone()).boxed());
+            tasks.push(metrics(outlet, look, config.interval).boxed());
         }
         tasks
     }

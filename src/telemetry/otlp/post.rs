@@ -1,91 +1,46 @@
 //! One request to a receiver, within its time.
 
-use std::{io, sync::Arc};
+use jiff::Timestamp;
 
-use bytes::Bytes;
-use futures::FutureExt;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, client::conn::http1::handshake};
-use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
-
-use crate::outward::{self, Stream};
+use crate::outward::http::{Answer, Call, Client, Failed};
 
 use super::config::Endpoint;
 
-/// No more of an answer is read.
-const ANSWER: usize = 64 << 10;
-
-/// Why a receiver did not take what it was sent.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    /// The reason, with the mend where there is one; never what the receiver wrote, which may repeat a secret.
-    pub reason: String,
-    /// Whether it may take it another time.
-    pub again: bool,
-}
-
-fn unreached(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal { reason: error.to_string(), again: true }
-}
-
 /// Sends it. The answer is how many spans or points of it the receiver did not want.
-pub(super) async fn post(to: &Endpoint, body: String) -> Result<usize, Refusal> {
-    let late = || Refusal {
-        reason: format!("it did not answer within {}", humantime::format_duration(to.timeout)),
-        again: true,
+pub(super) async fn post(
+    client: &Client,
+    to: &Endpoint,
+    body: String,
+    now: Timestamp,
+) -> Result<usize, Failed> {
+    let mut headers = to.headers.clone();
+    headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    let call = Call {
+        method: "POST",
+        url: format!("{}{}", to.place(), to.path),
+        headers,
+        body: body.into(),
+        timeout: to.timeout,
+        // The environment is the operator's.
+        from_label: false,
+        authorities: to.certificate.clone(),
     };
-    timeout(to.timeout, exchange(to, body)).await.unwrap_or_else(|_| Err(late()))
+    judge(&client.call(call, now).await?)
 }
 
-/// Authorities are read anew for each connection: a file may be renewed, and what is not held takes no room.
-async fn connect(to: &Endpoint) -> io::Result<Box<dyn Stream>> {
-    let tls = to.tls.then(|| outward::believing(to.certificate.as_deref()).map(Arc::new)).transpose();
-    let tls =
-        tls.map_err(|error| io::Error::other(format!("{error}: check OTEL_EXPORTER_OTLP_CERTIFICATE")))?;
-    outward::connect(&to.host, to.port, tls).await
-}
-
-async fn exchange(to: &Endpoint, body: String) -> Result<usize, Refusal> {
-    let stream = connect(to).await.map_err(|error| unreached(&error))?;
-    let (mut sender, connection) =
-        handshake(TokioIo::new(stream)).await.map_err(|error| unreached(&error))?;
-    let mut request = Request::post(&to.path)
-        .header("host", &to.authority)
-        .header("user-agent", concat!("watchbell/", env!("CARGO_PKG_VERSION")))
-        .header("connection", "close");
-    for (name, value) in &to.headers {
-        request = request.header(name, value);
-    }
-    let request = request.header("content-type", "application/json").body(Full::new(Bytes::from(body)));
-    let request = request.map_err(|error| unreached(&error))?;
-    let answer = async move {
-        let response = sender.send_request(request).await.map_err(|error| unreached(&error))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER).collect().await;
-        let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
-        judge(status, &body)
-    };
-    let mut answer = std::pin::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        // What it had to say was read by then.
-        _ = connection.fuse() => answer.await,
-    }
-}
-
-fn judge(status: StatusCode, body: &[u8]) -> Result<usize, Refusal> {
-    if status.is_success() {
+fn judge(answer: &Answer) -> Result<usize, Failed> {
+    let Answer { status, body, .. } = answer;
+    if (200..300).contains(status) {
         return Ok(unwanted(body));
     }
-    let again = matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504);
-    let mend = match status.as_u16() {
+    let again = matches!(status, 408 | 429 | 502 | 503 | 504);
+    let mend = match status {
         401 | 403 => ": check OTEL_EXPORTER_OTLP_HEADERS",
         404 | 405 => ": check the path of its address",
         415 => ": it has to take http/json",
         _ => "",
     };
-    Err(Refusal { reason: format!("it answers with status {}{mend}", status.as_u16()), again })
+    Err(Failed { reason: format!("it answers with status {status}{mend}"), again })
 }
 
 /// How many of what it took in it did not want.
@@ -102,15 +57,19 @@ fn unwanted(body: &[u8]) -> usize {
 mod tests {
     use super::*;
 
+    fn answer(status: u16, body: &'static [u8]) -> Answer {
+        Answer { status, retry_after: None, body: body.into() }
+    }
+
     #[test]
     fn what_may_pass_is_tried_again_and_what_does_not_is_told_with_its_mend() {
         for (status, again) in
             [(429, true), (503, true), (400, false), (401, false), (404, false), (500, false)]
         {
-            let refusal = judge(StatusCode::from_u16(status).unwrap(), b"").unwrap_err();
+            let refusal = judge(&answer(status, b"")).unwrap_err();
             assert_eq!(refusal.again, again, "{status}");
         }
-        let refused = judge(StatusCode::FORBIDDEN, b"token hunter2").unwrap_err().reason;
+        let refused = judge(&answer(403, b"token hunter2")).unwrap_err().reason;
         assert_eq!(refused, "it answers with status 403: check OTEL_EXPORTER_OTLP_HEADERS");
     }
 

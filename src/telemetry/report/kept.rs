@@ -5,7 +5,11 @@ use tracing::{error, info, warn};
 
 use crate::{
     model::run::RunRecord,
-    telemetry::{legs::Legs, otlp},
+    telemetry::{
+        legs::Legs,
+        metrics::count,
+        otlp::{self, Signal},
+    },
 };
 
 /// What happens is not kept.
@@ -18,9 +22,13 @@ pub fn history_restored(lost: u64) {
     info!(event = "history.restored", lost, "the history of runs is kept again");
 }
 
-/// What is exported does not arrive.
-pub fn export_failing(signal: &str, place: &str, reason: &str) {
-    warn!(event = "export.failing", signal, place, reason, "{signal} do not arrive at {place}: {reason}");
+/// What is exported does not arrive; it is counted each time, and not told again where it was told before.
+pub fn export_failing(signal: Signal, place: &str, reason: &str, told: bool) {
+    count(|it| it.export_failed(signal));
+    if !told {
+        let signal = signal.as_str();
+        warn!(event = "export.failing", signal, place, reason, "{signal} do not arrive at {place}: {reason}");
+    }
 }
 
 /// What is exported arrives again.

@@ -36,13 +36,13 @@ fn each_signal_has_its_path_and_its_own_variables_go_over_those_of_both() {
         ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "250"),
     ]);
     let (traces, metrics) = (it.traces.unwrap(), it.metrics.unwrap());
-    assert_eq!((&*traces.path, traces.port, traces.tls), ("/otlp/v1/traces", 4318, false));
-    assert_eq!((&*metrics.path, metrics.port, metrics.tls), ("/in?x=1", 443, true));
-    assert_eq!((&*metrics.host, &*metrics.place()), ("::1", "https://[::1]"));
+    assert_eq!((&*traces.path, traces.tls), ("/otlp/v1/traces", false));
+    assert_eq!((&*metrics.path, metrics.tls), ("/in?x=1", true));
+    assert_eq!(&*metrics.place(), "https://[::1]");
     assert_eq!((traces.timeout.as_millis(), metrics.timeout.as_millis()), (10_000, 250));
     let headers: Vec<_> =
-        traces.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    assert_eq!(headers, [("authorization", &b"Bearer a,b"[..]), ("x-scope", b"1")]);
+        traces.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(headers, [("authorization", "Bearer a,b"), ("x-scope", "1")]);
 }
 
 #[test]
@@ -110,4 +110,16 @@ fn a_wrong_value_costs_what_it_is_about_and_no_more() {
 fn what_is_debugged_shows_no_header() {
     let it = config(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_HEADERS", "x=hunter2")]);
     assert!(!format!("{it:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_proxy_that_makes_no_sense_is_told_and_nothing_goes_without_it() {
+    let (config, wrong) = read(&environment(&[ENDPOINT, ("HTTPS_PROXY", "socks5://user:hunter2@a")]));
+    assert!(config.is_none());
+    let [wrong] = &wrong[..] else { panic!("{wrong:?}") };
+    assert!(wrong.origin.to_string().contains("HTTPS_PROXY"), "{wrong:?}");
+    assert!(wrong.reason.ends_with("write http://proxy:3128; nothing is exported"), "{wrong:?}");
+    assert!(!format!("{wrong:?}").contains("hunter2"));
+    let (config, wrong) = read(&environment(&[("HTTPS_PROXY", "socks5://a")]));
+    assert!(config.is_none() && wrong.is_empty(), "whoever exports nothing is not told of it: {wrong:?}");
 }
