@@ -1,6 +1,7 @@
 //! Channels that are no HTTP: what arrives, and what becomes of it where it cannot.
 
 mod email;
+mod exec;
 mod save;
 
 use std::{collections::BTreeMap, sync::Arc};
