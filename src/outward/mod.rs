@@ -1,4 +1,11 @@
-//! Connections to others than the Engine, over TLS where their address says so.
+//! Connections to others than the Engine, over TLS where their address says so, and the requests that go over them.
+
+mod address;
+mod dial;
+mod exchange;
+pub mod http;
+mod proxy;
+mod words;
 
 use std::{io, path::Path, sync::Arc};
 
@@ -7,11 +14,12 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
+
+pub use dial::{Forbidden, dial};
+
+use address::bare;
 
 /// A connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -31,10 +39,21 @@ pub enum NoAuthority {
 
 /// Connects, over TLS where there is something to believe.
 pub async fn connect(host: &str, port: u16, tls: Option<Arc<ClientConfig>>) -> io::Result<Box<dyn Stream>> {
-    let stream = TcpStream::connect((host, port)).await?;
-    let Some(tls) = tls else { return Ok(Box::new(stream)) };
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    Ok(Box::new(TlsConnector::from(tls).connect(name, stream).await?))
+    let stream = dial(host, port, false).await?;
+    match tls {
+        Some(tls) => over_tls(stream, host, tls).await,
+        None => Ok(Box::new(stream)),
+    }
+}
+
+/// Agrees on TLS over a connection to `host`, whose certificate has to be for that name.
+pub async fn over_tls(
+    stream: impl Stream + 'static,
+    host: &str,
+    config: Arc<ClientConfig>,
+) -> io::Result<Box<dyn Stream>> {
+    let name = ServerName::try_from(bare(host).to_owned()).map_err(io::Error::other)?;
+    Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
 }
 
 /// Believes the authorities of a file, or else those of this machine.
@@ -57,3 +76,6 @@ pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority
         .map_err(|error| unread(&error))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
+
+#[cfg(test)]
+mod tests;

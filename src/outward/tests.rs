@@ -1,0 +1,1 @@
+//! Requests to real receivers on this machine.
