@@ -9,14 +9,11 @@ mod smtp;
 use std::{collections::BTreeSet, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use self::{
     compose::{Names, compose, note},
-    smtp::{Abilities, Session},
+    smtp::Session,
 };
 use super::{message::Message, output::Output, trouble::Trouble};
 use crate::{
@@ -70,7 +67,13 @@ pub async fn deliver(
     }
     let place = format!("{}:{}", plan.server, plan.port);
     let deadline = Instant::now() + plan.timeout;
-    let (mut session, abilities) = plan.open(&place, deadline).await?;
+    let (mut stream, from) = plan.connect(&place, deadline).await?;
+    let mut session = Session::new(&mut *stream, &place, deadline);
+    if plan.tls != Tls::Starttls {
+        session.greeted().await?;
+    }
+    // What it said in clear before counts for nothing.
+    let abilities = session.hello(from).await?;
     if let Some((user, password)) = plan.login {
         session.log_in(&abilities.logins, user, password).await?;
     }
@@ -170,8 +173,8 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Connects, protects the connection, and hears what the server can.
-    async fn open(&self, place: &str, deadline: Instant) -> Result<(Session<Box<dyn Stream>>, Abilities), Trouble> {
+    /// Connects and protects the connection; the address is ours. After STARTTLS it was greeted already.
+    async fn connect(&self, place: &str, deadline: Instant) -> Result<(Box<dyn Stream>, SocketAddr), Trouble> {
         // Whom to believe is known before anybody is asked.
         let tls = match self.tls {
             Tls::None => None,
@@ -179,28 +182,15 @@ impl<'a> Plan<'a> {
         };
         let dialled = timeout_at(deadline, outward::dial(self.server, self.port, self.from_label)).await;
         let reached = dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = reached.map_err(|error| {
-            Trouble::passing(format!("{place} cannot be reached ({error}): check server and port"))
-        })?;
+        let mut stream = reached.map_err(|error| unreached(place, &error))?;
         let from = stream.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let Some(tls) = tls else {
-            let mut session = Session::new(Box::new(stream) as Box<dyn Stream>, place, deadline);
-            session.greeted().await?;
-            let abilities = session.hello(from).await?;
-            return Ok((session, abilities));
-        };
-        let greets_after = self.tls == Tls::Implicit;
-        let stream = if greets_after { stream } else { agreed(stream, from, place, deadline).await? };
+        let Some(tls) = tls else { return Ok((Box::new(stream), from)) };
+        if self.tls == Tls::Starttls {
+            agree(Session::new(&mut stream, place, deadline), from, place).await?;
+        }
         let protected = timeout_at(deadline, outward::over_tls(stream, self.server, tls)).await;
         let protected = protected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        let stream = protected.map_err(|error| unprotected(self.server, place, &error))?;
-        let mut session = Session::new(stream, place, deadline);
-        if greets_after {
-            session.greeted().await?;
-        }
-        // What it said in clear before counts for nothing.
-        let abilities = session.hello(from).await?;
-        Ok((session, abilities))
+        Ok((protected.map_err(|error| unprotected(self.server, place, &error))?, from))
     }
 
     async fn believing(&self) -> Result<Arc<ClientConfig>, Trouble> {
@@ -216,9 +206,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The connection, on which both have agreed in clear that TLS begins now.
-async fn agreed(stream: TcpStream, from: SocketAddr, place: &str, deadline: Instant) -> Result<TcpStream, Trouble> {
-    let mut session = Session::new(stream, place, deadline);
+/// Agrees in clear that TLS begins now.
+async fn agree(mut session: Session<'_>, from: SocketAddr, place: &str) -> Result<(), Trouble> {
     session.greeted().await?;
     if session.hello(from).await?.starttls {
         return session.starttls().await;
@@ -228,6 +217,14 @@ async fn agreed(stream: TcpStream, from: SocketAddr, place: &str, deadline: Inst
         "{place} offers no STARTTLS, and nothing was sent in clear: set tls=implicit with port 465 if it has that, or \
          tls=none if everybody between may read the mail and the password"
     )))
+}
+
+/// Why there is no connection.
+fn unreached(place: &str, error: &io::Error) -> Trouble {
+    if let Some(forbidden) = error.get_ref().and_then(|it| it.downcast_ref::<outward::Forbidden>()) {
+        return Trouble::lasting(forbidden);
+    }
+    Trouble::passing(format!("{place} cannot be reached ({error}): check server and port"))
 }
 
 /// Why a connection could not be protected.

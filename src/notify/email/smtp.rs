@@ -75,8 +75,8 @@ impl Abilities {
 }
 
 /// A conversation over one connection. What is secret goes through it: it shows nothing.
-pub struct Session<S> {
-    stream: S,
+pub struct Session<'a> {
+    stream: &'a mut dyn Stream,
     read: BytesMut,
     /// The server, as it is called in errors.
     place: String,
@@ -85,9 +85,9 @@ pub struct Session<S> {
     secrets: Vec<String>,
 }
 
-impl<S: Stream> Session<S> {
+impl<'a> Session<'a> {
     /// Begins one that must be over by then.
-    pub fn new(stream: S, place: &str, deadline: Instant) -> Self {
+    pub fn new(stream: &'a mut dyn Stream, place: &str, deadline: Instant) -> Self {
         Self { stream, read: BytesMut::new(), place: place.to_owned(), deadline, secrets: Vec::new() }
     }
 
@@ -113,9 +113,9 @@ impl<S: Stream> Session<S> {
         Err(self.refused(&reply, "EHLO", "it takes no mail as of today: check server and port"))
     }
 
-    /// Asks for TLS. The answer is the bare connection, on which the server waits for it and has said nothing else:
-    /// what came before TLS anybody on the way may have written.
-    pub async fn starttls(mut self) -> Result<S, Trouble> {
+    /// Asks for TLS. Then the server waits for it on the bare connection and has said nothing else: what came before TLS
+    /// anybody on the way may have written.
+    pub async fn starttls(mut self) -> Result<(), Trouble> {
         let reply = self.ask("STARTTLS", "STARTTLS").await?;
         if reply.code != 220 {
             let mend = "nothing was sent in clear: ask whoever runs the server, or try tls=implicit with port 465";
@@ -128,7 +128,7 @@ impl<S: Stream> Session<S> {
                 self.place
             )));
         }
-        Ok(self.stream)
+        Ok(())
     }
 
     /// Logs in.
@@ -235,7 +235,7 @@ impl<S: Stream> Session<S> {
     }
 
     async fn write(&mut self, step: &str, bytes: &[u8]) -> Result<(), Trouble> {
-        let stream = &mut self.stream;
+        let stream = &mut *self.stream;
         let written = timeout_at(self.deadline, async {
             stream.write_all(bytes).await?;
             stream.flush().await
