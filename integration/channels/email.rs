@@ -78,7 +78,10 @@ async fn send_with(channel: &Channel, message: &Message, output: &Output) -> Res
     }
     if let Err(trouble) = &sent {
         assert!(!trouble.reason.contains(char::is_control), "{trouble:?}");
-        assert!(trouble.reason.contains(": ") && trouble.reason.starts_with(char::is_alphanumeric), "{trouble:?}");
+        assert!(
+            trouble.reason.contains(": ") && trouble.reason.starts_with(char::is_alphanumeric),
+            "{trouble:?}"
+        );
     }
     sent
 }
@@ -92,12 +95,17 @@ fn only(server: &Smtp) -> Mail {
 async fn a_mail_goes_over_starttls_and_everything_in_it_arrives_as_it_was() {
     let signed = Signed::new();
     let server = Smtp::new(signed.starttls("localhost")).await;
-    let further = [("cc", "boss@example.org"), ("bcc", "[audit@example.org|ops@example.org]"), ("attach", "64KiB")];
+    let further =
+        [("cc", "boss@example.org"), ("bcc", "[audit@example.org|ops@example.org]"), ("attach", "64KiB")];
     let channel = signed.channel(&server, &further);
     assert_eq!(wants_output(&channel), Some(65_536));
     let stderr = [&b"\xff\0\r\n.\r\nQUIT\r\n"[..], &[b'x'; 5000]].concat();
-    let output =
-        Output { stdout: ".\n\u{1f514} <b>".into(), stderr: stderr.clone(), stdout_dropped: 0, stderr_dropped: 7 };
+    let output = Output {
+        stdout: ".\n\u{1f514} <b>".into(),
+        stderr: stderr.clone(),
+        stdout_dropped: 0,
+        stderr_dropped: 7,
+    };
     let sent = message();
     send_with(&channel, &sent, &output).await.unwrap();
 
@@ -119,7 +127,10 @@ async fn a_mail_goes_over_starttls_and_everything_in_it_arrives_as_it_was() {
     assert_eq!(first(read.to()), ("Ops".to_owned(), "ops@example.org".to_owned()));
     assert_eq!(read.to().unwrap().iter().count(), 2);
     assert_eq!(first(read.cc()).1, "boss@example.org");
-    assert!(read.bcc().is_none() && !String::from_utf8_lossy(&mail.data).contains("audit@"), "unseen by the others");
+    assert!(
+        read.bcc().is_none() && !String::from_utf8_lossy(&mail.data).contains("audit@"),
+        "unseen by the others"
+    );
     assert_eq!(read.date().unwrap().to_rfc3339(), "2026-11-30T03:00:05Z");
     assert_eq!(read.header_raw("X-Watchbell-Key").unwrap().trim(), &*sent.key);
     assert_eq!(read.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
@@ -130,12 +141,16 @@ async fn a_mail_goes_over_starttls_and_everything_in_it_arrives_as_it_was() {
     assert!(text.contains(sent.link.as_ref().unwrap()), "{text}");
     assert!(text.contains("stderr.txt is the end of it: 5013 bytes, without 7 before"), "{text}");
     let html = read.body_html(0).unwrap().into_owned();
-    for escaped in ["&lt;b&gt;twice&lt;/b&gt; &amp; failed", "&lt;/pre&gt;&lt;script&gt;alert(&#39;x&#39;)", "3 &lt;not&gt; 4"]
-    {
+    for escaped in [
+        "&lt;b&gt;twice&lt;/b&gt; &amp; failed",
+        "&lt;/pre&gt;&lt;script&gt;alert(&#39;x&#39;)",
+        "3 &lt;not&gt; 4",
+    ] {
         assert!(html.contains(escaped), "{html}");
     }
     assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
-    let files: Vec<_> = read.attachments().map(|it| (it.attachment_name().unwrap(), it.contents().to_vec())).collect();
+    let files: Vec<_> =
+        read.attachments().map(|it| (it.attachment_name().unwrap(), it.contents().to_vec())).collect();
     assert_eq!(files, [("stdout.txt", output.stdout), ("stderr.txt", stderr)]);
 }
 
@@ -155,7 +170,9 @@ async fn the_same_message_has_the_same_id_and_a_recovery_is_in_the_thread_of_its
     assert_ne!(ids[0], ids[2]);
     assert!(ids[0].ends_with("@example.com"), "{ids:?}");
     let thread = read[0].references().as_text().unwrap();
-    assert!(thread.ends_with("@example.com") && read.iter().all(|it| it.references().as_text() == Some(thread)));
+    assert!(
+        thread.ends_with("@example.com") && read.iter().all(|it| it.references().as_text() == Some(thread))
+    );
     assert!(read.iter().all(|it| it.bcc().is_none()));
 }
 
@@ -238,18 +255,24 @@ async fn a_refused_login_can_be_mended_and_shows_nothing_of_it() {
     assert!(trouble.reason.ends_with("refused the login (535): check user and password"), "{trouble}");
     assert!(trouble.again);
     // A server that repeats what it was sent, at the login and after it.
-    let repeated = Box::leak(format!("535 not {CANARY} {}", BASE64.encode(format!("\0ops\0{CANARY}"))).into_boxed_str());
+    let repeated =
+        Box::leak(format!("535 not {CANARY} {}", BASE64.encode(format!("\0ops\0{CANARY}"))).into_boxed_str());
     server.behaves(Rules { answers: vec![("AUTH", repeated)], ..signed.starttls("localhost") });
     assert!(send(&signed.channel(&server, &[])).await.unwrap_err().again);
     let repeated = "550 not with hunter2";
     server.behaves(Rules { answers: vec![("MAIL", repeated)], ..signed.starttls("localhost") });
     let trouble = send(&signed.channel(&server, &[])).await.unwrap_err();
-    assert!(trouble.reason.contains("refused the sender bell@example.com (550)") && !trouble.again, "{trouble:?}");
+    assert!(
+        trouble.reason.contains("refused the sender bell@example.com (550)") && !trouble.again,
+        "{trouble:?}"
+    );
 
     server.behaves(signed.starttls("localhost"));
     let trouble = send(&signed.channel(&server, &[("user", ""), ("password", "")])).await.unwrap_err();
     assert!(trouble.reason.contains("530 5.7.0 log in first") && trouble.again, "{trouble:?}");
-    for (offered, told) in [(vec![], "offers no login here"), (vec!["AUTH XOAUTH2"], "the logins XOAUTH2 and neither")] {
+    for (offered, told) in
+        [(vec![], "offers no login here"), (vec!["AUTH XOAUTH2"], "the logins XOAUTH2 and neither")]
+    {
         server.behaves(Rules { abilities: (vec!["STARTTLS"], offered), ..signed.starttls("localhost") });
         let trouble = send(&signed.channel(&server, &[])).await.unwrap_err();
         assert!(trouble.reason.contains(told) && trouble.again, "{trouble:?}");
@@ -285,13 +308,15 @@ async fn what_passes_is_tried_again_and_what_does_not_is_not() {
 #[tokio::test]
 async fn who_is_refused_keeps_it_from_nobody_else_and_nobody_gets_it_twice() {
     let signed = Signed::new();
-    let refusing = |answer| Rules { answers: vec![("RCPT TO:<dev@", answer)], ..signed.starttls("localhost") };
+    let refusing =
+        |answer| Rules { answers: vec![("RCPT TO:<dev@", answer)], ..signed.starttls("localhost") };
     let server = Smtp::new(refusing("450 4.2.1 the mailbox is busy")).await;
     let channel = signed.channel(&server, &[]);
     let mut reached = Reached::default();
     let (message, output) = (message(), Output::default());
     let trouble = deliver(&channel, &message, &output, &mut reached).await.unwrap_err();
-    let told = "refused dev@example.org (450 4.2.1 the mailbox is busy), and the others have the message: check to";
+    let told =
+        "refused dev@example.org (450 4.2.1 the mailbox is busy), and the others have the message: check to";
     assert!(trouble.reason.contains(told) && trouble.again, "{trouble:?}");
     assert_eq!(only(&server).to, ["ops@example.org"]);
     server.behaves(signed.starttls("localhost"));
@@ -303,7 +328,10 @@ async fn who_is_refused_keeps_it_from_nobody_else_and_nobody_gets_it_twice() {
 
     server.behaves(refusing("550 5.1.1 nobody here"));
     let trouble = send(&channel).await.unwrap_err();
-    assert!(trouble.reason.contains("dev@example.org (550 5.1.1 nobody here)") && !trouble.again, "{trouble:?}");
+    assert!(
+        trouble.reason.contains("dev@example.org (550 5.1.1 nobody here)") && !trouble.again,
+        "{trouble:?}"
+    );
     assert_eq!(server.mails().len(), 3);
 }
 
@@ -317,7 +345,11 @@ async fn a_server_that_takes_less_gets_the_message_without_the_files() {
     let mail = only(&server);
     let read = MessageParser::default().parse(&mail.data).unwrap();
     assert_eq!(read.attachment_count(), 0);
-    assert!(read.body_text(0).unwrap().contains("The output is not attached: the mail server takes at most 20000"));
+    assert!(
+        read.body_text(0)
+            .unwrap()
+            .contains("The output is not attached: the mail server takes at most 20000")
+    );
 }
 
 #[tokio::test]
@@ -353,8 +385,13 @@ async fn a_server_that_does_not_answer_or_is_none_costs_no_more_than_the_timeout
 }
 
 fn channel_to(port: &str) -> Channel {
-    let values =
-        [("server", "localhost"), ("port", port), ("tls", "none"), ("from", "a@example.com"), ("to", "b@example.com")];
+    let values = [
+        ("server", "localhost"),
+        ("port", port),
+        ("tls", "none"),
+        ("from", "a@example.com"),
+        ("to", "b@example.com"),
+    ];
     channel(ChannelKind::Email, &values)
 }
 

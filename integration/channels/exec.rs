@@ -82,13 +82,15 @@ async fn what_is_not_known_is_empty_and_what_no_variable_can_hold_is_cut() {
 #[tokio::test]
 async fn only_exit_code_zero_is_delivered_and_the_last_line_says_why_not() {
     run(&script("exit 0", &[]), &message()).await.unwrap();
-    let trouble = run(&script("echo first >&2; echo 'no \u{1b}[31mroom' >&2; echo >&2; exit 3", &[]), &message()).await;
+    let trouble =
+        run(&script("echo first >&2; echo 'no \u{1b}[31mroom' >&2; echo >&2; exit 3", &[]), &message()).await;
     let trouble = trouble.unwrap_err();
     let told = "/bin/sh ended with exit code 3 (no \\u{1b}[31mroom): mend it, or let it end with 0";
     assert_eq!((&*trouble.reason, trouble.again), (told, true));
     let trouble = run(&script("kill -9 $$", &[]), &message()).await.unwrap_err();
     assert!(trouble.reason.contains("was ended by signal 9") && trouble.again, "{trouble:?}");
-    let long = run(&script("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1", &[]), &message()).await.unwrap_err();
+    let long =
+        run(&script("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1", &[]), &message()).await.unwrap_err();
     assert!(long.reason.len() < 300, "{long:?}");
 }
 
@@ -98,7 +100,9 @@ async fn nobody_has_to_read_the_message_and_nobody_waits_for_what_is_printed() {
     run(&script("exec < /dev/null; exit 0", &[]), &much).await.unwrap();
     run(&script("head -c 10 > /dev/null", &[]), &much).await.unwrap();
     // More than a pipe holds, before it reads.
-    run(&script("head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; cat > /dev/null", &[]), &much).await.unwrap();
+    run(&script("head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; cat > /dev/null", &[]), &much)
+        .await
+        .unwrap();
     // What stays in the background holds the pipes open, and nobody up.
     let began = Instant::now();
     run(&script("sleep 30 & exit 0", &[]), &much).await.unwrap();
@@ -112,7 +116,10 @@ async fn one_that_takes_too_long_is_ended_with_all_that_it_began() {
     let polite = format!("cd {at}; trap 'echo asked > asked; exit 0' TERM; sleep 60 & echo $! > child; wait");
     let began = Instant::now();
     let trouble = run(&script(&polite, &[("timeout", "500ms")]), &message()).await.unwrap_err();
-    assert!(trouble.reason.contains("took longer than 500ms and was ended: raise timeout") && trouble.again, "{trouble:?}");
+    assert!(
+        trouble.reason.contains("took longer than 500ms and was ended: raise timeout") && trouble.again,
+        "{trouble:?}"
+    );
     assert_eq!(read(folder.path(), "asked"), "asked\n");
     assert!(began.elapsed() < Duration::from_secs(5));
     gone(&read(folder.path(), "child")).await;
@@ -149,7 +156,8 @@ async fn one_that_is_given_up_is_killed_with_all_that_it_began() {
 
 #[tokio::test]
 async fn what_cannot_be_started_is_told_with_the_mend() {
-    let trouble = run(&channel(ChannelKind::Exec, &[("command", "/nowhere/tell")]), &message()).await.unwrap_err();
+    let trouble =
+        run(&channel(ChannelKind::Exec, &[("command", "/nowhere/tell")]), &message()).await.unwrap_err();
     assert!(trouble.reason.contains("there is no program /nowhere/tell beside the agent: ") && trouble.again);
     let trouble = run(&script("true", &[("workdir", "/nowhere")]), &message()).await.unwrap_err();
     assert!(trouble.reason.contains("the working directory /nowhere does not exist") && trouble.again);
@@ -169,6 +177,8 @@ async fn arguments_are_handed_over_as_they_are() {
     let folder = TempDir::new().unwrap();
     let target = folder.path().join("a; echo b");
     let path = target.display().to_string();
-    run(&channel(ChannelKind::Exec, &[("command", &format!("[/usr/bin/touch|{path}]"))]), &message()).await.unwrap();
+    run(&channel(ChannelKind::Exec, &[("command", &format!("[/usr/bin/touch|{path}]"))]), &message())
+        .await
+        .unwrap();
     assert!(target.exists());
 }

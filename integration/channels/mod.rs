@@ -44,7 +44,10 @@ fn message() -> Message {
         at: "2026-11-30T03:00:05Z".parse().unwrap(),
         title: "backup \u{1f514} failed with \"exit code 3\"\r\nBcc: evil@example.com".to_owned(),
         text: "It was tried <b>twice</b> & failed.\n.\nQUIT\n.hidden".to_owned(),
-        tail: format!("</pre><script>alert('x')</script>\n..\nFrom nobody\n{}\nnul \0 end", "long ".repeat(500)),
+        tail: format!(
+            "</pre><script>alert('x')</script>\n..\nFrom nobody\n{}\nnul \0 end",
+            "long ".repeat(500)
+        ),
         link: Some("https://watchbell.example.com/runs/01J?a=1&b=\"2\"".to_owned()),
         facts: vec![("job", "shop.web.backup".to_owned()), ("exit code", "3 <not> 4".to_owned())],
         data: serde_json::json!({ "job": "shop.web.backup", "exit_code": 3, "title": "\u{1f514}\n" }),

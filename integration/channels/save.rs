@@ -117,7 +117,10 @@ async fn links_are_not_followed() {
     let job = runs.join("shop.web.backup");
     symlink(&elsewhere, &job).unwrap();
     let trouble = save(&to(&runs, &[]), &message()).await.unwrap_err();
-    assert!(trouble.reason.contains("put a folder there, and no link or file") && trouble.again, "{trouble:?}");
+    assert!(
+        trouble.reason.contains("put a folder there, and no link or file") && trouble.again,
+        "{trouble:?}"
+    );
     assert_eq!(names(&elsewhere), Vec::<String>::new());
 
     fs::remove_file(&job).unwrap();
@@ -155,7 +158,12 @@ async fn so_many_runs_are_kept_and_nothing_else_is_removed() {
     let folder = TempDir::new().unwrap();
     let job = folder.path().join("shop.web.backup");
     fs::create_dir(&job).unwrap();
-    let theirs = ["notes.json", "01J00000000000000000000001.txt", ".01J00000000000000000000001.json.swp", "keep.stdout"];
+    let theirs = [
+        "notes.json",
+        "01J00000000000000000000001.txt",
+        ".01J00000000000000000000001.json.swp",
+        "keep.stdout",
+    ];
     for name in theirs {
         fs::write(job.join(name), "theirs").unwrap();
     }
@@ -215,7 +223,10 @@ async fn what_is_older_than_it_may_be_goes_and_so_does_what_was_given_up() {
 async fn a_directory_that_cannot_be_is_told_with_the_mend() {
     let folder = TempDir::new().unwrap();
     let trouble = save(&to(&folder.path().join("no/runs"), &[]), &message()).await.unwrap_err();
-    assert!(trouble.reason.ends_with("make the folder above it, or mount it") && trouble.again, "{trouble:?}");
+    assert!(
+        trouble.reason.ends_with("make the folder above it, or mount it") && trouble.again,
+        "{trouble:?}"
+    );
     fs::write(folder.path().join("file"), "").unwrap();
     let trouble = save(&to(&folder.path().join("file"), &[]), &message()).await.unwrap_err();
     assert!(trouble.reason.contains("put a folder there") && trouble.again, "{trouble:?}");

@@ -104,7 +104,8 @@ impl Smtp {
 
 async fn protect(stream: Box<dyn Connection>, rules: &Rules) -> Option<Box<dyn Connection>> {
     let Certified { certificate, key } = rules.certified.as_ref().expect("a certificate");
-    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+    let chain =
+        CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -168,7 +169,11 @@ impl Talk {
         line.truncate(line.len() - 2);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = String::from_utf8_lossy(&line).into_owned();
-        if self.protected { seen.protected.push(heard) } else { seen.clear.push(heard) }
+        if self.protected {
+            seen.protected.push(heard)
+        } else {
+            seen.clear.push(heard)
+        }
         drop(seen);
         Some(line)
     }
@@ -182,7 +187,8 @@ impl Talk {
         let (mut from, mut to, mut user) = (None, Vec::new(), None);
         loop {
             let line = self.text().await?;
-            let address = || line.split_once('<').and_then(|(_, it)| it.strip_suffix('>')).unwrap().to_owned();
+            let address =
+                || line.split_once('<').and_then(|(_, it)| it.strip_suffix('>')).unwrap().to_owned();
             if let Some(answer) = self.told(&line) {
                 self.say(answer).await?;
                 continue;

@@ -48,7 +48,8 @@ fn why_not(address: &str) -> Option<&'static str> {
         return Some("is longer than an address can be");
     }
     let is_atom = |text: &str| {
-        !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&it))
+        !text.is_empty()
+            && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&it))
     };
     let is_host = |text: &str| text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));
     let is_domain = domain.split('.').all(|it| !it.is_empty() && is_host(it));

@@ -54,20 +54,20 @@ pub async fn deliver(channel: &Channel, message: &Message, children: &Children) 
     let limit = channel.duration("timeout").unwrap_or(TIMEOUT);
     let mut own = start(channel, message, children)?;
     let (ended, last) = follow(&mut own, input(message), limit).await;
+    // What it left in the background by itself is its own affair.
+    own.kill_group = false;
     let program = program(channel);
     match ended {
-        Some(Ok(status)) if status.success() => {
-            // What it left in the background by itself is its own affair.
-            own.kill_group = false;
-            Ok(())
-        }
+        Some(Ok(status)) if status.success() => Ok(()),
         Some(Ok(status)) => Err(failed(program, status, &last)),
-        Some(Err(error)) => {
-            Err(Trouble::passing(format!("the end of {program} could not be seen ({error}): look at what it did")))
-        }
+        Some(Err(error)) => Err(Trouble::passing(format!(
+            "the end of {program} could not be seen ({error}): look at what it did"
+        ))),
         None => {
             let limit = humantime::format_duration(limit);
-            Err(Trouble::passing(format!("{program} took longer than {limit} and was ended: raise timeout, or mend it")))
+            Err(Trouble::passing(format!(
+                "{program} took longer than {limit} and was ended: raise timeout, or mend it"
+            )))
         }
     }
 }
@@ -133,12 +133,15 @@ fn start(channel: &Channel, message: &Message, children: &Children) -> Result<Ow
 
 /// Leaves out what the agent shows to a receiver of its telemetry: it is a login more often than not.
 fn without_headers(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("OTEL_") && text.ends_with("_HEADERS") {
-            command.env_remove(name);
-        }
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|it| has_headers(&it.to_string_lossy())) {
+        command.env_remove(name);
     }
+}
+
+/// Such as `OTEL_EXPORTER_OTLP_TRACES_HEADERS`.
+fn has_headers(name: &str) -> bool {
+    name.starts_with("OTEL_") && name.ends_with("_HEADERS")
 }
 
 /// The facts. One that is not known is empty rather than absent: a script that asks for each of them goes on.
@@ -232,11 +235,37 @@ fn failed(program: &str, status: ExitStatus, last: &VecDeque<u8>) -> Trouble {
 fn why(error: &io::Error, program: &str, workdir: Option<&str>) -> String {
     match (error.kind(), workdir) {
         (io::ErrorKind::NotFound, Some(workdir)) if !Path::new(workdir).is_dir() => {
-            format!("the working directory {workdir} does not exist beside the agent: make it, or leave workdir out")
+            format!(
+                "the working directory {workdir} does not exist beside the agent: make it, or leave workdir out"
+            )
         }
         (io::ErrorKind::NotFound, _) => {
-            format!("there is no program {program} beside the agent: check command, or use an image that has it")
+            format!(
+                "there is no program {program} beside the agent: check command, or use an image that has it"
+            )
         }
         _ => format!("starting {program} failed ({error}): check command and who may run it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_for_a_receiver_are_known_by_their_names() {
+        for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"] {
+            assert!(has_headers(name), "{name}");
+        }
+        for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "HEADERS", "MY_HEADERS"] {
+            assert!(!has_headers(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_cut_between_characters() {
+        assert_eq!(fit(&"\u{f6}".repeat(VARIABLE_LIMIT)).len(), VARIABLE_LIMIT);
+        assert_eq!(fit(&format!("x{}", "\u{f6}".repeat(VARIABLE_LIMIT))).len(), VARIABLE_LIMIT - 1);
+        assert_eq!(fit("a\0b"), "a\u{fffd}b");
     }
 }

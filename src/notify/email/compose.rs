@@ -66,7 +66,9 @@ pub fn note(output: &Output) -> String {
     ];
     let cut = streams.into_iter().filter(|(_, length, dropped)| *length > 0 && *dropped > 0);
     let lines: Vec<_> = cut
-        .map(|(name, length, dropped)| format!("{name} is the end of it: {length} bytes, without {dropped} before"))
+        .map(|(name, length, dropped)| {
+            format!("{name} is the end of it: {length} bytes, without {dropped} before")
+        })
         .collect();
     lines.join("\n")
 }

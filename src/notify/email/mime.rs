@@ -258,7 +258,10 @@ mod tests {
 
     #[test]
     fn what_is_plain_stays_readable() {
-        assert_eq!(header("Subject", "backup failed with exit code 3"), "Subject: backup failed with exit code 3\r\n");
+        assert_eq!(
+            header("Subject", "backup failed with exit code 3"),
+            "Subject: backup failed with exit code 3\r\n"
+        );
         assert_eq!(header("Subject", "a\r\nBcc: b@c"), "Subject: =?utf-8?B?YSAgQmNjOiBiQGM=?=\r\n");
         let named = |name: &str| Mailbox { name: name.to_owned(), address: "a@b.c".to_owned() };
         assert_eq!(addresses("To", &[named("The Ops")]), "To: The Ops <a@b.c>\r\n");
@@ -269,7 +272,10 @@ mod tests {
 
     #[test]
     fn a_file_is_called_text_only_if_it_is() {
-        assert!(attachment("stdout.txt", "ü".as_bytes()).starts_with("Content-Type: text/plain; charset=utf-8\r\n"));
+        assert!(
+            attachment("stdout.txt", "ü".as_bytes())
+                .starts_with("Content-Type: text/plain; charset=utf-8\r\n")
+        );
         for bytes in [&b"\xff"[..], b"a\0b"] {
             let part = attachment("stdout.txt", bytes);
             assert!(part.starts_with("Content-Type: application/octet-stream\r\n"), "{part}");

@@ -61,7 +61,8 @@ pub async fn deliver(
     reached: &mut Reached,
 ) -> Result<(), Trouble> {
     let plan = Plan::read(channel)?;
-    let left: Vec<&str> = plan.recipients.iter().map(|it| &**it).filter(|it| !reached.0.contains(*it)).collect();
+    let left: Vec<&str> =
+        plan.recipients.iter().map(|it| &**it).filter(|it| !reached.0.contains(*it)).collect();
     if left.is_empty() {
         return Ok(());
     }
@@ -174,7 +175,11 @@ impl<'a> Plan<'a> {
     }
 
     /// Connects and protects the connection; the address is ours. After STARTTLS it was greeted already.
-    async fn connect(&self, place: &str, deadline: Instant) -> Result<(Box<dyn Stream>, SocketAddr), Trouble> {
+    async fn connect(
+        &self,
+        place: &str,
+        deadline: Instant,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Trouble> {
         // Whom to believe is known before anybody is asked.
         let tls = match self.tls {
             Tls::None => None,
@@ -201,7 +206,9 @@ impl<'a> Plan<'a> {
             Ok(Err(error)) => Err(Trouble::passing(format!(
                 "no certificate could be believed ({error}): set ca-file to those of who signed the mail server's"
             ))),
-            Err(error) => Err(Trouble::passing(format!("certificates could not be read ({error}): try again"))),
+            Err(error) => {
+                Err(Trouble::passing(format!("certificates could not be read ({error}): try again")))
+            }
         }
     }
 }
@@ -238,6 +245,8 @@ fn unprotected(server: &str, place: &str, error: &io::Error) -> Trouble {
         _ if error.kind() == io::ErrorKind::TimedOut => {
             format!("{place} did not begin TLS in time, and nothing was sent: check port and tls")
         }
-        _ => format!("{place} began no TLS, and nothing was sent ({error}): check port and tls (465 is implicit)"),
+        _ => format!(
+            "{place} began no TLS, and nothing was sent ({error}): check port and tls (465 is implicit)"
+        ),
     })
 }

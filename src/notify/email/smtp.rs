@@ -118,7 +118,8 @@ impl<'a> Session<'a> {
     pub async fn starttls(mut self) -> Result<(), Trouble> {
         let reply = self.ask("STARTTLS", "STARTTLS").await?;
         if reply.code != 220 {
-            let mend = "nothing was sent in clear: ask whoever runs the server, or try tls=implicit with port 465";
+            let mend =
+                "nothing was sent in clear: ask whoever runs the server, or try tls=implicit with port 465";
             return Err(Trouble { again: true, ..self.refused(&reply, "STARTTLS", mend) });
         }
         if !self.read.is_empty() {
@@ -284,7 +285,9 @@ impl<'a> Session<'a> {
     fn broken(&self, step: &str, error: &io::Error) -> Trouble {
         let place = &self.place;
         Trouble::passing(if error.kind() == io::ErrorKind::UnexpectedEof {
-            format!("{place} closed the connection at {step}: check port and tls, or ask whoever runs the server")
+            format!(
+                "{place} closed the connection at {step}: check port and tls, or ask whoever runs the server"
+            )
         } else {
             format!("the connection to {place} broke at {step} ({error}): check the network between")
         })
@@ -331,7 +334,8 @@ mod tests {
 
     #[test]
     fn what_a_server_can_is_read_in_any_case_and_in_the_old_spelling() {
-        let lines = ["mail.example.com", "StartTLS", "auth plain LOGIN", "AUTH=XOAUTH2", "SIZE 1000", "STARTTLSX"];
+        let lines =
+            ["mail.example.com", "StartTLS", "auth plain LOGIN", "AUTH=XOAUTH2", "SIZE 1000", "STARTTLSX"];
         let reply = Reply { code: 250, lines: lines.map(str::to_owned).to_vec() };
         let it = Abilities::read(&reply);
         assert_eq!((it.starttls, it.size), (true, Some(1000)));

@@ -12,7 +12,10 @@ use std::{
 
 use jiff::Timestamp;
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fsync, mkdir, mkdirat, open, openat, renameat, statat, unlinkat},
+    fs::{
+        AtFlags, Dir, FileType, Mode, OFlags, fchmod, fsync, mkdir, mkdirat, open, openat, renameat, statat,
+        unlinkat,
+    },
     io::Errno,
 };
 
@@ -56,22 +59,26 @@ impl Folder {
     pub fn root(path: &Path, mode: u32) -> Result<Self, Trouble> {
         let new = made(mkdir(path, for_folder(mode))).map_err(|it| trouble("making", path, it))?;
         let held = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        Self { held: held.map_err(|it| trouble("opening", path, it))?, path: path.to_owned() }.whole(new, mode)
+        Self { held: held.map_err(|it| trouble("opening", path, it))?, path: path.to_owned() }
+            .whole(new, mode)
     }
 
     /// A folder in it.
     pub fn inner(&self, name: &str, mode: u32) -> Result<Self, Trouble> {
         let path = self.path.join(name);
-        let new = made(mkdirat(&self.held, name, for_folder(mode))).map_err(|it| trouble("making", &path, it))?;
+        let new =
+            made(mkdirat(&self.held, name, for_folder(mode))).map_err(|it| trouble("making", &path, it))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = openat(&self.held, name, flags, Mode::empty()).map_err(|it| trouble("opening", &path, it))?;
+        let held =
+            openat(&self.held, name, flags, Mode::empty()).map_err(|it| trouble("opening", &path, it))?;
         Self { held, path }.whole(new, mode)
     }
 
     /// A new one has the mode that was asked for, whatever the process leaves out by itself.
     fn whole(self, new: bool, mode: u32) -> Result<Self, Trouble> {
         if new {
-            fchmod(&self.held, for_folder(mode)).map_err(|it| trouble("setting the mode of", &self.path, it))?;
+            fchmod(&self.held, for_folder(mode))
+                .map_err(|it| trouble("setting the mode of", &self.path, it))?;
         }
         Ok(self)
     }
@@ -102,7 +109,8 @@ impl Folder {
     pub fn prune(&self, newest: &str, keep: Retention, now: Timestamp) -> Result<(), Trouble> {
         let pruned = self.entries(now).and_then(|(groups, given_up)| {
             let gone = beyond(&groups, newest, keep);
-            let files = groups.iter().filter(|(stem, _)| gone.contains(stem.as_str())).flat_map(|(_, it)| &it.names);
+            let files =
+                groups.iter().filter(|(stem, _)| gone.contains(stem.as_str())).flat_map(|(_, it)| &it.names);
             for name in files.chain(&given_up) {
                 match unlinkat(&self.held, name, AtFlags::empty()) {
                     Ok(()) | Err(Errno::NOENT) => {}
@@ -113,7 +121,9 @@ impl Folder {
         });
         pruned.map_err(|error| {
             let path = self.path.display();
-            Trouble::lasting(format!("it is saved, but older files in {path} stay ({error}): check who may remove them"))
+            Trouble::lasting(format!(
+                "it is saved, but older files in {path} stay ({error}): check who may remove them"
+            ))
         })
     }
 

@@ -53,7 +53,9 @@ pub async fn deliver(channel: &Channel, message: &Message, streams: Streams) -> 
             let _turn = turn;
             plan.save(streams)
         });
-        written.await.unwrap_or_else(|error| Err(Trouble::passing(format!("saving broke off ({error}): try again"))))
+        written
+            .await
+            .unwrap_or_else(|error| Err(Trouble::passing(format!("saving broke off ({error}): try again"))))
     });
     saved.await.unwrap_or_else(|_| {
         Err(Trouble::passing(format!("{shown} took nothing for {limit:?}: check its disk, or raise timeout")))
@@ -64,7 +66,9 @@ impl Plan {
     fn read(channel: &Channel, message: &Message) -> Result<Self, Trouble> {
         let directory = PathBuf::from(channel.text("directory").unwrap_or_default());
         if !directory.is_absolute() {
-            return Err(Trouble::lasting("the directory is no absolute path: write for example /var/lib/runs"));
+            return Err(Trouble::lasting(
+                "the directory is no absolute path: write for example /var/lib/runs",
+            ));
         }
         let keep = match channel.text("keep").map(Retention::parse) {
             Some(Err(why)) => return Err(Trouble::lasting(format!("keep: {why}"))),
@@ -73,7 +77,9 @@ impl Plan {
         };
         let mode = match channel.text("mode").map(|it| u32::from_str_radix(it, 8)) {
             Some(Ok(mode)) if mode <= 0o777 => mode,
-            Some(_) => return Err(Trouble::lasting("mode is no octal number up to 0777: write for example 0640")),
+            Some(_) => {
+                return Err(Trouble::lasting("mode is no octal number up to 0777: write for example 0640"));
+            }
             None => MODE,
         };
         let job = if message.job.is_empty() { NO_JOB.to_owned() } else { component(&message.job) };
@@ -104,7 +110,9 @@ impl Plan {
         let mut file = None;
         for piece in pieces {
             let piece = piece.map_err(|error| {
-                Trouble::passing(format!("what the run printed could not be read ({error}): check the state directory"))
+                Trouble::passing(format!(
+                    "what the run printed could not be read ({error}): check the state directory"
+                ))
             })?;
             if piece.is_empty() {
                 continue;
