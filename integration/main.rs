@@ -1,6 +1,7 @@
 //! Promises of the product, as tests. One binary: each test's name is the promise.
 
 mod api;
+mod channels;
 mod cli;
 mod endpoints;
 mod examples;

@@ -20,12 +20,22 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "outward", "time"]),
     ("docker", &["model"]),
     ("history", &["model", "telemetry::report", "time::Clock"]),
-    (
-        "notify",
-        &["history::keeper", "history::query", "model", "outward", "telemetry::report", "time::Clock"],
-    ),
     ("watch", &["docker", "model", "settings", "telemetry", "time"]),
     ("run", &["docker", "history::installation", "history::keeper", "model", "plan", "telemetry", "time"]),
+    // Who reaps orphans has to know each child of the agent, so there is one way to start a process beside it.
+    (
+        "notify",
+        &[
+            "history::keeper",
+            "history::query",
+            "model",
+            "outward",
+            "run::process::without_settings",
+            "run::reap",
+            "telemetry::report",
+            "time::Clock",
+        ],
+    ),
     (
         "agent",
         &[

@@ -19,6 +19,7 @@ pub mod prometheus;
 pub mod receiver;
 pub mod scenario;
 pub mod silent_engine;
+pub mod smtp;
 pub mod source;
 pub mod test_agent;
 pub mod year;

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     action::ActionSpec,
     compose::ComposeSpec,
+    duration,
     image::{Like, Pull},
     name::{JobId, JobKind},
     options::{ContainerOptions, Delete},
@@ -234,6 +235,37 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self { runs: Some(100), age: Some(Duration::from_secs(30 * 86_400)) }
+    }
+}
+
+impl Retention {
+    /// Reads how long runs are kept: a number of runs, a length of time, or both; `none` is the newest run alone.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        const MEND: &str = "write for example 100 runs, 30 days; or none";
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self { runs: Some(0), age: None });
+        }
+        let mut kept = Self { runs: None, age: None };
+        for part in text.split(',').map(str::trim) {
+            let number = part.split(' ').next().unwrap_or_default();
+            let word = part[number.len()..].trim();
+            let twice = if matches!(word, "run" | "runs") {
+                let runs = number.parse().ok().filter(|it| *it > 0);
+                let runs = runs.ok_or_else(|| format!("\"{part}\" is no number of runs from 1: {MEND}"))?;
+                kept.runs.replace(runs).is_some()
+            } else {
+                let age = duration::parse(part).map_err(|reason| format!("\"{part}\" {reason}: {MEND}"))?;
+                if age.is_zero() {
+                    return Err(format!("\"{part}\" keeps nothing: {MEND}"));
+                }
+                kept.age.replace(age).is_some()
+            };
+            if twice {
+                return Err(format!("\"{text}\" says the same twice: {MEND}"));
+            }
+        }
+        Ok(kept)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod item;
 pub mod job;
 pub mod kept;
 pub mod made;
+pub mod mailbox;
 pub mod memory;
 pub mod name;
 pub mod notification;

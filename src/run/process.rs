@@ -83,7 +83,7 @@ const SETTINGS: &str = "WATCHBELL_";
 const PLACE: &str = "WATCHBELL_STATE_DIR";
 
 /// Leaves out what the agent was given for itself: tokens are among it, and a job shows its output to others.
-pub(super) fn without_settings(command: &mut Command) {
+pub fn without_settings(command: &mut Command) {
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|it| it != PLACE && it.to_string_lossy().starts_with(SETTINGS)) {
         command.env_remove(name);

@@ -2,7 +2,8 @@
 //! asks how it ended.
 //!
 //! Our own children are asked by those who started them. So that an exit code never goes to the wrong one, a child is
-//! entered here under the same lock under which it is started.
+//! entered here under the same lock under which it is started. That holds for whatever is started beside the agent: jobs,
+//! and commands of channels.
 
 use std::{
     collections::HashSet,

@@ -87,31 +87,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// Reads how long runs are kept: a number of runs, a length of time, or both; `none` is the newest run alone.
 pub fn retention(text: &str) -> Result<Retention, String> {
-    const MEND: &str = "write for example 100 runs, 30 days; or none";
-    let text = text.trim();
-    if text.eq_ignore_ascii_case("none") {
-        return Ok(Retention { runs: Some(0), age: None });
-    }
-    let mut kept = Retention { runs: None, age: None };
-    for part in text.split(',').map(str::trim) {
-        let number = part.split(' ').next().unwrap_or_default();
-        let word = part[number.len()..].trim();
-        let twice = if matches!(word, "run" | "runs") {
-            let runs = number.parse().ok().filter(|it| *it > 0);
-            let runs = runs.ok_or_else(|| format!("\"{part}\" is no number of runs from 1: {MEND}"))?;
-            kept.runs.replace(runs).is_some()
-        } else {
-            let age = duration::parse(part).map_err(|reason| format!("\"{part}\" {reason}: {MEND}"))?;
-            if age.is_zero() {
-                return Err(format!("\"{part}\" keeps nothing: {MEND}"));
-            }
-            kept.age.replace(age).is_some()
-        };
-        if twice {
-            return Err(format!("\"{text}\" says the same twice: {MEND}"));
-        }
-    }
-    Ok(kept)
+    Retention::parse(text)
 }
 
 /// Takes off literal quotes around a whole value, as some files and shells leave them there; `true` if there were any.
