@@ -30,6 +30,7 @@ pub mod schedule;
 pub mod secret;
 pub mod service;
 pub mod session;
+mod share;
 pub mod skip;
 pub mod spread;
 pub mod swarm;
