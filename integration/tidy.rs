@@ -22,7 +22,15 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("history", &["model", "telemetry::report", "time::Clock"]),
     (
         "notify",
-        &["history::keeper", "history::query", "model", "outward", "telemetry::report", "time::Clock"],
+        &[
+            "history::keeper",
+            "history::outbox",
+            "history::query",
+            "model",
+            "outward",
+            "telemetry::report",
+            "time::Clock",
+        ],
     ),
     ("watch", &["docker", "model", "settings", "telemetry", "time"]),
     ("run", &["docker", "history::installation", "history::keeper", "model", "plan", "telemetry", "time"]),
@@ -31,6 +39,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "docker::client",
             "history::keeper",
+            "history::outbox",
             "model",
             "plan",
             "run::halt",
@@ -119,6 +128,8 @@ const PURE: &[&str] = &[
     "src/agent/keep.rs",
     "src/agent/line.rs",
     "src/agent/dependencies.rs",
+    "src/agent/notices.rs",
+    "src/agent/notices/",
     "src/agent/operator.rs",
     "src/agent/reconcile.rs",
     "src/agent/records.rs",

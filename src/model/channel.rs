@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use super::{notification::Causes, origin::Origin, word};
+use super::{
+    notification::{Cause, Causes},
+    origin::Origin,
+    word,
+};
 
 /// The service, or the way, of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,17 @@ impl ChannelKind {
     /// Its word.
     pub fn as_str(self) -> &'static str {
         word::of(Self::NAMES, self)
+    }
+
+    /// Of what it is told, where neither it nor the job says.
+    pub fn usual(self) -> Causes {
+        match self {
+            Self::Healthchecks => {
+                Causes::of(&[Cause::Start, Cause::Success, Cause::Failure, Cause::Timeout, Cause::Lost])
+            }
+            Self::Save => Causes::ALWAYS,
+            _ => Causes::USUAL,
+        }
     }
 
     /// Whether it wants each run by itself: nothing is counted and told together, and no number of failures waited for.

@@ -20,6 +20,7 @@ pub mod made;
 pub mod memory;
 pub mod name;
 pub mod notification;
+pub mod notify_memory;
 pub mod options;
 pub mod origin;
 pub mod parameters;

@@ -20,7 +20,7 @@ use prometheus::Registry;
 use crate::model::{diagnostic::Severity, job::JobSpec, name::JobKind, run::Outcome, skip::Skip};
 
 use super::{
-    Asked, MetricsError, Part, Reconciled, Seen, SeenJob, Shared,
+    Asked, MetricsError, Notified, Part, Reconciled, Seen, SeenJob, Shared,
     table::{self, Metric, Shape},
     tally::Tally,
 };
@@ -46,6 +46,7 @@ pub(super) struct Instruments {
     engine_events: Counter<u64>,
     reconciles: Counter<u64>,
     reconcile_duration: Histogram<f64>,
+    notifications: Counter<u64>,
 }
 
 impl Instruments {
@@ -65,6 +66,22 @@ impl Instruments {
         self.reconciles.add(1, &[KeyValue::new("result", result.as_str())]);
         self.reconcile_duration.record(took.as_secs_f64(), &[]);
     }
+
+    pub fn notified(&self, channel: &str, result: Notified) {
+        self.count_notified(channel, result, 1);
+    }
+
+    /// A counter is there from the first scrape on.
+    pub fn channel(&self, channel: &str) {
+        for result in Notified::ALL {
+            self.count_notified(channel, result, 0);
+        }
+    }
+
+    fn count_notified(&self, channel: &str, result: Notified, count: u64) {
+        let labels = [KeyValue::new("channel", channel.to_owned()), KeyValue::new("result", result.as_str())];
+        self.notifications.add(count, &labels);
+    }
 }
 
 /// What is there once.
@@ -76,6 +93,7 @@ pub(super) fn general(shared: &Arc<Shared>) -> Result<(Page, Instruments), Metri
         engine_events: counter(&meter, &table::ENGINE_EVENTS),
         reconciles: counter(&meter, &table::RECONCILES),
         reconcile_duration: histogram(&meter, &table::RECONCILE_DURATION),
+        notifications: counter(&meter, &table::NOTIFICATIONS),
     };
     // A counter is there from the first scrape on.
     instruments.engine_events.add(0, &[]);

@@ -154,6 +154,12 @@ pub(super) const LOG_DROPPED: Metric =
 pub(super) const SPANS_DROPPED: Metric =
     counter("watchbell_spans_dropped_total", &[], "Spans that could not be exported.");
 
+pub(super) const NOTIFICATIONS: Metric = counter(
+    "watchbell_notifications_total",
+    &["channel", "result"],
+    "Messages by what became of them: sent, failed for each try that failed and is made again, or given-up.",
+);
+
 pub(super) const BUILD_INFO: Metric =
     gauge("watchbell_build_info", &["version"], "1; the version is the label.");
 
@@ -179,5 +185,6 @@ pub const METRICS: &[Metric] = &[
     HISTORY_LOST,
     LOG_DROPPED,
     SPANS_DROPPED,
+    NOTIFICATIONS,
     BUILD_INFO,
 ];
