@@ -27,6 +27,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         "notify",
         &[
             "history::keeper",
+            "history::outbox",
             "history::query",
             "model",
             "outward",
@@ -41,6 +42,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "docker::client",
             "history::keeper",
+            "history::outbox",
             "model",
             "plan",
             "run::halt",
@@ -132,6 +134,8 @@ const PURE: &[&str] = &[
     "src/agent/keep.rs",
     "src/agent/line.rs",
     "src/agent/dependencies.rs",
+    "src/agent/notices.rs",
+    "src/agent/notices/",
     "src/agent/operator.rs",
     "src/agent/reconcile.rs",
     "src/agent/records.rs",

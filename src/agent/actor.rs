@@ -11,13 +11,18 @@ use tokio::{
 };
 
 use crate::{
-    history::keeper::{Condition, Keeper, Kept},
+    history::{
+        keeper::{Condition, Keeper, Kept},
+        outbox::Outbox,
+    },
     model::{
         connection::Connection,
         container::Inventory,
         made::Made,
         memory::Memory,
         name::JobId,
+        notification::Notification,
+        notify_memory::NotifyMemory,
         run::{Outcome, RunId, StopForce, StopRequest},
         unfinished::{GoingOn, Legacy, Unfinished},
     },
@@ -57,6 +62,9 @@ mod trace;
 /// How long a run's container stays for a record that is not kept yet.
 const KEEP_LIMIT: Duration = Duration::from_secs(1);
 
+/// What the last agent kept: of its jobs, of what it had told of them, of its runs, and the jobs of the API.
+pub type Remembered = (HashMap<JobId, Memory>, HashMap<JobId, NotifyMemory>, Legacy, Option<Vec<Made>>);
+
 /// What the agent is made of.
 #[derive(Debug)]
 pub struct Actor {
@@ -82,6 +90,8 @@ pub struct Actor {
     stage: watch::Receiver<Stage>,
     ends: Ends,
     keeper: Keeper,
+    /// Where what is to be told goes.
+    outbox: Outbox,
     condition: watch::Receiver<Condition>,
     alarm: Alarm,
     /// What the last agent left, until it is taken up.
@@ -124,12 +134,12 @@ impl Actor {
         (inventory, connection): (watch::Receiver<Option<Arc<Inventory>>>, watch::Receiver<Connection>),
         (stage, grace): (watch::Receiver<Stage>, watch::Sender<Duration>),
         ends: Ends,
-        (memory, left, made): (HashMap<JobId, Memory>, Legacy, Option<Vec<Made>>),
+        (memory, notify_memory, left, made): Remembered,
     ) -> Self {
         let halted = context.halts.news();
         let cap = sources.borrow().settings.max_concurrent_runs;
         Self {
-            state: State::new(cap, memory),
+            state: State::new(cap, memory).with_notices(notify_memory),
             sources,
             written: None,
             made: made.map(|it| Arc::new(of_kept(it))),
@@ -141,6 +151,7 @@ impl Actor {
             alarm: Alarm::new(context.clock.clone()),
             condition: context.keeper.condition(),
             keeper: context.keeper.clone(),
+            outbox: context.keeper.outbox(),
             context,
             inventory,
             connection,
@@ -310,9 +321,20 @@ impl Actor {
                     }
                 }
                 Effect::Answer(answer) => answered = Some(answer),
+                Effect::Notify(message) => self.put(message, &kept),
             }
         }
         (kept, answered)
+    }
+
+    /// What is to be told goes on its way. Where nothing is kept, what finds no room there is nowhere.
+    fn put(&self, message: Notification, kept: &Kept) {
+        if let Err(refused) = self.outbox.put(message, kept.clone())
+            && *self.condition.borrow() == Condition::Absent
+        {
+            let reason = "too many messages wait, and there is no state directory where it could: set one";
+            report::notify_given_up((&*refused).into(), reason);
+        }
     }
 
     fn start(&mut self, order: RunOrder, kept: Kept) {

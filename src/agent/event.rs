@@ -9,6 +9,7 @@ use crate::{
         diagnostic::Diagnostic,
         job::JobSpec,
         name::{JobId, JobKind},
+        notification::Notification,
         run::{Item, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         unfinished::{GoingOn, Legacy, Unfinished},
     },
@@ -124,6 +125,8 @@ pub enum Effect {
     Answer(Answer),
     /// Keep all of this together, before anything else is done: of what is not kept nothing may begin.
     Keep(Vec<Item>),
+    /// This is to be told; it is kept.
+    Notify(Notification),
 }
 
 /// Something worth telling.

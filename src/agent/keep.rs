@@ -55,6 +55,11 @@ impl Keep {
         self.absent.remove(job)
     }
 
+    /// Whether this job is remembered though it is not on the timetable.
+    pub fn knows(&self, job: &JobId) -> bool {
+        self.absent.contains_key(job)
+    }
+
     /// What is remembered of this job is not believed for now.
     pub fn doubt(&mut self, job: &JobId, memory: Memory) {
         self.doubted_until = Some(self.doubted_until.map_or(memory.seen, |at| at.min(memory.seen)));

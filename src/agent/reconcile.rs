@@ -38,6 +38,7 @@ impl State {
         if let Some(settings) = &desired.settings {
             self.admission.set_cap(settings.max_concurrent_runs);
         }
+        self.notices.set_channels(&desired.channels);
         for change in plan::plan(&self.catalog, &desired) {
             let removed = match &change {
                 Change::Remove(id) => self.catalog.get(id).map(|entry| entry.spec.kind()),

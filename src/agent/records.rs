@@ -143,7 +143,8 @@ pub fn items(
             | Effect::Stop(..)
             | Effect::Tell(_)
             | Effect::Answer(_)
-            | Effect::Keep(_) => {}
+            | Effect::Keep(_)
+            | Effect::Notify(_) => {}
         }
     }
     let waiting = came.filter(|it| !settled.contains(&it.run));

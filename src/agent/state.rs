@@ -17,6 +17,7 @@ use crate::{
         job::{JobSpec, Overlap},
         memory::Memory,
         name::JobId,
+        notify_memory::NotifyMemory,
         run::{Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         skip::Skip,
         unfinished::Unfinished,
@@ -31,6 +32,7 @@ use super::{
     dependencies::Dependencies,
     gap::Due,
     keep::Keep,
+    notices::{Notices, Step},
     records,
     takeover::outlives_the_agent,
     timetable::{Moment, Timetable},
@@ -41,6 +43,7 @@ mod look;
 mod place;
 mod startup;
 
+pub(super) use clock::was_never_set;
 use startup::Startup;
 pub(super) use startup::needs_engine;
 
@@ -55,6 +58,7 @@ pub struct State {
     pub(super) admission: Admission,
     pub(super) dependencies: Dependencies,
     pub(super) keep: Keep,
+    pub(super) notices: Notices,
     /// What came due in this step.
     came: Vec<Ticket>,
     /// What waited its turn when the last agent ended, and whose jobs are not known yet.
@@ -90,6 +94,7 @@ impl State {
             admission: Admission::new(max_concurrent_runs),
             dependencies: Dependencies::default(),
             keep,
+            notices: Notices::default(),
             came: Vec::new(),
             left: Vec::new(),
             found: Vec::new(),
@@ -105,11 +110,17 @@ impl State {
         }
     }
 
+    /// The same, with what was kept of what was told of them.
+    #[must_use]
+    pub fn with_notices(self, memory: HashMap<JobId, NotifyMemory>) -> Self {
+        Self { notices: Notices::new(memory), ..self }
+    }
+
     /// Takes in what happened at `now`, and answers with what is to be done, in order. `ids` makes the IDs of new
     /// runs.
     pub fn handle(&mut self, event: Event, now: Timestamp, ids: &mut dyn FnMut() -> RunId) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let mut gone = None;
+        let (mut gone, mut admitted) = (None, None);
         self.look_at_the_clock(now, &mut effects);
         match event {
             Event::Left(left) => self.take_over(left, now, &mut effects),
@@ -128,6 +139,7 @@ impl State {
                     self.admission.end(&record.job, &record.run, now);
                 }
                 effects.push(told(RunRecord::clone(&record)));
+                admitted = self.admitted.get(&record.run).cloned();
                 self.run_ended(&record, now, ids, &mut effects);
                 self.begin_next(now, &mut effects);
             }
@@ -162,13 +174,29 @@ impl State {
                 effects.push(Effect::Answer(answer.map(|()| Some(run))));
             }
         }
-        if clock::was_never_set(now) {
+        if was_never_set(now) {
             self.keep.forget_notes();
         }
+        let notes = self.keep.notes();
+        let (messages, remembered) = self.notices.of_step(Step {
+            effects: &effects,
+            notes: &notes,
+            catalog: &self.catalog,
+            keep: &self.keep,
+            admitted: admitted.as_ref(),
+            complete: self.complete,
+            draining: self.draining,
+            now,
+            unset: was_never_set(now),
+        });
         let catalog = &self.catalog;
         let retention = |job: &JobId| catalog.get(job).map(|entry| entry.spec.history);
-        let mut items = records::items(self.keep.notes(), self.came.drain(..), &effects, retention);
+        let mut items = records::items(notes, self.came.drain(..), &effects, retention);
         items.extend(gone);
+        // With the records: who is told of a run that is kept is told, whatever becomes of this agent.
+        items.extend(messages.iter().cloned().map(Item::Notify));
+        items.extend(remembered);
+        effects.extend(messages.into_iter().map(Effect::Notify));
         if !items.is_empty() {
             effects.insert(0, Effect::Keep(items));
         }
@@ -352,6 +380,7 @@ impl State {
             self.admission.deadline(),
             self.dependencies.deadline(),
             self.next_pause_end(),
+            self.notices.next(),
         ];
         theirs.into_iter().flatten().min()
     }

@@ -21,6 +21,7 @@ use crate::model::{
     diagnostic::Diagnostic,
     memory::Memory,
     name::JobId,
+    notify_memory::NotifyMemory,
     run::{Item, RunId, RunRecord},
 };
 
@@ -28,6 +29,7 @@ pub use super::recorder::{Recorder, Tap};
 use super::{
     changes::Changes,
     live::{Follower, Going, Live, LiveRun, RECENT},
+    outbox::Outbox,
     output::{Spool, Stock, Wanted},
     write::Batch,
 };
@@ -68,6 +70,7 @@ pub(super) struct Shared {
     pub(super) stock: Arc<Stock>,
     pub(super) live: Arc<Live>,
     pub(super) changes: Changes,
+    pub(super) outbox: Outbox,
     pub(super) news: Notify,
     pub(super) closed: watch::Sender<bool>,
     pub(super) progress: watch::Sender<Progress>,
@@ -88,6 +91,7 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     memory: HashMap<JobId, Option<Memory>>,
+    notify_memory: HashMap<JobId, Option<Box<NotifyMemory>>>,
     items: VecDeque<Item>,
     pub(super) spools: Vec<Arc<Spool>>,
     /// The number of the last submission.
@@ -157,6 +161,7 @@ impl Keeper {
             stock: Arc::default(),
             live: Arc::default(),
             changes: Changes::default(),
+            outbox: Outbox::default(),
             news: Notify::new(),
             closed,
             progress,
@@ -165,6 +170,11 @@ impl Keeper {
             aside: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Where what is to be told goes, beside the file.
+    pub fn outbox(&self) -> Outbox {
+        self.shared.outbox.clone()
     }
 
     /// How the store does, from now on.
@@ -253,6 +263,11 @@ impl Queue {
                     self.memory.insert(job, memory);
                 }
             }
+            Item::NotifyMemory(job, memory) => {
+                if self.notify_memory.len() < JOBS_LIMIT || self.notify_memory.contains_key(&job) {
+                    self.notify_memory.insert(job, memory);
+                }
+            }
             item => {
                 if self.items.len() >= ITEMS_LIMIT {
                     self.items.pop_front();
@@ -281,6 +296,7 @@ impl Shared {
         queue.wanted = None;
         let batch = Batch {
             memory: std::mem::take(&mut queue.memory),
+            notify_memory: std::mem::take(&mut queue.notify_memory),
             items: std::mem::take(&mut queue.items).into(),
             output: Vec::new(),
         };
@@ -292,6 +308,9 @@ impl Shared {
         let mut queue = self.queue();
         for (job, memory) in batch.memory {
             queue.memory.entry(job).or_insert(memory);
+        }
+        for (job, memory) in batch.notify_memory {
+            queue.notify_memory.entry(job).or_insert(memory);
         }
         let newer = std::mem::replace(&mut queue.items, batch.items.into());
         for item in newer {

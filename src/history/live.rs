@@ -117,7 +117,7 @@ impl Live {
 
     /// Takes in what is to be kept. So many records are known until they are in the file.
     pub fn note(&self, items: &[Item], most: usize) {
-        if items.iter().all(|it| matches!(it, Item::Memory(..))) {
+        if items.iter().all(|it| matches!(it, Item::Memory(..) | Item::NotifyMemory(..))) {
             return;
         }
         let mut table = self.table();
@@ -196,6 +196,11 @@ impl Table {
     fn note(&mut self, item: &Item) {
         match item {
             Item::Memory(..)
+            | Item::NotifyMemory(..)
+            | Item::Notify(_)
+            | Item::Tail { .. }
+            | Item::Delivered(_)
+            | Item::GivenUp(_)
             | Item::Stops(..)
             | Item::TimedOut { .. }
             | Item::AttemptEnded { .. }

@@ -3,7 +3,7 @@
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
 //! reads it, with or without an agent; `unfinished` is what the last agent left, `halts` what it had stopped and `made` the jobs that were made over the API, which `changes` changes, with `terms` of how it is to be ended, and
-//! [`installation`] whose it is, `sessions` who has logged in, and `audits` what was asked to be changed; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
+//! [`installation`] whose it is, `sessions` who has logged in, [`outbox`] what is to be told, with `messages` for its words, and `audits` what was asked to be changed; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
 //! now, and `lost` what is known where the file was lost. What goes wrong here is
 //! told, and costs no run and delays none.
 
@@ -15,6 +15,8 @@ pub mod keeper;
 pub mod live;
 mod lost;
 mod made;
+mod messages;
+pub mod outbox;
 pub mod output;
 pub mod query;
 mod recorder;
@@ -30,10 +32,12 @@ pub mod writer;
 
 use std::{collections::HashMap, path::Path};
 
+use rusqlite::Connection;
+
 use crate::{
     model::{
-        diagnostic::Diagnostic, halt::Halt, made::Made, memory::Memory, name::JobId, origin::Origin,
-        unfinished::Legacy,
+        diagnostic::Diagnostic, halt::Halt, made::Made, memory::Memory, name::JobId,
+        notification::Notification, notify_memory::NotifyMemory, origin::Origin, unfinished::Legacy,
     },
     time::Clock,
 };
@@ -63,6 +67,10 @@ pub struct Opened {
     pub writer: Writer,
     /// What the last agent kept of its jobs.
     pub memory: HashMap<JobId, Memory>,
+    /// What it remembered of what it had told of them.
+    pub notify_memory: HashMap<JobId, NotifyMemory>,
+    /// What it was to tell, and what has not arrived, in the order in which it was decided.
+    pub waiting: Vec<Notification>,
     /// What it began or let wait, and left without a record, and what it could not end.
     pub legacy: Legacy,
     /// What it had stopped for runs and is to be started again.
@@ -103,8 +111,8 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     if kept.is_none() {
         diagnostics.push(Diagnostic::error(place(), UNREAD));
     }
-    let made = kept.as_ref().map(|(.., made)| made.clone());
-    let (memory, legacy, halts, _) = kept.unwrap_or_default();
+    let made = kept.as_ref().map(|it| it.made.clone());
+    let Remembered { memory, notify_memory, waiting, legacy, halts, made: _ } = kept.unwrap_or_default();
     let keeper = Keeper::new(condition, directory);
     for it in &diagnostics {
         keeper.put_aside(it.clone());
@@ -112,7 +120,7 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     keeper.shared.live.left(&legacy.runs);
     keeper.shared.changes.found(made.as_deref().unwrap_or_default());
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, legacy, halts, made, installation, diagnostics }
+    Opened { keeper, writer, memory, notify_memory, waiting, legacy, halts, made, installation, diagnostics }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -125,6 +133,8 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         keeper,
         writer,
         memory: HashMap::new(),
+        notify_memory: HashMap::new(),
+        waiting: Vec::new(),
         legacy: Legacy::default(),
         halts: Vec::new(),
         made: None,
@@ -133,12 +143,33 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
     }
 }
 
-/// What the last agent kept of its jobs, the runs that it left, what it had stopped for runs, and the jobs of the API.
-pub(crate) type Remembered = (HashMap<JobId, Memory>, Legacy, Vec<Halt>, Vec<Made>);
+/// What an agent that starts needs to know of the last one: as in [`Opened`].
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub memory: HashMap<JobId, Memory>,
+    pub notify_memory: HashMap<JobId, NotifyMemory>,
+    pub waiting: Vec<Notification>,
+    pub legacy: Legacy,
+    pub halts: Vec<Halt>,
+    pub made: Vec<Made>,
+}
+
+impl Remembered {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            memory: store::memory(connection)?,
+            notify_memory: outbox::notify_memory(connection)?,
+            waiting: outbox::waiting(connection)?,
+            legacy: unfinished::legacy(connection)?,
+            halts: halts::halts(connection)?,
+            made: made::made(connection)?,
+        })
+    }
+}
 
 fn read(directory: &Path, most: u64) -> Result<(Store, Remembered), StoreError> {
     let store = Store::open(directory, most)?;
-    let kept = (store.memory()?, store.legacy()?, store.halts()?, store.made()?);
+    let kept = store.told(Remembered::read)?;
     Ok((store, kept))
 }
 

@@ -14,7 +14,7 @@ use crate::model::{
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -123,6 +123,19 @@ pub(super) const MIGRATIONS: [&str; 8] = [
         kind TEXT NOT NULL,
         revision TEXT NOT NULL,
         parameters TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE outbox (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        channel TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        message TEXT NOT NULL,
+        tail TEXT
+    ) STRICT;
+    CREATE INDEX outbox_by_channel ON outbox (channel, number);
+    CREATE TABLE notify_memory (
+        job TEXT PRIMARY KEY,
+        memory TEXT NOT NULL
     ) STRICT, WITHOUT ROWID",
 ];
 

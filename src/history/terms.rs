@@ -1,10 +1,13 @@
 //! How a run is to be ended, as it stands in its row until it has.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
     action::Action,
     compose::ComposeAction,
+    notification::{Cause, Causes, Notify, Over},
     policy::{EdgeKind, Group, SuccessCodes},
     service::Tasks,
     unfinished::{ComposeTerms, Terms},
@@ -30,6 +33,8 @@ struct Stored {
     on_success: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     on_failure: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify: Option<StoredNotify>,
     max_output: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
@@ -52,6 +57,64 @@ struct StoredCompose {
     project: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     service: Option<String>,
+}
+
+/// Who is told how it ended.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct StoredNotify {
+    channels: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on: Option<Vec<String>>,
+    after: u32,
+    cooldown: i64,
+    /// In hundredths of the median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_median: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expect_every: Option<i64>,
+}
+
+impl From<&Notify> for StoredNotify {
+    fn from(it: &Notify) -> Self {
+        let Notify { channels, on, after, cooldown, duration_over, expect_every } = it;
+        Self {
+            channels: channels.iter().map(ToString::to_string).collect(),
+            on: on.map(|causes| causes.iter().map(|it| it.as_str().to_owned()).collect()),
+            after: *after,
+            cooldown: length(*cooldown),
+            over_median: match duration_over {
+                Some(Over::Median(hundredths)) => Some(*hundredths),
+                Some(Over::Length(_)) | None => None,
+            },
+            over: match duration_over {
+                Some(Over::Length(over)) => Some(length(*over)),
+                Some(Over::Median(_)) | None => None,
+            },
+            expect_every: expect_every.map(length),
+        }
+    }
+}
+
+impl StoredNotify {
+    fn read(self) -> Notify {
+        let known = |word: &String| Cause::NAMES.into_iter().find(|(name, _)| name == word);
+        let causes = |words: Vec<String>| {
+            let causes: Vec<Cause> = words.iter().filter_map(known).map(|(_, it)| it).collect();
+            Causes::of(&causes)
+        };
+        let over = self.over.map(|over| Over::Length(duration(over)));
+        Notify {
+            channels: self.channels.into_iter().map(Into::into).collect(),
+            on: self.on.map(causes),
+            after: self.after,
+            cooldown: duration(self.cooldown),
+            duration_over: over.or(self.over_median.map(Over::Median)),
+            expect_every: self.expect_every.map(duration),
+        }
+    }
 }
 
 impl From<&ComposeTerms> for StoredCompose {
@@ -84,6 +147,7 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
         group_wait: it.group.as_ref().and_then(|group| group.wait).map(length),
         on_success: named(EdgeKind::OnSuccess),
         on_failure: named(EdgeKind::OnFailure),
+        notify: it.notify.as_deref().map(Into::into),
         max_output: it.max_output,
         user: it.user.clone(),
         tasks: it.tasks.map(|tasks| match tasks {
@@ -112,6 +176,7 @@ pub(super) fn read(text: &str) -> Option<Terms> {
         edges: edges(EdgeKind::OnSuccess, it.on_success)
             .chain(edges(EdgeKind::OnFailure, it.on_failure))
             .collect(),
+        notify: it.notify.map(|it| it.read().shared()),
         max_output: it.max_output,
         user: it.user,
         tasks: it.tasks.map(|count| if count == 0 { Tasks::EachNode } else { Tasks::Replicas(count) }),
@@ -140,6 +205,14 @@ mod tests {
                 (EdgeKind::OnSuccess, "c".into()),
                 (EdgeKind::OnFailure, "d".into()),
             ],
+            notify: Some(Arc::new(Notify {
+                channels: vec!["ops".into(), "pager".into()],
+                on: Some(Causes::of(&[Cause::Failure, Cause::Start])),
+                after: 3,
+                cooldown: Duration::from_secs(5),
+                duration_over: Some(Over::Median(250)),
+                expect_every: Some(Duration::from_secs(93_600)),
+            })),
             max_output: 7,
             user: Some("www".to_owned()),
             tasks: Some(Tasks::EachNode),
@@ -151,7 +224,11 @@ mod tests {
             action: Some((Action::Kill, Some("HUP".to_owned()))),
             shape: u64::MAX,
         };
-        for it in [all, Terms::unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..Terms::unknown() }] {
+        let notify =
+            Notify { duration_over: Some(Over::Length(Duration::from_secs(9))), ..Notify::default() };
+        let told = Terms { notify: Some(Arc::new(notify)), ..Terms::unknown() };
+        for it in [all, told, Terms::unknown(), Terms { tasks: Some(Tasks::Replicas(3)), ..Terms::unknown() }]
+        {
             assert_eq!(stored(&it).and_then(|text| read(&text)), Some(it));
         }
         assert_eq!(read("{"), None);

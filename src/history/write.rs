@@ -2,7 +2,7 @@
 //!
 //! Each statement may be repeated: a batch whose answer was lost is written once more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, named_params, params};
 
@@ -11,11 +11,13 @@ use crate::model::{
     job::Retention,
     memory::{Memory, TRUST_LIMIT},
     name::JobId,
+    notify_memory::NotifyMemory,
     run::{Admitted, Item, Outcome, RunRecord},
 };
 
 use super::{
     audits,
+    outbox::{self, GivenUp},
     output::Chunk,
     retain::{self, Retain},
     schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored, stored_stop},
@@ -32,6 +34,8 @@ pub struct Batch {
     pub memory: HashMap<JobId, Option<Memory>>,
     /// What happened to runs, in order.
     pub items: Vec<Item>,
+    /// What is remembered of what was told of these.
+    pub notify_memory: HashMap<JobId, Option<Box<NotifyMemory>>>,
     /// What runs printed.
     pub output: Vec<Chunk>,
 }
@@ -39,13 +43,16 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.memory.is_empty() && self.items.is_empty() && self.output.is_empty()
+        self.memory.is_empty()
+            && self.notify_memory.is_empty()
+            && self.items.is_empty()
+            && self.output.is_empty()
     }
 }
 
 impl Store {
-    /// Keeps all of this, or nothing.
-    pub fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+    /// Keeps all of this, or nothing. The answer is which messages were given up for newer ones.
+    pub fn write(&mut self, batch: &Batch) -> Result<Vec<GivenUp>, StoreError> {
         self.check_place()?;
         let lasting = batch.items.iter().any(|it| matches!(it, Item::Halted(_)));
         self.change(|connection, retain| {
@@ -74,7 +81,10 @@ fn halt(work: &mut Statements<'_>, it: &Halt) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite::Result<()> {
+fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite::Result<Vec<GivenUp>> {
+    let mut given_up = Vec::new();
+    // Runs whose end was in the file already: so is what was to be told of it, or it has arrived.
+    let mut known = HashSet::new();
     for item in &batch.items {
         match item {
             Item::Memory(job, memory) => remember(work, job, memory.as_ref())?,
@@ -113,7 +123,20 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
                         exit_code = excluded.exit_code, reason = excluded.reason")?
                     .execute(params![&*run.0, number, nanos(*at), name, code, reason])?;
             }
-            Item::Ended(record, keep) => end(work, record, *keep)?,
+            Item::Ended(record, keep) => {
+                if !end(work, record, *keep)? {
+                    known.insert(&record.run.0);
+                }
+            }
+            Item::Notify(it) => {
+                let is_known = it.run.as_ref().is_some_and(|run| known.contains(&run.run));
+                if !is_known {
+                    given_up.extend(outbox::add(work, it)?);
+                }
+            }
+            Item::Tail { id, text } => outbox::set_tail(work, id, text)?,
+            Item::Delivered(id) | Item::GivenUp(id) => outbox::remove(work, id)?,
+            Item::NotifyMemory(job, memory) => outbox::remember(work, job, memory.as_deref())?,
             Item::Halted(halts) => {
                 for it in halts {
                     halt(work, it)?;
@@ -136,12 +159,15 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
     for (job, memory) in &batch.memory {
         remember(work, job, memory.as_ref())?;
     }
+    for (job, memory) in &batch.notify_memory {
+        outbox::remember(work, job, memory.as_deref())?;
+    }
     if retain.takes_output() {
         for chunk in &batch.output {
             put(work, chunk)?;
         }
     }
-    Ok(())
+    Ok(given_up)
 }
 
 fn remember(work: &mut Statements<'_>, job: &JobId, memory: Option<&Memory>) -> rusqlite::Result<()> {
@@ -202,8 +228,8 @@ fn begin(work: &mut Statements<'_>, it: &Admitted, phase: &str) -> rusqlite::Res
     Ok(())
 }
 
-/// The record of a run, and what follows from it for the rows of its job.
-fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> rusqlite::Result<()> {
+/// The record of a run, and what follows from it for the rows of its job. Whether it is news.
+fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> rusqlite::Result<bool> {
     let (name, code, _) = columns(&it.outcome);
     let changed = work
         .of(
@@ -241,7 +267,7 @@ fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> ru
             ":goes_on": it.outcome.goes_on(),
         })?;
     if changed == 0 {
-        return Ok(());
+        return Ok(false);
     }
     work.of("INSERT INTO jobs (job, ended, newest, seen, succeeded, keep_runs, keep_for)
          VALUES (:job, 1, :run, :seen, :succeeded, :runs, :age)
@@ -260,7 +286,8 @@ fn end(work: &mut Statements<'_>, it: &RunRecord, keep: Option<Retention>) -> ru
             ":age": keep.unwrap_or_default().age.map(length),
             ":told": keep.is_some(),
         })?;
-    retain::trim(work, it.job.as_str(), it.ended)
+    retain::trim(work, it.job.as_str(), it.ended)?;
+    Ok(true)
 }
 
 fn put(work: &mut Statements<'_>, it: &Chunk) -> rusqlite::Result<()> {

@@ -16,6 +16,7 @@ use super::{
     changes::Wish,
     failing,
     keeper::{Condition, Keeper, PATIENCE, Shared, Taken},
+    outbox::GivenUp,
     output::Wanted,
     place,
     retain::Left,
@@ -45,6 +46,9 @@ const HUNG: Duration = Duration::from_secs(5);
 
 /// After a transaction that failed, the time until the next try: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Why a message is given up for newer ones.
+const CROWDED: &str = "more than 1000 messages wait for its channel: see why they do not arrive";
 
 /// So many steps are taken towards the allowed size before someone else has a turn.
 const STEPS: u32 = 4;
@@ -181,7 +185,15 @@ impl Writer {
         let may_put_aside = self.aside < ASIDE_LIMIT;
         let work = spawn_blocking(move || {
             let shared = of.shared;
-            let done = Done { shared, store, task, put_aside: None, more: Left::Nothing, error: None };
+            let done = Done {
+                shared,
+                store,
+                task,
+                put_aside: None,
+                given_up: Vec::new(),
+                more: Left::Nothing,
+                error: None,
+            };
             done.go(&directory, most, &clock, may_put_aside)
         });
         let Some(done) = watched(work, &shared).await else {
@@ -194,6 +206,10 @@ impl Writer {
             let problem = Diagnostic::error(place(), reason);
             report::problem(&problem);
             self.keeper.put_aside(problem);
+        }
+        for it in &done.given_up {
+            shared.outbox.give_up(&it.id);
+            report::notify_given_up(it.into(), CROWDED);
         }
         let Some(error) = done.error else {
             self.retry = RETRY.0;
@@ -245,6 +261,7 @@ struct Done {
     store: Option<Store>,
     task: Task,
     put_aside: Option<String>,
+    given_up: Vec<GivenUp>,
     more: Left,
     error: Option<StoreError>,
 }
@@ -285,7 +302,10 @@ impl Done {
         };
         match &mut self.task {
             Task::Change(wish) => wish.write(store, changes),
-            Task::Write(taken) => store.write(&taken.batch),
+            Task::Write(taken) => {
+                self.given_up = store.write(&taken.batch)?;
+                Ok(())
+            }
             Task::Tidy { checkpoint, age } => {
                 store.check_place()?;
                 if *checkpoint {

@@ -1,5 +1,7 @@
 //! What is to be kept for the next agent, or for who asks later.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
@@ -9,6 +11,8 @@ use super::{
     job::Retention,
     memory::Memory,
     name::JobId,
+    notification::Notification,
+    notify_memory::NotifyMemory,
     run::{Admitted, Outcome, RunId, RunRecord, StopRequest, WorkHandle},
     secret::TokenHash,
     session::Session,
@@ -67,6 +71,21 @@ pub enum Item {
         /// The run.
         run: RunId,
     },
+    /// What is remembered of what was told of a job from now on; `None` is nothing.
+    NotifyMemory(JobId, Option<Box<NotifyMemory>>),
+    /// Someone is to be told this, until it has arrived or is given up.
+    Notify(Notification),
+    /// What a run printed last was read for this message.
+    Tail {
+        /// The message.
+        id: Arc<str>,
+        /// The last lines.
+        text: Arc<str>,
+    },
+    /// This message has arrived.
+    Delivered(Arc<str>),
+    /// This one will not arrive.
+    GivenUp(Arc<str>),
     /// Someone logged in.
     LoggedIn(Session),
     /// A session is over.

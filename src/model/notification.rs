@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     name::{JobId, JobKind},
+    share::Recent,
     word,
 };
 
@@ -129,6 +130,15 @@ impl Causes {
         Self(self.0 | other.0)
     }
 
+    /// They in the words with which they would be written; `none` where there are none.
+    pub fn words(self) -> Vec<&'static str> {
+        if self == Self::ALWAYS {
+            return vec!["always"];
+        }
+        let words: Vec<&str> = self.iter().map(Cause::as_str).collect();
+        if words.is_empty() { vec!["none"] } else { words }
+    }
+
     /// Each of them, in the order of the documentation.
     pub fn iter(self) -> impl Iterator<Item = Cause> {
         Cause::NAMES.into_iter().map(|(_, it)| it).filter(move |it| self.contains(*it))
@@ -155,6 +165,12 @@ pub struct Notify {
 impl Notify {
     /// How long other messages of the same sort are held, unless someone says otherwise.
     pub const COOLDOWN: Duration = Duration::from_secs(3600);
+
+    /// Many jobs tell the same people of the same: they share one.
+    pub fn shared(self) -> Arc<Self> {
+        static RECENT: Recent<Notify> = Recent::new();
+        RECENT.share(self)
+    }
 }
 
 impl Default for Notify {
@@ -177,6 +193,18 @@ pub enum Over {
     Median(u32),
     /// This long.
     Length(Duration),
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Median(hundredths) => match (hundredths / 100, hundredths % 100) {
+                (whole, 0) => write!(f, "{whole}x"),
+                (whole, part) => write!(f, "{}x", format!("{whole}.{part:02}").trim_end_matches('0')),
+            },
+            Self::Length(length) => write!(f, "{}", humantime::format_duration(*length)),
+        }
+    }
 }
 
 /// A message on its way to one channel: facts, from which its words are made when it is sent.

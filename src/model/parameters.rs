@@ -8,6 +8,7 @@ use super::{
     compose::ComposeSpec,
     image::{Like, Pull},
     job::{Environment, ExecSpec, JobSpec, LocalSpec, RunSpec, StartSpec, Work},
+    notification::Notify,
     options::ContainerOptions,
     policy::{DEFAULT_GROUP_WAIT, EdgeKind, Group, Policies, Retry},
     service::{LikeService, ServiceActionSpec, ServiceRunSpec, Tasks},
@@ -72,6 +73,9 @@ impl JobSpec {
         list.text("run-on-startup", run_on_startup);
         list.text("max-output", bytes::written(*max_output));
         list.text("history", history);
+        if let Some(notify) = &policies.notify {
+            list.notify(notify);
+        }
         list.0
     }
 
@@ -159,7 +163,7 @@ impl List {
 
     /// Turns and attempts.
     fn turns(&mut self, policies: &Policies) {
-        let Policies { retry, success_codes, group, edges: _, stop_during } = policies;
+        let Policies { retry, success_codes, group, edges: _, stop_during, notify: _ } = policies;
         let Retry { retries, delay, backoff, max_delay } = retry;
         if let Some(Group { name, wait: _ }) = group {
             self.text("group", name);
@@ -178,6 +182,23 @@ impl List {
         for kind in EdgeKind::ALL {
             let names: Vec<String> = policies.named(kind).map(|edge| edge.name.to_string()).collect();
             self.list(kind.as_str(), &names);
+        }
+    }
+
+    /// Who is told, and of what.
+    fn notify(&mut self, notify: &Notify) {
+        let Notify { channels, on, after, cooldown, duration_over, expect_every } = notify;
+        self.list("notify", &texts(channels));
+        if let Some(on) = on {
+            self.list("notify-on", &texts(&on.words()));
+        }
+        self.text("notify-after", after);
+        self.text("cooldown", written(*cooldown));
+        if let Some(over) = duration_over {
+            self.text("duration-over", over);
+        }
+        if let Some(every) = expect_every {
+            self.text("expect-every", written(*every));
         }
     }
 

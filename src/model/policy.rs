@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{halt::StopDuring, name::JobId, origin::Origin, run::Outcome, word};
+use super::{
+    halt::StopDuring, name::JobId, notification::Notify, origin::Origin, run::Outcome, share::Recent, word,
+};
 
 /// The policies of one job that only some jobs have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +23,8 @@ pub struct Policies {
     pub edges: Vec<Edge>,
     /// What is stopped while it runs.
     pub stop_during: Option<StopDuring>,
+    /// Who is told of it; `None` is nobody.
+    pub notify: Option<Arc<Notify>>,
 }
 
 /// How often a run tries again, and when.
@@ -175,10 +179,16 @@ impl EdgeKind {
 }
 
 impl Policies {
-    /// Most jobs have none of their own: those share one.
+    /// Most jobs have none of their own, or those that a default gives to all: they share one.
     pub fn shared(self) -> Arc<Self> {
         static NONE: LazyLock<Arc<Policies>> = LazyLock::new(Arc::default);
-        if self == **NONE { NONE.clone() } else { Arc::new(self) }
+        static RECENT: Recent<Policies> = Recent::new();
+        if self == **NONE {
+            return NONE.clone();
+        }
+        // These name places, which are each job's own.
+        let own = !self.edges.is_empty() || self.stop_during.is_some();
+        if own { Arc::new(self) } else { RECENT.share(self) }
     }
 
     /// The names of one kind.
@@ -230,6 +240,19 @@ mod tests {
         assert_eq!(SuccessCodes::new(vec![0]).unwrap(), SuccessCodes::default());
         assert_eq!(SuccessCodes::default().texts(), ["0"]);
         assert_eq!(SuccessCodes::new(vec![]), None);
+    }
+
+    #[test]
+    fn ten_thousand_jobs_of_which_the_same_people_are_told_share_one() {
+        let notify = || Notify { channels: vec!["mail".into()], ..Notify::default() }.shared();
+        let of =
+            |edges: Vec<Edge>| Policies { notify: Some(notify()), edges, ..Policies::default() }.shared();
+        assert!(Arc::ptr_eq(&of(vec![]), &of(vec![])));
+        let edge = || Edge { kind: EdgeKind::OnSuccess, name: "b".into(), origin: Origin::Default };
+        let (one, other) = (of(vec![edge()]), of(vec![edge()]));
+        assert!(Arc::ptr_eq(one.notify.as_ref().unwrap(), other.notify.as_ref().unwrap()));
+        let none = Policies::default().shared();
+        assert!(Arc::ptr_eq(&none, &Policies::default().shared()) && none.notify.is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     compose::{ComposeAction, ComposeSpec},
     job::{DEFAULT_MAX_OUTPUT, Environment, ExecSpec, JobSpec, LocalSpec, Work},
     name::{JobId, JobKind},
+    notification::Notify,
     origin::Origin,
     policy::{Edge, EdgeKind, Group, Policies, SuccessCodes},
     run::{Admitted, Outcome, RunId, StopRequest, WorkHandle},
@@ -32,6 +33,8 @@ pub struct Terms {
     pub group: Option<Group>,
     /// Which jobs its end starts.
     pub edges: Vec<(EdgeKind, Arc<str>)>,
+    /// Who is told how it ended, where nobody knows its job then.
+    pub notify: Option<Arc<Notify>>,
     /// How many bytes of each stream are kept.
     pub max_output: u64,
     /// As whom a command in a container runs.
@@ -87,6 +90,7 @@ impl Terms {
             retries: spec.policies.retry.retries,
             group: spec.policies.group.clone(),
             edges: spec.policies.edges.iter().map(|edge| (edge.kind, edge.name.clone())).collect(),
+            notify: spec.policies.notify.clone(),
             max_output: spec.max_output,
             user,
             tasks,
@@ -105,6 +109,7 @@ impl Terms {
             retries: 0,
             group: None,
             edges: Vec::new(),
+            notify: None,
             max_output: DEFAULT_MAX_OUTPUT,
             user: None,
             tasks: None,
@@ -171,6 +176,7 @@ impl Terms {
             success_codes: self.success_codes.clone(),
             group: self.group.clone(),
             edges: self.edges.iter().map(edge).collect(),
+            notify: self.notify.clone(),
             ..Policies::default()
         };
         JobSpec {

@@ -110,10 +110,17 @@ impl Courier {
 impl Deliver for Courier {
     type Progress = Reached;
 
-    async fn deliver(&self, channel: &Arc<Channel>, it: &Notification, reached: &mut Reached) -> Result<(), Trouble> {
+    async fn deliver(
+        &self,
+        channel: &Arc<Channel>,
+        it: &Notification,
+        reached: &mut Reached,
+    ) -> Result<(), Trouble> {
         let message = self.message(channel, it)?;
         match channel.kind {
-            ChannelKind::Email => email::deliver(channel, &message, &self.output(channel, it).await, reached).await,
+            ChannelKind::Email => {
+                email::deliver(channel, &message, &self.output(channel, it).await, reached).await
+            }
             ChannelKind::Save => save::deliver(channel, &message, self.streams(it)).await,
             ChannelKind::Exec => exec::deliver(channel, &message, &self.children).await,
             _ => match services::request(channel, &message).map_err(Trouble::lasting)? {

@@ -27,7 +27,9 @@ impl Printed {
 
     fn piece(&mut self) -> io::Result<Option<Bytes>> {
         if self.open.is_none() {
-            let Some(reader) = Reader::open(&self.directory).map_err(io::Error::other)? else { return Ok(None) };
+            let Some(reader) = Reader::open(&self.directory).map_err(io::Error::other)? else {
+                return Ok(None);
+            };
             let extents = reader.extents(&self.run, self.stream).map_err(io::Error::other)?;
             self.open = Some((reader, extents.into()));
         }
@@ -40,7 +42,8 @@ impl Printed {
             return Ok(Some(Bytes::from(format!("\n[watchbell: {gap} bytes were dropped here]\n"))));
         }
         self.place = extent.place + extent.length;
-        let pieces = reader.output(&self.run, self.stream, extent.place, self.place).map_err(io::Error::other)?;
+        let pieces =
+            reader.output(&self.run, self.stream, extent.place, self.place).map_err(io::Error::other)?;
         Ok(Some(pieces.into_iter().flat_map(|it| it.bytes).collect()))
     }
 }

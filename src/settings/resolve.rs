@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::model::{
+    channel::Channels,
     container::{Container, ContainerId, ContainerState, Inventory},
     diagnostic::Diagnostic,
     job::JobSpec,
@@ -41,6 +42,8 @@ pub struct Desired {
     pub jobs: BTreeMap<JobId, DesiredJob>,
     /// The agent's settings; `None` leaves them as they are.
     pub settings: Option<Arc<Settings>>,
+    /// Where someone can be told. A job may name one that is not among them, and has been told of then.
+    pub channels: Arc<Channels>,
     /// Whether this is all that there should be: the Engine was observed as well.
     pub complete: bool,
     /// Everything that is wrong with what was written, sorted.
@@ -167,7 +170,8 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     edges::check(&mut jobs, &settings.grants, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    Desired { jobs, settings: Some(settings), complete: inventory.is_some(), diagnostics }
+    let channels = Arc::default();
+    Desired { jobs, settings: Some(settings), channels, complete: inventory.is_some(), diagnostics }
 }
 
 /// The labels of every container and service that may define something.

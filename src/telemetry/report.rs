@@ -7,6 +7,7 @@ mod counted;
 mod halted;
 mod image;
 mod kept;
+mod notified;
 mod taken;
 
 pub use asked::{api_certificate, api_crowded, api_listening, audit_written, login_refused};
@@ -16,6 +17,7 @@ pub use image::{image_awaited, image_pulled, image_pulling};
 pub use kept::{
     export_dropped, export_failing, export_restored, history_failing, history_restored, is_traced, run_traced,
 };
+pub use notified::{Notice, notify_channels, notify_failed, notify_given_up, notify_sent};
 pub use taken::{agent_stage_over, leftover, run_adopted, run_leftover, run_output_missing};
 
 use std::{sync::Arc, time::Duration};
@@ -87,6 +89,9 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("container.stopped", "A container was stopped for a run that wants it (`stop-during`)."),
     ("container.restored", "A container that was stopped for a run was started again; with what was found."),
     ("container.not_restored", "It cannot be started again; with the reason. It is tried until it can."),
+    ("notify.sent", "A message has arrived at its channel; with why it was sent."),
+    ("notify.failed", "A message did not arrive, and is tried again; with the reason and when that comes."),
+    ("notify.given_up", "A message will not arrive, and is not tried any more; with the reason."),
     ("history.failing", "The store cannot be written: jobs run, and what happens is not kept until it can."),
     ("history.restored", "The store can be written again; with how much news of runs was lost meanwhile."),
     (

@@ -211,15 +211,26 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened { keeper, writer, memory, legacy, halts, made, installation, diagnostics }) => {
+            Some(Opened {
+                keeper,
+                writer,
+                memory,
+                notify_memory,
+                waiting: _,
+                legacy,
+                halts,
+                made,
+                installation,
+                diagnostics,
+            }) => {
                 diagnostics.iter().for_each(report::problem);
-                let remembered = (memory, legacy, Halts::after(&halts), made);
+                let remembered = (memory, notify_memory, legacy, Halts::after(&halts), made);
                 (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }
             None => (Keeper::none(), None, <_>::default(), history::installation::unknown()),
         };
-        let (memory, legacy, halts, made): (_, Legacy, Halts, _) = remembered;
-        let remembered = (memory, legacy, made);
+        let (memory, notify_memory, legacy, halts, made): (_, _, Legacy, Halts, _) = remembered;
+        let remembered = (memory, notify_memory, legacy, made);
         let scraped = Scraped {
             metrics,
             agent: handle.clone(),

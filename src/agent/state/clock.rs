@@ -13,7 +13,7 @@ use super::{State, problem};
 const NEVER_SET: Timestamp = Timestamp::constant(1_577_836_800, 0);
 
 /// Whether the clock shows a time before anyone ran this.
-pub(super) fn was_never_set(now: Timestamp) -> bool {
+pub(in crate::agent) fn was_never_set(now: Timestamp) -> bool {
     now < NEVER_SET
 }
 

@@ -1,19 +1,11 @@
 //! What an agent that starts needs to know of the last one.
 
 use super::Reader;
-use crate::history::{
-    Remembered,
-    halts::halts,
-    made::made,
-    store::{StoreError, memory},
-    unfinished::legacy,
-};
+use crate::history::{Remembered, store::StoreError};
 
 impl Reader {
     /// All of it, where it cannot be written.
     pub(in crate::history) fn remembered(&self) -> Result<Remembered, StoreError> {
-        self.ask(|connection| {
-            Ok((memory(connection)?, legacy(connection)?, halts(connection)?, made(connection)?))
-        })
+        self.ask(Remembered::read)
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    Asked, MetricsError, Part, Reconciled, Seen, SeenJob, Shared,
+    Asked, MetricsError, Notified, Part, Reconciled, Seen, SeenJob, Shared,
     table::{self, Metric, Shape},
     tally::Tally,
 };
@@ -50,6 +50,7 @@ pub(super) struct Instruments {
     reconciles: Counter<u64>,
     reconcile_duration: Histogram<f64>,
     export_failures: Counter<u64>,
+    notifications: Counter<u64>,
 }
 
 impl Instruments {
@@ -73,6 +74,22 @@ impl Instruments {
     pub fn export_failed(&self, signal: Signal) {
         self.export_failures.add(1, &[KeyValue::new("signal", signal.as_str())]);
     }
+
+    pub fn notified(&self, channel: &str, result: Notified) {
+        self.count_notified(channel, result, 1);
+    }
+
+    /// A counter is there from the first scrape on.
+    pub fn channel(&self, channel: &str) {
+        for result in Notified::ALL {
+            self.count_notified(channel, result, 0);
+        }
+    }
+
+    fn count_notified(&self, channel: &str, result: Notified, count: u64) {
+        let labels = [KeyValue::new("channel", channel.to_owned()), KeyValue::new("result", result.as_str())];
+        self.notifications.add(count, &labels);
+    }
 }
 
 /// What is there once.
@@ -85,6 +102,7 @@ pub(super) fn general(shared: &Arc<Shared>) -> Result<(Page, Instruments), Metri
         reconciles: counter(&meter, &table::RECONCILES),
         reconcile_duration: histogram(&meter, &table::RECONCILE_DURATION),
         export_failures: counter(&meter, &table::EXPORT_FAILURES),
+        notifications: counter(&meter, &table::NOTIFICATIONS),
     };
     // A counter is there from the first scrape on.
     instruments.engine_events.add(0, &[]);

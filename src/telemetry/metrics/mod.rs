@@ -154,6 +154,31 @@ impl Reconciled {
     }
 }
 
+/// What became of one try to tell someone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notified {
+    /// It arrived.
+    Sent,
+    /// It did not, and is tried again.
+    Failed,
+    /// It will not arrive.
+    GivenUp,
+}
+
+impl Notified {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::Failed, Self::GivenUp];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::GivenUp => "given-up",
+        }
+    }
+}
+
 impl Metrics {
     /// Nothing was counted yet.
     pub fn new() -> Result<Self, MetricsError> {
@@ -198,6 +223,14 @@ impl Metrics {
 
     pub(super) fn engine_event(&self) {
         self.0.instruments.engine_event();
+    }
+
+    pub(super) fn notified(&self, channel: &str, result: Notified) {
+        self.0.instruments.notified(channel, result);
+    }
+
+    pub(super) fn channels<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        names.for_each(|it| self.0.instruments.channel(it));
     }
 
     pub(super) fn reconciled(&self, result: Reconciled, took: Duration) {

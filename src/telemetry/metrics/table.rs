@@ -160,6 +160,12 @@ pub(super) const EXPORT_FAILURES: Metric = counter(
     "Requests to a receiver that did not arrive or were refused: traces or metrics.",
 );
 
+pub(super) const NOTIFICATIONS: Metric = counter(
+    "watchbell_notifications_total",
+    &["channel", "result"],
+    "Messages by what became of them: sent, failed for each try that failed and is made again, or given-up.",
+);
+
 pub(super) const BUILD_INFO: Metric =
     gauge("watchbell_build_info", &["version"], "1; the version is the label.");
 
@@ -186,5 +192,6 @@ pub const METRICS: &[Metric] = &[
     LOG_DROPPED,
     SPANS_DROPPED,
     EXPORT_FAILURES,
+    NOTIFICATIONS,
     BUILD_INFO,
 ];
