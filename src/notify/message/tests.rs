@@ -399,13 +399,3 @@ the template of this channel failed: line 2: invalid operation: look at what kin
     assert_eq!(empty.title, usual.title);
     assert!(empty.text.contains("it makes an empty title"));
 }
-
-#[test]
-fn what_a_channel_holds_is_in_no_message() {
-    for (_, cause) in Cause::NAMES {
-        for template in ["{{ title }}", "{{ url }}", "{{ token", "{{ output | duration }}"] {
-            let made = made(&notification(cause, Some(run("failed"))), &[("template", template)]);
-            assert!(!format!("{made:?}").contains("hunter2"), "{made:?}");
-        }
-    }
-}
