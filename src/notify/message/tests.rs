@@ -1,7 +1,6 @@
 //! One text for each cause, and what must not be in any.
 
 mod bounds;
-
 use std::collections::BTreeMap;
 
 use super::*;
