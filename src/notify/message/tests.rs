@@ -1,7 +1,6 @@
 //! One text for each cause, and what must not be in any.
 
 mod bounds;
-
 use std::collections::BTreeMap;
 
 use super::*;
@@ -398,14 +397,4 @@ the template of this channel failed: line 2: invalid operation: look at what kin
     let empty = made(&it, &[("title-template", "{# nothing #}\n")]);
     assert_eq!(empty.title, usual.title);
     assert!(empty.text.contains("it makes an empty title"));
-}
-
-#[test]
-fn what_a_channel_holds_is_in_no_message() {
-    for (_, cause) in Cause::NAMES {
-        for template in ["{{ title }}", "{{ url }}", "{{ token", "{{ output | duration }}"] {
-            let made = made(&notification(cause, Some(run("failed"))), &[("template", template)]);
-            assert!(!format!("{made:?}").contains("hunter2"), "{made:?}");
-        }
-    }
 }

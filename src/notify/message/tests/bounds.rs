@@ -78,6 +78,16 @@ fn every_field_is_described_and_no_other() {
     }
 }
 
+#[test]
+fn what_a_channel_holds_is_in_no_message() {
+    for (_, cause) in Cause::NAMES {
+        for template in ["{{ title }}", "{{ url }}", "{{ token", "{{ output | duration }}"] {
+            let made = made(&notification(cause, Some(run("failed"))), &[("template", template)]);
+            assert!(!format!("{made:?}").contains("hunter2"), "{made:?}");
+        }
+    }
+}
+
 fn any_time() -> impl Strategy<Value = Timestamp> {
     (Timestamp::MIN.as_second()..=Timestamp::MAX.as_second())
         .prop_map(|at| Timestamp::from_second(at).unwrap())
