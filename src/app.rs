@@ -1,7 +1,8 @@
 //! Puts the agent together, lets it run and takes it apart. The only place that starts long-lived tasks.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -35,9 +36,18 @@ use crate::{
         compose::ComposeFinder,
         connection::{Connection, Pulse},
         diagnostic::Diagnostic,
+        notification::Notification,
         origin::Origin,
         session::Session,
     },
+    notify::{
+        board::Board,
+        courier::Courier,
+        digest::Digests,
+        handle::Notifications,
+        notifier::{Notifier, Parts},
+    },
+    outward::http::{Client, UnusableProxy},
     run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
     settings::global::Settings,
     shutdown::{self, Stage},
@@ -73,13 +83,14 @@ const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before; `events` are the records of the log that goes to `sink`, `metrics` what is counted beside it, and `export` what goes elsewhere.
-/// `registries` is the file with credentials for registries of images, and `compose` finds Compose.
+/// `registries` is the file with credentials for registries of images, `compose` finds Compose, and `client` speaks to
+/// those who are told of jobs.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
     (sink, events, metrics, export): (LogSink, EventStream, Metrics, Export),
-    (registries, compose): (Option<PathBuf>, ComposeFinder),
+    (registries, compose, client): (Option<PathBuf>, ComposeFinder, Result<Client, UnusableProxy>),
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
@@ -107,7 +118,8 @@ pub async fn run(
         writer,
         memory,
         notify_memory,
-        waiting: _,
+        waiting,
+        digests,
         legacy,
         halts,
         made,
@@ -149,8 +161,18 @@ pub async fn run(
         sessions: Sessions::new(logged_in(&settings, &keeper).await, keeper.clone(), Clock::System),
     };
     let (obstacle, obstructed) = watch::channel(None);
-    let told_there = (obstructed, exported);
     let state_dir = settings.state_dir.clone();
+    let courier = Courier {
+        client,
+        clock: Clock::System,
+        directory: state_dir.clone(),
+        children: children.clone(),
+        telling: handle.telling(),
+    };
+    let board = Board::default();
+    let notifications = Notifications::new(courier.clone(), board.clone());
+    let told_there = (obstructed, exported, notifications);
+    let mut notifiers = notifier(courier, board, (keeper.clone(), closed.clone()), (waiting, digests));
     let api = Api::new(handle, keeper.clone(), state_dir, Clock::System, events, told_there);
     let health = Health { api, connection: connected.clone(), pulse: felt, probe: Probe::of(engine.clone()) };
     answer(&mut tasks, bound, guard, (health, obstacle), scraped);
@@ -179,12 +201,14 @@ pub async fn run(
         ((), ()) = async { tokio::join!(actor.run(), drive) } => None,
         error = first_failure(&mut tasks) => Some(error),
     };
-    keeper.close();
     tasks.shutdown().await;
     close.send_replace(true);
     let limit = export_limit(*grace_of_end.borrow(), stopping.get().map(Instant::elapsed));
-    // What the disk, or a receiver, does not take by then was not worth a later end.
-    let _ = tokio::join!(timeout(KEEP_LIMIT, writers.join_next()), timeout(limit, all_over(&mut exporters)));
+    // What the disk, or a receiver, does not take by then was not worth a later end. What someone is to be told is kept for
+    // the next agent.
+    let _ = timeout(limit, async { tokio::join!(all_over(&mut notifiers), all_over(&mut exporters)) }).await;
+    keeper.close();
+    let _ = timeout(KEEP_LIMIT, writers.join_next()).await;
     if let Some(error) = failed {
         // Without its watcher the agent would go on as if nothing ever changed; started anew, it knows again.
         report::agent_failed(&error);
@@ -256,6 +280,22 @@ fn answer(
     tasks.spawn(listen::serve(guard, routes.clone(), obstacle));
     // What would change is asked with all that is wanted, secrets and all: that goes over no network.
     tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));
+}
+
+/// Starts what tells of jobs; `waiting` is what the last agent left.
+fn notifier(
+    deliver: Courier,
+    board: Board,
+    (keeper, closed): (Keeper, watch::Receiver<bool>),
+    (waiting, digests): (Vec<Notification>, BTreeMap<Arc<str>, Timestamp>),
+) -> JoinSet<()> {
+    let (clock, directory) = (deliver.clock.clone(), deliver.directory.clone());
+    let digests = Digests::new(clock.clone(), directory.clone(), digests);
+    let (outbox, telling) = (keeper.outbox(), deliver.telling.clone());
+    let parts = Parts { outbox, telling, closed, board, deliver, keeper, clock, digests, directory };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Notifier::new(parts, waiting).run());
+    tasks
 }
 
 /// Who had logged in when the last agent ended. One whom it does not find logs in again.

@@ -113,7 +113,8 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     let context = contexts::unread(flags, environment, &loaded.sources.settings);
     context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    let found = (registries(environment), load::compose(environment));
+    let client = Client::new(&|name| environment.get(name).cloned());
+    let found = (registries(environment), load::compose(environment), client);
     runtime(2, app::run(loaded, reader, seen, (sink, events, metrics, export), found))
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     model::{
+        channel::Telling,
         container::Inventory,
         diagnostic::Diagnostic,
         name::JobId,
@@ -105,6 +106,7 @@ pub struct Handle {
     requests: mpsc::Sender<Request>,
     making: mpsc::Sender<(Making, oneshot::Sender<Result<Done, NotDone>>)>,
     snapshot: watch::Receiver<Snapshot>,
+    telling: watch::Receiver<Arc<Telling>>,
 }
 
 /// The agent's side of a handle.
@@ -116,6 +118,8 @@ pub struct Ends {
     pub making: mpsc::Receiver<(Making, oneshot::Sender<Result<Done, NotDone>>)>,
     /// What readers see.
     pub snapshot: watch::Sender<Snapshot>,
+    /// Who can be told, and how.
+    pub telling: watch::Sender<Arc<Telling>>,
 }
 
 /// A handle and its other side.
@@ -123,8 +127,10 @@ pub fn handle() -> (Handle, Ends) {
     let (requests, requests_end) = mpsc::channel(16);
     let (making, making_end) = mpsc::channel(16);
     let (snapshot_end, snapshot) = watch::channel(Snapshot::default());
-    let ends = Ends { requests: requests_end, making: making_end, snapshot: snapshot_end };
-    (Handle { requests, making, snapshot }, ends)
+    let (telling_end, telling) = watch::channel(Arc::default());
+    let ends =
+        Ends { requests: requests_end, making: making_end, snapshot: snapshot_end, telling: telling_end };
+    (Handle { requests, making, snapshot, telling }, ends)
 }
 
 impl Handle {
@@ -170,6 +176,11 @@ impl Handle {
             return Err(Refused::Ending);
         }
         answered.await.unwrap_or(Err(Refused::Ending))
+    }
+
+    /// Who can be told, and how, from now on.
+    pub fn telling(&self) -> watch::Receiver<Arc<Telling>> {
+        self.telling.clone()
     }
 
     /// What there is now.

@@ -199,6 +199,7 @@ impl Table {
             | Item::NotifyMemory(..)
             | Item::Notify(_)
             | Item::Tail { .. }
+            | Item::Digested { .. }
             | Item::Delivered(_)
             | Item::GivenUp(_)
             | Item::Stops(..)

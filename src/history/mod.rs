@@ -30,8 +30,13 @@ mod unfinished;
 pub mod write;
 pub mod writer;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
@@ -71,6 +76,8 @@ pub struct Opened {
     pub notify_memory: HashMap<JobId, NotifyMemory>,
     /// What it was to tell, and what has not arrived, in the order in which it was decided.
     pub waiting: Vec<Notification>,
+    /// When it last sent each channel its daily message.
+    pub digests: BTreeMap<Arc<str>, Timestamp>,
     /// What it began or let wait, and left without a record, and what it could not end.
     pub legacy: Legacy,
     /// What it had stopped for runs and is to be started again.
@@ -112,7 +119,8 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
         diagnostics.push(Diagnostic::error(place(), UNREAD));
     }
     let made = kept.as_ref().map(|it| it.made.clone());
-    let Remembered { memory, notify_memory, waiting, legacy, halts, made: _ } = kept.unwrap_or_default();
+    let Remembered { memory, notify_memory, waiting, digests, legacy, halts, made: _ } =
+        kept.unwrap_or_default();
     let keeper = Keeper::new(condition, directory);
     for it in &diagnostics {
         keeper.put_aside(it.clone());
@@ -120,7 +128,19 @@ pub fn open(directory: &Path, most: u64, clock: Clock) -> Opened {
     keeper.shared.live.left(&legacy.runs);
     keeper.shared.changes.found(made.as_deref().unwrap_or_default());
     let writer = Writer::new(keeper.clone(), directory.to_owned(), most, clock, store);
-    Opened { keeper, writer, memory, notify_memory, waiting, legacy, halts, made, installation, diagnostics }
+    Opened {
+        keeper,
+        writer,
+        memory,
+        notify_memory,
+        waiting,
+        digests,
+        legacy,
+        halts,
+        made,
+        installation,
+        diagnostics,
+    }
 }
 
 /// What holds where the state directory did not answer in time: the writer goes on trying.
@@ -135,6 +155,7 @@ pub fn unanswered(directory: &Path, most: u64, clock: Clock) -> Opened {
         memory: HashMap::new(),
         notify_memory: HashMap::new(),
         waiting: Vec::new(),
+        digests: BTreeMap::new(),
         legacy: Legacy::default(),
         halts: Vec::new(),
         made: None,
@@ -149,6 +170,7 @@ pub(crate) struct Remembered {
     pub memory: HashMap<JobId, Memory>,
     pub notify_memory: HashMap<JobId, NotifyMemory>,
     pub waiting: Vec<Notification>,
+    pub digests: BTreeMap<Arc<str>, Timestamp>,
     pub legacy: Legacy,
     pub halts: Vec<Halt>,
     pub made: Vec<Made>,
@@ -160,6 +182,7 @@ impl Remembered {
             memory: store::memory(connection)?,
             notify_memory: outbox::notify_memory(connection)?,
             waiting: outbox::waiting(connection)?,
+            digests: outbox::digests(connection)?,
             legacy: unfinished::legacy(connection)?,
             halts: halts::halts(connection)?,
             made: made::made(connection)?,

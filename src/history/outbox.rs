@@ -5,13 +5,14 @@
 //! look there; of what waits there for one channel, the oldest is given up for the newest, which is told.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::Notify;
 
@@ -28,7 +29,7 @@ use super::{
     keeper::Kept,
     messages,
     query::Reader,
-    schema::nanos,
+    schema::{nanos, time},
     statements::Statements,
     store::{Store, StoreError},
 };
@@ -191,6 +192,20 @@ pub(super) fn remember(
     Ok(())
 }
 
+/// A channel is sent its daily message of this moment.
+pub(super) fn digested(work: &mut Statements<'_>, channel: &str, at: Timestamp) -> rusqlite::Result<()> {
+    work.of("INSERT OR REPLACE INTO digests (channel, at) VALUES (?1, ?2)")?
+        .execute(params![channel, nanos(at)])?;
+    Ok(())
+}
+
+/// When each channel was last sent its daily message.
+pub(super) fn digests(connection: &Connection) -> rusqlite::Result<BTreeMap<Arc<str>, Timestamp>> {
+    let mut rows = connection.prepare("SELECT channel, at FROM digests")?;
+    let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?.into(), time(row.get(1)?))))?;
+    rows.collect()
+}
+
 /// All that waits, in the order in which it was decided. What nobody could have written is not there.
 pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Notification>> {
     let mut rows = connection.prepare("SELECT id, channel, at, message, tail FROM outbox ORDER BY number")?;
@@ -233,8 +248,6 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use jiff::Timestamp;
 
     use super::*;
     use crate::model::notification::Streak;

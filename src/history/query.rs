@@ -19,9 +19,11 @@ use super::{
 };
 
 mod asked;
+mod day;
 mod last;
 mod remembered;
 
+pub use day::Ends;
 pub use last::LastEnd;
 
 /// A reader of the file.

@@ -136,6 +136,10 @@ pub(super) const MIGRATIONS: [&str; 9] = [
     CREATE TABLE notify_memory (
         job TEXT PRIMARY KEY,
         memory TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE digests (
+        channel TEXT PRIMARY KEY,
+        at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
 ];
 

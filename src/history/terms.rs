@@ -1,7 +1,5 @@
 //! How a run is to be ended, as it stands in its row until it has.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{

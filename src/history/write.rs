@@ -134,6 +134,7 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
                     given_up.extend(outbox::add(work, it)?);
                 }
             }
+            Item::Digested { channel, at } => outbox::digested(work, channel, *at)?,
             Item::Tail { id, text } => outbox::set_tail(work, id, text)?,
             Item::Delivered(id) | Item::GivenUp(id) => outbox::remove(work, id)?,
             Item::NotifyMemory(job, memory) => outbox::remember(work, job, memory.as_deref())?,

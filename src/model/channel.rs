@@ -195,7 +195,7 @@ impl Channel {
 pub type Channels = BTreeMap<Arc<str>, Arc<Channel>>;
 
 /// What the settings say to whoever tells someone.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telling {
     /// The channels.
     pub channels: Arc<Channels>,
@@ -203,4 +203,10 @@ pub struct Telling {
     pub public_url: Option<String>,
     /// The zone in which times are written.
     pub zone: Zone,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        Self { channels: Arc::default(), public_url: None, zone: Zone::utc() }
+    }
 }

@@ -82,6 +82,13 @@ pub enum Item {
         /// The last lines.
         text: Arc<str>,
     },
+    /// A channel is sent its daily message of this moment.
+    Digested {
+        /// The channel.
+        channel: Arc<str>,
+        /// When it came due.
+        at: Timestamp,
+    },
     /// This message has arrived.
     Delivered(Arc<str>),
     /// This one will not arrive.

@@ -60,7 +60,7 @@ impl Board {
                 (1, _) => "1 message waits and is tried again".to_owned(),
                 (some, _) => format!("{some} messages wait and are tried again in order"),
             };
-            let place = Origin::Place(format!("channel {name}"));
+            let place = Origin::Place(format!("channel {name}").into());
             Some(Diagnostic::error(
                 place,
                 format!("messages do not arrive since {since:.0}: {reason}; {waiting}"),

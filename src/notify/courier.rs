@@ -11,7 +11,7 @@ use crate::{
         notification::Notification,
         run::{RunId, Stream},
     },
-    outward::http::{Answer, Call, Client},
+    outward::http::{Answer, Call, Client, UnusableProxy},
     run::reap::Children,
     time::Clock,
 };
@@ -43,8 +43,8 @@ const READ_LIMIT: Duration = Duration::from_secs(10);
 /// What is needed to send; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Courier {
-    /// Speaks HTTP.
-    pub client: Arc<Client>,
+    /// Speaks HTTP; or why it cannot.
+    pub client: Result<Client, UnusableProxy>,
     /// The agent's clock.
     pub clock: Clock,
     /// Where the history is.
@@ -74,7 +74,8 @@ impl Courier {
             from_label: channel.from_label,
             authorities: channel.text("ca-file").map(PathBuf::from),
         };
-        let answer = self.client.call(call, self.clock.now()).await;
+        let client = self.client.as_ref().map_err(|it| Trouble::passing(it.to_string()))?;
+        let answer = client.call(call, self.clock.now()).await;
         let answer = answer.map_err(|it| Trouble { reason: it.reason, again: it.again, after: None })?;
         judge(channel, &answer, &expect)
     }

@@ -2,15 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use jiff::{
-    SignedDuration, Timestamp, ToSpan,
-    civil::{Time, time},
-    tz::TimeZone,
-};
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Time, tz::TimeZone};
 use tokio::{task::spawn_blocking, time::timeout};
 
 use crate::{
-    history::query::Reader,
+    history::query::{Ends, Reader},
     model::{
         channel::Telling,
         notification::{Cause, Notification, Streak},
@@ -18,7 +14,7 @@ use crate::{
     time::{Alarm, Clock},
 };
 
-use super::message;
+use super::message::{DigestRow, digest};
 
 /// How long the history may take.
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -113,11 +109,31 @@ impl Digests {
     async fn text(&self, now: Timestamp) -> String {
         let directory = self.directory.clone();
         let from = now.checked_sub(DAY).unwrap_or(Timestamp::UNIX_EPOCH);
-        let read = spawn_blocking(move || Reader::open(&directory).ok().flatten()?.day(from, now).ok());
+        let read = spawn_blocking(move || Reader::open(&directory).ok().flatten()?.ends(from, now).ok());
         match timeout(READ_LIMIT, read).await {
-            Ok(Ok(Some(rows))) => message::digest(&rows),
+            Ok(Ok(Some(jobs))) => {
+                let rows: Vec<DigestRow> =
+                    jobs.into_iter().map(|(job, ends)| row(job, &ends, &self.zone)).collect();
+                digest(&rows)
+            }
             _ => "the history cannot be read: GET /health and the agent's log say why".to_owned(),
         }
+    }
+}
+
+fn row(job: String, ends: &Ends, zone: &TimeZone) -> DigestRow {
+    let of = |outcome: &str| ends.outcomes.get(outcome).copied().unwrap_or(0);
+    DigestRow {
+        job,
+        succeeded: of("succeeded"),
+        failed: of("failed") + of("not-started"),
+        timed_out: of("timed-out"),
+        lost: of("lost"),
+        missed: of("missed"),
+        skipped: of("skipped"),
+        stopped: of("stopped"),
+        longest: ends.longest,
+        last_failure: ends.last_bad.map(|at| at.to_zoned(zone.clone())),
     }
 }
 
@@ -139,6 +155,8 @@ fn after(now: Timestamp, at: Time, zone: &TimeZone) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::time;
+
     use super::*;
 
     #[test]

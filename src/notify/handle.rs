@@ -11,6 +11,7 @@ use crate::model::{
 use super::{
     board::{Board, ChannelState},
     courier::Courier,
+    email::Reached,
     lane::Deliver,
     message::Message,
     trouble::Trouble,
@@ -86,7 +87,7 @@ impl Notifications {
             text: None,
         };
         let message = self.courier.message(&channel, &it).map_err(NotTold::Trouble)?;
-        self.courier.deliver(&channel, &it).await.map_err(NotTold::Trouble)?;
+        self.courier.deliver(&channel, &it, &mut Reached::default()).await.map_err(NotTold::Trouble)?;
         Ok(message)
     }
 

@@ -163,7 +163,7 @@ impl<D: Deliver> Lane<D> {
             self.look_up().await;
             let Some((it, mut kept)) = self.queue.first() else {
                 tokio::select! {
-                    _ = self.closed.wait_for(|it| *it) => return,
+                    () = over(&mut self.closed) => return,
                     () = self.queue.news.notified() => continue,
                 }
             };
@@ -229,12 +229,16 @@ impl<D: Deliver> Lane<D> {
         let over = sleep(wait);
         let mut over = std::pin::pin!(over);
         loop {
-            tokio::select! {
-                () = &mut over => return,
-                Ok(()) = self.channel.changed() => return,
-                _ = self.closed.wait_for(|it| *it) => return,
-                () = self.queue.news.notified() => self.look_up().await,
+            let came = tokio::select! {
+                () = &mut over => false,
+                Ok(()) = self.channel.changed() => false,
+                () = over(&mut self.closed) => false,
+                () = self.queue.news.notified() => true,
+            };
+            if !came {
+                return;
             }
+            self.look_up().await;
         }
     }
 
@@ -250,6 +254,12 @@ impl<D: Deliver> Lane<D> {
             }
         }
     }
+}
+
+/// Waits until the agent ends.
+pub(super) async fn over(closed: &mut watch::Receiver<bool>) {
+    // One whose other side has gone has ended as well.
+    let _ = closed.wait_for(|it| *it).await;
 }
 
 /// How long to wait after so many attempts. `random`, in 0..1, moves it by up to a fifth either way.

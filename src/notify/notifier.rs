@@ -34,7 +34,7 @@ use crate::{
 use super::{
     board::Board,
     digest::Digests,
-    lane::{Deliver, Lane, Queue},
+    lane::{Deliver, Lane, Queue, over},
     trouble::Trouble,
 };
 
@@ -117,10 +117,11 @@ impl<D: Deliver> Notifier<D> {
     /// Hands out what there is until the agent ends, and ends once no message is on its way any more.
     pub async fn run(mut self) {
         self.renew();
+        let mut closed = self.closed.clone();
         loop {
             tokio::select! {
                 biased;
-                _ = self.closed.wait_for(|it| *it) => break,
+                () = over(&mut closed) => break,
                 Ok(()) = self.telling.changed() => self.renew(),
                 Some(end) = self.tasks.join_next_with_id() => {
                     let id = end.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);

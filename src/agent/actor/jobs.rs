@@ -10,7 +10,7 @@ use crate::{
         event::Event,
         making::{Done, Expected, Making, NotDone},
     },
-    model::{diagnostic::Diagnostic, made::MadeChange, name::JobId},
+    model::{channel::Telling, diagnostic::Diagnostic, made::MadeChange, name::JobId},
     settings::{
         made::{self, MadeJob, MadeJobs},
         resolve::{Desired, Sources, View, resolve_again},
@@ -36,6 +36,23 @@ pub(super) struct Settled {
 }
 
 impl Actor {
+    /// Who can be told is known before anyone is to be.
+    fn tell_of_channels(&self, desired: &Desired) {
+        let Some(settings) = &self.settings else { return };
+        let telling = Telling {
+            channels: desired.channels.clone(),
+            public_url: settings.access.public_url.as_ref().map(|it| it.text.clone()),
+            zone: settings.timezone.clone(),
+        };
+        self.ends.telling.send_if_modified(|last| {
+            let news = **last != telling;
+            if news {
+                *last = Arc::new(telling);
+            }
+            news
+        });
+    }
+
     pub(super) fn reconcile(&mut self) {
         // What comes after the end has begun changes nothing any more.
         if *self.stage.borrow() >= Stage::Drain {
@@ -55,6 +72,7 @@ impl Actor {
             let in_force = sources.started.as_ref().map(|started| Arc::new(settings.in_force(started)));
             self.settings = in_force.or_else(|| Some(settings.clone()));
         }
+        self.tell_of_channels(&desired);
         self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
         self.feed(Event::Desired(desired));
         let result = match () {
