@@ -1,7 +1,5 @@
 //! How a run is to be ended, as it stands in its row until it has.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -188,7 +186,7 @@ pub(super) fn read(text: &str) -> Option<Terms> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
 
