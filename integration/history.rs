@@ -247,7 +247,7 @@ async fn what_an_agent_left_is_known_also_where_nothing_can_be_written() {
     let batch = Batch {
         memory: HashMap::from([(job.clone(), Some(memory))]),
         items: vec![Item::Begins(admitted(1))],
-        output: Vec::new(),
+        ..Batch::default()
     };
     store.write(&batch).unwrap();
     for full in [false, true] {

@@ -135,6 +135,7 @@ impl World {
                     prop_assert!(before.is_none(), "two records: {before:?}");
                 }
                 Effect::TakeUp(_) | Effect::Await(_) => prop_assert!(false, "nothing was left"),
+                Effect::Notify(it) => prop_assert!(false, "no job has a channel: {it:?}"),
                 Effect::Tell(_) | Effect::Stop(..) | Effect::Answer(_) => {}
             }
         }
@@ -162,6 +163,11 @@ impl World {
             }
             Item::Stops(run, _) => prop_assert_eq!(self.unfinished.get(&run), Some(&true), "it does not run"),
             Item::Memory(..)
+            | Item::NotifyMemory(..)
+            | Item::Notify(_)
+            | Item::Tail { .. }
+            | Item::Delivered(_)
+            | Item::GivenUp(_)
             | Item::AttemptStarted { .. }
             | Item::TimedOut { .. }
             | Item::AttemptEnded { .. }

@@ -21,7 +21,11 @@
 //! engine lost                  the Engine does not answer any more; also: engine back
 //! tick [+LENGTH]               the clock goes forward at one stroke, as after a sleep, and the agent looks at it
 //! wait LENGTH                  time passes as it does: the agent wakes at each occurrence
-//! end RUN exit CODE            a run ends; also: end RUN stopped
+//! end RUN exit CODE            a run ends; also: end RUN stopped, timed-out or lost, and behind it: after LENGTH
+//! channel NAME KIND [on=WORDS] there is a channel of this kind
+//! tell JOB CHANNELS KEY=VALUE… who is told of a job, from the next look on; keys: on, after, cooldown, over, expect. Without
+//!                              channels: nobody
+//! endure LENGTH exit CODE      time passes, and each run ends a second after it began; only messages are shown
 //! pause JOB [until TIME]       an operator pauses a job; also: resume JOB, run JOB, stop RUN
 //! drain, stop, kill            the stages of the end
 //! ```
@@ -30,6 +34,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write as _,
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -42,18 +47,23 @@ use watchbell::{
         load,
     },
     model::{
+        channel::{Channel, ChannelKind, Channels},
         container::{Container, ContainerId, ContainerState, Inventory},
         diagnostic::Diagnostic,
         duration,
         memory::Memory,
         name::JobId,
+        notification::{Cause, Causes, Notification, Notify, Over},
+        notify_memory::NotifyMemory,
+        origin::Origin,
+        policy::Policies,
         run::{Admitted, Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         swarm::Services,
         unfinished::{KeptOutput, Legacy, Unfinished},
     },
     plan,
     run::order::RunOrder,
-    settings::resolve::{Sources, View, resolve},
+    settings::resolve::{Desired, Sources, View, resolve},
 };
 
 /// Plays the file's steps and gives its text with the effects as they are.
@@ -98,6 +108,12 @@ struct Scenario {
     memory: HashMap<JobId, Memory>,
     /// What is kept of occurrences that have no record.
     unfinished: BTreeMap<RunId, Unfinished>,
+    /// What is kept of what was told of them.
+    notify_memory: HashMap<JobId, NotifyMemory>,
+    channels: Channels,
+    tells: BTreeMap<JobId, Notify>,
+    /// The IDs of all messages: no two have the same, whichever agent made them.
+    told: BTreeSet<String>,
     /// Where the INI file is: no two runs of the test have it in the same place, so it is not shown.
     folder: String,
 }
@@ -132,6 +148,9 @@ impl Scenario {
                 self.agent()?.sources = sources;
                 return Ok(found.into_iter().chain(self.observe()?).collect());
             }
+            ("channel", rest) => self.channel(rest)?,
+            ("tell", rest) => self.tell(rest)?,
+            ("endure", rest) => return self.endure(rest),
             ("engine", "lost") => return self.feed(Event::Engine { answers: false }),
             ("engine", "back") => return self.feed(Event::Engine { answers: true }),
             ("container", rest) => self.container(rest, block)?,
@@ -181,7 +200,8 @@ impl Scenario {
     fn start(&mut self) -> Result<Vec<String>, String> {
         let now = self.now()?;
         let (sources, found) = self.sources()?;
-        let state = State::new(sources.settings.max_concurrent_runs, self.memory.clone());
+        let state = State::new(sources.settings.max_concurrent_runs, self.memory.clone())
+            .with_notices(self.notify_memory.clone());
         self.agent = Some(Agent {
             sources,
             state,
@@ -193,6 +213,7 @@ impl Scenario {
         let left = Legacy { runs, going_on: Vec::new() };
         let taken = if left == Legacy::default() { Vec::new() } else { self.feed(Event::Left(left))? };
         let desired = resolve(&self.agent()?.sources, View::Unknown, now);
+        let desired = self.with_listeners(desired);
         let effects = self.feed(Event::Desired(desired))?;
         Ok(found.into_iter().chain(taken).chain(effects).collect())
     }
@@ -273,6 +294,7 @@ impl Scenario {
         let inventory = Inventory { containers, own, services: Services::none() };
         let agent = self.agent()?;
         let desired = resolve(&agent.sources, View::Observed(&inventory), now);
+        let desired = self.with_listeners(desired);
         let effects = self.feed(Event::Desired(desired.clone()))?;
         let again = plan::plan(self.agent()?.state.catalog(), &desired);
         if again.is_empty() { Ok(effects) } else { Err(format!("there is still to do: {again:?}")) }
@@ -290,6 +312,10 @@ impl Scenario {
     }
 
     fn end(&mut self, line: &str) -> Result<Vec<String>, String> {
+        let (line, took) = match line.split_once(" after ") {
+            Some((line, took)) => (line, duration::parse(took)?),
+            None => (line, Duration::from_secs(1)),
+        };
         let (run, how) = line.split_once(' ').ok_or("write end RUN exit CODE")?;
         let (order, request) = self.agent()?.running.remove(&RunId(run.into())).ok_or("it does not run")?;
         let outcome = match how.split_once(' ') {
@@ -301,11 +327,83 @@ impl Scenario {
                 let by = request.ok_or("nobody asked it to stop")?.cause;
                 Outcome::Stopped { by, still_running: None }
             }
-            _ => return Err("write exit CODE or stopped".to_owned()),
+            None if how == "timed-out" => Outcome::TimedOut { still_running: None, waited_for: None },
+            None if how == "lost" => Outcome::Lost { reason: "nobody knows".to_owned() },
+            _ => return Err("write exit CODE, stopped, timed-out or lost".to_owned()),
         };
         let now = self.now()?;
-        let record = order.record(Some(now), now, Some(Duration::from_secs(1)), outcome);
+        let record = order.record(Some(now), now, Some(took), outcome);
         self.feed(Event::RunEnded { record: Box::new(record), goes_on: false })
+    }
+
+    fn channel(&mut self, line: &str) -> Result<(), String> {
+        let mut words = line.split(' ');
+        let name: Arc<str> = words.next().unwrap_or_default().into();
+        let kind = words.next().unwrap_or_default();
+        let kind = ChannelKind::NAMES.into_iter().find(|(it, _)| *it == kind).ok_or("no such kind")?.1;
+        let on = words.next().and_then(|it| it.strip_prefix("on=")).map(causes).transpose()?;
+        let (values, origin) = (BTreeMap::new(), Origin::Default);
+        let it = Channel { name: name.clone(), kind, on, values, origin, from_label: false };
+        self.channels.insert(name, Arc::new(it));
+        Ok(())
+    }
+
+    fn tell(&mut self, line: &str) -> Result<(), String> {
+        let mut words = line.split(' ');
+        let job = JobId::plain(words.next().unwrap_or_default());
+        let mut notify = Notify::default();
+        for word in words {
+            match word.split_once('=') {
+                None => notify.channels = word.split(',').map(Into::into).collect(),
+                Some(("on", words)) => notify.on = Some(causes(words)?),
+                Some(("after", count)) => notify.after = count.parse().map_err(|_| "no number")?,
+                Some(("cooldown", length)) => notify.cooldown = duration::parse(length)?,
+                Some(("expect", length)) => notify.expect_every = Some(duration::parse(length)?),
+                Some(("over", over)) => {
+                    notify.duration_over = Some(match over.strip_suffix('x').map(str::parse::<u32>) {
+                        Some(factor) => Over::Median(100 * factor.map_err(|_| "no factor")?),
+                        None => Over::Length(duration::parse(over)?),
+                    });
+                }
+                Some(_) => return Err(format!("{word} says nothing about who is told")),
+            }
+        }
+        self.tells.insert(job, notify);
+        Ok(())
+    }
+
+    /// The channels, and the jobs with who is told of them.
+    fn with_listeners(&self, mut desired: Desired) -> Desired {
+        desired.channels = Arc::new(self.channels.clone());
+        for (job, notify) in &self.tells {
+            if let Some(it) = desired.jobs.get_mut(job) {
+                let spec = Arc::make_mut(&mut it.spec);
+                let notify = (!notify.channels.is_empty()).then(|| Arc::new(notify.clone()));
+                spec.policies = Policies { notify, ..Policies::clone(&spec.policies) }.shared();
+            }
+        }
+        desired
+    }
+
+    fn endure(&mut self, line: &str) -> Result<Vec<String>, String> {
+        let (length, how) = line.split_once(' ').ok_or("write endure LENGTH exit CODE")?;
+        let until = self.now()? + duration::parse(length)?;
+        let mut effects = Vec::new();
+        loop {
+            let running: Vec<RunId> = self.agent()?.running.keys().cloned().collect();
+            if !running.is_empty() {
+                self.forward(Duration::from_secs(1))?;
+            }
+            for run in running {
+                effects.extend(self.end(&format!("{run} {how}"))?);
+            }
+            let Some(due) = self.agent()?.state.next_due().filter(|due| *due <= until) else { break };
+            self.now = Some(due.max(self.now()?));
+            effects.extend(self.feed(Event::Tick)?);
+        }
+        self.now = Some(until.max(self.now()?));
+        effects.retain(|it| it.starts_with("notify "));
+        Ok(effects)
     }
 
     fn feed(&mut self, event: Event) -> Result<Vec<String>, String> {
@@ -318,6 +416,7 @@ impl Scenario {
         };
         let effects = agent.state.handle(event, now, &mut ids);
         let mut lines: Vec<(Option<RunId>, String)> = Vec::new();
+        let mut kept = BTreeSet::new();
         for effect in effects {
             if let Effect::Keep(items) = effect {
                 for item in items {
@@ -331,10 +430,25 @@ impl Scenario {
                             drop(self.unfinished.insert(it.run.clone(), unfinished(it, true)));
                         }
                         Item::Ended(record, _) => drop(self.unfinished.remove(&record.run)),
+                        Item::NotifyMemory(job, Some(memory)) => {
+                            drop(self.notify_memory.insert(job, *memory));
+                        }
+                        Item::NotifyMemory(job, None) => drop(self.notify_memory.remove(&job)),
+                        Item::Notify(it) => {
+                            if !self.told.insert(it.id.to_string()) {
+                                return Err(format!("{} is told twice", it.id));
+                            }
+                            kept.insert(it.id);
+                        }
                         _ => {}
                     }
                 }
                 continue;
+            }
+            if let Effect::Notify(it) = &effect
+                && !kept.contains(&it.id)
+            {
+                return Err(format!("{} is told and not kept", it.id));
             }
             let asked = match &effect {
                 Effect::Stop(run, _) => Some(run.clone()),
@@ -354,6 +468,45 @@ impl Scenario {
 fn unfinished(admitted: Admitted, begun: bool) -> Unfinished {
     let started = begun.then_some(admitted.admitted);
     Unfinished { admitted, begun, started, stop: None, last: None, output: KeptOutput::default() }
+}
+
+fn causes(words: &str) -> Result<Causes, String> {
+    let cause = |word| Cause::NAMES.into_iter().find(|(it, _)| *it == word).map(|(_, it)| it);
+    match words {
+        "always" => Ok(Causes::ALWAYS),
+        "none" => Ok(Causes::default()),
+        words => words
+            .split(',')
+            .map(|word| cause(word).ok_or_else(|| format!("{word} is no cause")))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|causes| Causes::of(&causes)),
+    }
+}
+
+fn message(it: &Notification) -> String {
+    let mut text = format!("notify {} {}", it.channel, it.cause.as_str());
+    let mut add = |part: String| text.push_str(&part);
+    if let Some(job) = &it.job {
+        add(format!(" of {job}"));
+    }
+    if let Some(run) = &it.run {
+        add(format!(", run {}", run.run));
+    }
+    if let Some(since) = it.streak.since {
+        add(format!(", {} in a row since {since}", it.streak.failures));
+    }
+    if it.streak.folded > 0 {
+        add(format!(", and {} more", it.streak.folded));
+    }
+    if let Some(expected) = &it.expected {
+        let last = expected.last_success.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        add(format!(", expected every {}, last {last}", humantime::format_duration(expected.every)));
+        add(if expected.there { String::new() } else { ", gone".to_owned() });
+    }
+    if let Some(usual) = it.usual {
+        add(format!(", usually {}", humantime::format_duration(usual)));
+    }
+    text
 }
 
 fn attribute(container: &mut Container, word: &str) -> Result<(), String> {
@@ -417,6 +570,7 @@ impl Agent {
             Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
             Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
             Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
+            Effect::Notify(it) => Ok(message(&it)),
             Effect::Keep(_) => Err("it is kept by the scenario".to_owned()),
         }
     }
@@ -433,7 +587,7 @@ fn told_record(it: &RunRecord) -> String {
 }
 
 fn tell(told: &Told) -> String {
-    let place = |container: &Option<std::sync::Arc<str>>| {
+    let place = |container: &Option<Arc<str>>| {
         container.as_ref().map(|name| format!(" in {name}")).unwrap_or_default()
     };
     let upcoming = |next: &[Timestamp]| {

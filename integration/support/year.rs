@@ -161,7 +161,7 @@ pub fn live(jobs: usize) -> Year {
 
 /// The rows of runs would be millions, and nobody asks for them here.
 fn write(store: &mut Store, memory: HashMap<JobId, Option<Memory>>) -> Result<(), StoreError> {
-    store.write(&Batch { memory, ..Batch::default() })
+    store.write(&Batch { memory, ..Batch::default() }).map(drop)
 }
 
 /// The life of one agent, with what the one before it kept.
@@ -201,6 +201,7 @@ fn agent(
                         }));
                     }
                     Effect::TakeUp(_)
+                    | Effect::Notify(_)
                     | Effect::Await(_)
                     | Effect::Answer(_)
                     | Effect::Stop(..)

@@ -186,7 +186,7 @@ pub(super) fn read(text: &str) -> Option<Terms> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
 

@@ -4,6 +4,7 @@
 mod asked;
 mod limits;
 mod made;
+mod notices;
 mod older;
 mod runs;
 mod unusable;

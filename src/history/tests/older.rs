@@ -129,3 +129,18 @@ fn what_was_audited_by_an_agent_of_the_seventh_schema_is_known_and_no_job_was_ma
     assert_eq!(reader.runs(&Filter::default(), 99).unwrap().len(), 4);
     assert_eq!((reader.audits(None, 9).unwrap().len(), reader.made().unwrap()), (5, vec![]));
 }
+
+/// The file is one that an agent left when it was killed, in the eighth schema.
+#[test]
+fn the_jobs_that_were_made_with_an_agent_of_the_eighth_schema_are_there_and_it_was_to_tell_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v8.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 8, .. })));
+    let Opened { memory, legacy, made, notify_memory, waiting, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), legacy.runs.len()), (vec![], 4, 1));
+    assert_eq!((made.unwrap()[0].job.as_str(), notify_memory.len(), waiting), ("made", 0, vec![]));
+    let terms = legacy.runs[0].admitted.terms.as_ref().unwrap();
+    assert_eq!((terms.timeout, &terms.notify), (Some(Duration::from_secs(1200)), &None));
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 38);
+}
