@@ -12,6 +12,7 @@ use watchbell::{
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
+    outward::http::Client,
     run::{ending, user},
     settings::{env::PREFIX, global::Settings},
     telemetry::{

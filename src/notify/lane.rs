@@ -226,11 +226,11 @@ impl<D: Deliver> Lane<D> {
 
     /// Waits until it is tried again: after that time, or at once where the channel was changed.
     async fn pause(&mut self, wait: Duration) {
-        let over = sleep(wait);
-        let mut over = std::pin::pin!(over);
+        let passed = sleep(wait);
+        let mut passed = std::pin::pin!(passed);
         loop {
             let came = tokio::select! {
-                () = &mut over => false,
+                () = &mut passed => false,
                 Ok(()) = self.channel.changed() => false,
                 () = over(&mut self.closed) => false,
                 () = self.queue.news.notified() => true,
