@@ -122,12 +122,13 @@ fn two_jobs_share_one_that_is_stopped_once_and_started_when_the_last_has_ended()
     };
     let agent = stage
         .agent()
-        .file_job("exec", &long, &job("sleep 6", "@startup"))
+        .file_job("exec", &long, &job("sh -c 'until [ -e /tmp/go-on ]; do sleep 0.1; done'", "@startup"))
         .file_job("exec", &short, &job("sleep 2", "@startup"))
         .start();
     agent.wait_for_end(&short);
     assert!(!running(&stage, &app), "the other one goes on");
     assert!(agent.records(|it| it["event"] == "run.finished" && it["job"] == *long).is_empty());
+    stage.docker(["exec", &db, "touch", "/tmp/go-on"]);
     agent.wait_for_end(&long);
     restored(&agent, &app);
     assert!(running(&stage, &app) && started(&stage, &app) != before);
