@@ -161,6 +161,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("minijinja", &["src/notify/template"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
+    ("minijinja", &["src/notify/", "src/settings/channels/mod.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
     ("opentelemetry", &["src/telemetry/metrics/"]),
     ("opentelemetry_prometheus", &["src/telemetry/metrics/"]),
