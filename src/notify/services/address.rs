@@ -155,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{model::channel::ChannelKind, notify::services::fixtures::channel};
+    use crate::{model::channel::ChannelKind, notify::services::tests::fixtures::channel};
 
     fn address(url: &str) -> Result<Address, String> {
         Address::of(&channel(ChannelKind::Webhook, &[("url", url)]), "url")

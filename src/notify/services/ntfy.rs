@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{channel::ChannelKind, notification::Cause},
-        notify::services::fixtures::{channel, fits, header, message, messages},
+        notify::services::tests::fixtures::{channel, fits, header, message, messages},
     };
 
     fn sent(values: &[(&'static str, &str)], message: &Message) -> Request {

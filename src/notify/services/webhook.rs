@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{channel::ChannelKind, notification::Cause},
-        notify::services::fixtures::{channel, channel_with_list, header, message, messages},
+        notify::services::tests::fixtures::{channel, channel_with_list, header, message, messages},
     };
 
     const URL: (&str, &str) = ("url", "https://hooks.example/x?key=hunter2");
