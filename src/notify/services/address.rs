@@ -50,12 +50,15 @@ impl Address {
         // What is behind `#` is for a browser and is never sent.
         let text = text.split_once('#').map_or(text, |(before, _)| before);
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), query: query.to_owned() })
+        Ok(Self { base: base.to_owned(), query: query.to_owned() })
     }
 
     /// With further parts of the path, each percent-encoded.
     #[must_use]
     pub fn path(mut self, parts: &[&str]) -> Self {
+        if !parts.is_empty() {
+            self.base.truncate(self.base.trim_end_matches('/').len());
+        }
         for part in parts {
             self.base.push('/');
             self.base.push_str(&percent(part));
@@ -75,6 +78,7 @@ impl Address {
 
     /// Without the last part of its path, and that part.
     pub fn split_last(mut self) -> Option<(Self, String)> {
+        self.base.truncate(self.base.trim_end_matches('/').len());
         let host = self.base.find("://")? + 3;
         let at = host + self.base[host..].rfind('/')?;
         let last = self.base.split_off(at)[1..].to_owned();
@@ -151,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{model::channel::ChannelKind, notify::services::fixtures::channel};
+    use crate::{model::channel::ChannelKind, notify::services::tests::fixtures::channel};
 
     fn address(url: &str) -> Result<Address, String> {
         Address::of(&channel(ChannelKind::Webhook, &[("url", url)]), "url")
@@ -161,12 +165,13 @@ mod tests {
     fn a_path_and_a_query_are_added_where_they_belong() {
         let of = |url: &str| address(url).unwrap();
         assert_eq!(of("https://a").whole(), "https://a/");
+        assert_eq!(of("https://a/b/?x").whole(), "https://a/b/?x");
         assert_eq!(of("https://a/?x=1#y").path(&["b c", "é/"]).whole(), "https://a/b%20c/%C3%A9%2F?x=1");
         assert_eq!(of("HTTP://a/b?x=1").query("r d", "&=").whole(), "HTTP://a/b?x=1&r%20d=%26%3D");
         assert_eq!(of("https://a").path(&[".."]).whole(), "https://a/%2E%2E");
         let (server, topic) = of("https://a:8/b/topic/").split_last().unwrap();
         assert_eq!((server.whole().as_str(), topic.as_str()), ("https://a:8/b", "topic"));
-        assert!(of("https://a").split_last().is_none() && of("https://a/").split_last().is_none());
+        assert!(of("https://a").split_last().is_none() && of("https://a//").split_last().is_none());
         assert_eq!(of("https://user:x@hc-ping.com:443/b").host(), "hc-ping.com");
     }
 

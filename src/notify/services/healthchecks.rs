@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::{
         model::channel::ChannelKind,
-        notify::services::fixtures::{RUN, channel, matches_fixture, message, messages},
+        notify::services::tests::fixtures::{RUN, channel, matches_fixture, message, messages},
     };
 
     const CHECK: &str = "https://hc-ping.com/5bf66975-d4c7-4bf5-bcc8-b8d8a82ea278";

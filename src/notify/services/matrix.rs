@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         model::channel::ChannelKind,
-        notify::services::fixtures::{channel, fits, header, messages},
+        notify::services::tests::fixtures::{channel, fits, header, messages},
     };
 
     const VALUES: [(&str, &str); 3] =

@@ -26,8 +26,11 @@ const TITLE: usize = 250;
 
 /// What ntfy takes.
 pub fn request(channel: &Channel, message: &Message) -> Result<Option<Request>, String> {
-    let Some((server, topic)) = Address::of(channel, "url")?.split_last() else {
-        return Err("url: it names no topic: write the server and the topic, as in https://ntfy.sh/backups"
+    let Some((server, topic)) =
+        Address::of(channel, "url")?.split_last().filter(|(_, topic)| is_topic(topic))
+    else {
+        return Err("url: it ends in no topic, which has 1 to 64 letters, digits, \"-\" and \"_\": write the server and \
+                    the topic, as in https://ntfy.sh/backups"
             .to_owned());
     };
     let failures = channel.number("priority").unwrap_or(4);
@@ -53,6 +56,10 @@ pub fn request(channel: &Channel, message: &Message) -> Result<Option<Request>, 
     }))
 }
 
+fn is_topic(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 fn credentials(channel: &Channel) -> Result<Option<String>, String> {
     if let Some(token) = channel.text("token") {
         return Ok(Some(format!("Bearer {}", header_value(token, "token")?)));
@@ -67,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{channel::ChannelKind, notification::Cause},
-        notify::services::fixtures::{channel, fits, header, message, messages},
+        notify::services::tests::fixtures::{channel, fits, header, message, messages},
     };
 
     fn sent(values: &[(&'static str, &str)], message: &Message) -> Request {
@@ -110,7 +117,14 @@ mod tests {
         );
         let by_name = sent(&[("url", "https://n/t"), ("user", "me"), ("password", "pä:s")], &message);
         assert_eq!(header(&by_name, "authorization"), Some("Basic bWU6cMOkOnM="));
-        let none = request(&channel(ChannelKind::Ntfy, &[("url", "https://ntfy.sh")]), &message).unwrap_err();
-        assert!(none.starts_with("url: "), "{none}");
+    }
+
+    #[test]
+    fn an_address_without_a_topic_is_told_of() {
+        for url in ["https://ntfy.sh", "https://ntfy.sh/hunter2.x", "https://ntfy.sh/hunter%202"] {
+            let error =
+                request(&channel(ChannelKind::Ntfy, &[("url", url)]), &message(Cause::Failure)).unwrap_err();
+            assert!(error.starts_with("url: ") && !error.contains("hunter"), "{error}");
+        }
     }
 }

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::{
         model::channel::ChannelKind,
-        notify::services::fixtures::{channel, channel_with_list, fits, header, message, messages},
+        notify::services::tests::fixtures::{channel, channel_with_list, fits, header, message, messages},
     };
 
     const SCHEMA: &str = include_str!("../../../integration/notify/schemas/opsgenie.json");

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::{
         model::channel::ChannelKind,
-        notify::services::fixtures::{channel, fits, message, messages},
+        notify::services::tests::fixtures::{channel, fits, message, messages},
     };
 
     const SCHEMA: &str = include_str!("../../../integration/notify/schemas/pagerduty.json");

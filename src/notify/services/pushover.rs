@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{channel::ChannelKind, notification::Cause},
-        notify::services::fixtures::{channel, fits, message, messages},
+        notify::services::tests::fixtures::{channel, fits, message, messages},
     };
 
     const SCHEMA: &str = include_str!("../../../integration/notify/schemas/pushover.json");

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::{
         model::channel::ChannelKind,
-        notify::services::fixtures::{channel, fits, messages},
+        notify::services::tests::fixtures::{channel, fits, messages},
     };
 
     #[test]

@@ -16,8 +16,16 @@ use crate::{
     notify::{message::Message, request::Request, template},
 };
 
-/// What HTTP itself writes: two of them could make one request look like two.
-const OF_HTTP: [&str; 5] = ["connection", "content-length", "host", "te", "transfer-encoding"];
+/// What HTTP itself writes, where two could make one request look like two, and what is written here.
+const WRITTEN: [&str; 7] = [
+    "connection",
+    "content-length",
+    "host",
+    "idempotency-key",
+    "te",
+    "transfer-encoding",
+    "x-watchbell-signature",
+];
 
 /// What the receiver takes.
 pub fn request(channel: &Channel, message: &Message) -> Result<Option<Request>, String> {
@@ -68,8 +76,8 @@ fn configured(channel: &Channel) -> Result<Vec<(String, String)>, String> {
             return Err("header: it has no colon: write \"Name: value\"".to_owned());
         };
         let name = header_name(name.trim(), "header")?.to_ascii_lowercase();
-        if OF_HTTP.contains(&name.as_str()) {
-            return Err(format!("header: {name} is written by HTTP itself: leave it out"));
+        if WRITTEN.contains(&name.as_str()) {
+            return Err(format!("header: {name} is written with each request anyway: leave it out"));
         }
         Ok((name, header_value(value.trim(), "header")?.to_owned()))
     });
@@ -93,7 +101,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{channel::ChannelKind, notification::Cause},
-        notify::services::fixtures::{channel, channel_with_list, header, message, messages},
+        notify::services::tests::fixtures::{channel, channel_with_list, header, message, messages},
     };
 
     const URL: (&str, &str) = ("url", "https://hooks.example/x?key=hunter2");
@@ -152,6 +160,7 @@ mod tests {
             "X-A: hunter2\r\nX-B: c",
             ": hunter2",
             "Content-Length: 2",
+            "IDEMPOTENCY-KEY: hunter2",
             "X A: hunter2",
             "X-A: hünter2",
         ] {
