@@ -298,17 +298,13 @@ mod tests {
             context: &mut Context<'_>,
             into: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            match &mut self.answer {
-                Some(answer) => {
-                    into.put_slice(answer);
-                    *answer = b"";
-                    Poll::Ready(Ok(()))
-                }
-                None => {
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }
-            }
+            let Some(answer) = &mut self.answer else {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            into.put_slice(answer);
+            *answer = b"";
+            Poll::Ready(Ok(()))
         }
     }
 
