@@ -101,15 +101,20 @@ pub(super) async fn open(
         Some(proxy) => Failed::for_now(format!("{proxy}: {}", of_proxy(proxy, way).why(&error))),
         None => Failed::for_now(asked.why(&error)),
     };
-    let (mut sender, connection) = handshake(TokioIo::new(Heard::new(stream))).await.map_err(why)?;
-    let mut connection = connection.map(drop).boxed().fuse();
-    let response = alongside(&mut connection, sender.send_request(request)).await.map_err(why)?;
+    let opened = send(stream, request).await.map_err(why)?;
     match by_proxy {
-        Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+        Some(proxy) if opened.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Err(unwelcome(proxy, 407))
         }
-        _ => Ok(Opened { response, connection }),
+        _ => Ok(opened),
     }
+}
+
+async fn send(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> hyper::Result<Opened> {
+    let (mut sender, connection) = handshake(TokioIo::new(Heard::new(stream))).await?;
+    let mut connection = connection.map(drop).boxed().fuse();
+    let response = alongside(&mut connection, sender.send_request(request)).await?;
+    Ok(Opened { response, connection })
 }
 
 /// Waits while the connection is worked on. Where that ends first, what it had to say was read by then.
@@ -274,5 +279,58 @@ impl AsyncWrite for Heard {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that has answered and hung up when it is first written to.
+    #[derive(Default)]
+    struct Gone {
+        answer: Option<&'static [u8]>,
+    }
+
+    impl AsyncRead for Gone {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Some(answer) = &mut self.answer else {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            into.put_slice(answer);
+            *answer = b"";
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            self.answer = Some(b"HTTP/1.1 413 x\r\ncontent-length: 3\r\n\r\nbig");
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// The order that real ones have only now and then.
+    #[tokio::test]
+    async fn an_answer_that_comes_after_the_pipe_broke_is_heard() {
+        let request = Request::post("/").body(Full::new(Bytes::from("what is sent"))).unwrap();
+        let mut opened = send(Box::new(Gone::default()), request).await.unwrap();
+        assert_eq!(opened.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let mut body = Vec::new();
+        opened.read(&mut body, 10).await;
+        assert_eq!(body, b"big");
     }
 }

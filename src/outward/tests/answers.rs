@@ -12,8 +12,8 @@ async fn a_request_has_what_it_is_given_and_what_each_has() {
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let answer = call(Call { method: "PUT", headers, ..post(url) }).await.unwrap();
     assert_eq!((answer.status, &answer.body[..], answer.retry_after), (201, &b"ok"[..], None));
-    let [heard] = &server.heard()[..] else { panic!("{:?}", server.heard()) };
-    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+    let [request] = &server.heard()[..] else { panic!("{:?}", server.heard()) };
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<&str> = head.lines().collect();
     assert_eq!((lines.remove(0), body), ("PUT /a/b?c=d HTTP/1.1", "what is sent"));
     lines.sort_unstable();
