@@ -365,7 +365,7 @@ async fn a_server_that_does_not_answer_or_is_none_costs_no_more_than_the_timeout
     }
     let channel = signed.channel(&server, &[]);
     let endless = Box::leak("x".repeat(100_000).into_boxed_str());
-    let many = Box::leak(["250-more"; 5000].join("\r\n").into_boxed_str());
+    let many = Box::leak("250-more\r\n".repeat(5000).into_boxed_str());
     for (line, answer) in
         [(" ", "HTTP/1.1 400 Bad Request"), (" ", endless), ("EHLO", many), ("EHLO", "250-a\r\n550 b")]
     {

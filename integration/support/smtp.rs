@@ -170,9 +170,9 @@ impl Talk {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let heard = String::from_utf8_lossy(&line).into_owned();
         if self.protected {
-            seen.protected.push(heard)
+            seen.protected.push(heard);
         } else {
-            seen.clear.push(heard)
+            seen.clear.push(heard);
         }
         drop(seen);
         Some(line)

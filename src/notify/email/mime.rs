@@ -138,6 +138,11 @@ fn quoted(text: &str) -> String {
         let mut column = 0;
         let end = line.len();
         for (at, byte) in line.bytes().enumerate() {
+            // Room for the widest, for how it is written depends on whether it begins a line.
+            if column + 3 >= LINE {
+                out.push_str("=\r\n");
+                column = 0;
+            }
             let is_plain = match byte {
                 b' ' | b'\t' => at + 1 < end,
                 b'=' => false,
@@ -145,17 +150,12 @@ fn quoted(text: &str) -> String {
                 b'.' | b'F' => column > 0,
                 byte => byte.is_ascii_graphic(),
             };
-            let width = if is_plain { 1 } else { 3 };
-            if column + width >= LINE {
-                out.push_str("=\r\n");
-                column = 0;
-            }
             if is_plain {
                 out.push(char::from(byte));
             } else {
                 let _ = write!(out, "={byte:02X}");
             }
-            column += width;
+            column += if is_plain { 1 } else { 3 };
         }
         out.push_str("\r\n");
     }

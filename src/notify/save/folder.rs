@@ -40,7 +40,7 @@ pub struct Folder {
 pub struct Begun<'a> {
     folder: &'a Folder,
     file: File,
-    begun: String,
+    unfinished: String,
     name: String,
     finished: bool,
 }
@@ -49,7 +49,7 @@ impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.finished {
             // Why it was not finished is told already; what stays is removed as given up.
-            let _ = unlinkat(&self.folder.held, &self.begun, AtFlags::empty());
+            let _ = unlinkat(&self.folder.held, &self.unfinished, AtFlags::empty());
         }
     }
 }
@@ -96,7 +96,7 @@ impl Folder {
             other => other,
         };
         let file = opened.map_err(|it| trouble("writing", &self.path.join(&name), it))?;
-        Ok(Begun { folder: self, file: file.into(), begun, name, finished: false })
+        Ok(Begun { folder: self, file: file.into(), unfinished: begun, name, finished: false })
             .and_then(|it| it.with_mode(mode))
     }
 
@@ -178,7 +178,8 @@ impl Begun<'_> {
     pub fn finish(mut self) -> Result<(), Trouble> {
         self.file.sync_data().map_err(|it| told("writing", &self.path(), &it))?;
         let held = &self.folder.held;
-        renameat(held, &self.begun, held, &self.name).map_err(|it| trouble("writing", &self.path(), it))?;
+        renameat(held, &self.unfinished, held, &self.name)
+            .map_err(|it| trouble("writing", &self.path(), it))?;
         self.finished = true;
         Ok(())
     }
