@@ -1,5 +1,7 @@
-//! Channels that are no HTTP: what arrives, and what becomes of it where it cannot.
+//! Channels: what arrives, and what becomes of it where it cannot. Those that are no HTTP by themselves, and all of them
+//! through an agent.
 
+mod agent;
 mod email;
 mod exec;
 mod save;

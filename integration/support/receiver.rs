@@ -38,6 +38,9 @@ pub struct Receiver {
 struct Shared {
     status: AtomicU16,
     over: AtomicBool,
+    /// The method that it takes, where it is not POST, and a further header of its answers.
+    method: Mutex<Option<&'static str>>,
+    header: Mutex<Option<&'static str>>,
     requests: Mutex<Vec<Received>>,
     news: Condvar,
 }
@@ -124,6 +127,16 @@ impl Receiver {
         self.shared.status.store(status, Ordering::SeqCst);
     }
 
+    /// The method that it takes from now on.
+    pub fn takes(&self, method: &'static str) {
+        *self.shared.method.lock().unwrap() = Some(method);
+    }
+
+    /// A line that stands in its answers from now on.
+    pub fn says(&self, header: &'static str) {
+        *self.shared.header.lock().unwrap() = Some(header);
+    }
+
     /// Waits for requests until one is found in them.
     pub fn wait_for<T>(&self, what: &str, find: impl Fn(&[Received]) -> Option<T>) -> T {
         let mut found = None;
@@ -156,7 +169,8 @@ fn answer(stream: impl Read + Write, shared: &Shared) -> Option<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let path = line.strip_prefix("POST ")?.split_once(' ')?.0.to_owned();
+    let method = shared.method.lock().unwrap().unwrap_or("POST");
+    let path = line.strip_prefix(method)?.trim_start().split_once(' ')?.0.to_owned();
     let mut headers = BTreeMap::new();
     loop {
         line.clear();
@@ -168,7 +182,8 @@ fn answer(stream: impl Read + Write, shared: &Shared) -> Option<Received> {
     reader.read_exact(&mut body).ok()?;
     let status = shared.status.load(Ordering::SeqCst);
     let said = if status == 200 { "{}".to_owned() } else { format!("{headers:?}") };
-    let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n{said}", said.len());
+    let further = shared.header.lock().unwrap().map_or_else(String::new, |it| format!("{it}\r\n"));
+    let answer = format!("HTTP/1.1 {status} x\r\n{further}content-length: {}\r\n\r\n{said}", said.len());
     reader.get_mut().write_all(answer.as_bytes()).ok()?;
     reader.get_mut().flush().ok()?;
     (status == 200).then(|| Received { path, headers, body: String::from_utf8(body).unwrap() })
