@@ -6,8 +6,12 @@ use std::{collections::BTreeSet, path::Path, process::Command as Process};
 use clap::CommandFactory;
 use watchbell::{
     cli::args::Cli,
-    model::name::{JobKind, environment_name},
+    model::{
+        channel::ChannelKind,
+        name::{JobKind, environment_name},
+    },
     settings::{
+        channels::table::CHANNEL_PARAMS,
         dialect::{Dialect, table::Becomes},
         global::{SETTINGS, Taken},
         grants::Grant,
@@ -141,6 +145,25 @@ fn table(section: &str) -> Option<String> {
                 ]
             }),
         ),
+        "channels" => docs::table(
+            &["key", "types", "value", "default", "meaning"],
+            CHANNEL_PARAMS.iter().map(|it| {
+                let all = it.kinds.len() == ChannelKind::NAMES.len();
+                let types: Vec<&str> = it.kinds.iter().map(|kind| kind.as_str()).collect();
+                let file = if it.secret {
+                    format!(", {}", code(&format!("{}-file", it.name)))
+                } else {
+                    String::new()
+                };
+                vec![
+                    format!("{}{file}", code(it.name)),
+                    if all { "all".to_owned() } else { types.join(", ") },
+                    it.shape.words(),
+                    default(it.default),
+                    format!("{}{}", it.doc, if it.secret { " A secret." } else { "" }),
+                ]
+            }),
+        ),
         "grants" => docs::table(
             &["grant", "allows"],
             Grant::ALL.map(|(_, name, allows)| vec![code(name), allows.to_owned()]),
@@ -180,9 +203,19 @@ fn the_generated_tables_are_those_of_the_code() {
         expect::same(&root().join(name), &text, &wanted).unwrap();
     }
     let dialects = Dialect::NAMES[1..].iter().map(|(name, _)| format!("dialect-{name}"));
-    let sections =
-        ["parameters", "settings", "grants", "endpoints", "api", "health", "events", "metrics", "export"]
-            .map(str::to_owned);
+    let sections = [
+        "parameters",
+        "channels",
+        "settings",
+        "grants",
+        "endpoints",
+        "api",
+        "health",
+        "events",
+        "metrics",
+        "export",
+    ]
+    .map(str::to_owned);
     for section in sections.into_iter().chain(dialects) {
         assert!(there.contains(&("labels-spec.md", section.clone())), "labels-spec.md has no {section}");
     }
@@ -328,11 +361,14 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
             variables.contains(word.strip_suffix("_FILE").unwrap_or(word))
                 || VARIABLES.contains(&word)
                 || word.starts_with("WATCHBELL_JOB_")
+                || word.starts_with("WATCHBELL_NOTIFY_")
         } else if word.starts_with("--") && word.len() > 3 && !word.starts_with("---") {
             flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
         } else if let Some((head, tail)) = word.split_once('.').filter(|(head, _)| heads.contains(head)) {
             let file = matches!(tail, "ini" | "sock" | "rs" | "txt" | "md" | "yaml");
-            file || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
+            // A host of a service, such as `api.example.com`.
+            let host = [".com", ".net", ".org"].iter().any(|it| tail.ends_with(it));
+            file || host || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
         } else {
             true
         };

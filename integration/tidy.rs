@@ -143,6 +143,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("serde_ini", &["src/settings/ini/lines.rs"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),
     ("tracing_subscriber", &["src/telemetry/", "src/main.rs"]),
+    ("minijinja", &["src/notify/", "src/settings/channels/mod.rs"]),
     ("nix", &["src/run/", "src/app.rs", "src/time.rs"]),
     ("opentelemetry", &["src/telemetry/metrics/"]),
     ("opentelemetry_prometheus", &["src/telemetry/metrics/"]),

@@ -21,7 +21,6 @@ fn an_unknown_key_or_section_of_the_file_is_told_once_with_its_line() {
         in_job("a slip in a file's key", "environment-fil = x", "did you mean \"environment-file\"?"),
         at("a slip in a setting's file", "[global]\ntimezone-fil = x", 2, "did you mean \"timezone-file\"?"),
         in_job("a key of another kind", "image = x", "it belongs to run"),
-        in_job("a key that is planned", "notify = mail", "not yet supported"),
         at("an unknown key in the defaults", "[job-defaults]\nbanana = 1", 2, "unknown parameter \"banana\""),
         at(
             "a key of another kind in a kind's defaults",
@@ -34,7 +33,6 @@ fn an_unknown_key_or_section_of_the_file_is_told_once_with_its_line() {
         at("an unknown section", "[glob]\nx = 1\ny", 1, "unknown section \"glob\""),
         at("an unknown kind", "[job-exce \"x\"]\nschedule = @daily", 1, "did you mean \"job-exec\"?"),
         at("an unknown kind's defaults", "[job-defaults-exce]\ntimeout = 1m", 1, "\"job-defaults-exec\"?"),
-        at("a channel", format!("[notify \"mail\"]\npassword = {SECRET}\nx"), 1, "not yet supported"),
         at("a channel without a name", "[notify]\nurl = x", 1, "[notify \"name\"]"),
         at("a name where none belongs", "[global \"x\"]\nlog-level = warn", 1, "takes no name"),
         at("an indented section", "  [job-local \"x\"]\n\t comand = y", 2, "did you mean \"command\"?")

@@ -43,7 +43,6 @@ fn a_label_that_nobody_knows_is_told_once_with_its_key() {
         one("a long name", &format!("job-exec.{}.user", "x".repeat(64)), "y", "longer than 63 characters"),
         in_job("a parameter", "shedule", "@daily", "did you mean \"schedule\"?"),
         in_job("a parameter of another kind", "image", "y", "it belongs to run"),
-        in_job("a parameter that is planned", "notify", "mail", "not yet supported"),
         in_job("a file", "environment-file", SECRET, "only where the operator says so"),
     ]);
 }

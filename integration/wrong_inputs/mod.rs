@@ -1,6 +1,7 @@
 //! Wrong inputs, one a case, through the real binary: each gives exactly one diagnostic with its exact place, and the
 //! jobs around it are there as if it had never been written.
 
+mod channels;
 mod environment;
 mod file;
 mod flags;
@@ -218,7 +219,7 @@ fn a_case_that_says_too_much_too_little_or_touches_a_neighbour_is_seen() {
     assert!(wrong(b"[a]", "config.ini:6", "unknown").unwrap_err().contains("is not"));
     assert!(wrong(b"[a]", "config.ini:5", "banana").unwrap_err().contains("banana"));
     assert!(wrong(b"shedule=x", "config.ini:5", "").unwrap_err().contains("is not"));
-    let disturbed = Case::new("it", Input::file(b"notify=x"), "config.ini:5", "").job("before");
+    let disturbed = Case::new("it", Input::file(b"overlap=x"), "config.ini:5", "").job("before").value();
     assert!(disturbed.check(&good).unwrap_err().contains("it disturbs before"));
     let value = Case::new("it", Input::file(b"[a]\nb = c"), "config.ini:5", "").value();
     assert_eq!(value.check(&good), Ok(()), "a section has no value");

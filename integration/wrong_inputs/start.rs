@@ -27,7 +27,10 @@ async fn an_agent_does_not_start_with_a_broken_file_and_says_file_line_and_reaso
         (b"[global]\nlog-levle = info", "config.ini:6: unknown setting \"log-levle\""),
         (b"[global]\nshutdown-grace = 8", "config.ini:6: \"8\" has no unit"),
         (b"[global]\ndocker-host = ${NOWHERE}", "config.ini:6: the variable NOWHERE is not set"),
-        (b"[notify \"mail\"]\nurl = x", "config.ini:5: notification channels are not yet supported"),
+        (
+            b"[notify \"mail\"]\nurl = x",
+            "config.ini:5: the channel \"mail\" has no \"type\": add type = slack",
+        ),
     ];
     for (wrong, expected) in wrong {
         let (code, said) = start(&Input::file(wrong)).await;

@@ -152,6 +152,12 @@ pub struct SettingFlags {
     /// By which names it may be asked besides.
     #[arg(long, value_name = "NAMES")]
     pub allowed_hosts: Option<String>,
+    /// Which channels are told of the jobs that name none themselves.
+    #[arg(long, value_name = "NAMES")]
+    pub notify: Option<String>,
+    /// Of what channels are told of the jobs that do not say it themselves; it goes over what a channel says.
+    #[arg(long, value_name = "WORDS")]
+    pub notify_on: Option<String>,
     /// The zone of schedules that name none, for example Europe/Berlin.
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
@@ -202,6 +208,8 @@ impl SettingFlags {
             trusted_proxies,
             public_url,
             allowed_hosts,
+            notify,
+            notify_on,
             timezone,
             log_level,
             log_format,
@@ -229,6 +237,8 @@ impl SettingFlags {
             ("trusted-proxies", trusted_proxies),
             ("public-url", public_url),
             ("allowed-hosts", allowed_hosts),
+            ("notify", notify),
+            ("notify-on", notify_on),
             ("timezone", timezone),
             ("log-level", log_level),
             ("log-format", log_format),

@@ -12,7 +12,7 @@ use crate::{
         name::JobId,
     },
     settings::{
-        explain::{Explained, ExplainedSettings, Placed, Row, explain, explain_settings},
+        explain::{ChannelRow, Explained, ExplainedSettings, Placed, Row, explain, explain_settings},
         resolve::{View, resolve},
     },
     telemetry::report::rfc3339,
@@ -176,11 +176,15 @@ fn print_diagnostics(diagnostics: &[Diagnostic]) {
 }
 
 fn print_settings(explained: &ExplainedSettings, files: &Files, output: Output) {
-    let ExplainedSettings { settings, diagnostics } = explained;
+    let ExplainedSettings { settings, channels, diagnostics } = explained;
     if output == Output::Json {
         let problems: Vec<Value> = diagnostics.iter().map(|it| files.json(it)).collect();
         let settings: Vec<Value> = settings.iter().map(setting).collect();
-        print::exactly(format_args!("{}\n", json!({ "settings": settings, "problems": problems })));
+        let channels: Vec<Value> = channels.iter().map(channel).collect();
+        print::exactly(format_args!(
+            "{}\n",
+            json!({ "settings": settings, "channels": channels, "problems": problems })
+        ));
         return;
     }
     if !diagnostics.is_empty() {
@@ -188,6 +192,37 @@ fn print_settings(explained: &ExplainedSettings, files: &Files, output: Output) 
         print::line("");
     }
     print_rows("SETTING", settings);
+    for it in channels {
+        print::line("");
+        print_channel(it);
+    }
+}
+
+/// A channel with what is written of it.
+fn print_channel(it: &ChannelRow) {
+    print::line(format_args!(
+        "channel {} ({}) from {}",
+        it.name,
+        it.kind.as_str(),
+        visible(&it.origin.to_string())
+    ));
+    let row =
+        |(name, is): &(&'static str, Placed)| Row { name, is: is.clone(), refused: None, hides: Vec::new() };
+    print_rows("KEY", &it.values.iter().map(row).collect::<Vec<Row>>());
+}
+
+fn channel(it: &ChannelRow) -> Value {
+    let value = |(name, is): &(&'static str, Placed)| {
+        let mut out = placed(is);
+        out["name"] = (*name).into();
+        out
+    };
+    json!({
+        "name": *it.name,
+        "type": it.kind.as_str(),
+        "origin": it.origin.to_string(),
+        "values": it.values.iter().map(value).collect::<Vec<Value>>(),
+    })
 }
 
 /// A table whose columns are as wide as what stands in them.

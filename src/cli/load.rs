@@ -15,6 +15,7 @@ use crate::{
         origin::Origin,
     },
     settings::{
+        channels::{self, SecretFiles},
         dialect::{self, Dialect},
         env,
         global::{self, layers::Upper},
@@ -103,6 +104,7 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
     }
     diagnostics.extend(otlp::read(environment).1);
     let mut ours = settings_of(environment, outside, &mut diagnostics);
+    let channels = channels_of(environment, outside, &mut diagnostics);
     // Its value is used up here; that it was written is for those who ask where settings come from.
     ours.extend(
         named(flags, environment).map(|(paths, origin)| RawSetting::new("config", paths.join("\n"), origin)),
@@ -123,6 +125,8 @@ pub fn load(flags: &SettingFlags, environment: &Environment) -> Reading {
     ));
     let mut sources = Sources::new(file, Upper::new(flags.settings(), ours, &variable), overrides);
     sources.diagnostics = diagnostics;
+    sources.channels = channels;
+    sources.files = SecretFiles::new(|path| files::secret(files::secret_contents(path)));
     Reading { diagnostics: sources.mistakes(), sources, files: seen.into_inner() }
 }
 
@@ -158,7 +162,8 @@ fn settings_of(
             diagnostics.extend(env::near_miss(name));
             continue;
         };
-        if key.starts_with(env::JOB) || key == "CONFIG" || CLIENTS.contains(&key) {
+        if key.starts_with(env::JOB) || of_channel(key).is_some() || key == "CONFIG" || CLIENTS.contains(&key)
+        {
             continue;
         }
         match setting(key, value, environment, outside) {
@@ -167,6 +172,29 @@ fn settings_of(
         }
     }
     settings
+}
+
+/// What stands behind the prefix in the name of a channel's variable; some settings begin alike.
+fn of_channel(key: &str) -> Option<&str> {
+    let is_setting = global::find(key).is_some() || global::file_key(key).is_some();
+    key.strip_prefix(channels::PREFIX).filter(|_| !is_setting)
+}
+
+/// `WATCHBELL_NOTIFY_<NAME>_<KEY>` and `…_FILE`.
+fn channels_of(
+    environment: &Environment,
+    outside: Outside<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<channels::Variable> {
+    let is_set = |name: &str| environment.contains_key(name);
+    let mut read = Vec::new();
+    for (name, value) in environment {
+        let Some(joined) = name.strip_prefix(env::PREFIX).and_then(of_channel) else { continue };
+        let (it, reason) = channels::variable(name, joined, value, outside.file, &is_set);
+        diagnostics.extend(reason.map(|reason| Diagnostic::error(it.origin.clone(), reason)));
+        read.push(it);
+    }
+    read
 }
 
 fn setting(

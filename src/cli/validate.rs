@@ -14,7 +14,7 @@ use super::{
     args::ValidateArgs,
     labels::Labels,
     load, print,
-    render::{Colours, Files},
+    render::{Colours, Files, visible},
 };
 
 /// Prints what is wrong; the exit code is 1 if anything written is not in force.
@@ -53,12 +53,24 @@ fn print_json(desired: &Desired, diagnostics: &[Diagnostic], files: &Files) {
             })
         })
         .collect();
-    print::exactly(format_args!("{}\n", serde_json::json!({ "jobs": jobs, "problems": problems })));
+    let channels: Vec<_> = desired
+        .channels
+        .values()
+        .map(|it| {
+            serde_json::json!({ "name": *it.name, "type": it.kind.as_str(), "origin": it.origin.to_string() })
+        })
+        .collect();
+    let all = serde_json::json!({ "jobs": jobs, "channels": channels, "problems": problems });
+    print::exactly(format_args!("{all}\n"));
 }
 
 fn print_text(desired: &Desired, diagnostics: &[Diagnostic], files: &Files, colours: Colours) {
     for it in diagnostics {
         print::exactly(files.text(it, colours));
+    }
+    for it in desired.channels.values() {
+        let origin = visible(&it.origin.to_string());
+        print::line(format_args!("channel {} ({}) from {origin}", it.name, it.kind.as_str()));
     }
     for job in desired.jobs.values() {
         print::line(format_args!("job {} ({}) {}", job.spec.id, job.spec.kind(), job.spec.when()));

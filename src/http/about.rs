@@ -71,6 +71,7 @@ pub async fn config(State(api): State<Api>) -> Result<Json<AgentConfig>, Problem
     Ok(Json(AgentConfig {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: explained.settings.iter().map(job::parameter).collect(),
+        channels: explained.channels.iter().map(job::channel).collect(),
         problems: explained.diagnostics.iter().map(job::problem).collect(),
     }))
 }

@@ -195,8 +195,24 @@ pub struct AgentConfig {
     pub version: String,
     /// Every setting, with where its value comes from.
     pub settings: Vec<ParameterRow>,
+    /// Every channel.
+    pub channels: Vec<ChannelConfig>,
     /// What is wrong with them, and with the sources as such.
     pub problems: Vec<ProblemRow>,
+}
+
+/// Where someone can be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChannelConfig {
+    /// Its name.
+    pub name: String,
+    /// The service, or the way.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it is written.
+    pub origin: String,
+    /// What is written of it, with where that is; of a secret only that it is there.
+    pub values: Vec<ParameterRow>,
 }
 
 /// Which audit records are asked for.

@@ -21,7 +21,7 @@ use crate::{
         skip::Skip,
     },
     settings::{
-        explain::{Explained, Placed, Row, explain},
+        explain::{ChannelRow, Explained, Placed, Row, explain},
         resolve::View,
     },
     telemetry::report::rfc3339,
@@ -33,6 +33,7 @@ use super::{
         JobDetails, JobItem, JobState, Now, ParameterRow, PlacedValue, Previous, ProblemDetails, ProblemRow,
         Statistics,
     },
+    dto_runs::ChannelConfig,
     jobs::{Look, last_record, last_run},
     problem::{Named, Problem},
 };
@@ -213,6 +214,19 @@ pub(super) fn parameter(row: &Row) -> ParameterRow {
         origin: row.is.origin.to_string(),
         refused: row.refused.as_ref().map(placed),
         hides: row.hides.iter().map(placed).collect(),
+    }
+}
+
+/// A channel with what is written of it.
+pub(super) fn channel(it: &ChannelRow) -> ChannelConfig {
+    let value = |(name, is): &(&'static str, Placed)| {
+        parameter(&Row { name, is: is.clone(), refused: None, hides: Vec::new() })
+    };
+    ChannelConfig {
+        name: it.name.to_string(),
+        kind: it.kind.as_str().to_owned(),
+        origin: it.origin.to_string(),
+        values: it.values.iter().map(value).collect(),
     }
 }
 

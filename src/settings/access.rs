@@ -299,6 +299,15 @@ pub fn hosts(text: &str) -> Result<Vec<String>, String> {
         .collect()
 }
 
+/// Whether it is a host, and behind a colon, if there is one, a port.
+pub(super) fn is_authority(text: &str) -> bool {
+    let host = name(text);
+    let port = text[host.len()..].strip_prefix(':');
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    bare.map_or_else(|| is_host(host), |it| it.parse::<IpAddr>().is_ok())
+        && port.is_none_or(|it| it.parse::<u16>().is_ok_and(|it| it > 0))
+}
+
 fn is_host(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(['.', '-'])

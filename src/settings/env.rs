@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 use super::{
-    global,
+    channels, global,
     layer::{JobLayer, Text, Written},
     params,
 };
@@ -89,6 +89,7 @@ pub fn near_miss(name: &str) -> Option<Diagnostic> {
     let (head, rest) = name.split_once('_')?;
     let ours = PREFIX.trim_end_matches('_').to_ascii_lowercase();
     let known = rest.starts_with(JOB)
+        || rest.starts_with(channels::PREFIX)
         || rest == "CONFIG"
         || global::find(rest).is_some()
         || global::file_key(rest).is_some();

@@ -1,8 +1,11 @@
 //! Where each value of one job comes from, and what it hid.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::model::{
+    channel::{Channel, ChannelKind, Channels, Value as ChannelValue},
     diagnostic::{Diagnostic, Severity},
     name::{JobId, JobKind},
     origin::Origin,
@@ -11,13 +14,18 @@ use crate::model::{
 };
 
 use super::{
+    channels::table::{ChannelParam, all_of},
     env,
-    global::{layers, shown::is_hidden},
+    global::{
+        layers,
+        shown::{UNSET, is_hidden},
+    },
     layer::{JobLayer, Text, Written},
-    memo::Memo,
+    memo::{Memo, SettledSettings},
     params::{PARAMS, Param, Shape},
     resolve::{DesiredJob, Known, Sources, View, known_jobs, read_labels, resolve},
     settle::Settle,
+    sources::ChannelPlaces,
     value,
 };
 
@@ -62,13 +70,15 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
     memo.begin();
     let read = read_labels(sources, view, &mut memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
-    let (settings, _) = memo.settings(sources, own);
+    let observed = matches!(view, View::Observed(_));
+    let SettledSettings { settings, channels, .. } = memo.settings(sources, own, observed);
     let known = known_jobs(sources, view, &read, &mut Vec::new());
     let (id, Known { kind, home, made }) = known.get_key_value(id)?;
     let (kind, made) = (*kind, *made);
     let settle = |home| Settle {
         sources,
         settings: &settings,
+        channels: &channels,
         view,
         now,
         before: None,
@@ -98,8 +108,19 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
     let parameters = PARAMS.iter().filter(|param| param.works_for(kind)).map(|param| {
         let written = labels.as_ref().and_then(|layer| layer.get(param.name));
         let row = Row { refused: written.map(|it| placed(param, it)), ..row(param, &stack) };
-        let unset = row.name == "timezone" && row.is.origin == Origin::Default;
-        if unset { Row { is: zone.clone(), ..row } } else { row }
+        match row.name {
+            _ if row.is.origin != Origin::Default => row,
+            "timezone" => Row { is: zone.clone(), ..row },
+            "notify" | "notify-on" => {
+                let values = settings.values();
+                let of_agent =
+                    values.iter().find(|(name, _)| *name == row.name).map(|(_, it)| it.shown().to_owned());
+                let origin = Origin::Place(format!("setting {}", row.name).into());
+                let of_agent = of_agent.filter(|it| it != UNSET);
+                of_agent.map_or(row.clone(), |value| Row { is: Placed { value, origin }, ..row })
+            }
+            _ => row,
+        }
     });
     let mut desired = resolve(sources, view, now);
     desired.diagnostics.retain(|it| it.job.as_ref() == Some(id));
@@ -118,8 +139,46 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
 pub struct ExplainedSettings {
     /// Every setting, in the order of the documentation.
     pub settings: Vec<Row>,
+    /// Every channel, by name.
+    pub channels: Vec<ChannelRow>,
     /// What is wrong with them, and with the sources as such.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One channel, explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelRow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its type.
+    pub kind: ChannelKind,
+    /// Where it is written.
+    pub origin: Origin,
+    /// What is written of it, in the order of the documentation; of a secret only that it is there.
+    pub values: Vec<(&'static str, Placed)>,
+}
+
+/// The channels with their values and places.
+fn channel_rows(channels: &Channels, places: &ChannelPlaces) -> Vec<ChannelRow> {
+    let row = |(name, it): (&Arc<str>, &Arc<Channel>)| {
+        let written = |param: &ChannelParam| {
+            let (key, origin) = places.get(name)?.iter().find(|(key, _)| *key == param.name)?;
+            let value = match it.values.get(key) {
+                _ if param.secret => HIDDEN.to_owned(),
+                Some(ChannelValue::One(text)) => text.to_string(),
+                Some(ChannelValue::List(items)) => json(items.iter().map(ToString::to_string)),
+                None if *key == "type" => it.kind.as_str().to_owned(),
+                None => it
+                    .on
+                    .filter(|_| *key == "notify-on")
+                    .map_or("none".to_owned(), |on| on.words().join(", ")),
+            };
+            Some((*key, Placed { value, origin: origin.clone() }))
+        };
+        let values = all_of(it.kind).filter_map(written).collect();
+        ChannelRow { name: name.clone(), kind: it.kind, origin: it.origin.clone(), values }
+    };
+    channels.iter().map(row).collect()
 }
 
 /// Explains the agent's settings.
@@ -129,7 +188,9 @@ pub fn explain_settings(sources: &Sources, view: View<'_>) -> ExplainedSettings 
     let read = read_labels(sources, view, &mut memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let labels = own.map_or(&[][..], |own| &own.labels.settings);
-    let (settings, found) = memo.settings(sources, own);
+    let observed = matches!(view, View::Observed(_));
+    let SettledSettings { settings, channels, places, diagnostics: found } =
+        memo.settings(sources, own, observed);
     let values = settings.values();
     let of_labels = own.iter().flat_map(|own| &own.labels.diagnostics).filter(|it| it.job.is_none());
     let of_sources = [&sources.refused, &sources.diagnostics, &sources.file.broken, &found];
@@ -147,7 +208,8 @@ pub fn explain_settings(sources: &Sources, view: View<'_>) -> ExplainedSettings 
         let nobodys = value.map_or(it.setting.default, |(_, value)| value.shown());
         setting(it, sources, nobodys, refused)
     });
-    ExplainedSettings { settings: rows.collect(), diagnostics }
+    let channels = channel_rows(&channels, &places);
+    ExplainedSettings { settings: rows.collect(), channels, diagnostics }
 }
 
 /// A wrong value on top is not in force.

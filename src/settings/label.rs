@@ -1,7 +1,7 @@
 //! Labels of one container, or of one service of a Swarm → layers of jobs.
 //!
 //! The grammar: `watchbell.enabled`, `watchbell.job-<kind>.<name>.<parameter>` and, for lists,
-//! `watchbell.job-<kind>.<name>.<parameter>.<index>`.
+//! `watchbell.job-<kind>.<name>.<parameter>.<index>`; on the agent's own container settings and channels besides.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +17,7 @@ use crate::model::{
 };
 
 use super::{
+    channels::RawChannel,
     global::{self, Taken},
     ini::RawSetting,
     layer::{JobLayer, Text, Written},
@@ -24,6 +25,7 @@ use super::{
     value,
 };
 
+mod channel;
 mod slips;
 
 /// The prefix of every label that is ours.
@@ -45,6 +47,8 @@ pub struct ContainerLabels {
     pub jobs: BTreeMap<JobId, LabelJob>,
     /// Settings of the agent, if it is the agent's own container.
     pub settings: Vec<RawSetting>,
+    /// Channels, if it is.
+    pub channels: Vec<RawChannel>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,
     /// What is told once for all containers, where it comes first.
@@ -70,6 +74,7 @@ fn parse_on(on: Labelled<'_>, own: bool) -> ContainerLabels {
         out: ContainerLabels::default(),
         told: BTreeSet::new(),
         lists: BTreeMap::new(),
+        channel_lists: BTreeMap::new(),
     };
     let ours: Vec<(&str, &str, &str)> = on
         .labels()
@@ -90,6 +95,7 @@ fn parse_on(on: Labelled<'_>, own: bool) -> ContainerLabels {
         reader.label(key, rest, value);
     }
     reader.finish_lists();
+    reader.finish_channels();
     reader.out
 }
 
@@ -102,6 +108,8 @@ struct Reader<'a> {
     told: BTreeSet<String>,
     /// Items of indexed keys, by job and parameter: `watchbell.job-exec.a.environment.10` sorts before `.2`.
     lists: BTreeMap<(JobId, &'static str), (&'static Param, Items)>,
+    /// The same of channels, by name and key.
+    channel_lists: BTreeMap<(Arc<str>, &'static str), Items>,
 }
 
 /// Items of one list by index, with the place of each.
@@ -165,6 +173,10 @@ impl Reader<'_> {
         let mut parts = rest.split('.');
         let head = params::spelling(parts.next().unwrap_or_default());
         let parts: Vec<&str> = parts.collect();
+        if head == channel::HEAD && !parts.is_empty() {
+            self.channel(key, &parts, text);
+            return;
+        }
         let Some(kind) = head.strip_prefix("job-") else {
             self.no_job(key, &head, !parts.is_empty(), text);
             return;

@@ -23,6 +23,18 @@ impl Written {
         Self { text, origin, further: Vec::new() }
     }
 
+    /// Adds an item with its place.
+    pub fn push(&mut self, item: Arc<str>, origin: Origin) {
+        self.further.push(origin);
+        match &mut self.text {
+            Text::Items(items) => items.push(item),
+            Text::One(first) => {
+                let first = first.clone();
+                self.text = Text::Items(vec![first, item]);
+            }
+        }
+    }
+
     /// The place of the first item that is wrong by itself; else of all.
     pub fn place_of(&self, is_wrong: impl Fn(&Text) -> bool) -> &Origin {
         let Text::Items(items) = &self.text else { return &self.origin };
@@ -80,17 +92,7 @@ impl JobLayer {
     /// Adds an item to a list parameter.
     pub fn add_item(&mut self, param: &'static Param, item: Arc<str>, origin: Origin) {
         match self.find(param.name) {
-            Ok(at) => {
-                let written = &mut self.values[at].1;
-                written.further.push(origin);
-                match &mut written.text {
-                    Text::Items(items) => items.push(item),
-                    Text::One(first) => {
-                        let first = first.clone();
-                        written.text = Text::Items(vec![first, item]);
-                    }
-                }
-            }
+            Ok(at) => self.values[at].1.push(item, origin),
             Err(_) => {
                 self.put(param.name, Written::new(Text::Items(vec![item]), origin));
             }

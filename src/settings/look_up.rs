@@ -65,7 +65,7 @@ pub fn look_up(key: &str, kind: JobKind) -> Result<&'static Param, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use JobKind::{Exec, Run};
+    use JobKind::Exec;
 
     #[test]
     fn letter_case_and_underscores_do_not_matter() {
@@ -76,8 +76,6 @@ mod tests {
     fn a_key_that_cannot_be_taken_says_why() {
         assert!(look_up("shedule", Exec).unwrap_err().contains("did you mean \"schedule\"?"));
         assert!(look_up("image", Exec).unwrap_err().contains("it belongs to run"));
-        assert!(look_up("notify", Exec).unwrap_err().contains("not yet supported"));
-        assert!(look_up("notify", Run).unwrap_err().contains("not yet supported"));
         assert!(look_up("environment_file", Exec).unwrap_err().contains("only where the operator says so"));
     }
 }

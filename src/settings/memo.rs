@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::model::{
+    channel::Channels,
     container::{Container, ContainerId},
     diagnostic::Diagnostic,
     job::JobSpec,
@@ -26,6 +27,7 @@ use super::{
     layer::JobLayer,
     made::MadeJob,
     resolve::Sources,
+    sources::{ChannelPlaces, Own, Settled},
 };
 
 /// What was read before.
@@ -55,7 +57,17 @@ struct KeptService {
 #[derive(Debug)]
 struct KeptSettings {
     own: Option<Arc<Read>>,
-    settled: (Arc<Settings>, Vec<Diagnostic>),
+    observed: bool,
+    settled: SettledSettings,
+}
+
+/// What holds for the agent as a whole.
+#[derive(Debug, Clone)]
+pub(super) struct SettledSettings {
+    pub settings: Arc<Settings>,
+    pub channels: Arc<Channels>,
+    pub places: Arc<ChannelPlaces>,
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// The labels of one container or service, read. The Engine never changes the labels of a container that is there, so they are known
@@ -104,7 +116,7 @@ pub(super) struct Basis<'a> {
 }
 
 /// A job's spec, if it has one, and what is wrong with it.
-pub(super) type Settled = (Option<Arc<JobSpec>>, Vec<Diagnostic>);
+pub(super) type SettledJob = (Option<Arc<JobSpec>>, Vec<Diagnostic>);
 
 #[derive(Debug)]
 struct Kept {
@@ -115,7 +127,7 @@ struct Kept {
     observed: bool,
     spoiled: bool,
     upper: Option<JobLayer>,
-    settled: Settled,
+    settled: SettledJob,
 }
 
 impl Kept {
@@ -176,26 +188,36 @@ impl Memo {
         }
     }
 
-    /// The agent's settings. They are under all jobs: others mean that every job is read again.
+    /// The agent's settings and channels. The settings are under all jobs, and jobs name channels: others mean that every
+    /// job is read again.
     pub(super) fn settings(
         &mut self,
         sources: &Sources,
         own: Option<&Arc<Read>>,
-    ) -> (Arc<Settings>, Vec<Diagnostic>) {
-        if let Some(kept) = self.settings.as_ref().filter(|kept| same(kept.own.as_ref(), own)) {
+        observed: bool,
+    ) -> SettledSettings {
+        let known = |kept: &&KeptSettings| same(kept.own.as_ref(), own) && kept.observed == observed;
+        if let Some(kept) = self.settings.as_ref().filter(known) {
             return kept.settled.clone();
         }
-        let labels = own.map_or(&[][..], |own| &own.labels.settings);
-        let (settings, diagnostics) = sources.settle(labels);
-        let settings = match self.settings.take() {
-            Some(kept) if *kept.settled.0 == settings => kept.settled.0,
+        let labels = match own {
+            Some(own) => Own::Labels(&own.labels),
+            None if observed => Own::None,
+            None => Own::Unknown,
+        };
+        let Settled { settings, channels, places, diagnostics } = sources.settle(labels);
+        let (settings, channels) = match self.settings.take().map(|kept| kept.settled) {
+            Some(kept) if *kept.settings == settings && kept.channels.keys().eq(channels.keys()) => {
+                let same = *kept.channels == channels;
+                (kept.settings, if same { kept.channels } else { Arc::new(channels) })
+            }
             _ => {
                 self.jobs.clear();
-                Arc::new(settings)
+                (Arc::new(settings), Arc::new(channels))
             }
         };
-        let settled = (settings, diagnostics);
-        self.settings = Some(KeptSettings { own: own.cloned(), settled: settled.clone() });
+        let settled = SettledSettings { settings, channels, places: Arc::new(places), diagnostics };
+        self.settings = Some(KeptSettings { own: own.cloned(), observed, settled: settled.clone() });
         settled
     }
 
@@ -207,8 +229,8 @@ impl Memo {
         &mut self,
         id: &JobId,
         basis: &Basis<'_>,
-        settle: impl FnOnce(Option<&Schedule>) -> Settled,
-    ) -> &Settled {
+        settle: impl FnOnce(Option<&Schedule>) -> SettledJob,
+    ) -> &SettledJob {
         self.asked.1 += 1;
         let settle = || settle(self.ending.get(id).map(|(_, schedule)| schedule));
         let fresh = |settled| Kept {

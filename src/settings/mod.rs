@@ -6,12 +6,13 @@
 //!
 //! In reading order: [`params`] and [`global`] are the tables of everything that can be written; [`label`], [`ini`]
 //! and [`mod@env`] turn text into [`layer::JobLayer`]s, and [`dialect`] that of other tools; [`resolve`] puts the layers
-//! on top of each other and gives every value its type ([`value`]); [`made`] reads jobs that are asked for over the API; [`memo`] spares it from reading the same text twice;
+//! on top of each other and gives every value its type ([`value`]); [`made`] reads jobs that are asked for over the API; [`channels`] says where someone is told, and [`mod@notify`] who is told of a job; [`memo`] spares it from reading the same text twice;
 //! [`mod@print`] goes the other way, and [`mod@explain`] says where each value comes from. [`compose`] reads the labels of
 //! containers that no Engine has yet, and [`schema`] tells editors what may stand in it.
 
 pub mod access;
 mod action;
+pub mod channels;
 mod check;
 pub mod compose;
 pub mod dialect;
@@ -29,6 +30,7 @@ mod look_up;
 pub mod made;
 pub mod memo;
 mod network;
+pub mod notify;
 mod options;
 mod own;
 mod param;

@@ -45,6 +45,9 @@ pub const MISSED_MAX_LIMIT: u16 = 1000;
 /// The most further attempts that a run can be given.
 pub const RETRIES_LIMIT: u16 = 100;
 
+/// The most failures that can be waited for before one is told.
+pub const NOTIFY_AFTER_LIMIT: u16 = 1000;
+
 /// A row with what every row has.
 pub(super) const fn row(
     name: &'static str,

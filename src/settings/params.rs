@@ -4,7 +4,7 @@ use crate::model::name::JobKind;
 
 pub use super::{
     look_up::{file_key, find, look_up, near_file_key, spelling},
-    param::{MISSED_MAX_LIMIT, Param, REPLICAS_LIMIT, RETRIES_LIMIT, Support},
+    param::{MISSED_MAX_LIMIT, NOTIFY_AFTER_LIMIT, Param, REPLICAS_LIMIT, RETRIES_LIMIT, Support},
     shape::Shape,
 };
 
@@ -15,7 +15,6 @@ const ALL: &[JobKind] = &JobKind::ALL;
 /// The kinds that run a command: an action on a container prints nothing and has no exit code.
 const COMMANDS: &[JobKind] = &[Exec, Run, Local, ServiceRun, Compose];
 const NOW: Support = Support::Since("0.1.0");
-const LATER: Support = Support::Planned;
 
 /// Every parameter, in the order of the documentation.
 pub static PARAMS: &[Param] = &[
@@ -191,9 +190,12 @@ pub static PARAMS: &[Param] = &[
         NOW,
         "How many runs are kept and for how long; `none` keeps the newest only, which always is.",
     ),
-    row("notify", ALL, Shape::List, "the global default", LATER, ""),
-    row("notify-on", ALL, Shape::List, "the global default", LATER, ""),
-    row("expect-every", ALL, Shape::Duration, "none", LATER, ""),
+    row("notify", ALL, Shape::Channels, "the setting `notify`", NOW, "The channels that are told of the job; `none` is nobody."),
+    row("notify-on", ALL, Shape::Causes, "as each channel has it", NOW, "Of what they are told: `failure`, `recovery`, `timeout`, `skip`, `missed`, `lost`, `success`, `start`, `expect`; `always` is all of them, and `none` nothing."),
+    row("notify-after", ALL, Shape::Number(NOTIFY_AFTER_LIMIT), "1", NOW, "How many failures must follow each other before the first of them is told."),
+    row("cooldown", ALL, Shape::Duration, "1h", NOW, "So long after one message of a sort further ones are counted and told together; `0s` tells each."),
+    row("duration-over", ALL, Shape::Over, "none", NOW, "Tell of a success that took longer: `2x` is twice the median of the last ones, or a duration."),
+    row("expect-every", ALL, Shape::Duration, "none", NOW, "Tell, once, when there was no success for this long, whatever the reason."),
     row("tty", &[Exec], Shape::Boolean, "false", NOW, "Run the command on a terminal, on which its two streams are one."),
     row(
         "replica",

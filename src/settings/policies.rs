@@ -29,7 +29,7 @@ impl Settle<'_> {
             group: name.map(|(name, _)| Group { name: name.into(), wait }),
             edges,
             stop_during: self.stop_during(layer),
-            notify: None,
+            notify: self.notify(layer),
         }
     }
 

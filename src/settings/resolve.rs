@@ -28,8 +28,8 @@ use super::{
     halts,
     label::LabelJob,
     made::{self, MadeJob},
-    memo::{Basis, Memo, Read},
-    own,
+    memo::{Basis, Memo, Read, SettledSettings},
+    notify, own,
     places::Places,
     settle::Settle,
     swarm::{Tasks, in_order, nowhere},
@@ -109,11 +109,13 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     memo.begin();
     let read = read_labels(sources, view, memo);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
-    let (settings, found) = memo.settings(sources, own);
+    let SettledSettings { settings, channels, places: _, diagnostics: found } =
+        memo.settings(sources, own, inventory.is_some());
     let of_sources =
         [&sources.refused, &sources.diagnostics, &sources.file.broken, &sources.file.diagnostics, &found];
     let mut diagnostics: Vec<Diagnostic> = of_sources.into_iter().flatten().cloned().collect();
     diagnostics.extend(check_defaults(&sources.file));
+    diagnostics.extend(notify::check_defaults(sources, own.map(|it| &it.labels), &settings, &channels, view));
     if let Some(why) = inventory.and_then(|it| it.services.unseen.as_ref()) {
         let reason =
             format!("{why}; until it can be told, the jobs that labels on services define stay as they were");
@@ -139,10 +141,11 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
         let basis =
             Basis { home: home.map(|it| it.read), made, observed: inventory.is_some(), spoiled, upper };
         let (spec, found) = memo.job(id, &basis, |before| {
-            let settings = &*settings;
+            let (settings, channels) = (&*settings, &*channels);
             Settle {
                 sources,
                 settings,
+                channels,
                 view,
                 now,
                 before,
@@ -170,7 +173,6 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     edges::check(&mut jobs, &settings.grants, view, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    let channels = Arc::default();
     Desired { jobs, settings: Some(settings), channels, complete: inventory.is_some(), diagnostics }
 }
 

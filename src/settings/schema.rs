@@ -5,11 +5,14 @@
 //! a schedule ever comes, or a zone exists. A text with a `$` in it passes, for what Compose puts in its place is not
 //! known to an editor. Patterns are those of ECMA-262, which has no way to leave the letter case open inside of one.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::name::{JobKind, NAME_LIMIT};
 
 use super::{
+    channels::table::CHANNEL_PARAMS,
     global::{SETTINGS, Taken},
     label::PREFIX,
     params::{PARAMS, Param, Shape},
@@ -41,6 +44,7 @@ pub fn compose() -> Value {
         items.push(format!("{name}={ANY}"));
         names.push(name);
     }
+    channels(&mut definitions, &mut entries, &mut items, &mut names);
     for kind in JobKind::ALL {
         for param in PARAMS.iter().filter(|param| param.works_for(kind)) {
             let of = Type::of(param.shape);
@@ -99,6 +103,30 @@ pub fn compose() -> Value {
     })
 }
 
+/// The labels of channels, which only the agent's own container can have. What each of them takes depends on its type.
+fn channels(
+    definitions: &mut Map<String, Value>,
+    entries: &mut Map<String, Value>,
+    items: &mut Vec<String>,
+    names: &mut Vec<String>,
+) {
+    let mut seen = BTreeSet::new();
+    for param in CHANNEL_PARAMS.iter().filter(|it| seen.insert(it.name)) {
+        let secret = CHANNEL_PARAMS.iter().any(|it| it.name == param.name && it.secret);
+        let file = if secret { format!("({})?", any_case("-file")) } else { String::new() };
+        let index = if param.shape.is_list() { r"(\.[0-9]+)?" } else { "" };
+        let head = any_case(&format!("{PREFIX}.notify."));
+        let name = format!("{head}{}{}{file}{index}", name(), any_case(&format!(".{}", param.name)));
+        let mut it = Type::Text.schema();
+        it["title"] = param.name.into();
+        it["description"] = format!("{} Only on the agent's own container.", param.doc).into();
+        definitions.insert(format!("notify-{}", param.name), it);
+        entries.insert(whole(&name), definition(&format!("notify-{}", param.name)));
+        items.push(format!("{name}={ANY}"));
+        names.push(name);
+    }
+}
+
 fn definition(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
@@ -133,7 +161,9 @@ enum Type {
 impl Type {
     fn of(shape: Shape) -> Self {
         match shape {
-            Shape::Text | Shape::List | Shape::Names | Shape::Codes => Self::Text,
+            Shape::Text | Shape::List | Shape::Channels | Shape::Causes | Shape::Names | Shape::Codes => {
+                Self::Text
+            }
             Shape::Boolean => Self::Boolean,
             Shape::Duration => Self::Duration,
             Shape::Number(_) => Self::Number(1),
@@ -143,9 +173,13 @@ impl Type {
             Shape::Choice(words) => Self::Choice(words),
             Shape::Map => Self::Map,
             Shape::Shell => Self::Shell,
-            Shape::Command | Shape::Schedule | Shape::Zone | Shape::Memory | Shape::Cpus | Shape::Pids => {
-                Self::Some
-            }
+            Shape::Over
+            | Shape::Command
+            | Shape::Schedule
+            | Shape::Zone
+            | Shape::Memory
+            | Shape::Cpus
+            | Shape::Pids => Self::Some,
         }
     }
 
@@ -210,11 +244,15 @@ fn prefix() -> String {
     any_case(PREFIX)
 }
 
+/// The pattern of a name.
+fn name() -> String {
+    format!("[a-zA-Z0-9][a-zA-Z0-9_-]{{0,{}}}", NAME_LIMIT - 1)
+}
+
 /// The pattern of a job's label, without an index.
 fn key(kind: JobKind, parameter: &str) -> String {
     let head = any_case(&format!("{PREFIX}.job-{kind}."));
-    let rest = NAME_LIMIT - 1;
-    format!(r"{head}[a-zA-Z0-9][a-zA-Z0-9_-]{{0,{rest}}}{}", any_case(&format!(".{parameter}")))
+    format!("{head}{}{}", name(), any_case(&format!(".{parameter}")))
 }
 
 /// The pattern of this text in any letter case, with `-` or `_`.

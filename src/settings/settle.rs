@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::model::{
+    channel::Channels,
     diagnostic::Diagnostic,
     job::{DEFAULT_MAX_OUTPUT, JobSpec, MissedPolicy, Overlap, Work},
     name::{JobId, JobKind},
@@ -19,7 +20,7 @@ use super::{
     label::PREFIX,
     layer::{JobLayer, Text, Written},
     made::{self, MadeJob},
-    memo::Settled,
+    memo::SettledJob,
     params::{self, MISSED_MAX_LIMIT},
     resolve::{Home, Sources, View},
     value,
@@ -35,6 +36,8 @@ pub const DEFAULT_MISSED_MAX: u16 = 10;
 pub(super) struct Settle<'a> {
     pub sources: &'a Sources,
     pub settings: &'a Settings,
+    /// The channels that a job can name.
+    pub channels: &'a Channels,
     pub view: View<'a>,
     pub now: Timestamp,
     /// The schedule that is in force for the job already, if it names years.
@@ -53,7 +56,7 @@ pub(super) struct Settle<'a> {
 
 impl Settle<'_> {
     /// The job's spec, if its layers make one, and what is wrong with them.
-    pub fn job(mut self, upper: Option<&JobLayer>) -> Settled {
+    pub fn job(mut self, upper: Option<&JobLayer>) -> SettledJob {
         let Some(layers) = self.layers() else { return (None, self.diagnostics) };
         let layers: Vec<JobLayer> = layers.into_iter().chain(upper.cloned()).collect();
         let layer = layers.iter().fold(JobLayer::default(), JobLayer::under);

@@ -27,6 +27,12 @@ pub enum Shape {
     Choice(&'static [&'static str]),
     /// A JSON array, indexed keys or lines.
     List,
+    /// Names of channels: a list, of which commas part items as well.
+    Channels,
+    /// Of what someone is told: a list, of which commas part items as well.
+    Causes,
+    /// How long is too long.
+    Over,
     /// Names of jobs: a list, of which commas part items as well.
     Names,
     /// Exit codes: a list, of which commas part items as well.
@@ -62,6 +68,9 @@ impl Shape {
             }
             Self::List => "list".into(),
             Self::Names => "list of jobs, also by comma".into(),
+            Self::Channels => "list of channels, also by comma".into(),
+            Self::Causes => "list of words, also by comma".into(),
+            Self::Over => "`Nx`, a duration, or `none`".into(),
             Self::Codes => "list of exit codes, also by comma".into(),
             Self::Map => "list of `NAME=VALUE`".into(),
             Self::Command => "command".into(),
@@ -73,6 +82,6 @@ impl Shape {
 
     /// Whether several items can be written, by indexed keys or repeated keys.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::Names | Self::Codes | Self::Map)
+        matches!(self, Self::List | Self::Channels | Self::Causes | Self::Names | Self::Codes | Self::Map)
     }
 }

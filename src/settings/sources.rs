@@ -1,16 +1,18 @@
 //! What people wrote in files, flags and environment, read and not yet put together with labels.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::model::{diagnostic::Diagnostic, origin::Origin};
+use crate::model::{channel::Channels, diagnostic::Diagnostic, origin::Origin};
 
 use super::{
+    channels::{self, SecretFiles, Variable},
     env::Override,
     global::{
         Settings,
         layers::{self, Upper},
     },
     ini::{Ini, RawSetting},
+    label::ContainerLabels,
     made::MadeJobs,
 };
 
@@ -39,6 +41,10 @@ pub struct Sources {
     pub made: Arc<MadeJobs>,
     /// Flags, then environment: the later wins.
     pub overrides: Vec<Override>,
+    /// The environment's word on channels.
+    pub channels: Vec<Variable>,
+    /// Reads the files that labels name.
+    pub files: SecretFiles,
     /// What is wrong with flags and files as such.
     pub diagnostics: Vec<Diagnostic>,
     /// Why a later reading of the files is not in force.
@@ -51,6 +57,46 @@ pub struct Sources {
     given: bool,
 }
 
+/// The labels of the agent's own container.
+#[derive(Debug, Clone, Copy)]
+pub enum Own<'a> {
+    /// Nobody has seen them.
+    Unknown,
+    /// There are none: the agent runs in no container.
+    None,
+    /// These.
+    Labels(&'a ContainerLabels),
+}
+
+impl<'a> Own<'a> {
+    fn labels(self) -> Option<&'a ContainerLabels> {
+        match self {
+            Self::Labels(it) => Some(it),
+            Self::Unknown | Self::None => None,
+        }
+    }
+
+    fn is_known(self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+}
+
+/// What holds for the agent as a whole.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// Its settings.
+    pub settings: Settings,
+    /// Where someone can be told.
+    pub channels: Channels,
+    /// What each of the channels is made of, and where that is written.
+    pub places: ChannelPlaces,
+    /// What is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The keys of channels that are in force, and their places.
+pub type ChannelPlaces = BTreeMap<Arc<str>, Vec<(&'static str, Origin)>>;
+
 impl Sources {
     /// Takes them in.
     pub fn new(file: Ini, upper: Upper, overrides: Vec<Override>) -> Self {
@@ -62,6 +108,8 @@ impl Sources {
             file: Arc::new(file),
             made: Arc::default(),
             overrides,
+            channels: Vec::new(),
+            files: SecretFiles::default(),
             diagnostics: Vec::new(),
             refused: Vec::new(),
             started: None,
@@ -81,8 +129,22 @@ impl Sources {
         Self { made, ..self.clone() }
     }
 
-    /// The settings with those that the agent's own container says, and what is wrong with them.
-    pub fn settle(&self, labels: &[RawSetting]) -> (Settings, Vec<Diagnostic>) {
+    /// What holds with what the agent's own container says, and what is wrong with it.
+    pub fn settle(&self, own: Own<'_>) -> Settled {
+        let labels = own.labels();
+        let layers = channels::Layers {
+            file: &self.file.channels,
+            labels: own.is_known().then(|| labels.map_or(&[][..], |it| &it.channels)),
+            variables: &self.channels,
+            files: &self.files,
+        };
+        let channels = channels::settle(layers);
+        let (settings, mut diagnostics) = self.settle_settings(labels.map_or(&[], |it| &it.settings));
+        diagnostics.extend(channels.diagnostics);
+        Settled { settings, channels: channels.channels, places: channels.places, diagnostics }
+    }
+
+    fn settle_settings(&self, labels: &[RawSetting]) -> (Settings, Vec<Diagnostic>) {
         if self.given {
             return (self.settings.clone(), Vec::new());
         }
@@ -98,7 +160,7 @@ impl Sources {
     /// Everything that is wrong with the sources themselves, without any single job's.
     pub fn mistakes(&self) -> Vec<Diagnostic> {
         let broken = self.diagnostics.iter().chain(&self.file.broken).cloned();
-        broken.chain(self.settle(&[]).1).collect()
+        broken.chain(self.settle(Own::Unknown).diagnostics).collect()
     }
 
     /// What is wrong with one setting, and with the `variable` that stands in for it.
@@ -108,6 +170,6 @@ impl Sources {
         let mut named: Vec<&Origin> = written.map(|raw| &raw.origin).collect();
         let variable = Origin::Environment(variable.into());
         named.push(&variable);
-        self.settle(&[]).1.into_iter().filter(|it| named.contains(&&it.origin)).collect()
+        self.settle(Own::Unknown).diagnostics.into_iter().filter(|it| named.contains(&&it.origin)).collect()
     }
 }

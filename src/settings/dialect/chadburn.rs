@@ -27,7 +27,7 @@ pub static CHADBURN: Tool = Tool {
 };
 
 const ALL: &[crate::model::name::JobKind] = &[Exec, Run, Local, ServiceRun, Compose];
-const TOLD: &str = "watchbell has no notification channels yet";
+const TOLD: &str = "write [notify \"name\"] in watchbell's own file, and its name as notify of the job";
 
 /// What Chadburn has alone.
 static KEYS: &[Key] = &[

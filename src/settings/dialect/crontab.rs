@@ -160,7 +160,9 @@ impl Reader {
             }
             "MAILTO" | "MAILFROM" | "CONTENT_TYPE" | "CONTENT_TRANSFER_ENCODING" if value.is_empty() => {}
             "MAILTO" | "MAILFROM" | "CONTENT_TYPE" | "CONTENT_TRANSFER_ENCODING" => {
-                let reason = format!("{name} has no effect: watchbell has no notification channels yet");
+                let reason = format!(
+                    "{name} has no effect: write [notify \"name\"] in the file, and its name as notify of the job"
+                );
                 self.out.without_effect(None, origin, reason);
             }
             "RANDOM_DELAY" | "CRON_CORRECT_MAIL_HEADER" => {

@@ -12,8 +12,9 @@ use super::{
 use Becomes::{Nothing, Parameter, Reader};
 
 const ALL: &[JobKind] = &[Exec, Run, Local, ServiceRun, Compose];
-const TOLD: &str = "watchbell has no notification channels yet";
-const SAVED: &str = "the log has every run's output and outcome";
+const TOLD: &str = "write [notify \"name\"] in watchbell's own file, and its name as notify of the job";
+const SAVED: &str =
+    "the log has every run's output and outcome; [notify \"name\"] with type = save writes files";
 
 /// A row of a table.
 pub(super) const fn key(

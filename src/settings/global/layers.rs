@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::{
-    super::{dialect::Dialect, env, grants::Grants, ini::RawSetting, params, value},
+    super::{dialect::Dialect, env, grants::Grants, ini::RawSetting, layer::Text, notify, params, value},
     SETTINGS, Setting, Settings, find,
 };
 
@@ -93,6 +93,8 @@ pub fn settle(file: &[RawSetting], labels: &[RawSetting], upper: &Upper) -> (Set
             })
             .unwrap_or_else(|| "/var/lib/watchbell".into()),
         access: settle.access(),
+        notify: settle.value("notify", |text| notify::channels(&lines(text))).unwrap_or_default(),
+        notify_on: settle.value("notify-on", |text| notify::causes(&lines(text))),
         timezone: settle
             .value("timezone", |text| Zone::parse(text).map_err(|error| error.to_string()))
             .or_else(|| settle.outside("TZ", |text| Zone::parse(text).map_err(|error| error.to_string())))
@@ -326,6 +328,10 @@ fn choice(text: &str, words: &[&str]) -> Result<String, String> {
     }
     let hint = did_you_mean(&word, words.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
     Err(format!("\"{text}\" is none of {}{hint}", words.join(", ")))
+}
+
+fn lines(text: &str) -> Text {
+    Text::One(text.into())
 }
 
 fn history_size(text: &str) -> Result<u64, String> {

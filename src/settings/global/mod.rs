@@ -4,9 +4,9 @@ mod access;
 pub mod layers;
 pub mod shown;
 
-use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::model::schedule::Zone;
+use crate::model::{notification::Causes, schedule::Zone};
 
 use super::{access::Access, dialect::Dialect, grants::Grants, params};
 
@@ -175,6 +175,8 @@ pub static SETTINGS: &[Setting] = &[
         "By which names it may be asked over TCP, besides addresses, `localhost` and the one in `public-url`.",
     )
     .live(),
+    row("notify", "list of channels, by comma or line; `none`", "none", true, "Which channels are told of the jobs that name none themselves.").label(),
+    row("notify-on", "list of words, by comma or line", "as each channel has it", true, "Of what channels are told of the jobs that do not say it themselves; it goes over what a channel says.").label(),
     row("timezone", "time zone", "`TZ`, else `UTC`", true, "The zone of schedules that name none.").label(),
     row("log-level", "`error`, `warn`, `info`, `debug`, `trace`", "info", true, "How much is logged."),
     row(
@@ -250,6 +252,10 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where it is asked over the network, and by whom.
     pub access: Access,
+    /// Who is told of jobs that do not say it.
+    pub notify: Vec<Arc<str>>,
+    /// Of what channels are told of jobs that do not say it.
+    pub notify_on: Option<Causes>,
     /// The zone of schedules that name none.
     pub timezone: Zone,
     /// One of the words of the table.

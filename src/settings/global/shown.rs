@@ -12,6 +12,9 @@ use super::{
     Settings, find,
 };
 
+/// What `notify-on` is where nobody says it.
+pub const UNSET: &str = "as each channel has it";
+
 impl Settings {
     /// Every setting that is in force here, by name, in the order of the documentation; `config` is not, for it is
     /// used up when the files are read. Every field is taken apart by name, so that a new one does not compile until
@@ -23,6 +26,8 @@ impl Settings {
             docker_cert_path,
             state_dir,
             access,
+            notify,
+            notify_on,
             timezone,
             log_level,
             log_format,
@@ -56,6 +61,8 @@ impl Settings {
             ),
             ("public-url", access.public_url.as_ref().map_or_else(none, |it| it.text.clone())),
             ("allowed-hosts", listed(&access.allowed_hosts)),
+            ("notify", listed(&notify.iter().map(|it| &**it).collect::<Vec<&str>>())),
+            ("notify-on", notify_on.map_or_else(|| UNSET.to_owned(), |it| it.words().join(", "))),
             ("timezone", timezone.name().to_owned()),
             ("log-level", log_level.clone()),
             ("log-format", log_format.to_owned()),
@@ -133,7 +140,7 @@ mod tests {
         layers::settle(&[], &[], &upper).0
     }
 
-    const OTHERS: [(&str, &str); 24] = [
+    const OTHERS: [(&str, &str); 26] = [
         ("docker-host", "tcp://other"),
         ("docker-tls-verify", "true"),
         ("docker-cert-path", "/other"),
@@ -150,6 +157,8 @@ mod tests {
         ("trusted-proxies", "10.0.0.0/8, fd00::1/128"),
         ("public-url", "https://cron.example.org"),
         ("allowed-hosts", "cron, bell"),
+        ("notify", "ops, mail"),
+        ("notify-on", "failure, timeout"),
         ("timezone", "Asia/Tokyo"),
         ("log-level", "warn"),
         ("log-format", "json"),

@@ -1,10 +1,11 @@
 //! INI text → settings and layers of jobs, with the line of every value.
 //!
 //! `lines` tells what a line is, `section` what its header opens, `substitute` puts variables in, and
-//! `values` takes a key and its value into the section, and `caller` into one that says who may ask the agent. A line that cannot be read costs one diagnostic, and nothing
+//! `values` takes a key and its value into the section, and `caller` into one that says who may ask the agent, `channel` into one that says where someone is told. A line that cannot be read costs one diagnostic, and nothing
 //! else; what follows a header that cannot be taken belongs to no section and is passed over.
 
 mod caller;
+pub(super) mod channel;
 pub(super) mod lines;
 mod section;
 mod substitute;
@@ -21,7 +22,7 @@ use crate::model::{
     origin::Origin,
 };
 
-use super::layer::JobLayer;
+use super::{channels::RawChannel, layer::JobLayer};
 pub use caller::{CallerSort, RawCaller};
 pub use lines::LIMIT as LINE_LIMIT;
 use lines::{Line, Unreadable};
@@ -71,6 +72,8 @@ pub struct Ini {
     pub jobs: BTreeMap<JobId, FileJob>,
     /// `[token "name"]` and `[user "name"]`: who may ask the agent over the network.
     pub callers: Vec<RawCaller>,
+    /// `[notify "name"]`: where someone is told.
+    pub channels: Vec<RawChannel>,
     /// What could not be taken.
     pub diagnostics: Vec<Diagnostic>,
     /// What the agent does not start with: lines that could not be read at all, and what was meant for the agent
@@ -160,6 +163,9 @@ impl Reader<'_> {
                     _ => Diagnostic::error(origin, reason),
                 };
                 self.ini.broken.push(found);
+                if !is_header {
+                    self.spoil_channel();
+                }
                 // What stands before the first section is one mistake, however many lines it has.
                 if is_header || self.section == Section::Before {
                     self.section = Section::PassedOver;
@@ -183,6 +189,7 @@ impl Reader<'_> {
                 self.section = Section::Job(id, kind);
             }
             Ok(Section::Caller(sort, name)) => self.caller(sort, name, origin),
+            Ok(Section::NewChannel(name)) => self.channel(&name, origin),
             Ok(section) => self.section = section,
             // What was meant for the agent itself must not be missing without a word.
             Err(Refused::Agent(reason)) => self.ini.broken.push(Diagnostic::error(origin.clone(), reason)),
@@ -201,7 +208,7 @@ impl Ini {
 
     /// Lays a later file over this one.
     pub fn over(&mut self, later: Self) {
-        let Self { global, defaults, kind_defaults, jobs, callers, diagnostics, broken } = later;
+        let Self { global, defaults, kind_defaults, jobs, callers, channels, diagnostics, broken } = later;
         self.global.extend(global);
         self.defaults = std::mem::take(&mut self.defaults).under(&defaults);
         for (kind, layer) in kind_defaults {
@@ -212,6 +219,9 @@ impl Ini {
         self.broken.extend(broken);
         for it in callers {
             self.let_in(it);
+        }
+        for it in channels {
+            self.let_channel_in(it);
         }
         for (id, job) in jobs {
             if let Some(before) = self.jobs.get(&id) {
@@ -337,7 +347,7 @@ mod tests {
     #[test]
     fn a_section_that_is_not_taken_costs_one_diagnostic_with_all_its_lines() {
         let ini = read(
-            "[notify \"mail\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-exce \"c\"]\naction=x\nx\n\
+            "[notify \"a b\"]\npassword=hunter2\nport=${UNSET}\nnonsense\n[job-exce \"c\"]\naction=x\nx\n\
              [job-defaults-exce]\ntimeout=x\n",
         );
         assert_eq!((ini.broken.len(), ini.diagnostics.len()), (1, 2));

@@ -5,7 +5,7 @@ use crate::{
         diagnostic::did_you_mean,
         name::{JobId, JobKind, check_name},
     },
-    settings::params,
+    settings::{channels::check_channel, params},
 };
 
 use super::CallerSort;
@@ -21,6 +21,10 @@ pub(super) enum Section {
     Defaults(Option<JobKind>),
     Job(JobId, JobKind),
     Caller(CallerSort, String),
+    /// A channel that begins.
+    NewChannel(String),
+    /// The last of the channels.
+    Channel,
 }
 
 /// Why a header opens no section.
@@ -32,8 +36,8 @@ pub(super) enum Refused {
     Jobs(String),
 }
 
-const SECTIONS: &str = "the sections are [global], [job-defaults], [job-defaults-<kind>], [job-<kind> \"name\"], [token \"name\"] and \
-     [user \"name\"]";
+const SECTIONS: &str = "the sections are [global], [job-defaults], [job-defaults-<kind>], [job-<kind> \"name\"], [token \"name\"], \
+     [user \"name\"] and [notify \"name\"]";
 
 /// Reads what stands between the brackets.
 pub(super) fn read(header: &str) -> Result<Section, Refused> {
@@ -55,7 +59,7 @@ pub(super) fn read(header: &str) -> Result<Section, Refused> {
         ("job-defaults", None) => Ok(Section::Defaults(None)),
         ("token", name) => caller(CallerSort::Token, name).map_err(Refused::Agent),
         ("user", name) => caller(CallerSort::User, name).map_err(Refused::Agent),
-        ("notify", name) => Err(Refused::Agent(channel(name))),
+        ("notify", name) => channel(name).map_err(Refused::Agent),
         (word, name) => jobs(word, name),
     }
 }
@@ -69,14 +73,12 @@ fn caller(sort: CallerSort, name: Option<&str>) -> Result<Section, String> {
     Ok(Section::Caller(sort, name.to_owned()))
 }
 
-fn channel(name: Option<&str>) -> String {
-    match name.filter(|name| !name.is_empty()) {
-        None => "the section needs the channel's name: [notify \"name\"]".to_owned(),
-        Some(name) => match check_name(name) {
-            Ok(()) => "notification channels are not yet supported: remove the section".to_owned(),
-            Err(error) => error.to_string().replace("job name", "channel's name"),
-        },
-    }
+fn channel(name: Option<&str>) -> Result<Section, String> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Err("the section needs the channel's name: [notify \"name\"]".to_owned());
+    };
+    check_channel(name)?;
+    Ok(Section::NewChannel(name.to_owned()))
 }
 
 fn jobs(word: &str, name: Option<&str>) -> Result<Section, Refused> {
@@ -110,7 +112,7 @@ fn unknown(word: &str) -> Refused {
     let known: Vec<String> = JobKind::ALL
         .iter()
         .flat_map(|kind| [format!("job-{kind}"), format!("job-defaults-{kind}")])
-        .chain(["global", "job-defaults", "token", "user"].map(str::to_owned))
+        .chain(["global", "job-defaults", "token", "user", "notify"].map(str::to_owned))
         .collect();
     let hint = did_you_mean(word, known.iter().map(String::as_str)).unwrap_or_else(|| SECTIONS.to_owned());
     let reason = format!("unknown section \"{word}\", and its lines have no effect: {hint}");
@@ -141,7 +143,6 @@ mod tests {
             ("\"x\"", "the section has no name"),
             ("globl", "did you mean \"global\"?"),
             ("global \"x\"", "[global] takes no name"),
-            ("notify \"mail\"", "notification channels are not yet supported"),
             ("notify", "needs the channel's name"),
             ("notify \"a b\"", "the channel's name \"a b\" contains ' '"),
         ] {

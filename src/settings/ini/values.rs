@@ -37,6 +37,14 @@ impl Reader<'_> {
                     self.ini.broken.push(Diagnostic::error(origin, reason));
                 }
             }
+            Section::Channel => {
+                if let Err(reason) = self.channel_value(key, value, &origin) {
+                    self.ini.broken.push(Diagnostic::error(origin, reason));
+                    self.spoil_channel();
+                }
+            }
+            // It goes on as the last of the channels.
+            Section::NewChannel(_) => {}
             Section::Defaults(_) => {
                 if let Err(reason) = self.parameter(key, value, &origin) {
                     self.ini.diagnostics.push(Diagnostic::error(origin, reason));
@@ -96,7 +104,7 @@ impl Reader<'_> {
         let kind = match self.section {
             Section::Defaults(kind) => kind,
             Section::Job(_, kind) => Some(kind),
-            Section::Before | Section::PassedOver | Section::Global | Section::Caller(..) => return Ok(()),
+            _ => return Ok(()),
         };
         let Key { of: param, from_file } = parameter(key, kind)?;
         let value = substitute(value, self.outside.variable)?;
@@ -129,7 +137,7 @@ impl Reader<'_> {
             Section::Defaults(None) => Some(&mut self.ini.defaults),
             Section::Defaults(Some(kind)) => Some(self.ini.kind_defaults.entry(*kind).or_default()),
             Section::Job(id, _) => self.ini.jobs.get_mut(id).map(|job| &mut job.layer),
-            Section::Before | Section::PassedOver | Section::Global | Section::Caller(..) => None,
+            _ => None,
         }
     }
 }
