@@ -361,11 +361,14 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
             variables.contains(word.strip_suffix("_FILE").unwrap_or(word))
                 || VARIABLES.contains(&word)
                 || word.starts_with("WATCHBELL_JOB_")
+                || word.starts_with("WATCHBELL_NOTIFY_")
         } else if word.starts_with("--") && word.len() > 3 && !word.starts_with("---") {
             flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
         } else if let Some((head, tail)) = word.split_once('.').filter(|(head, _)| heads.contains(head)) {
             let file = matches!(tail, "ini" | "sock" | "rs" | "txt" | "md" | "yaml");
-            file || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
+            // A host of a service, such as `api.example.com`.
+            let host = [".com", ".net", ".org"].iter().any(|it| tail.ends_with(it));
+            file || host || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
         } else {
             true
         };

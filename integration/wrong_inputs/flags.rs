@@ -13,12 +13,13 @@ fn a_wrong_set_is_told_once_with_its_place() {
     let bare = format!("behind.environment {SECRET}");
     let unknown_job = format!("nobody.environment={token}");
     let unknown_parameter = format!("web.x.environmnt={token}");
-    let mut planned = flag("a planned one", &["--set", "web.x.notify=a"], "--set web.x.notify", "not yet");
+    let mut nobody =
+        flag("no such channel", &["--set", "web.x.notify=a"], "--set web.x.notify", "no channel \"a\"");
     let mut named =
         flag("a parameter", &["--set", &unknown_parameter], "--set web.x.environmnt", "\"environment\"?");
     let mut length =
         flag("a length", &["--set", "web.x.timeout=soon"], "--set web.x.timeout", "write for example");
-    for case in [&mut planned, &mut named, &mut length] {
+    for case in [&mut nobody, &mut named, &mut length] {
         let good = [("schedule", "@daily"), ("command", "x")];
         case.input
             .labels
@@ -37,7 +38,7 @@ fn a_wrong_set_is_told_once_with_its_place() {
         ),
         flag("one twice", &twice, "--set behind.timeout", "given more than once").job("behind").warning(),
         named,
-        planned,
+        nobody,
         length,
     ]);
 }

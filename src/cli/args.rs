@@ -411,6 +411,8 @@ mod tests {
             trusted_proxies: Some("x".into()),
             public_url: Some("x".into()),
             allowed_hosts: Some("x".into()),
+            notify: Some("x".into()),
+            notify_on: Some("x".into()),
             timezone: Some("x".into()),
             log_level: Some("x".into()),
             log_format: Some("x".into()),

@@ -19,7 +19,7 @@ use super::way::Way;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The same where someone else is asked first: longer than a channel may take.
-const SLOW_LIMIT: Duration = Duration::from_secs(330);
+const SLOW_LIMIT: Duration = Duration::from_secs(630);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -187,18 +187,12 @@ fn channels_of(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<channels::Variable> {
     let is_set = |name: &str| environment.contains_key(name);
-    let ours = environment.iter().filter_map(|(name, value)| {
-        let joined = of_channel(name.strip_prefix(env::PREFIX)?)?;
-        Some((name, channels::variable(name, joined, value, outside.file, &is_set)))
-    });
     let mut read = Vec::new();
-    for (name, result) in ours {
-        match result {
-            Ok(it) => read.push(it),
-            Err(reason) => {
-                diagnostics.push(Diagnostic::error(Origin::Environment(name.as_str().into()), reason));
-            }
-        }
+    for (name, value) in environment {
+        let Some(joined) = name.strip_prefix(env::PREFIX).and_then(of_channel) else { continue };
+        let (it, reason) = channels::variable(name, joined, value, outside.file, &is_set);
+        diagnostics.extend(reason.map(|reason| Diagnostic::error(it.origin.clone(), reason)));
+        read.push(it);
     }
     read
 }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::settings::{
+    channels::table::CHANNEL_PARAMS,
     compose::{LabelPlace, yaml::Place},
     global, params,
 };
@@ -29,11 +30,14 @@ pub struct Snippet {
 /// Whether the value of this parameter or setting may be seen.
 fn is_harmless(key: &str) -> bool {
     let key = params::spelling(key);
-    let secret = ["environment", "env-file", "label", "log-opt"].contains(&key.as_str())
+    // `user` is a key of Pushover, too.
+    let secret = ["environment", "env-file", "label", "log-opt", "user"].contains(&key.as_str())
         || ["password", "token", "secret", "webhook"].iter().any(|it| key.contains(it))
         || key.ends_with("-file");
     let (param, setting) = (params::find(&key), global::find(&key));
-    let known = key == "enabled" || param.is_some() || setting.is_some();
+    let of_channel: Vec<_> = CHANNEL_PARAMS.iter().filter(|it| it.name == key).collect();
+    let secret = secret || of_channel.iter().any(|it| it.secret);
+    let known = key == "enabled" || param.is_some() || setting.is_some() || !of_channel.is_empty();
     known && !secret && !param.is_some_and(|it| it.secret) && !setting.is_some_and(|it| it.secret)
 }
 
@@ -82,11 +86,18 @@ pub fn of_ini(raw: &str, line: u32, reason: &str) -> Snippet {
         return hidden(&all, line, equals, key_range);
     }
     // What is wrong with a setting speaks of its value, but for these.
-    let about_key =
-        ["unknown setting", "unknown parameter", "the parameter", "a job of kind", "the line", "the key"]
-            .iter()
-            .any(|it| reason.starts_with(it))
-            || reason.starts_with(&format!("\"{}\"", params::spelling(key)));
+    let about_key = [
+        "unknown setting",
+        "unknown parameter",
+        "the parameter",
+        "a job of kind",
+        "the line",
+        "the key",
+        "a channel",
+    ]
+    .iter()
+    .any(|it| reason.starts_with(it))
+        || reason.starts_with(&format!("\"{}\"", params::spelling(key)));
     let mark = if about_key || value.is_empty() { key_range } else { value_start..all.len() };
     Snippet { mark, column: column(mark_start(about_key || value.is_empty(), start, value_start)), ..whole() }
 }

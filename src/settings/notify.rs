@@ -11,10 +11,12 @@ use crate::model::{
 
 use super::{
     channels::check_channel,
+    check::check,
     global::{Settings, layers},
     label::ContainerLabels,
     layer::{JobLayer, Text},
     param::NOTIFY_AFTER_LIMIT,
+    params,
     resolve::{Sources, View},
     settle::Settle,
     value,
@@ -39,17 +41,17 @@ const MEDIAN_LIMIT: u32 = 1000;
 impl Settle<'_> {
     /// Who is told of the job.
     pub(super) fn notify(&mut self, layer: &JobLayer) -> Option<Arc<Notify>> {
-        let named = self.read(layer, "notify", channels);
+        let said = self.read(layer, "notify", channels);
         let on = self.read(layer, "notify-on", causes);
         let after =
             self.read(layer, "notify-after", |text| value::number(&value::single(text)?, NOTIFY_AFTER_LIMIT));
         let cooldown = self.read(layer, "cooldown", |text| value::duration(&value::single(text)?));
         let over = self.read(layer, "duration-over", |text| over(&value::single(text)?));
         let every = self.read(layer, "expect-every", |text| every(&value::single(text)?));
-        if let Some((names, origin)) = &named {
+        if let Some((names, origin)) = &said {
             self.unknown_channels(names, origin);
         }
-        let names = named.map_or_else(|| self.settings.notify.clone(), |(names, _)| names);
+        let names = said.map_or_else(|| self.settings.notify.clone(), |(names, _)| names);
         if names.is_empty() {
             self.told_to_nobody(layer);
             return None;
@@ -70,8 +72,10 @@ impl Settle<'_> {
     fn told_to_nobody(&mut self, layer: &JobLayer) {
         for name in ["notify-on", "notify-after", "cooldown", "duration-over", "expect-every"] {
             let Some(written) = layer.get(name) else { continue };
+            // What cannot be read was told of.
+            let is_right = params::find(name).is_some_and(|param| check(param, &written.text).is_ok());
             // A default is for the jobs with which it can do something.
-            if !self.is_default(name, &written.origin) {
+            if is_right && !self.is_default(name, &written.origin) {
                 let reason = "it has no effect, for nobody is told of the job: name a channel with notify, or remove it";
                 self.warn(written.origin.clone(), name, reason);
             }

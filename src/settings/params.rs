@@ -191,7 +191,7 @@ pub static PARAMS: &[Param] = &[
         "How many runs are kept and for how long; `none` keeps the newest only, which always is.",
     ),
     row("notify", ALL, Shape::Channels, "the setting `notify`", NOW, "The channels that are told of the job; `none` is nobody."),
-    row("notify-on", ALL, Shape::Causes, "the setting `notify-on`, else as each channel has it", NOW, "Of what they are told: `failure`, `recovery`, `timeout`, `skip`, `missed`, `lost`, `success`, `start`, `expect`; `always` is all of them, and `none` nothing."),
+    row("notify-on", ALL, Shape::Causes, "as each channel has it", NOW, "Of what they are told: `failure`, `recovery`, `timeout`, `skip`, `missed`, `lost`, `success`, `start`, `expect`; `always` is all of them, and `none` nothing."),
     row("notify-after", ALL, Shape::Number(NOTIFY_AFTER_LIMIT), "1", NOW, "How many failures must follow each other before the first of them is told."),
     row("cooldown", ALL, Shape::Duration, "1h", NOW, "So long after one message of a sort further ones are counted and told together; `0s` tells each."),
     row("duration-over", ALL, Shape::Over, "none", NOW, "Tell of a success that took longer: `2x` is twice the median of the last ones, or a duration."),

@@ -28,8 +28,8 @@ pub const PREFIX: &str = "NOTIFY_";
 pub struct Variable {
     /// Name and key of the channel in one, upper case.
     pub joined: String,
-    /// Its value.
-    pub value: Arc<str>,
+    /// Its value; `None` is one that could not be taken, which was told.
+    pub value: Option<Arc<str>>,
     /// Whether that was read from the file that it names.
     pub from_file: bool,
     /// The place.
@@ -44,29 +44,32 @@ impl fmt::Debug for Variable {
 }
 
 /// Reads the variable with this name, of which `joined` is what follows the prefix; `file` reads the file that
-/// `…_FILE` names, and `is_set` says whether another variable is there.
+/// `…_FILE` names, and `is_set` says whether another variable is there. With a reason it is one without a value.
 pub fn variable(
     name: &str,
     joined: &str,
     value: &str,
     file: &dyn Fn(&str) -> Result<String, String>,
     is_set: &dyn Fn(&str) -> bool,
-) -> Result<Variable, String> {
-    env::check_text(value)?;
-    let origin = Origin::Environment(name.into());
-    let stem = joined.strip_suffix("_FILE").filter(|stem| {
-        readings(joined).is_empty()
-            && readings(stem).iter().any(|(_, key)| table::file_key(&format!("{key}-file")).is_some())
-    });
-    let Some(stem) = stem else {
-        return Ok(Variable { joined: joined.to_owned(), value: value.into(), from_file: false, origin });
+) -> (Variable, Option<String>) {
+    let of_file = |stem: &&str| {
+        let secret = |key: &str| table::file_key(&format!("{key}-file")).is_some();
+        readings(joined).is_empty() && readings(stem).iter().any(|(_, key)| secret(key))
     };
-    let plain = format!("{}{PREFIX}{stem}", env::PREFIX);
-    if is_set(&plain) {
-        return Err(format!("it is set together with {plain}: use one of them"));
-    }
-    let value = file(value)?;
-    Ok(Variable { joined: stem.to_owned(), value: value.into(), from_file: true, origin })
+    let stem = joined.strip_suffix("_FILE").filter(of_file);
+    let plain = format!("{}{PREFIX}{}", env::PREFIX, stem.unwrap_or_default());
+    let read = env::check_text(value).and_then(|()| match stem {
+        Some(_) if is_set(&plain) => Err(format!("it is set together with {plain}: use one of them")),
+        Some(_) => file(value),
+        None => Ok(value.to_owned()),
+    });
+    let (value, reason) = match read {
+        Ok(value) => (Some(value.into()), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let origin = Origin::Environment(name.into());
+    let joined = stem.unwrap_or(joined).to_owned();
+    (Variable { joined, value, from_file: stem.is_some(), origin }, reason)
 }
 
 /// Each way to part it into a name and a known key, the shortest name first.
@@ -101,6 +104,8 @@ pub(super) fn layer<'a>(
                     put(&mut layer, &name, key, it);
                 }
             }
+            // What could not be taken was told of.
+            Err(_) if it.value.is_none() => {}
             Err(reason) => diagnostics.push(Diagnostic::error(it.origin.clone(), reason)),
         }
     }
@@ -109,8 +114,12 @@ pub(super) fn layer<'a>(
 
 fn put(layer: &mut BTreeMap<Arc<str>, RawChannel>, name: &Arc<str>, key: &'static str, it: &Variable) {
     let channel = layer.entry(name.clone()).or_insert_with(|| RawChannel::new(name, it.origin.clone()));
+    let Some(value) = &it.value else {
+        channel.spoiled = true;
+        return;
+    };
     let from = if it.from_file { From::File } else { From::Here };
-    let written = Written::new(Text::One(it.value.clone()), it.origin.clone());
+    let written = Written::new(Text::One(value.clone()), it.origin.clone());
     channel.values.retain(|it| it.key != key);
     channel.values.push(RawValue { key, written, from });
 }
@@ -138,7 +147,8 @@ fn find(
     let before = &joined[..joined.len() - unknown.len()];
     let start = format!("{}{PREFIX}", env::PREFIX);
     let keys: Vec<String> = CHANNEL_PARAMS.iter().map(|it| environment_name(it.name)).collect();
-    let near = nearest(unknown, keys.iter().map(String::as_str)).filter(|_| !before.is_empty());
+    let near =
+        nearest(unknown, keys.iter().map(String::as_str)).filter(|_| !before.trim_matches('_').is_empty());
     let hint = near.map_or_else(
         || format!("write {start}<NAME>_<KEY>, such as {start}OPS_URL"),
         |key| format!("did you mean \"{start}{before}{key}\"?"),
@@ -157,10 +167,9 @@ mod tests {
         let is_set = |name: &str| variables.iter().any(|(it, _)| format!("WATCHBELL_NOTIFY_{it}") == name);
         let (mut read, mut told) = (Vec::new(), Vec::new());
         for (joined, value) in variables {
-            match variable(&format!("WATCHBELL_NOTIFY_{joined}"), joined, value, &file, &is_set) {
-                Ok(it) => read.push(it),
-                Err(reason) => told.push(reason),
-            }
+            let (it, reason) = variable(&format!("WATCHBELL_NOTIFY_{joined}"), joined, value, &file, &is_set);
+            read.push(it);
+            told.extend(reason);
         }
         let mut diagnostics = Vec::new();
         let layer = layer(&read, known.iter(), &mut diagnostics);

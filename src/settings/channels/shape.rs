@@ -187,7 +187,8 @@ fn url(text: &str) -> Result<String, String> {
 
 fn host(text: &str) -> Result<String, String> {
     let text = value::text(text)?;
-    if text.parse::<std::net::IpAddr>().is_ok() || (access::is_authority(&text) && !text.contains([':', '[']))
+    if text.parse::<core::net::IpAddr>().is_ok()
+        || (access::is_authority(&text) && !text.contains([':', '[']))
     {
         return Ok(text);
     }

@@ -130,7 +130,7 @@ pub static CHANNEL_PARAMS: &[ChannelParam] = &[
     row("url", &[Telegram], Shape::Url, "https://api.telegram.org", "The server of the Bot API."),
     row("url", &[Pushover], Shape::Url, "https://api.pushover.net", "The server."),
     row("url", &[PagerDuty], Shape::Url, "https://events.pagerduty.com", "The server of the Events API."),
-    row("url", &[Opsgenie], Shape::Url, "https://api.opsgenie.com", "The server; `https://api.eu.opsgenie.com` in Europe."),
+    row("url", &[Opsgenie], Shape::Url, "https://api.opsgenie.com", "The server; in Europe `https://api.eu.opsgenie.com`."),
     must("room", &[Matrix], Shape::Text, "The room's ID, such as `!abc:example.org`."),
     must("token", &[Matrix], Shape::Text, "The access token.").secret(),
     must("token", &[Telegram], Shape::Text, "The bot's token.").secret(),

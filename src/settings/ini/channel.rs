@@ -11,6 +11,7 @@ use crate::{
             table::{CHANNEL_PARAMS, file_key, named},
         },
         layer::{Text, Written},
+        params,
     },
 };
 
@@ -79,7 +80,10 @@ pub(in crate::settings) fn unknown(key: &str) -> String {
     let files: Vec<String> =
         CHANNEL_PARAMS.iter().filter(|it| it.secret).map(|it| format!("{}-file", it.name)).collect();
     let known = CHANNEL_PARAMS.iter().map(|it| it.name).chain(files.iter().map(String::as_str));
-    let spelt = crate::settings::params::spelling(key);
+    let spelt = params::spelling(key);
+    if let Some(stem) = spelt.strip_suffix("-file").filter(|stem| named(stem).is_some()) {
+        return format!("\"{stem}\" is no secret and is not read from a file: write {stem} itself");
+    }
     let hint = did_you_mean(&spelt, known)
         .unwrap_or_else(|| "labels-spec.md lists all keys under Notifications".to_owned());
     format!("a channel has no \"{spelt}\": {hint}")

@@ -1,3 +1,5 @@
+//! What files, labels and variables come to.
+
 use super::*;
 use crate::{
     model::{
@@ -35,7 +37,7 @@ fn all(
         .iter()
         .map(|(name, value)| {
             let whole = format!("WATCHBELL_NOTIFY_{name}");
-            channels::variable(&whole, name, value, &|_| Err("none".to_owned()), &|_| false).unwrap()
+            channels::variable(&whole, name, value, &|_| Err("none".to_owned()), &|_| false).0
         })
         .collect();
     let files = SecretFiles::new(|path| {
@@ -140,7 +142,7 @@ fn what_is_wrong_is_told_once_with_place_and_mend() {
         ),
         (
             "[notify \"a\"]\ntype = webhook\nurl = https://x/hunter2\nheader = A: b\nheader = hunter2\n",
-            "error f:5: header: item 1 is no header: write Name: value",
+            "error f:5: header: item 2 is no header: write Name: value",
         ),
         (
             "[notify \"a\"]\ntype = exec\ncommand = x\ntemplate = {% if %}\n",
