@@ -185,8 +185,11 @@ impl Notices {
             }
             let before = memory.expectation.take();
             memory.expectation = notify.expect_every.filter(|_| !expects.is_empty()).map(|every| {
-                let mut it = Expectation { every, kind: spec.kind(), ..before.unwrap_or_else(first) };
-                if it.deadline() > step.now {
+                let before = before.unwrap_or_else(first);
+                let is_other = before.every != every;
+                let mut it = Expectation { every, kind: spec.kind(), ..before };
+                // By what the job says now it may be met.
+                if is_other && it.deadline() > step.now {
                     it.told = None;
                 }
                 if it.told.is_none() {
