@@ -6,17 +6,22 @@
 )]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 use watchbell::{
     model::{
+        channel::{Channel, ChannelKind, Channels},
         name::{JobId, JobKind},
         notification::Cause,
+        origin::Origin,
     },
     telemetry::{
         metrics::METRICS,
@@ -54,7 +59,7 @@ async fn what_is_exposed_is_the_table_name_by_name_with_type_meaning_and_labels(
     let agent = TestAgent::new().await;
     agent.start(with_job("web", "sync", "* * * * *")).await;
     agent.wait_for("run.finished", 1).await;
-    report::notify_channels(["ops"].into_iter());
+    report::notify_channels(&channels(["ops"]));
     let exposed = agent.scrape();
     let names: BTreeSet<&str> = exposed.0.keys().map(String::as_str).collect();
     assert_eq!(names, METRICS.iter().map(|it| it.name).collect());
@@ -70,10 +75,20 @@ async fn what_is_exposed_is_the_table_name_by_name_with_type_meaning_and_labels(
     }
 }
 
+fn channels<const N: usize>(names: [&str; N]) -> Channels {
+    let channel = |name: &str| {
+        let (name, values, origin): (Arc<str>, _, _) = (name.into(), BTreeMap::new(), Origin::Default);
+        let kind = ChannelKind::Slack;
+        let it = Channel { name: name.clone(), kind, on: None, values, origin, from_label: false };
+        (name, Arc::new(it))
+    };
+    names.map(channel).into()
+}
+
 #[tokio::test(start_paused = true)]
 async fn messages_are_counted_by_channel_and_by_what_became_of_them_from_the_first_scrape_on() {
     let agent = TestAgent::new().await;
-    report::notify_channels(["ops", "mail"].into_iter());
+    report::notify_channels(&channels(["ops", "mail"]));
     let count = |channel, result| {
         agent.scrape().get("watchbell_notifications_total", &[("channel", channel), ("result", result)])
     };

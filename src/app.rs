@@ -102,18 +102,8 @@ pub async fn run(
         return ExitCode::FAILURE;
     };
 
-    let Opened {
-        keeper,
-        writer,
-        memory,
-        notify_memory,
-        waiting: _,
-        legacy,
-        halts,
-        made,
-        installation,
-        diagnostics,
-    } = open_history(&settings).await;
+    let opened = open_history(&settings).await;
+    let Opened { keeper, writer, memory, legacy, halts, made, installation, diagnostics, .. } = opened;
     diagnostics.iter().for_each(report::problem);
 
     let children = Children::default();
@@ -170,7 +160,7 @@ pub async fn run(
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let remembered = (memory, notify_memory, legacy, made);
+    let remembered = (memory, opened.notify_memory, legacy, made);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let grace_of_end = graced.clone();

@@ -56,7 +56,7 @@ impl Actor {
             self.settings = in_force.or_else(|| Some(settings.clone()));
         }
         self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
-        report::notify_channels(desired.channels.keys().map(|it| &**it));
+        report::notify_channels(&desired.channels);
         self.feed(Event::Desired(desired));
         let result = match () {
             () if inventory.is_none() => Reconciled::Incomplete,

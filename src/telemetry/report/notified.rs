@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::{
     model::{
+        channel::Channels,
         name::{JobId, JobKind},
         notification::{Cause, Notification},
     },
@@ -91,6 +92,6 @@ pub fn notify_given_up(notice: Notice<'_>, reason: &str) {
 }
 
 /// These are the channels that there are: their counters are there before anyone is told.
-pub fn notify_channels<'a>(names: impl Iterator<Item = &'a str> + Clone) {
-    count(|it| it.channels(names.clone()));
+pub fn notify_channels(channels: &Channels) {
+    count(|it| it.channels(channels.keys().map(|name| &**name)));
 }
