@@ -59,24 +59,14 @@ macro_rules! tell {
 /// A message has arrived, at this try, counted from 1.
 pub fn notify_sent(notice: Notice<'_>, attempt: u32, took: Duration) {
     count(|it| it.notified(notice.channel, Notified::Sent));
-    tell!(
-        info,
-        "notify.sent",
-        notice,
-        attempt,
-        duration_seconds = took.as_secs_f64(),
-        "{} was told",
-        notice.channel
-    );
+    let seconds = took.as_secs_f64();
+    tell!(info, "notify.sent", notice, attempt, duration_seconds = seconds, "{} was told", notice.channel);
 }
 
 /// A try failed, and another one comes at `next`. `reason` holds no secret.
 pub fn notify_failed(notice: Notice<'_>, attempt: u32, reason: &str, next: Timestamp) {
     count(|it| it.notified(notice.channel, Notified::Failed));
-    tell!(
-        warn,
-        "notify.failed",
-        notice,
+    tell!(warn, "notify.failed", notice,
         attempt,
         next_attempt = %next,
         reason,
