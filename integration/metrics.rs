@@ -6,14 +6,28 @@
 )]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
-use watchbell::telemetry::metrics::METRICS;
+use watchbell::{
+    model::{
+        channel::{Channel, ChannelKind, Channels},
+        name::{JobId, JobKind},
+        notification::Cause,
+        origin::Origin,
+    },
+    telemetry::{
+        metrics::METRICS,
+        report::{self, Notice},
+    },
+};
 
 use crate::support::{
     beside::Beside,
@@ -45,6 +59,7 @@ async fn what_is_exposed_is_the_table_name_by_name_with_type_meaning_and_labels(
     let agent = TestAgent::new().await;
     agent.start(with_job("web", "sync", "* * * * *")).await;
     agent.wait_for("run.finished", 1).await;
+    report::notify_channels(&channels(["ops"]));
     let exposed = agent.scrape();
     let names: BTreeSet<&str> = exposed.0.keys().map(String::as_str).collect();
     assert_eq!(names, METRICS.iter().map(|it| it.name).collect());
@@ -58,6 +73,50 @@ async fn what_is_exposed_is_the_table_name_by_name_with_type_meaning_and_labels(
             assert_eq!(labels.collect::<BTreeSet<_>>(), wanted, "{}", metric.name);
         }
     }
+}
+
+fn channels<const N: usize>(names: [&str; N]) -> Channels {
+    let channel = |name: &str| {
+        let (name, values, origin): (Arc<str>, _, _) = (name.into(), BTreeMap::new(), Origin::Default);
+        let kind = ChannelKind::Slack;
+        let it = Channel { name: name.clone(), kind, on: None, values, origin, from_label: false };
+        (name, Arc::new(it))
+    };
+    names.map(channel).into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_counted_by_channel_and_by_what_became_of_them_from_the_first_scrape_on() {
+    let agent = TestAgent::new().await;
+    report::notify_channels(&channels(["ops", "mail"]));
+    let count = |channel, result| {
+        agent.scrape().get("watchbell_notifications_total", &[("channel", channel), ("result", result)])
+    };
+    for channel in ["ops", "mail"] {
+        assert_eq!(["sent", "failed", "given-up"].map(|result| count(channel, result)), [0.0; 3]);
+    }
+    let job = JobId::plain("backup");
+    let notice = Notice {
+        channel: "ops",
+        cause: Some(Cause::Failure),
+        job: Some(&job),
+        kind: Some(JobKind::Exec),
+        run: Some("01A"),
+    };
+    let at = "2026-03-02T10:00:00Z".parse().unwrap();
+    report::notify_failed(notice, 1, "it does not answer", at);
+    report::notify_failed(notice, 2, "it does not answer", at);
+    report::notify_sent(notice, 3, seconds(2));
+    report::notify_given_up(Notice { channel: "mail", ..notice }, "it is too old");
+    assert_eq!(["sent", "failed", "given-up"].map(|result| count("ops", result)), [1.0, 2.0, 0.0]);
+    assert_eq!(["sent", "failed", "given-up"].map(|result| count("mail", result)), [0.0, 0.0, 1.0]);
+    let failed = &agent.all("notify.failed")[1];
+    let said =
+        ["channel", "cause", "job", "kind", "run", "reason", "next_attempt"].map(|key| failed.text(key));
+    let expected = ["ops", "failure", "backup", "exec", "01A", "it does not answer", "2026-03-02T10:00:00Z"];
+    assert_eq!(said, expected);
+    assert_eq!(agent.one("notify.given_up").text("channel"), "mail");
+    assert_eq!(agent.one("notify.sent").text("attempt"), "3");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,24 +47,24 @@ use watchbell::{
         load,
     },
     model::{
-        channel::{Channel, ChannelKind, Channels},
+        channel::Channels,
         container::{Container, ContainerId, ContainerState, Inventory},
         diagnostic::Diagnostic,
         duration,
         memory::Memory,
         name::JobId,
-        notification::{Cause, Causes, Notification, Notify, Over},
+        notification::Notify,
         notify_memory::NotifyMemory,
-        origin::Origin,
-        policy::Policies,
         run::{Admitted, Item, Outcome, RunId, RunRecord, StopCause, StopForce, StopRequest, Trigger},
         swarm::Services,
         unfinished::{KeptOutput, Legacy, Unfinished},
     },
     plan,
     run::order::RunOrder,
-    settings::resolve::{Desired, Sources, View, resolve},
+    settings::resolve::{Sources, View, resolve},
 };
+
+mod told;
 
 /// Plays the file's steps and gives its text with the effects as they are.
 pub fn play(text: &str) -> Result<String, String> {
@@ -336,55 +336,6 @@ impl Scenario {
         self.feed(Event::RunEnded { record: Box::new(record), goes_on: false })
     }
 
-    fn channel(&mut self, line: &str) -> Result<(), String> {
-        let mut words = line.split(' ');
-        let name: Arc<str> = words.next().unwrap_or_default().into();
-        let kind = words.next().unwrap_or_default();
-        let kind = ChannelKind::NAMES.into_iter().find(|(it, _)| *it == kind).ok_or("no such kind")?.1;
-        let on = words.next().and_then(|it| it.strip_prefix("on=")).map(causes).transpose()?;
-        let (values, origin) = (BTreeMap::new(), Origin::Default);
-        let it = Channel { name: name.clone(), kind, on, values, origin, from_label: false };
-        self.channels.insert(name, Arc::new(it));
-        Ok(())
-    }
-
-    fn tell(&mut self, line: &str) -> Result<(), String> {
-        let mut words = line.split(' ');
-        let job = JobId::plain(words.next().unwrap_or_default());
-        let mut notify = Notify::default();
-        for word in words {
-            match word.split_once('=') {
-                None => notify.channels = word.split(',').map(Into::into).collect(),
-                Some(("on", words)) => notify.on = Some(causes(words)?),
-                Some(("after", count)) => notify.after = count.parse().map_err(|_| "no number")?,
-                Some(("cooldown", length)) => notify.cooldown = duration::parse(length)?,
-                Some(("expect", length)) => notify.expect_every = Some(duration::parse(length)?),
-                Some(("over", over)) => {
-                    notify.duration_over = Some(match over.strip_suffix('x').map(str::parse::<u32>) {
-                        Some(factor) => Over::Median(100 * factor.map_err(|_| "no factor")?),
-                        None => Over::Length(duration::parse(over)?),
-                    });
-                }
-                Some(_) => return Err(format!("{word} says nothing about who is told")),
-            }
-        }
-        self.tells.insert(job, notify);
-        Ok(())
-    }
-
-    /// The channels, and the jobs with who is told of them.
-    fn with_listeners(&self, mut desired: Desired) -> Desired {
-        desired.channels = Arc::new(self.channels.clone());
-        for (job, notify) in &self.tells {
-            if let Some(it) = desired.jobs.get_mut(job) {
-                let spec = Arc::make_mut(&mut it.spec);
-                let notify = (!notify.channels.is_empty()).then(|| Arc::new(notify.clone()));
-                spec.policies = Policies { notify, ..Policies::clone(&spec.policies) }.shared();
-            }
-        }
-        desired
-    }
-
     fn endure(&mut self, line: &str) -> Result<Vec<String>, String> {
         let (length, how) = line.split_once(' ').ok_or("write endure LENGTH exit CODE")?;
         let until = self.now()? + duration::parse(length)?;
@@ -470,45 +421,6 @@ fn unfinished(admitted: Admitted, begun: bool) -> Unfinished {
     Unfinished { admitted, begun, started, stop: None, last: None, output: KeptOutput::default() }
 }
 
-fn causes(words: &str) -> Result<Causes, String> {
-    let cause = |word| Cause::NAMES.into_iter().find(|(it, _)| *it == word).map(|(_, it)| it);
-    match words {
-        "always" => Ok(Causes::ALWAYS),
-        "none" => Ok(Causes::default()),
-        words => words
-            .split(',')
-            .map(|word| cause(word).ok_or_else(|| format!("{word} is no cause")))
-            .collect::<Result<Vec<_>, _>>()
-            .map(|causes| Causes::of(&causes)),
-    }
-}
-
-fn message(it: &Notification) -> String {
-    let mut text = format!("notify {} {}", it.channel, it.cause.as_str());
-    let mut add = |part: String| text.push_str(&part);
-    if let Some(job) = &it.job {
-        add(format!(" of {job}"));
-    }
-    if let Some(run) = &it.run {
-        add(format!(", run {}", run.run));
-    }
-    if let Some(since) = it.streak.since {
-        add(format!(", {} in a row since {since}", it.streak.failures));
-    }
-    if it.streak.folded > 0 {
-        add(format!(", and {} more", it.streak.folded));
-    }
-    if let Some(expected) = &it.expected {
-        let last = expected.last_success.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        add(format!(", expected every {}, last {last}", humantime::format_duration(expected.every)));
-        add(if expected.there { String::new() } else { ", gone".to_owned() });
-    }
-    if let Some(usual) = it.usual {
-        add(format!(", usually {}", humantime::format_duration(usual)));
-    }
-    text
-}
-
 fn attribute(container: &mut Container, word: &str) -> Result<(), String> {
     match word {
         "state=running" => container.state = ContainerState::Running,
@@ -570,7 +482,7 @@ impl Agent {
             Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
             Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
             Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
-            Effect::Notify(it) => Ok(message(&it)),
+            Effect::Notify(it) => Ok(told::message(&it)),
             Effect::Keep(_) => Err("it is kept by the scenario".to_owned()),
         }
     }

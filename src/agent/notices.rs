@@ -185,8 +185,11 @@ impl Notices {
             }
             let before = memory.expectation.take();
             memory.expectation = notify.expect_every.filter(|_| !expects.is_empty()).map(|every| {
-                let mut it = Expectation { every, kind: spec.kind(), ..before.unwrap_or_else(first) };
-                if it.deadline() > step.now {
+                let before = before.unwrap_or_else(first);
+                let is_other = before.every != every;
+                let mut it = Expectation { every, kind: spec.kind(), ..before };
+                // By what the job says now it may be met.
+                if is_other && it.deadline() > step.now {
                     it.told = None;
                 }
                 if it.told.is_none() {
@@ -293,12 +296,12 @@ impl Notices {
 
     /// Gives a job its place in the order.
     fn arm(&mut self, job: &JobId) {
-        let (patient_until, unset) = (self.patient_until, self.unset);
+        let (patient_until, never_set) = (self.patient_until, self.unset);
         let Some(entry) = self.jobs.get_mut(job) else { return };
-        let expectation = entry.memory.expectation.as_ref().filter(|it| it.told.is_none() && !unset);
-        let unmet =
+        let expectation = entry.memory.expectation.as_ref().filter(|it| it.told.is_none() && !never_set);
+        let deadline =
             expectation.map(|it| patient_until.map_or(it.deadline(), |until| it.deadline().max(until)));
-        let due = entry.memory.held_until().into_iter().chain(unmet).min();
+        let due = entry.memory.held_until().into_iter().chain(deadline).min();
         if due != entry.due {
             if let Some(before) = std::mem::replace(&mut entry.due, due) {
                 self.order.remove(&(before, job.clone()));

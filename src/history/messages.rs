@@ -147,8 +147,8 @@ fn sort(word: &str) -> Option<Sort> {
     Sort::NAMES.into_iter().find(|(name, _)| *name == word).map(|(_, it)| it)
 }
 
-fn text(it: &Option<Arc<str>>) -> Option<String> {
-    it.as_deref().map(str::to_owned)
+fn text(it: Option<&Arc<str>>) -> Option<String> {
+    it.map(ToString::to_string)
 }
 
 impl From<&RunFacts> for StoredRun {
@@ -162,10 +162,10 @@ impl From<&RunFacts> for StoredRun {
             started: started.map(nanos),
             ended: ended.map(nanos),
             duration: duration.map(length),
-            outcome: text(outcome),
+            outcome: text(outcome.as_ref()),
             exit_code: *exit_code,
-            reason: text(reason),
-            container: text(container),
+            reason: text(reason.as_ref()),
+            container: text(container.as_ref()),
             attempts: *attempts,
             and_more: *and_more,
         }

@@ -199,7 +199,7 @@ impl<D: Deliver> Notifier<D> {
                 news
             });
         }
-        report::notify_channels(telling.channels.keys().map(|it| &**it));
+        report::notify_channels(&telling.channels);
         self.digests.renew(&telling);
     }
 

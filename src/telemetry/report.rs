@@ -4,6 +4,7 @@
 
 mod asked;
 mod counted;
+mod engine;
 mod halted;
 mod image;
 mod kept;
@@ -12,6 +13,7 @@ mod taken;
 
 pub use asked::{api_certificate, api_crowded, api_listening, audit_written, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
+pub use engine::{engine_connected, engine_lost};
 pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
 pub use image::{image_awaited, image_pulled, image_pulling};
 pub use kept::{
@@ -150,21 +152,6 @@ pub fn agent_stopped(took: Duration) {
 /// The files were read again and are in force.
 pub fn config_reloaded(files: usize) {
     info!(event = "config.reloaded", files, "the configuration was read again: {files} files");
-}
-
-/// The Engine answers.
-pub fn engine_connected(host: &str, version: &str) {
-    info!(event = "engine.connected", engine = host, version, "connected to the Engine, version {version}");
-}
-
-/// The Engine does not answer.
-pub fn engine_lost(host: &str, reason: &str) {
-    warn!(
-        event = "engine.lost",
-        engine = host,
-        reason,
-        "the Engine does not answer: the jobs stay as they are"
-    );
 }
 
 /// What a record about a job as it is now says.

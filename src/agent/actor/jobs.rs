@@ -74,6 +74,7 @@ impl Actor {
         }
         self.tell_of_channels(&desired);
         self.basis = Basis { sources: Some(sources.clone()), inventory: inventory.clone() };
+        report::notify_channels(&desired.channels);
         self.feed(Event::Desired(desired));
         let result = match () {
             () if inventory.is_none() => Reconciled::Incomplete,

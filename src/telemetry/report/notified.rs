@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::{
     model::{
+        channel::Channels,
         name::{JobId, JobKind},
         notification::{Cause, Notification},
     },
@@ -58,24 +59,14 @@ macro_rules! tell {
 /// A message has arrived, at this try, counted from 1.
 pub fn notify_sent(notice: Notice<'_>, attempt: u32, took: Duration) {
     count(|it| it.notified(notice.channel, Notified::Sent));
-    tell!(
-        info,
-        "notify.sent",
-        notice,
-        attempt,
-        duration_seconds = took.as_secs_f64(),
-        "{} was told",
-        notice.channel
-    );
+    let seconds = took.as_secs_f64();
+    tell!(info, "notify.sent", notice, attempt, duration_seconds = seconds, "{} was told", notice.channel);
 }
 
 /// A try failed, and another one comes at `next`. `reason` holds no secret.
 pub fn notify_failed(notice: Notice<'_>, attempt: u32, reason: &str, next: Timestamp) {
     count(|it| it.notified(notice.channel, Notified::Failed));
-    tell!(
-        warn,
-        "notify.failed",
-        notice,
+    tell!(warn, "notify.failed", notice,
         attempt,
         next_attempt = %next,
         reason,
@@ -91,6 +82,6 @@ pub fn notify_given_up(notice: Notice<'_>, reason: &str) {
 }
 
 /// These are the channels that there are: their counters are there before anyone is told.
-pub fn notify_channels<'a>(names: impl Iterator<Item = &'a str> + Clone) {
-    count(|it| it.channels(names.clone()));
+pub fn notify_channels(channels: &Channels) {
+    count(|it| it.channels(channels.keys().map(|name| &**name)));
 }
