@@ -7,7 +7,7 @@ use bollard::models::{
     ContainerStateStatusEnum, ContainerStatus, ContainerSummaryStateEnum as State, LocalNodeState, Mount,
     MountPoint, NetworkAttachmentConfig, RestartPolicy, TaskSpec, TaskState,
 };
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{client::Engine, error::EngineError, raw::escaped};
@@ -93,7 +93,7 @@ pub(super) struct InspectedConfig {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct InspectedNetworks {
-    pub networks: Option<HashMap<String, IgnoredAny>>,
+    pub networks: Option<HashMap<String, Value>>,
 }
 
 /// The Engine itself.
