@@ -8,6 +8,7 @@ use crate::{
     support::{
         beside::{Beside, Reply},
         docs,
+        expect::{self, root},
     },
 };
 
@@ -41,6 +42,35 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
             .collect::<Vec<_>>()
     };
     paths.flat_map(of).collect()
+}
+
+/// A line for each operation and each schema: a change is then seen where it is.
+fn in_lines(json: &str) -> String {
+    let (mut text, mut depth, mut quoted, mut escaped) = (String::new(), 0, false, false);
+    for c in json.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            '{' | '[' if !quoted => depth += 1,
+            '}' | ']' if !quoted => depth -= 1,
+            _ => {}
+        }
+        text.push(c);
+        if !quoted && depth <= 3 && matches!(c, ',' | '{') {
+            text.push('\n');
+        }
+    }
+    text + "\n"
+}
+
+/// The binary has the text and not the code that makes it.
+#[test]
+fn the_description_that_is_served_is_what_the_code_says() {
+    let path = root().join("src/http/openapi.json");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let wanted = in_lines(&serde_json::to_string(&watchbell::http::api::document()).unwrap());
+    expect::same(&path, &text, &wanted).unwrap_or_else(|difference| panic!("{difference}"));
 }
 
 /// What each operation answers to some questions; none for one that nobody knows.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bollard::{
     models::ContainerStateStatusEnum as Status,
     query_parameters::{
-        InspectContainerOptions, KillContainerOptionsBuilder, RestartContainerOptionsBuilder,
-        StopContainerOptionsBuilder,
+        KillContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
     },
 };
 use jiff::Timestamp;
@@ -98,8 +97,7 @@ impl Stopping<'_> {
 impl Engine {
     /// How a container stands, by its ID or name; none where there is no such container.
     pub async fn standing(&self, container: &str) -> Result<Option<Standing>, EngineError> {
-        let none = None::<InspectContainerOptions>;
-        let found = match self.docker()?.inspect_container(container, none).await.map_err(EngineError::from) {
+        let found = match self.inspect_container(container).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -127,7 +125,7 @@ impl Engine {
 
     /// Whether a container can be stopped with a signal that is not its own.
     pub async fn takes_stop_signal(&self) -> Result<bool, EngineError> {
-        let version = self.docker()?.version().await?.api_version.unwrap_or_default();
+        let version = self.version().await?.api_version.unwrap_or_default();
         let (major, minor) = version.split_once('.').unwrap_or((&version, ""));
         let number = |text: &str| text.parse::<u32>().unwrap_or_default();
         Ok((number(major), number(minor)) >= STOP_SIGNAL_SINCE)

@@ -12,8 +12,7 @@ impl Engine {
     /// The directories of a container into which a file may be put: its root, else its volumes, then directories of
     /// the machine. What is mounted as a tmpfs is none of them: the Engine does not reach it.
     pub async fn writable_places(&self, container: &str) -> Result<Vec<String>, EngineError> {
-        let options = None::<bollard::query_parameters::InspectContainerOptions>;
-        let answer = self.docker()?.inspect_container(container, options).await?;
+        let answer = self.inspect_container(container).await?;
         let read_only = answer.host_config.and_then(|it| it.readonly_rootfs).unwrap_or(false);
         let mut places = if read_only { Vec::new() } else { vec!["/".to_owned()] };
         let mounts = answer.mounts.unwrap_or_default();

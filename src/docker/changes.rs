@@ -101,7 +101,7 @@ impl ServiceNow {
 impl Engine {
     /// A service by its name or ID; none where there is no such service.
     pub async fn service_now(&self, reference: &str) -> Result<Option<ServiceNow>, EngineError> {
-        match self.get(&format!("/services/{reference}"), None).await {
+        match self.inspect_service::<Value>(reference).await {
             // The Engine takes the beginning of an ID for it as well.
             Ok(answer)
                 if answer.pointer("/Spec/Name") != Some(&json!(reference)) && answer["ID"] != reference =>
@@ -137,7 +137,7 @@ impl Engine {
 
     /// All tasks of a service that the Swarm remembers.
     pub async fn tasks_of(&self, service: &str, of: Tasks) -> Result<Vec<TaskOf>, EngineError> {
-        let answer = self.get("/tasks", Some(&json!({ "service": [service] }))).await?;
+        let answer: Value = self.get("/tasks", Some(&json!({ "service": [service] }))).await?;
         let rows = answer.as_array().ok_or_else(|| EngineError::Malformed("it is no list".to_owned()))?;
         Ok(rows.iter().filter_map(|row| task_of(row, of)).collect())
     }

@@ -11,12 +11,13 @@ use bollard::{
     },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-        ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-        StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+        LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+        WaitContainerOptionsBuilder,
     },
 };
 use futures::StreamExt;
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::model::options::{ContainerOptions, takes_aliases};
 
@@ -180,23 +181,20 @@ impl Engine {
 
     /// The version of the API that the Engine talks, as two numbers.
     pub async fn api_version(&self) -> Result<(u32, u32), EngineError> {
-        let version = self.docker()?.version().await?.api_version.unwrap_or_default();
+        let version = self.version().await?.api_version.unwrap_or_default();
         let parts = version.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
         parts.ok_or_else(|| EngineError::Malformed(format!("\"{version}\" is no version of the API")))
     }
 
     /// The ID of a container that has this `NAME=VALUE` among its labels, in whatever state it is.
     pub async fn container_with_label(&self, label: &str) -> Result<Option<String>, EngineError> {
-        let filters = HashMap::from([("label", vec![label])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let list = self.docker()?.list_containers(Some(options)).await?;
+        let list = self.list_containers(true, &json!({ "label": [label] })).await?;
         Ok(list.into_iter().find_map(|container| container.id))
     }
 
     /// What is known of a container by its ID or name, in whatever state it is; none where there is no such container.
     pub async fn container_facts(&self, id: &str) -> Result<Option<ContainerFacts>, EngineError> {
-        let none = None::<bollard::query_parameters::InspectContainerOptions>;
-        let found = match self.docker()?.inspect_container(id, none).await.map_err(EngineError::from) {
+        let found = match self.inspect_container(id).await {
             Ok(found) => found,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -208,7 +206,7 @@ impl Engine {
         };
         let started = time(state.started_at);
         let host = found.host_config.unwrap_or_default();
-        let driver = host.log_config.and_then(|it| it.typ);
+        let driver = host.log_config.and_then(|it| it.driver);
         let phase = match state.status {
             Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => {
                 ContainerPhase::Running
@@ -238,9 +236,7 @@ impl Engine {
 
     /// The containers that have all of these labels, each as `NAME` or `NAME=VALUE`, in whatever state they are.
     pub async fn labelled_containers(&self, labels: &[&str]) -> Result<Vec<Labelled>, EngineError> {
-        let filters = HashMap::from([("label", labels.to_vec())]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let list = self.docker()?.list_containers(Some(options)).await?;
+        let list = self.list_containers(true, &json!({ "label": labels })).await?;
         let found = list.into_iter().filter_map(|it| {
             Some(Labelled {
                 id: it.id?,

@@ -1,14 +1,8 @@
 //! One complete list of the Engine's containers → our [`Inventory`].
 
-use std::collections::HashMap;
-
-use bollard::{
-    models::{ContainerSummary, ContainerSummaryStateEnum as State},
-    query_parameters::ListContainersOptionsBuilder,
-};
+use bollard::models::ContainerSummaryStateEnum as State;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::model::{
     container::{Container, ContainerId, ContainerState, Inventory},
@@ -17,11 +11,16 @@ use crate::model::{
     swarm::Services,
 };
 
-use super::{client::Engine, error::EngineError, swarm::Membership};
+use super::{
+    answers::{Info, Listed},
+    client::Engine,
+    error::EngineError,
+    swarm::Membership,
+};
 
-/// The states that are asked for. What is being removed is gone for us, and a state that the client library does not know
-/// would fail the whole list. What was never started has run nothing yet and is no container to us; but the agent itself
-/// may be called so for a moment after its start, and whose network it shares has to be known then too.
+/// The states that are asked for. What is being removed is gone for us. What was never started has run nothing yet and is
+/// no container to us; but the agent itself may be called so for a moment after its start, and whose network it shares
+/// has to be known then too.
 const STATES: [&str; 5] = ["created", "running", "paused", "restarting", "exited"];
 
 /// What the Engine says of itself.
@@ -40,8 +39,7 @@ pub struct EngineFacts {
 impl Engine {
     /// Asks the Engine who it is. A proxy may refuse the question about its time; that is no failure.
     pub async fn facts(&self) -> Result<EngineFacts, EngineError> {
-        let docker = self.docker()?;
-        match docker.info().await.map_err(EngineError::from) {
+        match self.get::<Info>("/info", None).await {
             Ok(info) => Ok(EngineFacts {
                 version: info.server_version.unwrap_or_default(),
                 time: info.system_time.and_then(|time| time.parse().ok()),
@@ -49,7 +47,7 @@ impl Engine {
                 swarm: Membership::of(info.swarm),
             }),
             Err(EngineError::Refused { status: 403..=405, .. }) => {
-                let version = docker.version().await?.version.unwrap_or_default();
+                let version = self.version().await?.version.unwrap_or_default();
                 Ok(EngineFacts { version, time: None, manager: None, swarm: Membership::Untold })
             }
             Err(error) => Err(error),
@@ -84,28 +82,9 @@ impl Engine {
         Ok((Inventory { containers, own, services: Services::none() }, unclear))
     }
 
-    async fn list(&self, states: &[&str]) -> Result<Vec<ContainerSummary>, EngineError> {
-        let filters = HashMap::from([("status", states.to_vec())]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        match self.docker()?.list_containers(Some(options)).await.map_err(EngineError::from) {
-            Err(EngineError::Malformed(why)) if why.contains("unknown variant") => {
-                let list = self.get("/containers/json?all=true", Some(&json!(filters))).await?;
-                understood(list).map_err(|error| EngineError::Malformed(error.to_string()))
-            }
-            list => list,
-        }
+    async fn list(&self, states: &[&str]) -> Result<Vec<Listed>, EngineError> {
+        self.list_containers(true, &json!({ "status": states })).await
     }
-}
-
-/// The list, if need be without the states of other Engines, such as Podman's `stopped` for a moment: whoever has one of
-/// them does not run.
-fn understood(mut list: Value) -> serde_json::Result<Vec<ContainerSummary>> {
-    for state in list.as_array_mut().into_iter().flatten().filter_map(|it| it.get_mut("State")) {
-        if State::deserialize(&*state).is_err() {
-            *state = json!("exited");
-        }
-    }
-    Vec::deserialize(list)
 }
 
 /// IDs that the agent's own container may have.
@@ -119,12 +98,12 @@ pub struct OwnIds {
 }
 
 /// The ID of the container whose network this one shares.
-fn joined_network(summary: &ContainerSummary) -> Option<&str> {
+fn joined_network(summary: &Listed) -> Option<&str> {
     summary.host_config.as_ref()?.network_mode.as_deref()?.strip_prefix("container:")
 }
 
 /// `None` for what has neither ID nor name, which no Engine sends.
-fn container(summary: ContainerSummary) -> Option<Container> {
+fn container(summary: Listed) -> Option<Container> {
     let state = match summary.state {
         Some(State::RUNNING) => ContainerState::Running,
         Some(State::PAUSED) => ContainerState::Paused,
@@ -152,18 +131,4 @@ fn container(summary: ContainerSummary) -> Option<Container> {
         created: summary.created.unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_state_of_another_engine_costs_no_list() {
-        let list =
-            json!([{ "Id": "a", "State": "stopped" }, { "Id": "b", "State": "running" }, { "Id": "c" }]);
-        assert!(Vec::<ContainerSummary>::deserialize(&list).is_err(), "the library would do now");
-        let states: Vec<_> = understood(list).unwrap().into_iter().map(|it| it.state).collect();
-        assert_eq!(states, [Some(State::EXITED), Some(State::RUNNING), None]);
-    }
 }

@@ -4,6 +4,7 @@
 //! asked; then one file for each thing that is asked of the Engine.
 
 pub mod actions;
+mod answers;
 pub mod archive;
 pub mod changes;
 pub mod client;

@@ -1,13 +1,17 @@
 //! What a container was made of, for another one that is to be like it.
 
 use bollard::models::{
-    ContainerInspectResponse, Mount as MountBody, MountBindOptions,
-    MountBindOptionsPropagationEnum as Propagation, MountPoint, MountType, NetworkSettings,
+    Mount as MountBody, MountBindOptions, MountBindOptionsPropagationEnum as Propagation, MountPoint,
+    MountType,
 };
 
 use crate::model::options::Tmpfs;
 
-use super::{client::Engine, error::EngineError};
+use super::{
+    answers::{Inspected, InspectedNetworks},
+    client::Engine,
+    error::EngineError,
+};
 
 /// What a container was made of.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +49,7 @@ pub struct CopiedMount {
 impl Engine {
     /// What a container was made of, in whatever state it is; none where there is no such container.
     pub async fn pattern(&self, id: &str) -> Result<Option<Pattern>, EngineError> {
-        let none = None::<bollard::query_parameters::InspectContainerOptions>;
-        match self.docker()?.inspect_container(id, none).await.map_err(EngineError::from) {
+        match self.inspect_container(id).await {
             Ok(answer) => Ok(Some(pattern(answer))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -54,7 +57,7 @@ impl Engine {
     }
 }
 
-fn pattern(answer: ContainerInspectResponse) -> Pattern {
+fn pattern(answer: Inspected) -> Pattern {
     let config = answer.config.unwrap_or_default();
     let host = answer.host_config.unwrap_or_default();
     let set = |text: Option<String>| text.filter(|it| !it.is_empty());
@@ -76,7 +79,7 @@ fn pattern(answer: ContainerInspectResponse) -> Pattern {
 }
 
 /// The network that it was made with first, then the others by name.
-fn networks(mode: &str, settings: Option<NetworkSettings>) -> Vec<String> {
+fn networks(mode: &str, settings: Option<InspectedNetworks>) -> Vec<String> {
     if matches!(mode, "none" | "host") || mode.starts_with("container:") {
         return vec![mode.to_owned()];
     }

@@ -1,8 +1,6 @@
 //! What Compose writes on the containers of its projects.
 
-use std::collections::HashMap;
-
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use serde_json::json;
 
 use super::{client::Engine, error::EngineError};
 
@@ -25,9 +23,8 @@ pub struct ProjectFiles {
 impl Engine {
     /// What the containers of a project say of its files, whether they run or not; the newest first.
     pub async fn project_files(&self, project: &str) -> Result<Vec<ProjectFiles>, EngineError> {
-        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let mut list = self.docker()?.list_containers(Some(options)).await?;
+        let filters = json!({ "label": [format!("{PROJECT}={project}")] });
+        let mut list = self.list_containers(true, &filters).await?;
         list.sort_by_key(|it| std::cmp::Reverse(it.created));
         let found = list.into_iter().filter_map(|it| {
             let mut labels = it.labels.unwrap_or_default();
@@ -44,9 +41,8 @@ impl Engine {
 
     /// Whether a container of a service runs; of any project where none is named.
     pub async fn service_runs(&self, project: Option<&str>, service: &str) -> Result<bool, EngineError> {
-        let filters = HashMap::from([("label", of_service(project, service))]);
-        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
-        Ok(!self.docker()?.list_containers(Some(options)).await?.is_empty())
+        let filters = json!({ "label": of_service(project, service) });
+        Ok(!self.list_containers(false, &filters).await?.is_empty())
     }
 
     /// The IDs of a service's running containers in which commands run; of any project where none is named.
@@ -55,14 +51,11 @@ impl Engine {
         project: Option<&str>,
         service: &str,
     ) -> Result<Vec<String>, EngineError> {
-        let docker = self.docker()?;
-        let filters = HashMap::from([("label", of_service(project, service))]);
-        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+        let filters = json!({ "label": of_service(project, service) });
         let mut busy = Vec::new();
-        for id in docker.list_containers(Some(options)).await?.into_iter().filter_map(|it| it.id) {
-            let none = None::<bollard::query_parameters::InspectContainerOptions>;
+        for id in self.list_containers(false, &filters).await?.into_iter().filter_map(|it| it.id) {
             // One that has gone meanwhile has no commands.
-            let found = docker.inspect_container(&id, none).await;
+            let found = self.inspect_container(&id).await;
             if found.is_ok_and(|it| it.exec_ids.is_some_and(|it| !it.is_empty())) {
                 busy.push(id);
             }

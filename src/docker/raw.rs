@@ -3,6 +3,7 @@
 
 use bollard::{BollardRequest, models::ServiceSpec, query_parameters::UpdateServiceOptionsBuilder};
 use futures::StreamExt;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{client::Engine, error::EngineError};
@@ -14,8 +15,17 @@ const ANSWER_LIMIT: usize = 256 << 20;
 const NAMED: &str = "_";
 
 impl Engine {
-    /// What a GET of this path answers; `filters` is JSON.
-    pub(super) async fn get(&self, path: &str, filters: Option<&Value>) -> Result<Value, EngineError> {
+    /// What a GET of this path answers, as far as `T` reads it; `filters` is JSON.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filters: Option<&Value>,
+    ) -> Result<T, EngineError> {
+        let text = self.text(path, filters).await?;
+        serde_json::from_slice(&text).map_err(|error| EngineError::Malformed(error.to_string()))
+    }
+
+    async fn text(&self, path: &str, filters: Option<&Value>) -> Result<Vec<u8>, EngineError> {
         let joint = if path.contains('?') { '&' } else { '?' };
         let filters = filters.map(|it| format!("{joint}filters={}", escaped(&it.to_string())));
         let path = format!("{path}{}", filters.unwrap_or_default());
@@ -36,7 +46,7 @@ impl Engine {
                 return Err(EngineError::Malformed(format!("it is longer than {ANSWER_LIMIT} bytes")));
             }
         }
-        serde_json::from_slice(&text).map_err(|error| EngineError::Malformed(error.to_string()))
+        Ok(text)
     }
 
     /// Changes a service to what is given, if it is still the one of this version.
@@ -55,7 +65,7 @@ impl Engine {
 }
 
 /// A text as it may stand in a query.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     text.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

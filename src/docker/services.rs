@@ -5,24 +5,24 @@ use std::{
     time::Duration,
 };
 
-use bollard::{
-    models::{
-        Limit, Mount as MountBody, MountBindOptions, MountBindOptionsPropagationEnum as Propagation,
-        MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
-        NetworkAttachmentConfig, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicatedJob, TaskSpec,
-        TaskSpecContainerSpec, TaskSpecContainerSpecConfigs, TaskSpecContainerSpecFile,
-        TaskSpecContainerSpecFile1, TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources,
-        TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Restart,
-    },
-    query_parameters::{
-        InspectServiceOptions, ListConfigsOptionsBuilder, ListSecretsOptionsBuilder,
-        UpdateServiceOptionsBuilder,
-    },
+use bollard::models::{
+    Limit, Mount as MountBody, MountBindOptions, MountBindOptionsPropagationEnum as Propagation,
+    MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
+    NetworkAttachmentConfig, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicatedJob, TaskSpec,
+    TaskSpecContainerSpec, TaskSpecContainerSpecConfigs, TaskSpecContainerSpecFile,
+    TaskSpecContainerSpecFile1, TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources,
+    TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Restart,
 };
+use serde_json::{Map, Value, json};
 
 use crate::model::service::{Mount, MountSource, Reference, Tasks};
 
-use super::{client::Engine, credentials::Credentials, error::EngineError};
+use super::{
+    answers::{self, Made, Named},
+    client::Engine,
+    credentials::Credentials,
+    error::EngineError,
+};
 
 /// A failed task is put into line again after this long, which is never: its service is removed before. Without a
 /// policy of restarting, the Swarm makes up for a failed task of several at once and for ever (seen on 20.10, and so in
@@ -87,8 +87,7 @@ impl Template {
 impl Engine {
     /// What the tasks of the service of this name are; none where there is no such service.
     pub async fn service_template(&self, name: &str) -> Result<Option<Template>, EngineError> {
-        let asked = self.docker()?.inspect_service(name, None::<InspectServiceOptions>).await;
-        let spec = match asked.map_err(EngineError::from) {
+        let spec = match self.inspect_service::<Made<answers::ServiceSpec>>(name).await {
             Ok(service) => service.spec.unwrap_or_default(),
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -120,12 +119,7 @@ impl Engine {
         name: &str,
         (label, value): (&str, &str),
     ) -> Result<Option<String>, EngineError> {
-        match self
-            .docker()?
-            .inspect_service(name, None::<InspectServiceOptions>)
-            .await
-            .map_err(EngineError::from)
-        {
+        match self.inspect_service::<Made<Named>>(name).await {
             Ok(service) => {
                 let labels = service.spec.and_then(|spec| spec.labels).unwrap_or_default();
                 Ok(service.id.filter(|_| labels.get(label).is_some_and(|it| it == value)))
@@ -139,31 +133,29 @@ impl Engine {
     /// enough, for an Engine may then leave the tasks of a service in job mode to themselves (as 20.10 does). One that
     /// is gone already is no failure.
     pub async fn end_service(&self, id: &str) -> Result<(), EngineError> {
-        let docker = self.docker()?;
-        let service = match docker
-            .inspect_service(id, None::<InspectServiceOptions>)
-            .await
-            .map_err(EngineError::from)
-        {
+        let mut service: Value = match self.inspect_service(id).await {
             Ok(service) => service,
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error),
         };
-        let Some(mut spec) = service.spec else {
+        let version = service.pointer("/Version/Index").and_then(Value::as_u64).unwrap_or_default();
+        let Some(spec) = service.get_mut("Spec").and_then(Value::as_object_mut) else {
             return Err(EngineError::Malformed("the service has no specification".to_owned()));
         };
-        if let Some(job) = spec.mode.as_mut().and_then(|mode| mode.replicated_job.as_mut()) {
-            *job = ServiceSpecModeReplicatedJob { max_concurrent: Some(1), total_completions: Some(0) };
+        if let Some(job) = spec.get_mut("Mode").and_then(|mode| mode.get_mut("ReplicatedJob"))
+            && job.is_object()
+        {
+            *job = json!({ "MaxConcurrent": 1, "TotalCompletions": 0 });
         }
-        let template = spec.task_template.get_or_insert_default();
-        template.placement.get_or_insert_default().constraints = Some(vec![NOWHERE.to_owned()]);
-        template.force_update = Some(template.force_update.unwrap_or_default().wrapping_add(1));
-        let version = service.version.and_then(|version| version.index).unwrap_or_default();
-        let version = i32::try_from(version)
-            .map_err(|_| EngineError::Malformed(format!("the service's version is {version}")))?;
-        let options = UpdateServiceOptionsBuilder::new().version(version).build();
-        docker.update_service(id, spec, options, None).await?;
-        Ok(())
+        if let Some(template) = within(spec, "TaskTemplate") {
+            let force = template.get("ForceUpdate").and_then(Value::as_u64).unwrap_or_default();
+            template.insert("ForceUpdate".to_owned(), json!(force.wrapping_add(1)));
+            if let Some(placement) = within(template, "Placement") {
+                placement.insert("Constraints".to_owned(), json!([NOWHERE]));
+            }
+        }
+        let spec = Value::Object(std::mem::take(spec));
+        self.put_service(id, version, &spec).await
     }
 
     /// Removes it. One that is gone already is no failure.
@@ -174,16 +166,18 @@ impl Engine {
         }
     }
 
+    /// The ID of a secret or a config.
+    async fn id_of(&self, path: &str, name: &str) -> Result<Option<String>, EngineError> {
+        let list: Vec<Made<Named>> = self.get(path, Some(&json!({ "name": [name] }))).await?;
+        // The filter is by the beginning of a name.
+        let is = |it: &Made<Named>| it.spec.as_ref().is_some_and(|spec| spec.name.as_deref() == Some(name));
+        Ok(list.into_iter().find(is).and_then(|it| it.id))
+    }
+
     async fn secrets(&self, wanted: &[Reference]) -> Result<Vec<TaskSpecContainerSpecSecrets>, EngineError> {
         let mut found = Vec::new();
         for it in wanted {
-            // The filter is by the beginning of a name.
-            let filters = HashMap::from([("name", vec![it.name.as_str()])]);
-            let options = ListSecretsOptionsBuilder::new().filters(&filters).build();
-            let list = self.docker()?.list_secrets(Some(options)).await?;
-            let named = |spec: Option<String>| spec.as_deref() == Some(it.name.as_str());
-            let id = list.into_iter().find(|secret| named(secret.spec.clone().and_then(|spec| spec.name)));
-            let id = id.and_then(|secret| secret.id).ok_or_else(|| missing("secret", &it.name))?;
+            let id = self.id_of("/secrets", &it.name).await?.ok_or_else(|| missing("secret", &it.name))?;
             found.push(TaskSpecContainerSpecSecrets {
                 file: Some(TaskSpecContainerSpecFile {
                     name: Some(it.target.clone()),
@@ -201,12 +195,7 @@ impl Engine {
     async fn configs(&self, wanted: &[Reference]) -> Result<Vec<TaskSpecContainerSpecConfigs>, EngineError> {
         let mut found = Vec::new();
         for it in wanted {
-            let filters = HashMap::from([("name", vec![it.name.as_str()])]);
-            let options = ListConfigsOptionsBuilder::new().filters(&filters).build();
-            let list = self.docker()?.list_configs(Some(options)).await?;
-            let named = |spec: Option<String>| spec.as_deref() == Some(it.name.as_str());
-            let id = list.into_iter().find(|config| named(config.spec.clone().and_then(|spec| spec.name)));
-            let id = id.and_then(|config| config.id).ok_or_else(|| missing("config", &it.name))?;
+            let id = self.id_of("/configs", &it.name).await?.ok_or_else(|| missing("config", &it.name))?;
             found.push(TaskSpecContainerSpecConfigs {
                 file: Some(TaskSpecContainerSpecFile1 {
                     name: Some(it.target.clone()),
@@ -221,6 +210,15 @@ impl Engine {
         }
         Ok(found)
     }
+}
+
+/// The object under this name, which is an empty one where there was none.
+fn within<'a>(of: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
+    let it = of.entry(name).or_insert(Value::Null);
+    if it.is_null() {
+        *it = json!({});
+    }
+    it.as_object_mut()
 }
 
 fn missing(what: &str, name: &str) -> EngineError {

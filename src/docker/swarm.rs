@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bollard::models::{LocalNodeState as State, SwarmInfo};
+use bollard::models::LocalNodeState as State;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::model::swarm::{Service, Services};
 
-use super::{client::Engine, error::EngineError};
+use super::{answers::SwarmInfo, client::Engine, error::EngineError};
 
 /// Of no more services than this the tasks are asked for by the service: a question may be only so long.
 const BY_SERVICE: usize = 200;
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     async fn list_services(&self, node: &str) -> Result<Vec<Service>, EngineError> {
-        let answer = self.get("/services", None).await?;
+        let answer = self.get::<Value>("/services", None).await?;
         let mut services: Vec<Service> = rows(&answer)?.iter().filter_map(service).collect();
         // Where the tasks are matters for those that may define a job.
         let asked: Vec<&str> = services.iter().filter(|it| may_define(it)).map(|it| &*it.id).collect();
@@ -80,7 +80,7 @@ impl Engine {
         if asked.len() <= BY_SERVICE {
             filters["service"] = json!(asked);
         }
-        let answer = self.get("/tasks", Some(&filters)).await?;
+        let answer = self.get::<Value>("/tasks", Some(&filters)).await?;
         let mut here: BTreeMap<&str, BTreeMap<String, i64>> = BTreeMap::new();
         let mut elsewhere: BTreeMap<&str, usize> = BTreeMap::new();
         for task in rows(&answer)? {

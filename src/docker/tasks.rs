@@ -3,18 +3,20 @@
 use std::{collections::HashMap, fmt};
 
 use bollard::{
-    models::{Task as Listed, TaskState as State},
-    query_parameters::{
-        EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
-        ListServicesOptionsBuilder, ListTasksOptionsBuilder,
-    },
+    models::TaskState as State,
+    query_parameters::{EventsOptionsBuilder, KillContainerOptionsBuilder},
 };
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::model::service::Tasks;
 
-use super::{client::Engine, error::EngineError};
+use super::{
+    answers::{Made, Named, Task as Listed},
+    client::Engine,
+    error::EngineError,
+};
 
 /// The label of the Swarm's own on each container of a service.
 const SERVICE_LABEL: &str = "com.docker.swarm.service.id";
@@ -83,9 +85,7 @@ impl TaskState {
 impl Engine {
     /// The tasks whose containers have this `NAME=VALUE` among their labels; also those of a service that is gone.
     pub async fn tasks_with_label(&self, label: &str, of: Tasks) -> Result<Vec<Task>, EngineError> {
-        let filters = HashMap::from([("label", vec![label])]);
-        let options = ListTasksOptionsBuilder::new().filters(&filters).build();
-        let list = self.docker()?.list_tasks(Some(options)).await?;
+        let list: Vec<Listed> = self.get("/tasks", Some(&json!({ "label": [label] }))).await?;
         Ok(list.into_iter().filter_map(|listed| task(listed, of)).collect())
     }
 
@@ -100,9 +100,7 @@ impl Engine {
         &self,
         label: &str,
     ) -> Result<Vec<(String, String, HashMap<String, String>)>, EngineError> {
-        let filters = HashMap::from([("label", vec![label])]);
-        let options = ListServicesOptionsBuilder::new().filters(&filters).build();
-        let list = self.docker()?.list_services(Some(options)).await?;
+        let list: Vec<Made<Named>> = self.get("/services", Some(&json!({ "label": [label] }))).await?;
         let found = list.into_iter().filter_map(|it| {
             let spec = it.spec?;
             Some((it.id?, spec.name.unwrap_or_default(), spec.labels.unwrap_or_default()))
@@ -126,10 +124,8 @@ impl Engine {
 
     /// The containers of the service on this node, in whatever state they are.
     pub async fn service_containers(&self, service: &str) -> Result<Vec<String>, EngineError> {
-        let label = format!("{SERVICE_LABEL}={service}");
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let list = self.docker()?.list_containers(Some(options)).await?;
+        let filters = json!({ "label": [format!("{SERVICE_LABEL}={service}")] });
+        let list = self.list_containers(true, &filters).await?;
         Ok(list.into_iter().filter_map(|container| container.id).collect())
     }
 
