@@ -26,8 +26,9 @@ use crate::{
         audit::{Auditor, audited},
         guard::Guard,
         health::{self, Health},
-        listen::{self, Obstacle},
-        login, metrics, plan,
+        listen, login, metrics,
+        opened::{Concerns, Told},
+        plan,
         sessions::Sessions,
         socket::{self, Bound, SocketError},
     },
@@ -38,7 +39,10 @@ use crate::{
         origin::Origin,
         session::Session,
     },
-    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
+    run::{
+        ending::Program, halts::Halts, own_variables::OwnVariables, pull::Pulls, reap::Children,
+        unit::Context,
+    },
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{
@@ -73,13 +77,14 @@ const FILES: u64 = 65_536;
 
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before; `events` are the records of the log that goes to `sink`, `metrics` what is counted beside it, and `export` what goes elsewhere.
-/// `registries` is the file with credentials for registries of images, and `compose` finds Compose.
+/// `registries` is the file with credentials for registries of images, `compose` finds Compose, and `own_variables` is what
+/// no process beside the agent gets.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
     (sink, events, metrics, export): (LogSink, EventStream, Metrics, Export),
-    (registries, compose): (Option<PathBuf>, ComposeFinder),
+    (registries, compose, own_variables): (Option<PathBuf>, ComposeFinder, OwnVariables),
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
@@ -138,12 +143,12 @@ pub async fn run(
         sources: written.clone(),
         sessions: Sessions::new(logged_in(&settings, &keeper).await, keeper.clone(), Clock::System),
     };
-    let (obstacle, obstructed) = watch::channel(None);
-    let told_there = (obstructed, exported);
+    let (told, concerns) = watch::channel(Concerns::default());
+    let told_there = (concerns, exported);
     let state_dir = settings.state_dir.clone();
     let api = Api::new(handle, keeper.clone(), state_dir, Clock::System, events, told_there);
     let health = Health { api, connection: connected.clone(), pulse: felt, probe: Probe::of(engine.clone()) };
-    answer(&mut tasks, bound, guard, (health, obstacle), scraped);
+    answer(&mut tasks, bound, guard, (health, told), scraped);
     let context = Context {
         engine,
         clock: Clock::System,
@@ -156,6 +161,7 @@ pub async fn run(
         compose,
         program: Program::own(),
         halts: Halts::after(&halts),
+        own_variables,
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
@@ -233,7 +239,7 @@ fn answer(
     tasks: &mut JoinSet<()>,
     bound: Option<Bound>,
     guard: Guard,
-    (health, obstacle): (Health, Obstacle),
+    (health, told): (Health, Told),
     scraped: metrics::Sources,
 ) {
     let api = health.api.clone();
@@ -243,7 +249,7 @@ fn answer(
         .merge(health::routes(health));
     let Api { agent, keeper, state_dir, clock, .. } = api;
     let routes = audited(routes, Auditor { keeper, clock });
-    tasks.spawn(listen::serve(guard, routes.clone(), obstacle));
+    tasks.spawn(listen::serve(guard, routes.clone(), told));
     // What would change is asked with all that is wanted, secrets and all: that goes over no network.
     tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));
 }

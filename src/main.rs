@@ -12,7 +12,7 @@ use watchbell::{
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
-    run::{ending, user},
+    run::{ending, own_variables::OwnVariables, user},
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
@@ -110,7 +110,8 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     let context = contexts::unread(flags, environment, &loaded.sources.settings);
     context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
-    let found = (registries(environment), load::compose(environment));
+    let own_variables = OwnVariables::among(std::env::vars_os().map(|(name, _)| name));
+    let found = (registries(environment), load::compose(environment), own_variables);
     runtime(2, app::run(loaded, reader, seen, (sink, events, metrics, export), found))
 }
 

@@ -1,4 +1,6 @@
-//! Connections to others than the Engine, over TLS where their address says so.
+//! Connections to others than the Engine, over TLS where their address says so. `given` is who is believed then.
+
+mod given;
 
 use std::{io, path::Path, sync::Arc};
 
@@ -12,6 +14,8 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
+
+use given::Given;
 
 /// A connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -37,7 +41,7 @@ pub async fn connect(host: &str, port: u16, tls: Option<Arc<ClientConfig>>) -> i
     Ok(Box::new(TlsConnector::from(tls).connect(name, stream).await?))
 }
 
-/// Believes the authorities of a file, or else those of this machine.
+/// Believes the authorities of a file, and who shows one of its certificates; or else the authorities of this machine.
 pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority> {
     let unread = |error: &dyn ToString| NoAuthority::Unread(error.to_string());
     let found: Vec<CertificateDer<'static>> = match authorities {
@@ -48,12 +52,19 @@ pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority
         None => rustls_native_certs::load_native_certs().certs,
     };
     let mut roots = RootCertStore::empty();
-    let (known, _) = roots.add_parsable_certificates(found);
+    let (known, _) = roots.add_parsable_certificates(found.iter().cloned());
     if known == 0 {
-        return Err(NoAuthority::None);
+        return Err(match authorities {
+            Some(path) => unread(&format!("{}: it holds no certificate in PEM", path.display())),
+            None => NoAuthority::None,
+        });
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| unread(&error))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    if authorities.is_none() {
+        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    }
+    let given = Given::new(found, roots).map_err(|error| unread(&error))?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(given)).with_no_client_auth())
 }

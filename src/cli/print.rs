@@ -5,13 +5,13 @@
 
 use std::{
     borrow::Cow,
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, ErrorKind, IsTerminal, Write},
     process::ExitCode,
     sync::OnceLock,
 };
 
-use super::render::visible;
+use super::render::{is_obeyed, visible};
 
 /// Why nothing more is written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
@@ -21,9 +21,24 @@ pub fn line(text: impl Display) {
     write(&format!("{}\n", visible(&text.to_string())));
 }
 
-/// A text as it is, with its own line ends: JSON, scripts and what is made visible already.
+/// A text as it is, with its own line ends: scripts and what is made visible already.
 pub fn exactly(text: impl Display) {
     write(&text.to_string());
+}
+
+/// A value of JSON on a line of its own. What a terminal would obey is escaped, which is the same value for who reads it.
+pub fn json(value: impl Display) {
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        if is_obeyed(c) {
+            // Beyond the basic plane there is none.
+            let _ = fmt::Write::write_fmt(&mut line, format_args!("\\u{:04x}", u32::from(c)));
+        } else {
+            line.push(c);
+        }
+    }
+    line.push('\n');
+    write(&line);
 }
 
 /// What a job printed to standard output or standard error. For programs these are its bytes; a terminal shows them and does

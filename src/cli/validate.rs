@@ -53,7 +53,7 @@ fn print_json(desired: &Desired, diagnostics: &[Diagnostic], files: &Files) {
             })
         })
         .collect();
-    print::exactly(format_args!("{}\n", serde_json::json!({ "jobs": jobs, "problems": problems })));
+    print::json(serde_json::json!({ "jobs": jobs, "problems": problems }));
 }
 
 fn print_text(desired: &Desired, diagnostics: &[Diagnostic], files: &Files, colours: Colours) {

@@ -195,8 +195,23 @@ pub struct AgentConfig {
     pub version: String,
     /// Every setting, with where its value comes from.
     pub settings: Vec<ParameterRow>,
+    /// Those whom sections of the files let in by a token or a password; what lets them in is told nowhere.
+    pub callers: Vec<CallerRow>,
     /// What is wrong with them, and with the sources as such.
     pub problems: Vec<ProblemRow>,
+}
+
+/// One whom a section of the files lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallerRow {
+    /// The word of the section: `token` or `user`.
+    pub section: String,
+    /// The name.
+    pub name: String,
+    /// What it may: `viewer`, `operator` or `admin`.
+    pub role: String,
+    /// Where the section is.
+    pub origin: String,
 }
 
 /// Which audit records are asked for.

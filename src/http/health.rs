@@ -218,7 +218,7 @@ impl Health {
         };
         // Where files are is not for everyone who may ask this.
         let obstacle = "nobody is answered where the settings say, or with an old certificate: GET /api/problems says why";
-        let api = part(Status::Degraded, self.api.obstacle.borrow().as_ref().map(|_| obstacle));
+        let api = part(Status::Degraded, self.api.concerns.borrow().obstacle.as_ref().map(|_| obstacle));
         let problems = self.problems();
         let parts = [agent.status, engine.status, events.status, history.status, api.status, problems.status];
         let status = parts.into_iter().max().unwrap_or(Status::Ok);
@@ -283,6 +283,7 @@ mod tests {
         agent::handle,
         docker::client::Engine,
         history::keeper::Keeper,
+        http::opened::Concerns,
         telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
         time::Clock,
     };
@@ -290,7 +291,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_does_not_go_round_is_neither_live_nor_well() {
         let (agent, ends) = handle::handle();
-        let (events, told) = (EventStream::default(), (watch::channel(None).1, ExportCondition::default()));
+        let (events, told) =
+            (EventStream::default(), (watch::channel(Concerns::default()).1, ExportCondition::default()));
         let api = Api::new(agent, Keeper::none(), "/nowhere".into(), Clock::System, events, told);
         let health = Health {
             api,

@@ -12,6 +12,7 @@
 
 pub mod access;
 mod action;
+mod callers;
 mod check;
 pub mod compose;
 pub mod dialect;

@@ -273,9 +273,16 @@ impl Line {
     }
 }
 
+/// What JSON need not escape and a terminal obeys is escaped all the same: someone looks at the log in one, and whoever
+/// reads it as JSON reads the same.
 fn json_text(out: &mut Vec<u8>, text: &str) {
+    let from = out.len();
     // Writing a str into memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
+    let _ = serde_json::to_writer(&mut *out, text);
+    if !text.is_ascii() || text.contains('\u{7f}') {
+        let written = String::from_utf8_lossy(&out.split_off(from)).into_owned();
+        escaped(out, &written, unsafe_to_show);
+    }
 }
 
 /// A value as logfmt has it: bare where that is clear, else quoted as a JSON string that is free of anything
