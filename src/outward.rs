@@ -16,6 +16,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use given::Given;
+pub use given::is_about_its_signer;
 
 /// A connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

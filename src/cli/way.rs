@@ -146,7 +146,7 @@ fn misunderstanding(error: &(dyn Error + 'static), authority: &str, tls: bool) -
             format!("it answers, and not in TLS: if it is meant to, ask http://{authority}")
         }
         TlsError::InvalidCertificate(why) => match why {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            why if outward::is_about_its_signer(why) || *why == CertificateError::BadSignature => {
                 "nobody who is believed signed its certificate: name a file with who did, or with the certificate \
                  itself, with --tls-ca"
                     .to_owned()

@@ -87,7 +87,7 @@ impl ServerCertVerifier for Given {
 }
 
 /// Whether all that is wrong with it is who signed it, or that it may sign itself.
-fn is_about_its_signer(why: &CertificateError) -> bool {
+pub fn is_about_its_signer(why: &CertificateError) -> bool {
     match why {
         CertificateError::UnknownIssuer => true,
         // The only one of those that have no name of their own; its type is of a crate that rustls hides.

@@ -129,7 +129,7 @@ pub static SETTINGS: &[Setting] = &[
         TOKEN,
         "none",
         true,
-        "What a program shows to see everything. A flag stands in the list of processes, for everyone on the machine to read: better is a file, named by viewer-token-file, or the environment.",
+        "What a program shows to see everything. A flag stands in the list of processes, for everyone on the machine to read: better is viewer-token-file in a file of settings, or the environment.",
     )
     .secret()
     .live(),
@@ -138,7 +138,7 @@ pub static SETTINGS: &[Setting] = &[
         TOKEN,
         "none",
         true,
-        "What a program shows to run, pause and stop besides. As with viewer-token, a flag can be read by everyone on the machine: better is operator-token-file or the environment.",
+        "What a program shows to run, pause and stop besides. As with viewer-token, a flag can be read by everyone on the machine: better is operator-token-file in a file of settings, or the environment.",
     )
     .secret()
     .live(),
@@ -147,7 +147,7 @@ pub static SETTINGS: &[Setting] = &[
         TOKEN,
         "none",
         true,
-        "What a program shows to do everything. As with viewer-token, a flag can be read by everyone on the machine: better is admin-token-file or the environment.",
+        "What a program shows to do everything. As with viewer-token, a flag can be read by everyone on the machine: better is admin-token-file in a file of settings, or the environment.",
     )
     .secret()
     .live(),
