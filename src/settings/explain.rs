@@ -15,10 +15,11 @@ use super::{
     access::CallerSection,
     env,
     global::{layers, shown::is_hidden},
+    labelled::{read_labels, read_labels_about},
     layer::{JobLayer, Text, Written},
     memo::Memo,
     params::{PARAMS, Param, Shape},
-    resolve::{DesiredJob, Known, Sources, View, known_jobs, read_labels, read_labels_about, resolve},
+    resolve::{DesiredJob, Known, Sources, View, known_jobs, resolve},
     settle::Settle,
     value,
 };

@@ -24,6 +24,7 @@ pub mod grants;
 mod halts;
 pub mod ini;
 pub mod label;
+mod labelled;
 pub mod layer;
 mod like;
 mod look_up;

@@ -96,7 +96,7 @@ impl Sources {
             diagnostics: Vec::new(),
             refused: Vec::new(),
             started: self.started.clone(),
-            compose: self.compose.clone(),
+            compose: self.compose,
             given: self.given,
         }
     }
