@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    fmt::{self, Display},
+    fmt::{Display, Write as _},
     io::{self, ErrorKind, IsTerminal, Write},
     process::ExitCode,
     sync::OnceLock,
@@ -28,17 +28,20 @@ pub fn exactly(text: impl Display) {
 
 /// A value of JSON on a line of its own. What a terminal would obey is escaped, which is the same value for who reads it.
 pub fn json(value: impl Display) {
-    let mut line = String::new();
-    for c in value.to_string().chars() {
+    write(&(shown_json(&value.to_string()) + "\n"));
+}
+
+fn shown_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // They stand in strings alone, and all of them in the basic plane, so that four digits name one.
         if is_obeyed(c) {
-            // Beyond the basic plane there is none.
-            let _ = fmt::Write::write_fmt(&mut line, format_args!("\\u{:04x}", u32::from(c)));
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
-            line.push(c);
+            out.push(c);
         }
     }
-    line.push('\n');
-    write(&line);
+    out
 }
 
 /// What a job printed to standard output or standard error. For programs these are its bytes; a terminal shows them and does
@@ -92,5 +95,19 @@ fn keep(written: io::Result<()>) {
     if let Err(error) = written {
         // Only the first one says why.
         let _ = LOST.set(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_the_same_value_of_json_and_is_not_obeyed() {
+        let evil =
+            serde_json::json!({ "path": "\u{9b}2J \u{202e}gnp.exe \u{7f}\u{feff} \u{1b}[31m ä 漢 🦀" });
+        let shown = shown_json(&evil.to_string());
+        assert!(!shown.chars().any(is_obeyed) && shown.contains("ä 漢 🦀"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), evil);
     }
 }

@@ -276,12 +276,11 @@ mod tests {
 
     /// As many jobs in the file as on containers, and the agent's own container.
     fn crowd() -> (Sources, Inventory) {
-        let sections = (0..MANY).map(|n| {
-            let kind = ["local", "exec"][n % 2];
-            format!("[job-{kind} \"f{n}\"]\nschedule = TZ=Europe/Berlin @daily\ncommand = x\n")
-        });
+        let sections: Vec<String> = (0..MANY)
+            .map(|n| format!("[job-local \"f{n}\"]\nschedule = TZ=Europe/Berlin @daily\ncommand = x\n"))
+            .collect();
         let under = "[job-exec \"c7.a\"]\nretries = 7\n[job-defaults]\ngrace-period = 3s\n";
-        let file = ini::parse("a.ini", &(sections.collect::<String>() + under), &|_| None);
+        let file = ini::parse("a.ini", &(sections.concat() + under), &|_| None);
         let labels = [
             ("watchbell.enabled", "true"),
             ("watchbell.job-exec.a.schedule", "@hourly"),
