@@ -31,7 +31,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "history::query",
             "model",
             "outward",
-            "run::process::without_settings",
+            "run::own_variables",
             "run::reap",
             "telemetry::report",
             "time::Clock",

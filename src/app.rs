@@ -27,8 +27,9 @@ use crate::{
         audit::{Auditor, audited},
         guard::Guard,
         health::{self, Health},
-        listen::{self, Obstacle},
-        login, metrics, plan,
+        listen, login, metrics,
+        opened::{Concerns, Told},
+        plan,
         sessions::Sessions,
         socket::{self, Bound, SocketError},
     },
@@ -44,11 +45,15 @@ use crate::{
         board::Board,
         courier::Courier,
         digest::Digests,
+        exec::Beside,
         handle::Notifications,
         notifier::{Notifier, Parts},
     },
     outward::http::{Client, UnusableProxy},
-    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
+    run::{
+        ending::Program, halts::Halts, own_variables::OwnVariables, pull::Pulls, reap::Children,
+        unit::Context,
+    },
     settings::global::Settings,
     shutdown::{self, Stage},
     telemetry::{
@@ -81,16 +86,19 @@ const OPEN_LIMIT: Duration = Duration::from_secs(5);
 /// As many files as a few thousand runs need; local jobs inherit the limit, and some programs walk through all of it.
 const FILES: u64 = 65_536;
 
+/// What the agent found around it when it began.
+pub type Found = (Option<PathBuf>, ComposeFinder, OwnVariables, Result<Client, UnusableProxy>);
+
 /// Runs the agent until it is asked to stop. `reading` is what `reader` read for it, and `seen` what the files looked
 /// like before; `events` are the records of the log that goes to `sink`, `metrics` what is counted beside it, and `export` what goes elsewhere.
-/// `registries` is the file with credentials for registries of images, `compose` finds Compose, and `client` speaks to
-/// those who are told of jobs.
+/// `registries` is the file with credentials for registries of images, `compose` finds Compose, `own_variables` is what no
+/// process beside the agent gets, and `client` speaks to those who are told of jobs.
 pub async fn run(
     reading: Reading,
     reader: Reader,
     seen: u64,
     (sink, events, metrics, export): (LogSink, EventStream, Metrics, Export),
-    (registries, compose, client): (Option<PathBuf>, ComposeFinder, Result<Client, UnusableProxy>),
+    (registries, compose, own_variables, client): Found,
 ) -> ExitCode {
     let Reading { mut sources, files, diagnostics: _ } = reading;
     let settings = Arc::new(sources.settings.clone());
@@ -160,22 +168,22 @@ pub async fn run(
         sources: written.clone(),
         sessions: Sessions::new(logged_in(&settings, &keeper).await, keeper.clone(), Clock::System),
     };
-    let (obstacle, obstructed) = watch::channel(None);
+    let (told, concerns) = watch::channel(Concerns::default());
     let state_dir = settings.state_dir.clone();
     let courier = Courier {
         client,
         clock: Clock::System,
         directory: state_dir.clone(),
-        children: children.clone(),
+        beside: Beside { children: children.clone(), own_variables: own_variables.clone() },
         telling: handle.telling(),
     };
     let board = Board::default();
     let notifications = Notifications::new(courier.clone(), board.clone());
-    let told_there = (obstructed, exported, notifications);
+    let told_there = (concerns, exported, notifications);
     let mut notifiers = notifier(courier, board, (keeper.clone(), closed.clone()), (waiting, digests));
     let api = Api::new(handle, keeper.clone(), state_dir, Clock::System, events, told_there);
     let health = Health { api, connection: connected.clone(), pulse: felt, probe: Probe::of(engine.clone()) };
-    answer(&mut tasks, bound, guard, (health, obstacle), scraped);
+    answer(&mut tasks, bound, guard, (health, told), scraped);
     let context = Context {
         engine,
         clock: Clock::System,
@@ -188,6 +196,7 @@ pub async fn run(
         compose,
         program: Program::own(),
         halts: Halts::after(&halts),
+        own_variables,
     };
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
@@ -267,7 +276,7 @@ fn answer(
     tasks: &mut JoinSet<()>,
     bound: Option<Bound>,
     guard: Guard,
-    (health, obstacle): (Health, Obstacle),
+    (health, told): (Health, Told),
     scraped: metrics::Sources,
 ) {
     let api = health.api.clone();
@@ -277,7 +286,7 @@ fn answer(
         .merge(health::routes(health));
     let Api { agent, keeper, state_dir, clock, .. } = api;
     let routes = audited(routes, Auditor { keeper, clock });
-    tasks.spawn(listen::serve(guard, routes.clone(), obstacle));
+    tasks.spawn(listen::serve(guard, routes.clone(), told));
     // What would change is asked with all that is wanted, secrets and all: that goes over no network.
     tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));
 }

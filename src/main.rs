@@ -13,7 +13,7 @@ use watchbell::{
         plan, print, schema, simulate, validate,
     },
     outward::http::Client,
-    run::{ending, user},
+    run::{ending, own_variables::OwnVariables, user},
     settings::{env::PREFIX, global::Settings},
     telemetry::{
         logging::{self, LogFilter, LogFormat, LogLevel},
@@ -115,7 +115,8 @@ fn daemon(flags: &SettingFlags, environment: &Environment) -> ExitCode {
     context.iter().for_each(report::problem);
     // Two threads: one job's heavy output never keeps the agent from the others' moments.
     let client = Client::new(&|name| environment.get(name).cloned());
-    let found = (registries(environment), load::compose(environment), client);
+    let own_variables = OwnVariables::among(std::env::vars_os().map(|(name, _)| name));
+    let found = (registries(environment), load::compose(environment), own_variables, client);
     runtime(2, app::run(loaded, reader, seen, (sink, events, metrics, export), found))
 }
 

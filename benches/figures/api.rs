@@ -13,6 +13,7 @@ use super::idle_jobs;
 use crate::kit::{Failure, agent::Agent, samples::Samples, table::Table};
 
 const JOBS: usize = 10_000;
+const FEW: usize = 10;
 const TIMES: usize = 100;
 
 pub async fn measure(table: &mut Table) -> Result<(), Failure> {
@@ -25,6 +26,11 @@ pub async fn measure(table: &mut Table) -> Result<(), Failure> {
     let one = median(&agent, "/api/jobs/idle-77").await?;
     table.beside("api_job_ms", "GET /api/jobs/{name} among them", one, "ms");
     drop(agent);
+    let few = Agent::start(&idle_jobs(FEW), &[]).await?;
+    let alone = median(&few, "/api/jobs/idle-7").await?;
+    let what = format!("the same over GET /api/jobs/{{name}} among {FEW} jobs");
+    table.figure("api_job_growth_ratio", what, one / alone, "", 2.0);
+    drop(few);
     for (key, followers, reach) in [("follow_p99_ms", 1, Some(100.0)), ("follow_50_p99_ms", 50, None)] {
         let late = lateness(followers).await?.p99();
         let what = format!("a line printed to its arrival at one of {followers} who follow, 99th percentile");

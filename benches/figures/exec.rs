@@ -24,6 +24,7 @@ use watchbell::{
         ending::Program,
         halts::Halts,
         order::RunOrder,
+        own_variables::OwnVariables,
         pull::Pulls,
         reap::Children,
         unit::{self, Context},
@@ -127,6 +128,7 @@ impl Unit {
                 compose: ComposeFinder::new(|| None),
                 program: Program::own(),
                 halts: Halts::default(),
+                own_variables: OwnVariables::default(),
             },
             spec: Arc::new(JobSpec::new(
                 JobId::plain("bench"),

@@ -156,6 +156,16 @@ fn a_token_is_shown_nowhere_and_changes_with_its_file() {
     assert!(row("admin-token").contains('…') && row("admin-token").contains("WATCHBELL_ADMIN_TOKEN"));
     assert!(row("operator-token").contains("none"));
 
+    let caller = |section: &str, name: &str, role: &str| {
+        let rows = config["callers"].as_array().unwrap();
+        let row = rows.iter().find(|it| it["section"] == section && it["name"] == name).unwrap();
+        row["role"] == role && row["origin"].as_str().unwrap().contains("config.ini:")
+    };
+    assert!(caller("token", "looker", "viewer") && caller("token", "cook", "operator"), "{config}");
+    assert!(caller("user", "root", "admin"), "{config}");
+    assert_eq!(config["callers"].as_array().unwrap().len(), 3, "the settings are not among them: {config}");
+    assert!(!config.to_string().contains("argon2"), "{config}");
+
     std::fs::write(folder.path().join("viewer"), format!("{SECRET}-another-token")).unwrap();
     agent.signal(Signal::SIGHUP);
     agent.wait_for(1, |it| it["event"] == "config.reloaded");
@@ -207,19 +217,36 @@ fn who_need_not_say_who_he_is_operates_and_makes_no_jobs_unless_the_operator_say
 #[test]
 fn what_the_agent_was_given_for_itself_reaches_no_job() {
     let folder = tempfile::tempdir().unwrap();
-    let ini =
-        "[job-local \"shows\"]\nschedule = @yearly\ncommand = env\nenvironment = WATCHBELL_OWN=of-the-job\n";
+    let ini = "[job-local \"shows\"]\nschedule = @yearly\ncommand = env\n\
+         environment = WATCHBELL_OWN=of-the-job\nenvironment = OTEL_EXPORTER_OTLP_METRICS_HEADERS=of-the-job\n";
     std::fs::write(folder.path().join("config.ini"), ini).unwrap();
     let (admin, place) = (token(Role::Admin), folder.path().display().to_string());
-    let variables =
-        [("WATCHBELL_ADMIN_TOKEN", &*admin), ("WATCHBELL_STATE_DIR", &*place), ("OTHER", "other")];
+    let headers = format!("authorization={SECRET}");
+    let variables = [
+        ("WATCHBELL_ADMIN_TOKEN", &*admin),
+        ("WATCHBELL_STATE_DIR", &*place),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &*headers),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", &*headers),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", &*headers),
+        ("OTEL_SERVICE_NAME", "ours"),
+        ("OTHER", "other"),
+    ];
     let agent = Beside::start_with(folder.path(), &["--listen", "none"], &variables);
     let run = agent.run_to_its_end("shows");
     let printed = agent.get(&format!("/api/runs/{run}/output")).text();
-    for there in ["WATCHBELL_OWN=of-the-job", &format!("WATCHBELL_STATE_DIR={place}"), "OTHER=other"] {
-        assert!(printed.contains(there), "{printed}");
+    for there in [
+        "WATCHBELL_OWN=of-the-job",
+        &format!("WATCHBELL_STATE_DIR={place}"),
+        "OTHER=other",
+        "OTEL_SERVICE_NAME=ours",
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS=of-the-job",
+    ] {
+        assert!(printed.lines().any(|line| line == there), "{there}: {printed}");
     }
-    assert!(!printed.contains("ADMIN_TOKEN") && !printed.contains(SECRET), "{printed}");
+    assert!(
+        !printed.contains("ADMIN_TOKEN") && !printed.contains("OTLP_HEADERS") && !printed.contains(SECRET),
+        "{printed}"
+    );
 }
 
 #[test]

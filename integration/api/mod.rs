@@ -7,6 +7,7 @@ pub mod description;
 pub mod health;
 mod listen;
 mod made;
+mod opened;
 mod output;
 mod tls;
 mod users;

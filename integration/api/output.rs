@@ -46,6 +46,10 @@ fn output_is_a_text_of_which_parts_can_be_asked_for_and_says_what_was_dropped() 
     let part = agent.ask("GET", &path, &[("range", "bytes=2-5")], "");
     assert_eq!((part.status, part.text().as_str()), (206, "e\ntw"));
     assert_eq!(part.header("content-range"), "bytes 2-5/8");
+    // A range means nothing for any other method.
+    let head = agent.ask("HEAD", &path, &[("range", "bytes=2-5")], "");
+    assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, "8", 0));
+    assert_eq!(agent.ask("HEAD", &path, &[("range", "bytes=8-")], "").status, 200);
     let behind = agent.ask("GET", &path, &[("range", "bytes=8-")], "");
     assert_eq!(behind.header("content-range"), "bytes */8");
     behind.refusal(416);

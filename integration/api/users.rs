@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
@@ -163,16 +164,35 @@ fn who_was_removed_and_is_written_again_has_to_log_in_again() {
 
 /// Everything that happens, from now on.
 fn events(address: SocketAddr, cookie: &str) -> BufReader<TcpStream> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
-    write!(
-        stream,
-        "GET /api/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncookie: {cookie}\r\n\r\n"
-    )
-    .unwrap();
-    let mut stream = BufReader::new(stream);
+    let mut stream = opened(address, "/api/events", &format!("cookie: {cookie}"));
     until(&mut stream, "what happens from now on");
     stream
+}
+
+/// A stream that was asked for with this header, and whose answer has begun.
+fn opened(address: SocketAddr, path: &str, header: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut stream = BufReader::new(stream);
+    until(&mut stream, "200 OK");
+    stream
+}
+
+/// So long that only what never ends goes on, and not as long as `LIMIT`: what is sent to keep the connection alive ends no
+/// waiting for what is read.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// It comes to its end.
+#[expect(clippy::disallowed_methods, reason = "the agent is another process and lives in real time")]
+fn ends(stream: &mut BufReader<TcpStream>, what: &str) {
+    stream.get_ref().set_read_timeout(Some(ENDS_WITHIN)).unwrap();
+    let begun = std::time::Instant::now();
+    let mut part = [0; 4096];
+    while stream.read(&mut part).unwrap_or_else(|error| panic!("{what} it goes on: {error}")) > 0 {
+        assert!(begun.elapsed() < ENDS_WITHIN, "{what} it goes on");
+    }
 }
 
 fn until(stream: &mut BufReader<TcpStream>, part: &str) {
@@ -192,11 +212,52 @@ fn a_stream_ends_when_who_opened_it_is_not_let_in_any_more() {
     let (bens, _) = kept(&log_in(address, "ben", "ben's password", &[]));
     let [mut hers, mut other, mut his] = [&annas, &others, &bens].map(|it| events(address, it));
     ask(address, "POST", "/api/logout", &[("cookie", &annas), ("x-csrf-token", &csrf)], "");
-    hers.read_to_end(&mut Vec::new()).unwrap();
+    ends(&mut hers, "after a logout");
     std::fs::write(folder.path().join("config.ini"), ini("").replace("\"ben\"", "\"cleo\"")).unwrap();
     agent.signal(Signal::SIGHUP);
-    his.read_to_end(&mut Vec::new()).unwrap();
+    ends(&mut his, "after the user was removed");
     until(&mut other, "config.reloaded");
+}
+
+#[test]
+fn a_stream_ends_with_the_time_of_its_session_and_with_the_token_that_opened_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.ini");
+    let token = format!("{SECRET}-0123456789");
+    let section = format!("[token \"ci\"]\ntoken = {token}\nrole = viewer\n");
+    let long = "[job-local \"long\"]\nschedule = @yearly\nshell = true\n\
+                command = while echo still; do sleep 0.05; done\n";
+    let (agent, address) = start(folder.path(), "");
+    let jobs = |more: &str| std::fs::write(&file, ini(more) + long + &section).unwrap();
+    jobs("session-lifetime = 3s\n");
+    agent.signal(Signal::SIGHUP);
+    agent.wait_for_event("job.added", "long");
+    let run = agent.run("long");
+    let output = format!("/api/runs/{run}/output?follow=true");
+    let bearer = format!("authorization: Bearer {token}");
+    let by_token = |path: &str| opened(address, path, &bearer);
+    let (mut events_by_token, mut output_by_token) = (by_token("/api/events"), by_token(&output));
+    let mut by_hand = by_token("/api/events");
+
+    let (annas, _) = kept(&log_in(address, "anna", SECRET, &[]));
+    let cookie = format!("cookie: {annas}");
+    let [mut hers, mut her_output] = ["/api/events", &*output].map(|it| opened(address, it, &cookie));
+    ends(&mut hers, "after the session's time");
+    ends(&mut her_output, "what is printed, after the session's time");
+    // It was hers alone.
+    until(&mut output_by_token, "still");
+
+    std::fs::write(&file, ini("") + long).unwrap();
+    agent.signal(Signal::SIGHUP);
+    for (stream, what) in [
+        (&mut events_by_token, "events, after the token was removed"),
+        (&mut output_by_token, "what is printed, after the token was removed"),
+        (&mut by_hand, "another one"),
+    ] {
+        ends(stream, what);
+    }
+    // The run had no part in it.
+    assert_eq!(agent.get(&format!("/api/runs/{run}")).json()["phase"], "running");
 }
 
 #[test]

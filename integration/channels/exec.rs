@@ -6,8 +6,11 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 use watchbell::{
     model::channel::{Channel, ChannelKind},
-    notify::{exec::deliver, message::Message, trouble::Trouble},
-    run::reap::Children,
+    notify::{
+        exec::{Beside, deliver},
+        message::Message,
+        trouble::Trouble,
+    },
 };
 
 use super::{channel, message};
@@ -20,7 +23,7 @@ fn script(text: &str, further: &[(&'static str, &str)]) -> Channel {
 }
 
 async fn run(channel: &Channel, message: &Message) -> Result<(), Trouble> {
-    let ran = deliver(channel, message, &Children::default()).await;
+    let ran = deliver(channel, message, &Beside::default()).await;
     if let Err(trouble) = &ran {
         assert!(!trouble.reason.contains(char::is_control), "{trouble:?}");
     }

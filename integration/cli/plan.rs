@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use watchbell::time::Clock;
+use watchbell::{model::password::PasswordHash, time::Clock};
 
 use super::{Answer, Desk};
 use crate::support::fake_engine::FakeEngine;
@@ -62,6 +62,9 @@ impl Drop for Daemon {
     }
 }
 
+/// Nobody is told of it.
+const TOKEN: &str = "hunter2-canary-0123456789";
+
 const JOB: &str = "[job-local \"a\"]\nschedule = @yearly\ncommand = x\n";
 
 #[tokio::test]
@@ -72,7 +75,8 @@ async fn a_plan_tells_of_settings_too_and_of_those_that_wait_for_the_next_start(
         .file("a.ini", JOB)
         .file("b.ini", format!("{other}{JOB}[job-local \"b\"]\nschedule = @dayly\ncommand = x\n"))
         .file("c.ini", format!("[global]\ntimezone-file = secret\n{JOB}"))
-        .file("secret", "Asia/Tokyo\n");
+        .file("secret", "Asia/Tokyo\n")
+        .file("callers.ini", format!("{JOB}[token \"ci\"]\ntoken = {TOKEN}\nrole = viewer\n"));
     engine.listen(&desk.path().join("docker.sock"));
     let agent = Daemon::start(desk.path());
     let desk = Arc::new(desk);
@@ -104,5 +108,56 @@ async fn a_plan_tells_of_settings_too_and_of_those_that_wait_for_the_next_start(
     );
     let secret = plan(&desk, &["--config", "c.ini"]).await;
     secret.shows("~ setting timezone: UTC -> …\n");
+    let callers = plan(&desk, &["--config", "callers.ini"]).await;
+    callers.shows("~ token \"ci\": viewer (new), at callers.ini:4\n");
+    let json = plan(&desk, &["--config", "callers.ini", "--output", "json"]).await;
+    assert_eq!(
+        json.json()["plan"]["settings"],
+        serde_json::json!([{
+            "setting": "token \"ci\"", "from": null, "to": "viewer", "at_next_start": false, "origin": "callers.ini:4",
+        }])
+    );
+    for it in [&callers, &json] {
+        assert!(!it.out.contains("hunter2"), "{}", it.out);
+    }
+    drop(agent);
+}
+
+#[tokio::test]
+async fn a_plan_tells_whom_the_files_would_let_in_and_never_by_what() {
+    let engine = FakeEngine::new(|| Clock::System.now());
+    let ci = |token: &str, role: &str| format!("{JOB}[token \"ci\"]\ntoken = {token}\nrole = {role}\n");
+    let (password, other) = ["hunter2", "hunter3"].map(|it| PasswordHash::of(it, &[3; 16]).unwrap()).into();
+    let anna =
+        |hash: &PasswordHash| format!("[user \"anna\"]\nrole = admin\npassword-hash = {}\n", hash.text());
+    let desk = Desk::new()
+        .file("a.ini", ci(TOKEN, "viewer") + &anna(&password))
+        .file("moved.ini", anna(&password) + &ci(TOKEN, "viewer"))
+        .file("b.ini", ci(TOKEN, "admin") + &anna(&other))
+        .file("c.ini", JOB);
+    engine.listen(&desk.path().join("docker.sock"));
+    let agent = Daemon::start(desk.path());
+    let desk = Arc::new(desk);
+    // Until it listens and has its jobs; where a section stands is no change.
+    for _ in 0..200 {
+        if plan(&desk, &["--config", "moved.ini"]).await.out
+            == "0 to add, 0 to change, 0 to remove, 1 unchanged\n"
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let changed = plan(&desk, &["--config", "b.ini"]).await;
+    changed.shows("~ token \"ci\": viewer -> admin, at b.ini:4\n");
+    changed.shows("~ user \"anna\": admin (its secret changes), at b.ini:7\n");
+    let gone = plan(&desk, &["--config", "c.ini"]).await;
+    gone.shows("~ token \"ci\": viewer (goes)\n");
+    gone.shows("~ user \"anna\": admin (goes)\n");
+    for it in [&changed, &gone] {
+        assert!(!it.out.contains("argon2") && !it.out.contains("hunter"), "{}", it.out);
+    }
+    let explained = desk.run(&["explain", "--config", "a.ini", "--docker-host", "unix:///nowhere.sock"]);
+    explained.shows("token \"ci\"");
+    assert!(!explained.out.contains("argon2") && !explained.out.contains("hunter"), "{}", explained.out);
     drop(agent);
 }

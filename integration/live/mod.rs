@@ -18,6 +18,7 @@ mod halts;
 mod image;
 mod labels;
 mod like;
+mod listen;
 mod local;
 mod made;
 mod metrics;

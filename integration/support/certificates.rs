@@ -51,6 +51,21 @@ impl Authority {
     }
 }
 
+/// A certificate for who is called so, until a year, that signed itself; as an authority it may sign others too.
+pub fn self_signed(names: &[&str], year: i32, is_authority: bool) -> Certified {
+    let names: Vec<String> = names.iter().map(|it| (*it).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
+    params.distinguished_name.push(DnType::CommonName, "self-signed");
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(year, 1, 1);
+    if is_authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("it signs itself").pem();
+    Certified { certificate, key: key.serialize_pem() }
+}
+
 /// Puts into a directory what a client needs: whom it believes, and what it shows.
 pub fn put(directory: &Path, believed: &Authority, shown: Option<&Certified>) {
     fs::create_dir_all(directory).expect("the test's own directory");

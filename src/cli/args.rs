@@ -382,6 +382,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_token_that_is_typed_is_said_to_be_there_for_everyone_to_read() {
+        let help = command().find_subcommand_mut("daemon").unwrap().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for role in ["viewer", "operator", "admin"] {
+            let (_, rest) = help.split_once(&format!("--{role}-token <")).unwrap();
+            let its = rest.split(" --").next().unwrap();
+            assert!(its.contains("everyone on the machine"), "{its}");
+            assert!(
+                its.contains(&format!("{role}-token-file in a file of settings, or the environment")),
+                "{its}"
+            );
+        }
+    }
+
+    #[test]
     fn every_setting_has_its_flag_and_every_flag_its_setting() {
         let cli = Cli::command();
         let daemon = cli.find_subcommand("daemon").unwrap();

@@ -1,9 +1,6 @@
 //! Calls the running agent's API, over its socket or at an address.
 
-use std::{
-    fmt::{Display, Write as _},
-    time::Duration,
-};
+use std::{error::Error, fmt::Write as _, time::Duration};
 
 use http_body_util::{BodyExt, Collected, Full};
 use hyper::{Request, Response, StatusCode, body::Bytes, body::Incoming, client::conn::http1::handshake};
@@ -160,9 +157,7 @@ async fn exchange(
     Asked { method, path, accept, body, last, limit }: Asked<'_>,
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), CallError> {
-    let why = |error: &dyn Display| {
-        CallError::NoAgent(format!("no agent answers at {}: {error}; {}", way.place(), way.advice()))
-    };
+    let why = |error: &(dyn Error + 'static)| CallError::NoAgent(way.unanswered(error));
     if let Way::Nowhere(reason) = way {
         return Err(CallError::Refused(reason.clone()));
     }

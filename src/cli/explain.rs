@@ -12,6 +12,7 @@ use crate::{
         name::JobId,
     },
     settings::{
+        access::CallerSection,
         explain::{ChannelRow, Explained, ExplainedSettings, Placed, Row, explain, explain_settings},
         resolve::{View, resolve},
     },
@@ -77,7 +78,7 @@ pub async fn run(args: ExplainArgs, environment: Environment, clock: Clock) -> E
         return ExitCode::FAILURE;
     };
     match args.output {
-        Output::Json => print::exactly(format_args!("{}\n", as_json(job, &explained, &files, &clock))),
+        Output::Json => print::json(as_json(job, &explained, &files, &clock)),
         Output::Text => print_text(job, &explained, &clock),
     }
     if explained.job.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -176,15 +177,15 @@ fn print_diagnostics(diagnostics: &[Diagnostic]) {
 }
 
 fn print_settings(explained: &ExplainedSettings, files: &Files, output: Output) {
-    let ExplainedSettings { settings, channels, diagnostics } = explained;
+    let ExplainedSettings { settings, channels, callers, diagnostics } = explained;
     if output == Output::Json {
         let problems: Vec<Value> = diagnostics.iter().map(|it| files.json(it)).collect();
         let settings: Vec<Value> = settings.iter().map(setting).collect();
         let channels: Vec<Value> = channels.iter().map(channel).collect();
-        print::exactly(format_args!(
-            "{}\n",
-            json!({ "settings": settings, "channels": channels, "problems": problems })
-        ));
+        let callers: Vec<Value> = callers.iter().map(caller).collect();
+        let all =
+            json!({ "settings": settings, "channels": channels, "callers": callers, "problems": problems });
+        print::json(all);
         return;
     }
     if !diagnostics.is_empty() {
@@ -195,6 +196,13 @@ fn print_settings(explained: &ExplainedSettings, files: &Files, output: Output) 
     for it in channels {
         print::line("");
         print_channel(it);
+    }
+    if !callers.is_empty() {
+        print::line("");
+        let header = ["LETS IN", "ROLE", "ORIGIN"].map(str::to_owned);
+        let line =
+            |it: &CallerSection| [it.title(), it.role.as_str().to_owned(), visible(&it.origin.to_string())];
+        print_columns(&std::iter::once(header).chain(callers.iter().map(line)).collect::<Vec<_>>());
     }
 }
 
@@ -225,6 +233,15 @@ fn channel(it: &ChannelRow) -> Value {
     })
 }
 
+fn caller(it: &CallerSection) -> Value {
+    json!({
+        "section": it.sort.as_str(),
+        "name": it.name,
+        "role": it.role.as_str(),
+        "origin": it.origin.to_string(),
+    })
+}
+
 /// A table whose columns are as wide as what stands in them.
 fn print_rows(title: &str, rows: &[Row]) {
     let mut lines = vec![[title.to_owned(), "VALUE".to_owned(), "ORIGIN".to_owned()]];
@@ -239,9 +256,13 @@ fn print_rows(title: &str, rows: &[Row]) {
             hides.map(|it| ["  hides".to_owned(), shown(&it.value), visible(&it.origin.to_string())]),
         );
     }
+    print_columns(&lines);
+}
+
+fn print_columns(lines: &[[String; 3]]) {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let (name, value) = (width(0), width(1));
-    for line in &lines {
+    for line in lines {
         print::line(format_args!("{:name$}  {:value$}  {}", line[0], line[1], line[2]));
     }
 }

@@ -13,7 +13,7 @@ pub async fn run(state_dir: &Path, output: Output) -> ExitCode {
         Err(error) => return failed(output, &error.to_string()),
     };
     match output {
-        Output::Json => print::exactly(serde_json::to_string(&report).unwrap_or_default() + "\n"),
+        Output::Json => print::json(serde_json::to_string(&report).unwrap_or_default()),
         Output::Text => told(&report),
     }
     // What is degraded runs all jobs: started anew it would be the same, and its runs would have been disturbed.
@@ -42,7 +42,7 @@ fn told(report: &HealthReport) {
 fn failed(output: Output, reason: &str) -> ExitCode {
     match output {
         Output::Json => {
-            print::exactly(format_args!("{}\n", serde_json::json!({ "status": "down", "agent": reason })));
+            print::json(serde_json::json!({ "status": "down", "agent": reason }));
         }
         Output::Text => print::complain(format_args!("watchbell: {reason}")),
     }

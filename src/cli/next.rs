@@ -37,15 +37,12 @@ pub fn run(args: &NextArgs, environment: &Environment, clock: &Clock) -> ExitCod
             let times: Vec<String> = times.iter().map(|at| rfc3339(*at, zone.time_zone())).collect();
             match args.output {
                 Output::Text => times.iter().for_each(print::line),
-                Output::Json => print::exactly(format_args!(
-                    "{}\n",
-                    serde_json::json!({
-                        "schedule": schedule.text(),
-                        "words": schedule.words(),
-                        "timezone": zone.name(),
-                        "occurrences": times,
-                    })
-                )),
+                Output::Json => print::json(serde_json::json!({
+                    "schedule": schedule.text(),
+                    "words": schedule.words(),
+                    "timezone": zone.name(),
+                    "occurrences": times,
+                })),
             }
             ExitCode::SUCCESS
         }

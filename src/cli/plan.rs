@@ -6,9 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    http::plan::{ChangedParameter, PlanReport, Wanted, WantedJob, WantedSettings, compare},
+    http::plan::{self, ChangedParameter, PlanReport, Wanted, WantedJob, WantedSettings, compare},
     model::{diagnostic::Severity, parameters::Value},
     settings::{
+        access::CallerSection,
         global::{self, Taken},
         resolve::{Desired, View, resolve},
     },
@@ -73,8 +74,8 @@ fn wanted(desired: &Desired) -> Wanted {
             parameters: parameters.collect(),
         }
     };
-    let settings = desired.settings.iter().flat_map(|it| it.values()).map(shown);
-    Wanted { jobs: desired.jobs.values().map(job).collect(), settings: WantedSettings(settings.collect()) }
+    let settings = desired.settings.iter().flat_map(|it| plan::settings(it)).collect();
+    Wanted { jobs: desired.jobs.values().map(job).collect(), settings: WantedSettings(settings) }
 }
 
 fn print_json(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
@@ -82,12 +83,17 @@ fn print_json(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
     let problems: Vec<_> = desired.diagnostics.iter().map(|it| files.json(it)).collect();
     let settings = report.settings.iter().map(|it| {
         let at_start = is_taken_at_start(it);
-        json!({ "setting": it.parameter, "from": it.from, "to": it.to, "at_next_start": at_start })
+        let mut row =
+            json!({ "setting": it.parameter, "from": it.from, "to": it.to, "at_next_start": at_start });
+        if let Some(caller) = caller(desired, it) {
+            row["origin"] = caller.origin.to_string().into();
+        }
+        row
     });
     let mut plan = json!(report);
     plan["settings"] = settings.collect();
     let all = json!({ "agent": agent.unwrap_or("ok"), "plan": plan, "problems": problems });
-    print::exactly(format_args!("{all}\n"));
+    print::json(all);
 }
 
 fn in_words(ChangedParameter { parameter, from, to }: &ChangedParameter) -> String {
@@ -98,6 +104,12 @@ fn in_words(ChangedParameter { parameter, from, to }: &ChangedParameter) -> Stri
         (Some(from), None) => format!("{parameter}: {from} (goes)"),
         (None, None) => parameter.clone(),
     }
+}
+
+/// Whom it lets in, if it is a section that does.
+fn caller(desired: &Desired, it: &ChangedParameter) -> Option<CallerSection> {
+    let sections = desired.settings.iter().flat_map(|settings| settings.access.sections());
+    sections.into_iter().find(|section| section.title() == it.parameter)
 }
 
 fn is_taken_at_start(setting: &ChangedParameter) -> bool {
@@ -124,7 +136,10 @@ fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
     }
     for it in &report.settings {
         let when = if is_taken_at_start(it) { " (at the next start)" } else { "" };
-        print::line(format_args!("~ setting {}{when}", in_words(it)));
+        // Whom the files let in is no setting, and goes by the header of his section.
+        let word = if global::find(&it.parameter).is_some() { "setting " } else { "" };
+        let place = caller(desired, it).map(|it| format!(", at {}", it.origin)).unwrap_or_default();
+        print::line(format_args!("~ {word}{}{when}{place}", in_words(it)));
     }
     for job in desired.jobs.values().filter(|job| report.added.iter().any(|it| *it == *job.spec.id.as_str()))
     {

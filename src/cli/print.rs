@@ -5,13 +5,13 @@
 
 use std::{
     borrow::Cow,
-    fmt::Display,
+    fmt::{Display, Write as _},
     io::{self, ErrorKind, IsTerminal, Write},
     process::ExitCode,
     sync::OnceLock,
 };
 
-use super::render::visible;
+use super::render::{is_obeyed, visible};
 
 /// Why nothing more is written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
@@ -21,9 +21,27 @@ pub fn line(text: impl Display) {
     write(&format!("{}\n", visible(&text.to_string())));
 }
 
-/// A text as it is, with its own line ends: JSON, scripts and what is made visible already.
+/// A text as it is, with its own line ends: scripts and what is made visible already.
 pub fn exactly(text: impl Display) {
     write(&text.to_string());
+}
+
+/// A value of JSON on a line of its own. What a terminal would obey is escaped, which is the same value for who reads it.
+pub fn json(value: impl Display) {
+    write(&(shown_json(&value.to_string()) + "\n"));
+}
+
+fn shown_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // They stand in strings alone, and all of them in the basic plane, so that four digits name one.
+        if is_obeyed(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// What a job printed to standard output or standard error. For programs these are its bytes; a terminal shows them and does
@@ -77,5 +95,19 @@ fn keep(written: io::Result<()>) {
     if let Err(error) = written {
         // Only the first one says why.
         let _ = LOST.set(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_the_same_value_of_json_and_is_not_obeyed() {
+        let evil =
+            serde_json::json!({ "path": "\u{9b}2J \u{202e}gnp.exe \u{7f}\u{feff} \u{1b}[31m ä 漢 🦀" });
+        let shown = shown_json(&evil.to_string());
+        assert!(!shown.chars().any(is_obeyed) && shown.contains("ä 漢 🦀"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), evil);
     }
 }

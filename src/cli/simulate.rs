@@ -91,12 +91,11 @@ pub fn run(args: &SimulateArgs, environment: &Environment, clock: &Clock) -> Exi
         wrong = true;
     }
     let table = Table::new(&desired, &zone, from, to);
-    let text = match args.output {
-        Form::Text => table.text(),
-        Form::Json => format!("{}\n", table.json()),
-        Form::Csv => table.csv(),
-    };
-    print::exactly(text);
+    match args.output {
+        Form::Text => print::exactly(table.text()),
+        Form::Json => print::json(table.json()),
+        Form::Csv => print::exactly(table.csv()),
+    }
     if wrong || table.cut { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -60,8 +60,7 @@ fn print_json(desired: &Desired, diagnostics: &[Diagnostic], files: &Files) {
             serde_json::json!({ "name": *it.name, "type": it.kind.as_str(), "origin": it.origin.to_string() })
         })
         .collect();
-    let all = serde_json::json!({ "jobs": jobs, "channels": channels, "problems": problems });
-    print::exactly(format_args!("{all}\n"));
+    print::json(serde_json::json!({ "jobs": jobs, "channels": channels, "problems": problems }));
 }
 
 fn print_text(desired: &Desired, diagnostics: &[Diagnostic], files: &Files, colours: Colours) {

@@ -1,6 +1,7 @@
 //! The way to an agent: its socket, or an address with a token.
 
 use std::{
+    error::Error,
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use hyper::Uri;
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig, Error as TlsError};
 use tokio::{net::UnixStream, time::timeout};
 
 use crate::{
@@ -69,12 +70,18 @@ impl Way {
         }
     }
 
-    /// What to look at where nobody answers.
-    pub fn advice(&self) -> &'static str {
-        match self {
+    /// Why nobody answers, and what to look at.
+    pub fn unanswered(&self, error: &(dyn Error + 'static)) -> String {
+        let told = match self {
+            Self::Address(it) => misunderstanding(error, &it.authority, it.tls.is_some()),
+            Self::Socket(_) | Self::Nowhere(_) => None,
+        };
+        let advice = match self {
             Self::Socket(_) => "is it running with this --state-dir?",
             Self::Address(_) | Self::Nowhere(_) => "does its setting listen name this address?",
-        }
+        };
+        let why = told.unwrap_or_else(|| format!("{error}; {advice}"));
+        format!("no agent answers at {}: {why}", self.place())
     }
 
     /// The name by which the agent is asked, what comes before each path, and the token.
@@ -127,10 +134,47 @@ fn address(url: &str, token: Option<String>, authorities: Option<&Path>) -> Resu
     })
 }
 
+/// What somebody does answer there, and how he is asked instead.
+fn misunderstanding(error: &(dyn Error + 'static), authority: &str, tls: bool) -> Option<String> {
+    let in_clear = format!("it answers, and not in HTTP: if it speaks TLS there, ask https://{authority}");
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return (!tls && (error.is_parse() || error.is_incomplete_message())).then_some(in_clear);
+    }
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    Some(match wrapped.and_then(|it| it.downcast_ref::<TlsError>())? {
+        TlsError::InvalidMessage(_) => {
+            format!("it answers, and not in TLS: if it is meant to, ask http://{authority}")
+        }
+        TlsError::InvalidCertificate(why) => match why {
+            why if outward::is_about_its_signer(why) || *why == CertificateError::BadSignature => {
+                "nobody who is believed signed its certificate: name a file with who did, or with the certificate \
+                 itself, with --tls-ca"
+                    .to_owned()
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "its certificate has expired: renew it there, or mend this machine's clock".to_owned()
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "its certificate is not valid yet: mend the clock of this machine or of that one which made it"
+                    .to_owned()
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "its certificate is for another name: ask by a name that it has among its subjectAltName".to_owned()
+            }
+            other => format!("its certificate cannot be accepted: {other}"),
+        },
+        other => format!("TLS failed: {other}"),
+    })
+}
+
 /// Those of a file, or else those of this machine.
 fn believing(authorities: Option<&Path>) -> Result<ClientConfig, String> {
     outward::believing(authorities).map_err(|error| match error {
-        NoAuthority::Unread(reason) => format!("--tls-ca {reason}"),
+        NoAuthority::Unread(reason) => {
+            format!(
+                "--tls-ca {reason}: name a file in PEM with who signed the agent's certificate, or with it itself"
+            )
+        }
         NoAuthority::None => format!("{error}: name a file of them in PEM with --tls-ca"),
     })
 }

@@ -6,13 +6,13 @@ use tokio::task::spawn_blocking;
 use crate::{
     agent::handle::Basis,
     history::keeper::Condition,
-    settings::{explain::explain_settings, resolve::View},
+    settings::{access::CallerSection, explain::explain_settings, resolve::View},
 };
 
 use super::{
     api::Api,
     dto::{ProblemDetails, ProblemRow},
-    dto_runs::{AgentConfig, ProblemList},
+    dto_runs::{AgentConfig, CallerRow, ProblemList},
     job,
     problem::{Problem, tagged},
 };
@@ -33,7 +33,8 @@ pub async fn problems(State(api): State<Api>, headers: HeaderMap) -> Response {
 pub(super) fn all_problems(api: &Api) -> Vec<ProblemRow> {
     let mut problems: Vec<ProblemRow> = api.agent.snapshot().diagnostics.iter().map(job::problem).collect();
     problems.extend(api.keeper.problems().iter().map(job::problem));
-    problems.extend(api.obstacle.borrow().iter().map(job::problem));
+    let concerns = api.concerns.borrow().clone();
+    problems.extend([concerns.obstacle, concerns.opened].iter().flatten().map(job::problem));
     problems.extend(api.export.problems().iter().map(job::problem));
     problems.extend(api.notifications.problems().iter().map(job::problem));
     if let Condition::Failing { reason } = &*api.keeper.condition().borrow() {
@@ -49,7 +50,7 @@ pub(super) fn all_problems(api: &Api) -> Vec<ProblemRow> {
     problems
 }
 
-/// The agent's settings, and where each value comes from.
+/// The agent's settings, and where each value comes from; and those whom the files let in.
 #[utoipa::path(
     get, path = "/api/config",
     responses(
@@ -73,6 +74,16 @@ pub async fn config(State(api): State<Api>) -> Result<Json<AgentConfig>, Problem
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: explained.settings.iter().map(job::parameter).collect(),
         channels: explained.channels.iter().map(job::channel).collect(),
+        callers: explained.callers.iter().map(caller).collect(),
         problems: explained.diagnostics.iter().map(job::problem).collect(),
     }))
+}
+
+fn caller(it: &CallerSection) -> CallerRow {
+    CallerRow {
+        section: it.sort.as_str().to_owned(),
+        name: it.name.clone(),
+        role: it.role.as_str().to_owned(),
+        origin: it.origin.to_string(),
+    }
 }

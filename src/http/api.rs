@@ -24,10 +24,7 @@ use crate::{
         query::Reader,
         store::StoreError,
     },
-    model::{
-        diagnostic::{Diagnostic, did_you_mean},
-        name::JobId,
-    },
+    model::{diagnostic::did_you_mean, name::JobId},
     notify::handle::Notifications,
     telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
     time::Clock,
@@ -35,6 +32,7 @@ use crate::{
 
 use super::{
     about, actions, audit, channels, dto_runs, endpoints, events, health, job, jobs, login, made, metrics,
+    opened::Concerns,
     output,
     problem::{Problem, unknown_path, wrong_method},
     rights, runs,
@@ -68,8 +66,8 @@ pub struct Api {
     pub clock: Clock,
     /// Everything that happens.
     pub events: EventStream,
-    /// Why nobody listens where the settings say.
-    pub obstacle: watch::Receiver<Option<Diagnostic>>,
+    /// What is wrong with how the agent is asked over TCP.
+    pub concerns: watch::Receiver<Concerns>,
     /// Whether what is exported arrives.
     pub export: ExportCondition,
     /// The channels.
@@ -82,7 +80,7 @@ pub struct Api {
 #[openapi(
     info(
         title = "watchbell",
-        description = "Jobs, runs and the agent. Every refusal is application/problem+json.",
+        description = "Jobs, runs and the agent. Every refusal is application/problem+json, but for that of what is no HTTP, or whose head is longer than 16 KiB: that has no body.",
         license(name = "MIT OR Apache-2.0")
     ),
     paths(
@@ -176,14 +174,10 @@ impl Api {
         state_dir: PathBuf,
         clock: Clock,
         events: EventStream,
-        (obstacle, export, notifications): (
-            watch::Receiver<Option<Diagnostic>>,
-            ExportCondition,
-            Notifications,
-        ),
+        (concerns, export, notifications): (watch::Receiver<Concerns>, ExportCondition, Notifications),
     ) -> Self {
         let readers = Arc::new(Semaphore::new(READERS));
-        Self { agent, keeper, state_dir, clock, events, obstacle, export, notifications, readers }
+        Self { agent, keeper, state_dir, clock, events, concerns, export, notifications, readers }
     }
 
     /// What happened until here is in the history from now on, unless the store does not do well.

@@ -1,6 +1,6 @@
 //! Who asked for what to be changed: told, kept, and answered to those who may know.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use crate::{
     history::keeper::Keeper,
@@ -59,7 +59,7 @@ async fn audit(State(auditor): State<Auditor>, request: Request, next: Next) -> 
     }
     let peer = request.extensions().get::<Peer>().copied();
     let caller = request.extensions().get::<Caller>().map(|it| it.name.clone());
-    let path = request.uri().path().chars().take(PATH).collect();
+    let path = told(request.uri().path());
     let response = next.run(request).await;
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return response;
@@ -73,6 +73,21 @@ async fn audit(State(auditor): State<Auditor>, request: Request, next: Next) -> 
     };
     auditor.record(caller, peer, &method, path, response.status().as_u16());
     response
+}
+
+/// A path as it is told and kept: only what is no ASCII may come as it is, and a terminal that shows the record would
+/// obey some of that.
+fn told(path: &str) -> String {
+    let mut told = String::new();
+    for byte in path.bytes().take(PATH) {
+        if byte.is_ascii_graphic() {
+            told.push(byte.into());
+        } else {
+            let _ = write!(told, "%{byte:02X}");
+        }
+    }
+    told.truncate(PATH);
+    told
 }
 
 impl Auditor {
@@ -116,4 +131,16 @@ pub async fn list_audits(
         status: it.status,
     };
     Ok(tagged(&headers, &AuditList { audits: found.into_iter().map(item).collect(), next_cursor }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_path_moves_the_cursor_or_turns_the_line_around() {
+        assert_eq!(told("/api/jobs/a%20b/run"), "/api/jobs/a%20b/run");
+        assert_eq!(told("/api/jobs/\u{9b}2J\u{202e}/run"), "/api/jobs/%C2%9B2J%E2%80%AE/run");
+        assert_eq!(told(&"\u{9b}".repeat(PATH)).len(), PATH);
+    }
 }

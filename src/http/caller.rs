@@ -56,11 +56,9 @@ impl Caller {
         Self { name: format!("user {}", user.name).into(), role: user.role, session: None }
     }
 
-    /// Whoever it is, where nobody has to say who he is. Who makes jobs is root on the machine, and whoever can reach an
-    /// address of it need not be: without the operator's word he may no more than with what is there.
+    /// Whoever it is, where nobody has to say who he is.
     fn anyone(access: &Access) -> Self {
-        let role = if access.insecure_no_auth { Role::Admin } else { Role::Operator };
-        Self { name: ANYONE.into(), role, session: None }
+        Self { name: ANYONE.into(), role: access.role_of_anyone(), session: None }
     }
 }
 

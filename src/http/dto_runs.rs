@@ -197,6 +197,8 @@ pub struct AgentConfig {
     pub settings: Vec<ParameterRow>,
     /// Every channel.
     pub channels: Vec<ChannelConfig>,
+    /// Those whom sections of the files let in by a token or a password; what lets them in is told nowhere.
+    pub callers: Vec<CallerRow>,
     /// What is wrong with them, and with the sources as such.
     pub problems: Vec<ProblemRow>,
 }
@@ -213,6 +215,19 @@ pub struct ChannelConfig {
     pub origin: String,
     /// What is written of it, with where that is; of a secret only that it is there.
     pub values: Vec<ParameterRow>,
+}
+
+/// One whom a section of the files lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallerRow {
+    /// The word of the section: `token` or `user`.
+    pub section: String,
+    /// The name.
+    pub name: String,
+    /// What it may: `viewer`, `operator` or `admin`.
+    pub role: String,
+    /// Where the section is.
+    pub origin: String,
 }
 
 /// Which audit records are asked for.

@@ -1,7 +1,7 @@
 //! Before anything is answered over TCP: whether it was asked for by a name of the agent's own, not by a page of
 //! somebody else's in the browser of someone who may, and by someone who may.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::Body,
@@ -56,13 +56,20 @@ impl Guard {
 }
 
 /// Lets pass what may, and a stream of events for as long as it may.
-pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+///
+/// `place` is where it was asked for, in the words of the settings by which the agent listens there.
+pub async fn guard(
+    State((guard, place)): State<(Guard, Option<SocketAddr>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let needs = rights::needs(&method, request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     {
         let access = &guard.sources.borrow().settings.access;
         let peer = request.extensions().get::<Peer>().map(|it| it.seen_through(access, request.headers()));
-        let caller = match admitted(access, &guard.sessions, &request) {
+        let secure = peer.is_some_and(|it| it.secure);
+        let caller = match admitted((access, place), &guard.sessions, &request, secure) {
             Ok(caller) => caller,
             Err(refused) => return *refused,
         };
@@ -80,12 +87,19 @@ pub async fn guard(State(guard): State<Guard>, mut request: Request, next: Next)
 
 /// Who asks, if he says so and may.
 fn admitted(
-    access: &Access,
+    (access, place): (&Access, Option<SocketAddr>),
     sessions: &Sessions,
     request: &Request,
+    secure: bool,
 ) -> Result<Option<Caller>, Box<Response>> {
+    // Who asks in the moment between a change of the settings and the end of what listens by the old ones is measured by
+    // the new ones, and those may let anyone in, elsewhere.
+    if access.listen != place || access.refused().is_some() {
+        let detail = "the agent is not asked here any more: its setting listen says where";
+        return Err(Box::new(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()));
+    }
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    check(access, request.method(), request.uri(), request.headers())
+    check(access, (request.method(), request.uri(), secure), request.headers())
         .map_err(|problem| Box::new(problem.into_response()))?;
     let caller = caller::identify(access, sessions, request.headers());
     let needs = rights::needs(request.method(), path);
@@ -93,7 +107,11 @@ fn admitted(
     Ok(caller.ok())
 }
 
-fn check(access: &Access, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+fn check(
+    access: &Access,
+    (method, uri, secure): (&Method, &Uri, bool),
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     let asked = asked_host(uri, headers)?;
     if !access.is_called(asked.host()) {
         let detail = format!(
@@ -102,7 +120,7 @@ fn check(access: &Access, method: &Method, uri: &Uri, headers: &HeaderMap) -> Re
         );
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    if is_write(method) && !is_same_site(access, &asked, headers) {
+    if is_write(method) && !is_same_site(access, (&asked, secure), headers) {
         let detail = "a page of another site asks for it: only the agent's own pages and programs may";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
@@ -130,16 +148,21 @@ fn asked_host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
     }
 }
 
-/// Browsers say which page asks; other programs say nothing of it.
-fn is_same_site(access: &Access, asked: &Authority, headers: &HeaderMap) -> bool {
+/// Browsers say which page asks; other programs say nothing of it. A page that came in the clear can be anyone's, so where
+/// the way is secure it is none of ours, by whatever name. The other way round it may be: a proxy that is not trusted may
+/// speak TLS for us.
+fn is_same_site(access: &Access, (asked, secure): (&Authority, bool), headers: &HeaderMap) -> bool {
     let fetch_site = headers.get_all("sec-fetch-site").iter();
     let mut origins = headers.get_all(header::ORIGIN).iter();
     fetch_site.map(HeaderValue::as_bytes).all(|it| matches!(it, b"same-origin" | b"none"))
         && origins.all(|origin| {
             let origin = origin.to_str().unwrap_or_default();
-            let Some((_, authority)) = origin.split_once("://") else { return false };
-            authority.eq_ignore_ascii_case(asked.as_str())
-                || access.public_url.as_ref().is_some_and(|it| authority.eq_ignore_ascii_case(&it.authority))
+            let Some((scheme, authority)) = origin.split_once("://") else { return false };
+            let in_the_clear = !scheme.eq_ignore_ascii_case("https");
+            match access.public_url.as_ref().filter(|it| authority.eq_ignore_ascii_case(&it.authority)) {
+                Some(public) => !(in_the_clear && (secure || public.is_secure())),
+                None => authority.eq_ignore_ascii_case(asked.as_str()) && !(in_the_clear && secure),
+            }
         })
 }
 
@@ -148,6 +171,10 @@ mod tests {
     use super::*;
 
     fn status(method: &str, uri: &str, headers: &[(&str, &str)]) -> u16 {
+        status_over((method, uri, false), headers)
+    }
+
+    fn status_over((method, uri, secure): (&str, &str, bool), headers: &[(&str, &str)]) -> u16 {
         let access = Access {
             public_url: crate::settings::access::public_url("https://cron.example.org").unwrap(),
             ..Access::default()
@@ -160,7 +187,7 @@ mod tests {
         headers.for_each(|(name, value)| {
             all.append(name, value);
         });
-        let checked = check(&access, &method, &uri.parse().unwrap(), &all);
+        let checked = check(&access, (&method, &uri.parse().unwrap(), secure), &all);
         checked.map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
     }
 
@@ -187,6 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn who_still_asks_where_the_settings_say_nothing_any_more_is_not_let_in_by_what_they_say_of_another_place()
+     {
+        let place = |text: &str| crate::settings::access::listen(text).unwrap();
+        let sessions =
+            Sessions::new(vec![], crate::history::keeper::Keeper::none(), crate::time::Clock::System);
+        let request =
+            Request::builder().uri("/api/jobs").header("host", "localhost").body(Body::empty()).unwrap();
+        for (before, now, expected) in [
+            ("127.0.0.1:1", "127.0.0.1:1", 200),
+            ("0.0.0.0:1", "127.0.0.1:1", 503),
+            ("0.0.0.0:1", "none", 503),
+            // There it would be refused to listen without a token.
+            ("0.0.0.0:1", "0.0.0.0:1", 503),
+        ] {
+            let access = Access { listen: place(now), ..Access::default() };
+            let admitted = admitted((&access, place(before)), &sessions, &request, false);
+            let status = admitted.map_or_else(|refused| refused.status().as_u16(), |_| 200);
+            assert_eq!(status, expected, "{before} {now}");
+        }
+    }
+
+    #[test]
     fn a_page_of_another_site_asks_for_nothing() {
         let asks = |method: &str, more: &[(&str, &str)]| {
             status(method, "/api/jobs/a/run", &[&[("host", "localhost:8080")], more].concat())
@@ -194,6 +243,9 @@ mod tests {
         for (header, value, expected) in [
             ("origin", "http://localhost:8080", 200),
             ("origin", "https://cron.example.org", 200),
+            ("origin", "http://cron.example.org", 403),
+            // A proxy may speak TLS for us.
+            ("origin", "https://localhost:8080", 200),
             ("origin", "http://localhost:9999", 403),
             ("origin", "https://evil.example", 403),
             ("origin", "null", 403),
@@ -207,6 +259,19 @@ mod tests {
                 assert_eq!(asks(method, &[(header, value)]), expected, "{method} {header}: {value}");
             }
             assert_eq!(asks("GET", &[(header, value)]), 200);
+        }
+        let over_tls = |origin: &str| {
+            let headers = [("host", "localhost:8080"), ("origin", origin)];
+            status_over(("POST", "/api/jobs/a/run", true), &headers)
+        };
+        for (origin, expected) in [
+            ("https://localhost:8080", 200),
+            ("HTTPS://localhost:8080", 200),
+            ("https://cron.example.org", 200),
+            ("http://localhost:8080", 403),
+            ("http://cron.example.org", 403),
+        ] {
+            assert_eq!(over_tls(origin), expected, "{origin}");
         }
         assert_eq!(asks("POST", &[]), 200);
         let both = [("origin", "http://localhost:8080"), ("origin", "https://evil.example")];

@@ -220,7 +220,7 @@ impl Health {
         };
         // Where files are is not for everyone who may ask this.
         let obstacle = "nobody is answered where the settings say, or with an old certificate: GET /api/problems says why";
-        let api = part(Status::Degraded, self.api.obstacle.borrow().as_ref().map(|_| obstacle));
+        let api = part(Status::Degraded, self.api.concerns.borrow().obstacle.as_ref().map(|_| obstacle));
         let failing = "messages do not arrive at a channel: GET /api/channels says at which and why";
         let failing = self.api.notifications.is_failing().then_some(failing);
         let notifications = part(Status::Degraded, failing);
@@ -297,6 +297,7 @@ mod tests {
         agent::handle,
         docker::client::Engine,
         history::keeper::Keeper,
+        http::opened::Concerns,
         telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
         time::Clock,
     };
@@ -304,7 +305,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_does_not_go_round_is_neither_live_nor_well() {
         let (agent, ends) = handle::handle();
-        let (events, told) = (EventStream::default(), (watch::channel(None).1, ExportCondition::default()));
+        let (events, told) =
+            (EventStream::default(), (watch::channel(Concerns::default()).1, ExportCondition::default()));
         let api = Api::new(agent, Keeper::none(), "/nowhere".into(), Clock::System, events, told);
         let health = Health {
             api,

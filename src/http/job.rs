@@ -1,6 +1,6 @@
 //! One job: all that is known of it, where each value comes from, and what its runs come to.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -15,13 +15,14 @@ use crate::{
     history::query::{Filter, KeptRun},
     model::{
         diagnostic::Diagnostic,
+        job::JobSpec,
         name::JobId,
         origin::Origin,
         run::{Outcome, Trigger},
         skip::Skip,
     },
     settings::{
-        explain::{ChannelRow, Explained, Placed, Row, explain},
+        explain::{ChannelRow, Explained, Placed, Row, explain, parameters},
         resolve::View,
     },
     telemetry::report::rfc3339,
@@ -65,9 +66,9 @@ pub async fn get_job(State(api): State<Api>, Named(name): Named) -> Result<Respo
 /// All that is known of a job, if it is there.
 pub(super) async fn details(api: &Api, id: &JobId) -> Option<(JobDetails, Tag)> {
     let (snapshot, going) = (api.agent.snapshot(), api.keeper.going());
-    let explained = explained(&snapshot, id, api.clock.now()).await;
     let look = Look { snapshot: &snapshot, going: &going, now: api.clock.now() };
     let entry = snapshot.catalog.get(id);
+    let explained = explained(&snapshot, id, entry.map(|it| it.spec.clone()), look.now).await;
     let mut job = match (entry, &explained) {
         (Some(entry), _) => look.item(id, entry),
         (None, Some(explained)) => rejected(id.as_str(), explained),
@@ -102,15 +103,27 @@ pub(super) async fn details(api: &Api, id: &JobId) -> Option<(JobDetails, Tag)> 
     Some((details, AppendHeaders(tag)))
 }
 
-/// Read anew from what the jobs follow from: that is done seldom, and what it finds is not kept in memory.
-async fn explained(snapshot: &Snapshot, id: &JobId, now: jiff::Timestamp) -> Option<Explained> {
+/// Read anew from what the jobs follow from: that is done seldom, and what it finds is not kept in memory. Of a job that is
+/// on the schedule it was said already what is wrong with it, so the others are not read for it.
+async fn explained(
+    snapshot: &Snapshot,
+    id: &JobId,
+    spec: Option<Arc<JobSpec>>,
+    now: jiff::Timestamp,
+) -> Option<Explained> {
     let Basis { sources, inventory } = snapshot.basis.clone();
     let (sources, id) = (sources?, id.clone());
+    let known = snapshot.diagnostics.clone();
     let work = spawn_blocking(move || {
         // What is made over the API is seen at once, also by who cannot say yet whether it can run.
         let unseen = if sources.made.contains_key(&id) { View::FilesOnly } else { View::Unknown };
         let view = inventory.as_deref().map_or(unseen, View::Observed);
-        explain(&sources, view, now, &id)
+        let (kind, parameters) = parameters(&sources, view, now, &id, spec.as_deref())?;
+        if spec.is_none() {
+            return explain(&sources, view, now, &id);
+        }
+        let diagnostics = known.iter().filter(|it| it.job.as_ref() == Some(&id)).cloned().collect();
+        Some(Explained { kind, job: None, parameters, diagnostics })
     });
     work.await.ok().flatten()
 }

@@ -33,13 +33,11 @@ use crate::{
 
 use super::{
     guard::{Guard, guard},
+    opened::{self, Told, tell_obstacle},
     peer::Peer,
     shares::{Refused, Shares},
     tls::Certificate,
 };
-
-/// So many ask at once; who comes then is let go at once.
-const CONNECTIONS: usize = 128;
 
 /// How long the head of a request may take to come; also how long a connection may be idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -59,23 +57,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// How long to wait where no connection can be accepted, because there are no more files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Why nobody listens where the settings say; for those who ask what is wrong.
-pub type Obstacle = watch::Sender<Option<Diagnostic>>;
-
 /// Answers until dropped. Wherever it listens, or not, sessions end with what the settings say of users.
-pub async fn serve(by: Guard, routes: Router, obstacle: Obstacle) {
+pub async fn serve(by: Guard, routes: Router, told: Told) {
     let swept = by.sessions.clone().follow(by.sources.clone());
-    tokio::join!(swept, listen(by, routes, obstacle));
+    let opened = opened::follow(by.sources.clone(), &told);
+    tokio::join!(swept, opened, listen(by, &routes, &told));
 }
 
-async fn listen(by: Guard, routes: Router, obstacle: Obstacle) {
+async fn listen(by: Guard, routes: &Router, told: &Told) {
     let mut sources = by.sources.clone();
-    let routes = routes.layer(from_fn_with_state(by, guard));
     loop {
         let access = sources.borrow_and_update().settings.access.clone();
         let refused = access.refused();
         let place = access.listen.filter(|_| refused.is_none());
-        tell(&obstacle, refused);
+        tell_obstacle(told, refused);
+        let routes = routes.clone().layer(from_fn_with_state((by.clone(), place), guard));
         let is_other = |sources: &Arc<Sources>| {
             let now = &sources.settings.access;
             (now.listen, &now.tls) != (access.listen, &access.tls)
@@ -87,16 +83,8 @@ async fn listen(by: Guard, routes: Router, obstacle: Obstacle) {
             changed = changed => if !changed {
                 return std::future::pending().await;
             },
-            () = listen_at(place, access.tls.as_ref(), read, (&routes, &obstacle)) => {}
+            () = listen_at(place, access.tls.as_ref(), read, (&routes, told)) => {}
         }
-    }
-}
-
-fn tell(obstacle: &Obstacle, now: Option<Diagnostic>) {
-    // Whoever reads of it in the log and asks is answered the same.
-    let before = obstacle.send_replace(now.clone());
-    if let Some(it) = now.filter(|it| before.as_ref() != Some(it)) {
-        report::problem(&it);
     }
 }
 
@@ -105,24 +93,24 @@ async fn listen_at(
     address: Option<SocketAddr>,
     tls: Option<&TlsFiles>,
     sources: watch::Receiver<Arc<Sources>>,
-    (routes, obstacle): (&Router, &Obstacle),
+    (routes, told): (&Router, &Told),
 ) {
     let Some(address) = address else { return std::future::pending().await };
     let mut pause = RETRY.0;
     loop {
         match open(address, tls).await {
             Ok((listener, certificate)) => {
-                tell(obstacle, None);
+                tell_obstacle(told, None);
                 let bound = listener.local_addr().unwrap_or(address);
                 report::api_listening(&bound.to_string(), certificate.is_some());
-                let renewed = renew(certificate.clone(), sources.clone(), obstacle);
+                let renewed = renew(certificate.clone(), sources.clone(), told);
                 tokio::select! {
                     () = renewed => {}
                     () = accept(listener, certificate, &sources, routes) => {}
                 }
                 return;
             }
-            Err(reason) => tell(obstacle, Some(reason)),
+            Err(reason) => tell_obstacle(told, Some(reason)),
         }
         sleep(pause).await;
         pause = (pause * 2).min(RETRY.1);
@@ -150,7 +138,7 @@ async fn open(
 async fn renew(
     certificate: Option<Arc<Certificate>>,
     mut sources: watch::Receiver<Arc<Sources>>,
-    obstacle: &Obstacle,
+    told: &Told,
 ) {
     let Some(certificate) = certificate else { return std::future::pending().await };
     loop {
@@ -161,11 +149,11 @@ async fn renew(
         let looked = certificate.clone();
         match spawn_blocking(move || looked.look()).await {
             Ok(Ok(true)) => {
-                tell(obstacle, None);
+                tell_obstacle(told, None);
                 report::api_certificate();
             }
             Ok(Ok(false)) | Err(_) => {}
-            Ok(Err(reason)) => tell(obstacle, Some(reason)),
+            Ok(Err(reason)) => tell_obstacle(told, Some(reason)),
         }
     }
 }
@@ -201,8 +189,7 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
                     let access = &sources.borrow().settings.access;
-                    let room = connections.len() < CONNECTIONS;
-                    match shares.take(access, from.ip()).filter(|_| room) {
+                    match shares.take(access, from.ip()) {
                         Some(share) => {
                             let acceptor = certificate.as_ref().map(|it| it.acceptor());
                             let answer = answer(stream, from.ip(), acceptor, routes.clone());

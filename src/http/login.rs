@@ -118,7 +118,15 @@ async fn login(
         report::login_refused(known.map(|it| it.name.as_str()), peer.map(|it| it.address));
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "user or password is wrong"));
     }
-    let Some((user, Begun { token, until })) = (match known {
+    // That took its time, in which a reload may have taken him away, or his password.
+    let access = login.guard.sources.borrow().settings.access.clone();
+    let still = known
+        .and_then(|it| access.users.iter().find(|now| now.name == it.name && now.password == it.password));
+    if still.is_none() {
+        report::login_refused(known.map(|it| it.name.as_str()), peer.map(|it| it.address));
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "user or password is wrong"));
+    }
+    let Some((user, Begun { token, until })) = (match still {
         Some(user) => login.guard.sessions.begin(&access, user).await.map(|begun| (user, begun)),
         None => None,
     }) else {
@@ -207,4 +215,63 @@ fn cookie(token: &str, age: u64, secure: bool) -> HeaderMap {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        history::keeper::Keeper,
+        http::sessions::Sessions,
+        model::{origin::Origin, password::PasswordHash},
+        settings::{access::Role, global::layers::Upper, ini::Ini, resolve::Sources},
+        time::Clock,
+    };
+
+    fn sources(users: &[(&str, &str, Role)]) -> Arc<Sources> {
+        let mut sources = Sources::new(Ini::default(), Upper::default(), vec![]);
+        let users = users.iter().map(|(name, password, role)| User {
+            name: (*name).to_owned(),
+            password: PasswordHash::of(password, &[1; 16]).unwrap(),
+            role: *role,
+            origin: Origin::Default,
+        });
+        sources.settings.access.users = users.collect();
+        Arc::new(sources)
+    }
+
+    /// Anna logs in, and before her password is tried the settings become these.
+    async fn while_it_is_tried(after: Arc<Sources>) -> Result<String, u16> {
+        let (change, sources) = watch::channel(sources(&[("anna", "hunter2", Role::Operator)]));
+        let sessions = Sessions::new(vec![], Keeper::none(), Clock::System);
+        let login_state = Login {
+            guard: Guard { sources, sessions },
+            throttle: Throttle::default(),
+            turns: Arc::new(Semaphore::new(TURNS)),
+        };
+        let turns = login_state.turns.clone().acquire_many_owned(2).await.unwrap();
+        let request = LoginRequest { user: "anna".into(), password: "hunter2".into() };
+        let asked = login(State(login_state), None, Said(request));
+        tokio::pin!(asked);
+        let waiting = timeout(Duration::from_millis(50), &mut asked).await;
+        assert!(waiting.is_err(), "it waits for its turn");
+        change.send_replace(after);
+        drop(turns);
+        let response = asked.await.map_err(|problem| problem.into_response().status().as_u16())?;
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        Ok(serde_json::from_slice::<SessionItem>(&body).unwrap().role)
+    }
+
+    #[tokio::test]
+    async fn who_is_removed_while_his_password_is_tried_does_not_get_in() {
+        let anna = |password, role| sources(&[("anna", password, role)]);
+        assert_eq!(while_it_is_tried(anna("hunter2", Role::Operator)).await, Ok("operator".to_owned()));
+        assert_eq!(while_it_is_tried(anna("hunter2", Role::Viewer)).await, Ok("viewer".to_owned()));
+        assert_eq!(while_it_is_tried(anna("hunter3", Role::Operator)).await, Err(401));
+        assert_eq!(while_it_is_tried(sources(&[("ben", "hunter2", Role::Admin)])).await, Err(401));
+    }
 }

@@ -27,6 +27,7 @@ pub mod listen;
 pub mod login;
 pub mod made;
 pub mod metrics;
+pub mod opened;
 pub mod output;
 mod peer;
 pub mod plan;

@@ -5,7 +5,7 @@ use std::{io, ops::Range};
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::stream;
@@ -62,7 +62,7 @@ pub async fn run_output(
     State(api): State<Api>,
     Named(id): Named,
     Asked(query): Asked<OutputQuery>,
-    headers: HeaderMap,
+    (method, headers): (Method, HeaderMap),
 ) -> Result<Response, Problem> {
     let run = runs::find(&api, &id).await?;
     let streams = query.stream.unwrap_or_default();
@@ -82,7 +82,9 @@ pub async fn run_output(
     let parts = parts(&extents, &item);
     let total = parts.iter().map(Part::length).sum();
     let dropped: u64 = parts.iter().map(|it| if let Part::Gap(bytes, _) = it { *bytes } else { 0 }).sum();
-    let (status, part) = match text(header::RANGE).and_then(|it| asked_range(it, total)) {
+    // A range means something for GET alone (RFC 9110, 14.2): HEAD is answered as if none were asked for.
+    let range = text(header::RANGE).filter(|_| method == Method::GET);
+    let (status, part) = match range.and_then(|it| asked_range(it, total)) {
         None => (StatusCode::OK, 0..total),
         Some(part) if part.is_empty() => return Ok(not_so_long(total)),
         Some(part) => (StatusCode::PARTIAL_CONTENT, part),

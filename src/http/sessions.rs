@@ -24,7 +24,8 @@ use crate::{
 
 use super::api::FLUSH_LIMIT;
 
-/// So many can be logged in; then the one whose time is over first has to do it again.
+/// So many can be logged in; then the oldest session of whoever has most of them goes, so that those who log in again and
+/// again log each other out, and nobody who did so once.
 const SESSIONS: usize = 1000;
 
 /// So often can one user be: then his own oldest session goes, so that nobody logs others out by logging in.
@@ -150,11 +151,19 @@ impl Sessions {
 
 /// Which one goes so that there is room for one more of this user.
 fn surplus(known: &HashMap<TokenHash, Session>, user: &str) -> Option<TokenHash> {
-    let his: Vec<&Session> = known.values().filter(|it| it.user == user).collect();
-    let first = if his.len() >= OF_ONE_USER {
-        his.into_iter().min_by_key(|it| it.begun)
+    let mut of: HashMap<&str, usize> = HashMap::new();
+    for it in known.values() {
+        *of.entry(&it.user).or_default() += 1;
+    }
+    let of = |user: &str| of.get(user).copied().unwrap_or_default();
+    let oldest = |it: &&Session| it.begun;
+    let first = if of(user) >= OF_ONE_USER {
+        known.values().filter(|it| it.user == user).min_by_key(oldest)
+    } else if known.len() >= SESSIONS {
+        let most = known.values().map(|it| of(&it.user)).max();
+        known.values().filter(|it| Some(of(&it.user)) == most).min_by_key(oldest)
     } else {
-        known.values().min_by_key(|it| it.until).filter(|_| known.len() >= SESSIONS)
+        None
     };
     first.map(|it| it.hash)
 }
@@ -179,7 +188,12 @@ mod tests {
 
     fn user(password: &str) -> User {
         let password = PasswordHash::of(password, &[1; 16]).unwrap();
-        User { name: "anna".into(), password, role: Role::Operator }
+        User {
+            name: "anna".into(),
+            password,
+            role: Role::Operator,
+            origin: crate::model::origin::Origin::Default,
+        }
     }
 
     fn access(user: User) -> Access {
@@ -233,6 +247,18 @@ mod tests {
         let known = sessions.lock();
         assert_eq!(known.len(), 1 + OF_ONE_USER);
         assert!(known.contains_key(&TokenHash::of("0")) && known.contains_key(&TokenHash::of("1199")));
+    }
+
+    #[test]
+    fn many_who_log_in_again_and_again_log_each_other_out_and_nobody_who_did_so_once() {
+        let sessions = Sessions::new(vec![], Keeper::none(), Clock::System);
+        sessions.put(session(0, "anna".into()));
+        for n in 1..3000_i64 {
+            sessions.put(session(n, format!("user {}", n % 30)));
+        }
+        let known = sessions.lock();
+        assert_eq!(known.len(), SESSIONS);
+        assert!(known.contains_key(&TokenHash::of("0")) && known.contains_key(&TokenHash::of("2999")));
     }
 
     #[tokio::test]

@@ -1,7 +1,9 @@
-//! Who has how many of the connections, so that nobody has all of them.
+//! Who has how many of the connections, so that nobody has all of them: no address more than its share, and none of the
+//! three from which one can come so many that nothing is left for the two others.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,8 +15,14 @@ use crate::{settings::access::Access, telemetry::report};
 
 use super::peer::Peer;
 
+/// So many ask at once; who comes then is let go at once.
+const ALL: usize = 128;
+
 /// So many does one address have at most.
 const OF_ONE_ADDRESS: usize = 32;
+
+/// So many do all trusted proxies have together, all of this machine, and all others: one address' share always remains.
+const OF_ONE_SIDE: usize = ALL - OF_ONE_ADDRESS;
 
 /// That some were let go is told no more often than this.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -22,7 +30,24 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// How many each address has; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Shares {
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    addresses: HashMap<IpAddr, usize>,
+    sides: HashMap<Side, usize>,
+}
+
+/// From where one comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Side {
+    /// Through a proxy that is trusted and stands for many: what each of them has, it must know.
+    Proxied,
+    /// From this machine.
+    Here,
+    /// From elsewhere.
+    Elsewhere,
 }
 
 /// One connection's, given back when dropped.
@@ -30,40 +55,58 @@ pub struct Shares {
 pub struct Share {
     /// `None` for a proxy that is trusted.
     place: Option<IpAddr>,
+    side: Side,
     of: Shares,
 }
 
 impl Shares {
-    /// One more for this address, if it has not all that it may have. A proxy that is trusted stands for many.
+    /// One more for this address, if neither it nor its side has all that it may have.
     pub fn take(&self, access: &Access, address: IpAddr) -> Option<Share> {
         let address = address.to_canonical();
-        if access.trusted_proxies.iter().any(|it| it.has(address)) {
-            return Some(Share { place: None, of: self.clone() });
-        }
-        let place = Peer { address, secure: false }.neighbourhood();
+        let is_proxy = access.trusted_proxies.iter().any(|it| it.has(address));
+        let side = match () {
+            () if is_proxy => Side::Proxied,
+            () if address.is_loopback() => Side::Here,
+            () => Side::Elsewhere,
+        };
+        let place = (!is_proxy).then(|| Peer { address, secure: false }.neighbourhood());
         let mut taken = self.lock();
-        let count = taken.entry(place).or_default();
-        if *count >= OF_ONE_ADDRESS {
+        let Taken { addresses, sides } = &mut *taken;
+        let of = |place: &IpAddr| addresses.get(place).copied().unwrap_or_default();
+        if sides.values().sum::<usize>() >= ALL
+            || sides.get(&side).is_some_and(|it| *it >= OF_ONE_SIDE)
+            || place.as_ref().is_some_and(|place| of(place) >= OF_ONE_ADDRESS)
+        {
             return None;
         }
-        *count += 1;
-        Some(Share { place: Some(place), of: self.clone() })
+        *sides.entry(side).or_default() += 1;
+        if let Some(place) = place {
+            *addresses.entry(place).or_default() += 1;
+        }
+        Some(Share { place, side, of: self.clone() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
         let mut taken = self.of.lock();
-        let Some(count) = taken.get_mut(&place) else { return };
-        *count -= 1;
-        if *count == 0 {
-            taken.remove(&place);
+        let Taken { addresses, sides } = &mut *taken;
+        give_back(sides, &self.side);
+        if let Some(place) = &self.place {
+            give_back(addresses, place);
         }
+    }
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, of: &K) {
+    let Some(count) = counts.get_mut(of) else { return };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(of);
     }
 }
 
@@ -99,9 +142,8 @@ mod tests {
     use crate::settings::access::networks;
 
     #[test]
-    fn one_address_has_its_share_and_no_more_and_a_trusted_proxy_what_there_is() {
-        let access = Access { trusted_proxies: networks("10.0.0.1").unwrap(), ..Access::default() };
-        let shares = Shares::default();
+    fn one_address_has_its_share_and_no_more() {
+        let (access, shares) = (Access::default(), Shares::default());
         let take = |address: &str| shares.take(&access, address.parse().unwrap());
         for (address, same, other) in [
             ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
@@ -113,9 +155,32 @@ mod tests {
             all.pop();
             assert!(take(same).is_some(), "{address}");
         }
-        assert!(shares.lock().is_empty());
-        let proxied: Vec<Option<Share>> = (0..100).map(|_| take("10.0.0.1")).collect();
-        assert!(proxied.iter().all(Option::is_some));
+        let taken = shares.lock();
+        assert!(taken.addresses.is_empty() && taken.sides.is_empty());
+    }
+
+    #[test]
+    fn whatever_proxies_or_strangers_take_there_is_something_left_for_the_others() {
+        let access = Access { trusted_proxies: networks("10.0.0.0/8").unwrap(), ..Access::default() };
+        let proxies: Vec<String> = (0..200).map(|n| format!("10.0.0.{}", n % 2)).collect();
+        let strangers: Vec<String> = (0..200).map(|n| format!("192.0.2.{n}")).collect();
+        let here: Vec<String> = (0..200).map(|n| format!("127.0.0.{n}")).collect();
+        for (greedy, others) in [(&proxies, [&strangers, &here]), (&strangers, [&proxies, &here])] {
+            let shares = Shares::default();
+            let take = |from: &[String]| -> Vec<Share> {
+                from.iter().filter_map(|it| shares.take(&access, it.parse().unwrap())).collect()
+            };
+            // A proxy has more than one client's share.
+            let held = take(greedy);
+            assert_eq!(held.len(), OF_ONE_SIDE);
+            for other in others {
+                assert_eq!(take(other).len(), OF_ONE_ADDRESS, "{:?} beside {:?}", other[0], greedy[0]);
+            }
+            let rest = take(others[0]);
+            assert!(take(others[1]).is_empty(), "there are no more than {ALL}");
+            drop((held, rest));
+            assert!(shares.lock().sides.is_empty());
+        }
     }
 
     #[tokio::test(start_paused = true)]

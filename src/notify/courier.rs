@@ -12,13 +12,12 @@ use crate::{
         run::{RunId, Stream},
     },
     outward::http::{Answer, Call, Client, UnusableProxy},
-    run::reap::Children,
     time::Clock,
 };
 
 use super::{
     email::{self, Reached},
-    exec,
+    exec::{self, Beside},
     lane::Deliver,
     message::{self, Message},
     output::{Output, Streams, wants_output},
@@ -49,8 +48,8 @@ pub struct Courier {
     pub clock: Clock,
     /// Where the history is.
     pub directory: PathBuf,
-    /// Those who are started beside the agent.
-    pub children: Children,
+    /// What is to be known of processes beside the agent.
+    pub beside: Beside,
     /// The settings.
     pub telling: watch::Receiver<Arc<Telling>>,
 }
@@ -123,7 +122,7 @@ impl Deliver for Courier {
                 email::deliver(channel, &message, &self.output(channel, it).await, reached).await
             }
             ChannelKind::Save => save::deliver(channel, &message, self.streams(it)).await,
-            ChannelKind::Exec => exec::deliver(channel, &message, &self.children).await,
+            ChannelKind::Exec => exec::deliver(channel, &message, &self.beside).await,
             _ => match services::request(channel, &message).map_err(Trouble::lasting)? {
                 Some(request) => self.call(channel, request).await,
                 // There is nothing that the service would want to know of it.

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     model::channel::Channel,
     run::{
-        process::without_settings,
+        own_variables::OwnVariables,
         reap::{Children, OwnChild},
     },
 };
@@ -49,10 +49,19 @@ const PREFIX: &str = "WATCHBELL_NOTIFY_";
 /// A variable is not longer, in bytes: the kernel refuses a command with one of 128 KiB.
 const VARIABLE_LIMIT: usize = 16 * 1024;
 
+/// What is to be known of processes beside the agent; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Those that were started.
+    pub children: Children,
+    /// The variables that none of them gets.
+    pub own_variables: OwnVariables,
+}
+
 /// Runs the channel's command, whose words are the values of `command`.
-pub async fn deliver(channel: &Channel, message: &Message, children: &Children) -> Result<(), Trouble> {
+pub async fn deliver(channel: &Channel, message: &Message, beside: &Beside) -> Result<(), Trouble> {
     let limit = channel.duration("timeout").unwrap_or(TIMEOUT);
-    let mut own = start(channel, message, children)?;
+    let mut own = start(channel, message, beside)?;
     let (ended, last) = follow(&mut own, input(message), limit).await;
     // What it left in the background by itself is its own affair.
     own.kill_group = false;
@@ -109,14 +118,13 @@ fn program(channel: &Channel) -> &str {
     channel.list("command").first().map_or("", |it| it)
 }
 
-fn start(channel: &Channel, message: &Message, children: &Children) -> Result<OwnChild, Trouble> {
+fn start(channel: &Channel, message: &Message, beside: &Beside) -> Result<OwnChild, Trouble> {
     let [program, arguments @ ..] = channel.list("command") else {
         return Err(Trouble::lasting("the command is empty: write command = /usr/local/bin/tell"));
     };
     let mut command = Command::new(&**program);
     command.args(arguments.iter().map(|it| &**it));
-    without_settings(&mut command);
-    without_headers(&mut command);
+    beside.own_variables.leave_out(&mut command);
     command.envs(variables(message));
     let workdir = channel.text("workdir");
     if let Some(workdir) = workdir {
@@ -128,20 +136,7 @@ fn start(channel: &Channel, message: &Message, children: &Children) -> Result<Ow
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    children.spawn(&mut command).map_err(|error| Trouble::passing(why(&error, program, workdir)))
-}
-
-/// Leaves out what the agent shows to a receiver of its telemetry: it is a login more often than not.
-fn without_headers(command: &mut Command) {
-    let names = std::env::vars_os().map(|(name, _)| name);
-    for name in names.filter(|it| has_headers(&it.to_string_lossy())) {
-        command.env_remove(name);
-    }
-}
-
-/// Such as `OTEL_EXPORTER_OTLP_TRACES_HEADERS`.
-fn has_headers(name: &str) -> bool {
-    name.starts_with("OTEL_") && name.ends_with("_HEADERS")
+    beside.children.spawn(&mut command).map_err(|error| Trouble::passing(why(&error, program, workdir)))
 }
 
 /// The facts. One that is not known is empty rather than absent: a script that asks for each of them goes on.
@@ -251,16 +246,6 @@ fn why(error: &io::Error, program: &str, workdir: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_for_a_receiver_are_known_by_their_names() {
-        for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS"] {
-            assert!(has_headers(name), "{name}");
-        }
-        for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "HEADERS", "MY_HEADERS"] {
-            assert!(!has_headers(name), "{name}");
-        }
-    }
 
     #[test]
     fn a_variable_is_cut_between_characters() {

@@ -1,8 +1,10 @@
-//! Connections to others than the Engine, over TLS where their address says so, and the requests that go over them.
+//! Connections to others than the Engine, over TLS where their address says so, and the requests that go over them. `given` is
+//! who is believed then.
 
 mod address;
 mod dial;
 mod exchange;
+mod given;
 pub mod http;
 mod proxy;
 mod words;
@@ -18,8 +20,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 pub use dial::{Forbidden, dial};
+pub use given::is_about_its_signer;
 
 use address::bare;
+use given::Given;
 
 /// A connection.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -56,7 +60,7 @@ pub async fn over_tls(
     Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
 }
 
-/// Believes the authorities of a file, or else those of this machine.
+/// Believes the authorities of a file, and who shows one of its certificates; or else the authorities of this machine.
 pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority> {
     let unread = |error: &dyn ToString| NoAuthority::Unread(error.to_string());
     let found: Vec<CertificateDer<'static>> = match authorities {
@@ -67,14 +71,21 @@ pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority
         None => rustls_native_certs::load_native_certs().certs,
     };
     let mut roots = RootCertStore::empty();
-    let (known, _) = roots.add_parsable_certificates(found);
+    let (known, _) = roots.add_parsable_certificates(found.iter().cloned());
     if known == 0 {
-        return Err(NoAuthority::None);
+        return Err(match authorities {
+            Some(path) => unread(&format!("{}: it holds no certificate in PEM", path.display())),
+            None => NoAuthority::None,
+        });
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| unread(&error))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    if authorities.is_none() {
+        return Ok(builder.with_root_certificates(roots).with_no_client_auth());
+    }
+    let given = Given::new(found, roots).map_err(|error| unread(&error))?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(given)).with_no_client_auth())
 }
 
 #[cfg(test)]

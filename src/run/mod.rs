@@ -31,6 +31,7 @@ mod making;
 pub mod new_container;
 pub mod order;
 mod outage;
+pub mod own_variables;
 mod prepare;
 pub mod process;
 pub mod pull;

@@ -60,7 +60,7 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
             Err(error) => return Outcome::NotStarted { error },
         },
     };
-    without_settings(&mut command);
+    context.own_variables.leave_out(&mut command);
     command.envs(spec.environment.0.iter().map(|(name, value)| (name, value)));
     if let Some(workdir) = &spec.workdir {
         command.current_dir(workdir);
@@ -74,19 +74,6 @@ pub async fn run(order: &RunOrder, spec: &LocalSpec, context: &Context, life: &m
     match child.follow(life, None).await {
         Ok(status) => outcome(status, spec.user.is_some(), life),
         Err(outcome) => outcome,
-    }
-}
-
-/// What the names of the agent's own variables begin with, and the one that every process beside it may have: with it, the
-/// agent's commands find the agent.
-const SETTINGS: &str = "WATCHBELL_";
-const PLACE: &str = "WATCHBELL_STATE_DIR";
-
-/// Leaves out what the agent was given for itself: tokens are among it, and a job shows its output to others.
-pub fn without_settings(command: &mut Command) {
-    let names = std::env::vars_os().map(|(name, _)| name);
-    for name in names.filter(|it| it != PLACE && it.to_string_lossy().starts_with(SETTINGS)) {
-        command.env_remove(name);
     }
 }
 

@@ -49,6 +49,7 @@ use super::{
     interrupts::Interrupts,
     new_container,
     order::RunOrder,
+    own_variables::OwnVariables,
     process,
     pull::Pulls,
     reap::Children,
@@ -84,6 +85,8 @@ pub struct Context {
     pub program: Program,
     /// What is stopped while runs go on.
     pub halts: Halts,
+    /// What the agent was given for itself, and processes beside it do not get.
+    pub own_variables: OwnVariables,
 }
 
 /// How a run ended, and what is still to be cleared away.

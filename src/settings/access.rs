@@ -3,77 +3,16 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::{path::PathBuf, time::Duration};
 
-use crate::model::{
-    diagnostic::{Diagnostic, did_you_mean},
-    origin::Origin,
-    password::PasswordHash,
-    secret::TokenHash,
-};
+use crate::model::{diagnostic::Diagnostic, origin::Origin};
 
-pub use super::network::{Network, networks};
-use super::{
-    ini::{CallerSort, RawCaller},
-    value,
+use super::ini::RawCaller;
+pub use super::{
+    callers::{CallerSection, Role, Token, User, own_token_name, token},
+    network::{Network, networks},
 };
 
 /// Where it listens if nobody says so.
 pub const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-
-/// What someone may do; who may more may all that who may less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// See everything.
-    Viewer,
-    /// Run, pause and stop what is there.
-    Operator,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    /// All of them, who may least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
-
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|it| text.eq_ignore_ascii_case(it.as_str()));
-        found.ok_or_else(|| {
-            let near = did_you_mean(&text.to_ascii_lowercase(), Self::ALL.map(Self::as_str));
-            let near = near.map(|it| format!(": {it}")).unwrap_or_default();
-            format!("\"{text}\" is none of viewer, operator, admin{near}")
-        })
-    }
-}
-
-/// What a program shows to be let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// How it is called in what is told.
-    pub name: String,
-    /// What remains of it.
-    pub hash: TokenHash,
-    /// What its holder may do.
-    pub role: Role,
-}
-
-/// Someone with a password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// His name.
-    pub name: String,
-    /// What remains of his password.
-    pub password: PasswordHash,
-    /// What he may do.
-    pub role: Role,
-}
 
 /// The files with which it speaks TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,20 +71,27 @@ impl Access {
         !(self.tokens.is_empty() && self.users.is_empty())
     }
 
+    /// What whoever asks may, where nobody has to say who he is. Who makes jobs is root on the machine, and whoever can
+    /// reach an address of it need not be: without the operator's word he may no more than with what is there.
+    pub fn role_of_anyone(&self) -> Role {
+        if self.insecure_no_auth { Role::Admin } else { Role::Operator }
+    }
+
     /// The token of the settings for a role.
     pub fn own_token(&self, role: Role) -> Option<&Token> {
-        self.tokens.iter().find(|it| it.name == own_token_name(role))
+        self.tokens.iter().find(|it| !it.is_section() && it.name == own_token_name(role))
+    }
+
+    /// Those whom the files let in.
+    pub fn sections(&self) -> Vec<CallerSection> {
+        super::callers::sections(&self.tokens, &self.users)
     }
 
     /// Takes in those whom the files let in, and says what is wrong with them.
     pub fn take(&mut self, callers: &[RawCaller]) -> Vec<Diagnostic> {
-        let mut diagnostics = Vec::new();
-        for it in callers {
-            match it.sort {
-                CallerSort::Token => self.tokens.extend(token_of(it, &mut diagnostics)),
-                CallerSort::User => self.users.extend(user_of(it, &mut diagnostics)),
-            }
-        }
+        let (tokens, users, diagnostics) = super::callers::read(callers);
+        self.tokens.extend(tokens);
+        self.users.extend(users);
         diagnostics
     }
 
@@ -183,6 +129,13 @@ pub struct PublicUrl {
     pub authority: String,
 }
 
+impl PublicUrl {
+    /// Whether nobody can read along on the way there.
+    pub fn is_secure(&self) -> bool {
+        self.text.starts_with("https://")
+    }
+}
+
 /// A name without the dot at its end, with which it is the same.
 fn rooted(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
@@ -194,55 +147,6 @@ fn name(authority: &str) -> &str {
         Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => name,
         _ => authority,
     }
-}
-
-/// What the token of the settings for a role is called, which is the setting's name.
-pub fn own_token_name(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer-token",
-        Role::Operator => "operator-token",
-        Role::Admin => "admin-token",
-    }
-}
-
-/// Reads a token. No reason repeats it.
-pub fn token(text: &str) -> Result<TokenHash, String> {
-    if text.len() < 16 || !text.bytes().all(|it| it.is_ascii_graphic()) {
-        return Err("the token is too short, or holds a blank or what is no ASCII: write 16 characters or more, such \
-                    as openssl rand -hex 32 makes"
-            .to_owned());
-    }
-    Ok(TokenHash::of(text))
-}
-
-/// `[token "name"]`.
-fn token_of(raw: &RawCaller, diagnostics: &mut Vec<Diagnostic>) -> Option<Token> {
-    let role = read(raw, "role", Role::parse, diagnostics);
-    let hash = read(raw, "token", token, diagnostics);
-    Some(Token { name: raw.name.clone(), hash: hash?, role: role? })
-}
-
-/// `[user "name"]`.
-fn user_of(raw: &RawCaller, diagnostics: &mut Vec<Diagnostic>) -> Option<User> {
-    let role = read(raw, "role", Role::parse, diagnostics);
-    let password = read(raw, "password-hash", PasswordHash::parse, diagnostics);
-    Some(User { name: raw.name.clone(), password: password?, role: role? })
-}
-
-/// The value of a key that must be there. Nobody is let in, and no agent starts, by half of what was meant.
-fn read<T>(
-    raw: &RawCaller,
-    key: &str,
-    read: impl FnOnce(&str) -> Result<T, String>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<T> {
-    let Some(written) = raw.values.iter().find(|it| it.key == key) else {
-        let reason = format!("[{} \"{}\"] has no \"{key}\"", raw.sort.as_str(), raw.name);
-        diagnostics.push(Diagnostic::error(raw.origin.clone(), reason));
-        return None;
-    };
-    let read = read(value::unquote(&written.value).0);
-    read.map_err(|reason| diagnostics.push(Diagnostic::error(written.origin.clone(), reason))).ok()
 }
 
 /// Reads `listen`.
@@ -378,35 +282,6 @@ mod tests {
         assert_eq!(public_url("http://[::1]:8080").unwrap().unwrap().authority, "[::1]:8080");
         for wrong in ["http://a", "a:80", "*", "-a"] {
             assert!(hosts(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    fn taken(text: &str) -> (Access, Vec<String>) {
-        let ini = crate::settings::ini::parse("config.ini", text, &|_| None);
-        let mut access = Access::default();
-        let told = access.take(&ini.callers);
-        (access, told.iter().map(|it| format!("{}: {}", it.origin, it.reason)).collect())
-    }
-
-    #[test]
-    fn a_token_lets_in_and_half_a_section_lets_nobody_in() {
-        let (access, told) = taken("[token \"ci\"]\ntoken = hunter2-canary-0123456789\nrole = Operator\n");
-        assert_eq!((access.tokens.len(), access.tokens[0].role, told.len()), (1, Role::Operator, 0));
-        let open = Access { listen: listen("0.0.0.0:80").unwrap(), ..access };
-        assert_eq!(open.refused(), None);
-        for (text, part) in [
-            ("token = hunter2-canary-0123456789\n", "config.ini:1: [token \"ci\"] has no \"role\""),
-            ("role = admin\n", "config.ini:1: [token \"ci\"] has no \"token\""),
-            ("token = hunter2-canary\nrole = admin\n", "config.ini:2: the token is too short"),
-            (
-                "token = hunter2 canary 0123456789\nrole = admin\n",
-                "config.ini:2: the token is too short, or holds a blank",
-            ),
-            ("token = hunter2-canary-0123456789\nrole = amdin\n", "did you mean \"admin\"?"),
-        ] {
-            let (access, told) = taken(&format!("[token \"ci\"]\n{text}"));
-            assert_eq!((access.tokens.len(), told.len()), (0, 1), "{text}");
-            assert!(told[0].contains(part) && !told[0].contains("hunter2"), "{told:?}");
         }
     }
 }

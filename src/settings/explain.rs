@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::model::{
     channel::{Channel, ChannelKind, Channels, Value as ChannelValue},
     diagnostic::{Diagnostic, Severity},
+    job::JobSpec,
     name::{JobId, JobKind},
     origin::Origin,
     parameters::HIDDEN,
@@ -14,16 +15,18 @@ use crate::model::{
 };
 
 use super::{
+    access::CallerSection,
     channels::table::{ChannelParam, all_of},
     env,
     global::{
         layers,
         shown::{UNSET, is_hidden},
     },
+    labelled::{read_labels, read_labels_about},
     layer::{JobLayer, Text, Written},
     memo::{Memo, SettledSettings},
     params::{PARAMS, Param, Shape},
-    resolve::{DesiredJob, Known, Sources, View, known_jobs, read_labels, resolve},
+    resolve::{DesiredJob, Known, Sources, View, known_jobs, resolve},
     settle::Settle,
     sources::ChannelPlaces,
     value,
@@ -64,11 +67,28 @@ pub struct Explained {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Explains a job; `None` if nothing speaks of it.
+/// Explains a job; `None` if nothing speaks of it. What is wrong with it may lie between jobs, so all of them are read.
 pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) -> Option<Explained> {
-    let mut memo = Memo::default();
+    let mut desired = resolve(sources, view, now);
+    desired.diagnostics.retain(|it| it.job.as_ref() == Some(id));
+    let job = desired.jobs.remove(id);
+    let spec = job.as_ref().map(|job| &*job.spec);
+    let (kind, parameters) = parameters(sources, view, now, id, spec)?;
+    Some(Explained { kind, parameters, job, diagnostics: desired.diagnostics })
+}
+
+/// The kind of a job, and where the value of each of its parameters comes from; `None` if nothing speaks of it. `spec` is
+/// what the layers make, if they make a job. No other job is read, however many there are.
+pub fn parameters(
+    sources: &Sources,
+    view: View<'_>,
+    now: Timestamp,
+    id: &JobId,
+    spec: Option<&JobSpec>,
+) -> Option<(JobKind, Vec<Row>)> {
+    let (sources, mut memo) = (&sources.about(id), Memo::default());
     memo.begin();
-    let read = read_labels(sources, view, &mut memo);
+    let read = read_labels_about(sources, view, &mut memo, id);
     let own = read.iter().find(|(_, read)| read.own).map(|(_, read)| read);
     let observed = matches!(view, View::Observed(_));
     let SettledSettings { settings, channels, .. } = memo.settings(sources, own, observed);
@@ -122,16 +142,13 @@ pub fn explain(sources: &Sources, view: View<'_>, now: Timestamp, id: &JobId) ->
             _ => row,
         }
     });
-    let mut desired = resolve(sources, view, now);
-    desired.diagnostics.retain(|it| it.job.as_ref() == Some(id));
-    let job = desired.jobs.remove(*id);
-    let prefixed = job.as_ref().map(|job| &job.spec.schedule).filter(|schedule| schedule.names_zone());
+    let prefixed = spec.map(|spec| &spec.schedule).filter(|schedule| schedule.names_zone());
     let prefix = prefixed.zip(stack.iter().rev().find_map(|layer| layer.get("schedule")));
     let parameters = parameters.map(|row| match prefix {
         Some((schedule, written)) if row.name == "timezone" => under_prefix(row, schedule, written),
         _ => row,
     });
-    Some(Explained { kind, parameters: parameters.collect(), job, diagnostics: desired.diagnostics })
+    Some((kind, parameters.collect()))
 }
 
 /// The agent's settings, explained.
@@ -141,6 +158,8 @@ pub struct ExplainedSettings {
     pub settings: Vec<Row>,
     /// Every channel, by name.
     pub channels: Vec<ChannelRow>,
+    /// Those whom the files let in.
+    pub callers: Vec<CallerSection>,
     /// What is wrong with them, and with the sources as such.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -209,7 +228,8 @@ pub fn explain_settings(sources: &Sources, view: View<'_>) -> ExplainedSettings 
         setting(it, sources, nobodys, refused)
     });
     let channels = channel_rows(&channels, &places);
-    ExplainedSettings { settings: rows.collect(), channels, diagnostics }
+    let callers = settings.access.sections();
+    ExplainedSettings { settings: rows.collect(), channels, callers, diagnostics }
 }
 
 /// A wrong value on top is not in force.
@@ -290,4 +310,88 @@ fn names(param: &'static Param, text: &Text) -> String {
 
 fn json(items: impl Iterator<Item = String>) -> String {
     items.collect::<serde_json::Value>().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            container::{Container, ContainerId, ContainerState, Inventory},
+            swarm::Services,
+        },
+        settings::{global::layers::Upper, ini},
+    };
+
+    const MANY: usize = 1000;
+
+    fn container(n: usize, labels: &[(&str, &str)]) -> Container {
+        Container {
+            id: ContainerId(format!("{n:064}").into()),
+            name: format!("c{n}").into(),
+            state: ContainerState::Running,
+            healthy: None,
+            created: 0,
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    /// As many jobs in the file as on containers, and the agent's own container.
+    fn crowd() -> (Sources, Inventory) {
+        let sections: Vec<String> = (0..MANY)
+            .map(|n| format!("[job-local \"f{n}\"]\nschedule = TZ=Europe/Berlin @daily\ncommand = x\n"))
+            .collect();
+        let under = "[job-exec \"c7.a\"]\nretries = 7\n[job-defaults]\ngrace-period = 3s\n";
+        let file = ini::parse("a.ini", &(sections.concat() + under), &|_| None);
+        let labels = [
+            ("watchbell.enabled", "true"),
+            ("watchbell.job-exec.a.schedule", "@hourly"),
+            ("watchbell.job-exec.a.command", "x"),
+        ];
+        let own = container(
+            MANY,
+            &[("watchbell.timezone", "Asia/Tokyo"), ("watchbell.job-local.o.schedule", "@daily")],
+        );
+        let containers = (0..MANY).map(|n| container(n, &labels)).chain([own.clone()]).collect();
+        let inventory = Inventory { own: Some(own.id), containers, services: Services::none() };
+        (Sources::new(file, Upper::default(), vec![]), inventory)
+    }
+
+    #[test]
+    fn however_many_jobs_there_are_no_other_is_read_for_the_parameters_of_one() {
+        let (sources, inventory) = crowd();
+        let view = View::Observed(&inventory);
+        for (id, sections, containers) in
+            [("f1", 1, 1), ("c7.a", 1, 2), ("c8.a", 0, 2), ("o", 0, 1), ("nobody", 0, 1), ("c9.b", 0, 2)]
+        {
+            let id = JobId::plain(id);
+            let about = sources.about(&id);
+            assert_eq!(about.file.jobs.len(), sections, "{id}");
+            let read = read_labels_about(&about, view, &mut Memo::default(), &id);
+            assert_eq!(read.len(), containers, "{id}: the agent's own container, and its own");
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_looked_at_alone_has_the_parameters_that_it_has_among_all() {
+        let (sources, inventory) = crowd();
+        let view = View::Observed(&inventory);
+        let now: Timestamp = "2026-03-29T00:00:00Z".parse().unwrap();
+        for id in ["f1", "f2", "c7.a", "c8.a"] {
+            let id = JobId::plain(id);
+            let explained = explain(&sources, view, now, &id).unwrap();
+            let row = |name: &str| {
+                let row = explained.parameters.iter().find(|it| it.name == name).unwrap();
+                (row.is.value.clone(), row.is.origin.to_string())
+            };
+            let spec = &explained.job.as_ref().unwrap().spec;
+            assert_eq!(row("timezone").0, spec.schedule.zone().name(), "{id}");
+            assert_eq!(row("grace-period").0, "3s", "{id}");
+            if id.as_str() == "c7.a" {
+                assert!(row("retries").1.starts_with("a.ini:"), "{:?}", row("retries"));
+                assert_eq!(row("schedule").1, "container c7 (label watchbell.job-exec.a.schedule)");
+            }
+        }
+        assert!(explain(&sources, view, now, &JobId::plain("nobody")).is_none());
+    }
 }

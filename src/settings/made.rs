@@ -15,10 +15,11 @@ use crate::model::{
 };
 
 use super::{
+    labelled::read_labels,
     layer::{JobLayer, Text, Written},
     memo::Memo,
     params::{self, Param, Shape},
-    resolve::{Sources, View, known_jobs, read_labels},
+    resolve::{Sources, View, known_jobs},
 };
 
 /// Every job that was made over the API.

@@ -12,6 +12,7 @@
 
 pub mod access;
 mod action;
+mod callers;
 pub mod channels;
 mod check;
 pub mod compose;
@@ -24,6 +25,7 @@ pub mod grants;
 mod halts;
 pub mod ini;
 pub mod label;
+mod labelled;
 pub mod layer;
 mod like;
 mod look_up;

@@ -27,6 +27,7 @@ use super::{
     global::Settings,
     halts,
     label::LabelJob,
+    labelled::read_labels,
     made::{self, MadeJob},
     memo::{Basis, Memo, Read, SettledSettings},
     notify, own,
@@ -174,26 +175,6 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     diagnostics.sort();
     diagnostics.dedup();
     Desired { jobs, settings: Some(settings), channels, complete: inventory.is_some(), diagnostics }
-}
-
-/// The labels of every container and service that may define something.
-pub(super) fn read_labels<'a>(
-    sources: &Sources,
-    view: View<'a>,
-    memo: &mut Memo,
-) -> Vec<(Labelled<'a>, Arc<Read>)> {
-    let View::Observed(inventory) = view else { return Vec::new() };
-    let own = |container: &Container| inventory.own.as_ref() == Some(&container.id);
-    let dialects = &sources.settings.label_dialects;
-    let mut read: Vec<(Labelled<'a>, Arc<Read>)> = Vec::with_capacity(inventory.containers.len());
-    read.extend(
-        inventory.containers.iter().map(|it| (Labelled::Container(it), memo.read(it, own(it), dialects))),
-    );
-    read.extend(
-        inventory.services.list.iter().map(|it| (Labelled::Service(it), memo.read_service(it, dialects))),
-    );
-    read.retain(|(_, read)| !read.passed_over);
-    read
 }
 
 /// A job that somebody defines.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::model::{channel::Channels, diagnostic::Diagnostic, origin::Origin};
+use crate::model::{channel::Channels, diagnostic::Diagnostic, name::JobId, origin::Origin};
 
 use super::{
     channels::{self, SecretFiles, Variable},
@@ -121,6 +121,35 @@ impl Sources {
     /// The same with settings that are given, and that nobody wrote.
     pub fn given(settings: Settings, file: Ini) -> Self {
         Self { settings, given: true, ..Self::new(file, Upper::default(), Vec::new()) }
+    }
+
+    /// What is written of one job, and of all of them as such, without the others.
+    pub(super) fn about(&self, id: &JobId) -> Self {
+        let Ini { global, defaults, kind_defaults, jobs, callers: _, channels, diagnostics: _, broken: _ } =
+            &*self.file;
+        let file = Ini {
+            global: global.clone(),
+            defaults: defaults.clone(),
+            kind_defaults: kind_defaults.clone(),
+            jobs: jobs.get(id).map(|it| (id.clone(), it.clone())).into_iter().collect(),
+            channels: channels.clone(),
+            ..Ini::default()
+        };
+        let made: MadeJobs = self.made.get(id).map(|it| (id.clone(), it.clone())).into_iter().collect();
+        Self {
+            settings: self.settings.clone(),
+            upper: self.upper.clone(),
+            file: Arc::new(file),
+            made: Arc::new(made),
+            overrides: self.overrides.clone(),
+            channels: self.channels.clone(),
+            files: self.files.clone(),
+            diagnostics: Vec::new(),
+            refused: Vec::new(),
+            started: self.started.clone(),
+            compose: self.compose,
+            given: self.given,
+        }
     }
 
     /// The same with other jobs of the API.

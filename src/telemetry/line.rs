@@ -273,9 +273,16 @@ impl Line {
     }
 }
 
+/// What JSON need not escape and a terminal obeys is escaped all the same: someone looks at the log in one, and whoever
+/// reads it as JSON reads the same.
 fn json_text(out: &mut Vec<u8>, text: &str) {
+    let from = out.len();
     // Writing a str into memory cannot fail.
-    let _ = serde_json::to_writer(out, text);
+    let _ = serde_json::to_writer(&mut *out, text);
+    if !text.is_ascii() || text.contains('\u{7f}') {
+        let written = String::from_utf8_lossy(&out.split_off(from)).into_owned();
+        escaped(out, &written, unsafe_to_show);
+    }
 }
 
 /// A value as logfmt has it: bare where that is clear, else quoted as a JSON string that is free of anything
@@ -448,16 +455,14 @@ mod tests {
 
     #[test]
     fn a_value_can_neither_start_a_line_nor_reach_the_terminal() {
-        let evil = "\"\n{\"level\":\"fake\"\r\x1b[31m\u{9b}31m\u{202e}\x07 level=fake";
+        let evil = "\"\n{\"level\":\"fake\"\r\x1b[31m\u{7f}\u{9b}31m\u{202e}\x07 level=fake";
         let fields =
             [("message", evil), ("event", evil), ("job", evil), ("line", evil), ("bad\n\x1b=\"key", evil)];
         for style in [JSON, LOGFMT, PRETTY] {
             let line = texts(style, &fields);
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
             assert!(line.ends_with('\n') && !line.contains(['\x1b', '\r', '\x07']), "{line:?}");
-            if style.format != LogFormat::Json {
-                assert!(!line.contains(['\u{9b}', '\u{202e}']), "{line:?}");
-            }
+            assert!(!line.contains(['\u{7f}', '\u{9b}', '\u{202e}']), "{line:?}");
         }
         let json: Value = serde_json::from_str(&texts(JSON, &fields)).unwrap();
         assert_eq!(json["level"], "info");

@@ -31,7 +31,10 @@ use watchbell::{
         connection::{Connection, Pulse},
         unfinished::Legacy,
     },
-    run::{ending::Program, halts::Halts, pull::Pulls, reap::Children, unit::Context},
+    run::{
+        ending::Program, halts::Halts, own_variables::OwnVariables, pull::Pulls, reap::Children,
+        unit::Context,
+    },
     settings::{
         env,
         global::layers::Upper,
@@ -253,6 +256,7 @@ impl TestAgent {
             compose: setup.compose.unwrap_or_else(|| ComposeFinder::new(|| None)),
             program: setup.program.map_or_else(Program::own, Program::at),
             halts,
+            own_variables: OwnVariables::default(),
         };
         let actor =
             Actor::new(sources, context, (observed, connected.clone()), (staged, grace), ends, remembered);

@@ -215,7 +215,7 @@ fn show(checks: &[Check], problems: &[Diagnostic], output: Output, colours: Colo
             })
             .collect();
         let problems: Vec<Value> = problems.iter().map(|it| files.json(it)).collect();
-        print::exactly(format_args!("{}\n", json!({ "checks": checks, "problems": problems })));
+        print::json(json!({ "checks": checks, "problems": problems }));
         return;
     }
     for it in checks {

@@ -82,7 +82,7 @@ pub fn run(args: &MigrateArgs, environment: &Environment, clock: &Clock) -> Exit
     let written = moved.text(form);
     match args.output {
         Output::Text => print::exactly(&written.text),
-        Output::Json => print::exactly(format_args!("{}\n", moved.json(&written.text))),
+        Output::Json => print::json(moved.json(&written.text)),
     }
     for it in &moved.problems {
         let job = it.job.as_ref().map(|job| format!("job {job}: ")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 
 use crate::{
     cli::{
@@ -24,6 +24,7 @@ use super::{AgentArgs, Desk, JobArgs, length, logs::followed, print_json, second
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// The job's identity.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub job: String,
     /// Print what it prints as it comes, and end with its exit code.
     #[arg(long)]
@@ -37,6 +38,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct StopArgs {
     /// The run's ID, or a beginning that no other has.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub run: String,
     /// The agent.
     #[command(flatten)]
@@ -47,6 +49,7 @@ pub struct StopArgs {
 #[derive(Debug, Args)]
 pub struct PauseArgs {
     /// The job's identity.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub job: String,
     /// For so long, such as 2h; without it and --until until it is resumed.
     #[arg(long, value_name = "DURATION", conflicts_with = "until")]

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use serde_json::json;
 
 use crate::{
@@ -44,6 +44,7 @@ pub struct JobsArgs {
 #[derive(Debug, Args)]
 pub struct JobArgs {
     /// The job's identity.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub job: String,
     /// The agent.
     #[command(flatten)]

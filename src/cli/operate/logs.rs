@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,6 +26,7 @@ const WINDOW: u64 = 256 << 10;
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// The run's ID, or a beginning that no other has.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub run: String,
     /// Go on with what it prints until it has ended.
     #[arg(long, short)]
@@ -105,7 +106,7 @@ fn shown(desk: &Desk, event: &Event) {
     match desk.output {
         Output::Json => {
             let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-            print::exactly(format_args!("{}\n", json!({ "event": event.name, "data": data })));
+            print::json(json!({ "event": event.name, "data": data }));
         }
         Output::Text => print_event(event),
     }

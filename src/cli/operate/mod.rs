@@ -82,7 +82,7 @@ impl Desk {
 
     fn fail(&self, error: &CallError) -> ExitCode {
         match self.output {
-            Output::Json => print::exactly(format_args!("{}\n", json!({ "error": error.to_string() }))),
+            Output::Json => print::json(json!({ "error": error.to_string() })),
             Output::Text => print::complain(format_args!("watchbell: {error}")),
         }
         ExitCode::FAILURE
@@ -123,18 +123,36 @@ fn way(args: &AgentArgs, environment: &Environment, state_dir: &Path) -> Way {
         (None, None) => named("WATCHBELL_URL"),
     };
     let Some(url) = url else { return Way::Socket(state_dir.to_owned()) };
-    let token = match &args.token_file {
-        Some(path) => match files::secret(files::secret_contents(path)) {
-            Ok(token) => Some(token.trim().to_owned()),
-            Err(reason) => return Way::Nowhere(format!("--token-file: {reason}")),
-        },
-        None => named("WATCHBELL_TOKEN"),
+    let shown = match &args.token_file {
+        Some(path) => files::secret(files::secret_contents(path))
+            .and_then(|text| token(&text))
+            .map(Some)
+            .map_err(|reason| format!("--token-file {path}: {reason}")),
+        None => named("WATCHBELL_TOKEN")
+            .map(|text| token(&text))
+            .transpose()
+            .map_err(|reason| format!("WATCHBELL_TOKEN: {reason}")),
     };
-    Way::to(&url, token, args.tls_ca.as_deref())
+    match shown {
+        Ok(shown) => Way::to(&url, shown, args.tls_ca.as_deref()),
+        Err(reason) => Way::Nowhere(reason),
+    }
+}
+
+/// What can be sent; no reason repeats it.
+fn token(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(|it| it.is_ascii_graphic()) {
+        return Err(
+            "it holds no token: write one line of ASCII without blanks, as the agent's settings have it"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 fn print_json(answer: &impl serde::Serialize) {
-    print::exactly(format_args!("{}\n", json!(answer)));
+    print::json(json!(answer));
 }
 
 fn unreadable(error: &StoreError) -> CallError {

@@ -56,7 +56,7 @@ pub async fn run(order: &RunOrder, spec: &ComposeSpec, context: &Context, life: 
     let labels: BTreeMap<String, String> = new_container::labels(order, context).into_iter().collect();
     let name = order.created_name();
     let mut command = Command::new(cli.program().0);
-    process::without_settings(&mut command);
+    context.own_variables.leave_out(&mut command);
     for variable in command::LEFT_OUT {
         command.env_remove(variable);
     }

@@ -34,7 +34,8 @@ impl Settle<'_> {
         let own = [Role::Viewer, Role::Operator, Role::Admin].into_iter().filter_map(|role| {
             let name = access::own_token_name(role);
             let hash = self.value(name, access::token)?;
-            Some(access::Token { name: name.to_owned(), hash, role })
+            let origin = Origin::Place(format!("setting {name}").into());
+            Some(access::Token { name: name.to_owned(), hash, role, origin })
         });
         let own = own.collect();
         access::Access {

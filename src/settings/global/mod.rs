@@ -124,17 +124,33 @@ pub static SETTINGS: &[Setting] = &[
         "Whether it does so, also on an address that others reach, and who asks there may everything, although nobody has to say who he is.",
     )
     .live(),
-    row("viewer-token", TOKEN, "none", true, "What a program shows to see everything.").secret().live(),
+    row(
+        "viewer-token",
+        TOKEN,
+        "none",
+        true,
+        "What a program shows to see everything. A flag stands in the list of processes, for everyone on the machine to read: better is viewer-token-file in a file of settings, or the environment.",
+    )
+    .secret()
+    .live(),
     row(
         "operator-token",
         TOKEN,
         "none",
         true,
-        "What a program shows to run, pause and stop besides.",
+        "What a program shows to run, pause and stop besides. As with viewer-token, a flag can be read by everyone on the machine: better is operator-token-file in a file of settings, or the environment.",
     )
     .secret()
     .live(),
-    row("admin-token", TOKEN, "none", true, "What a program shows to do everything.").secret().live(),
+    row(
+        "admin-token",
+        TOKEN,
+        "none",
+        true,
+        "What a program shows to do everything. As with viewer-token, a flag can be read by everyone on the machine: better is admin-token-file in a file of settings, or the environment.",
+    )
+    .secret()
+    .live(),
     row(
         "metrics-auth",
         "boolean",
