@@ -25,7 +25,7 @@ pub enum ChannelKind {
     Gotify,
     /// Pushover.
     Pushover,
-    /// An integration of PagerDuty (Events API v2).
+    /// An integration of `PagerDuty` (Events API v2).
     PagerDuty,
     /// Opsgenie's alerts.
     Opsgenie,
