@@ -109,7 +109,7 @@ fn what_the_agent_refuses_by_name_or_type_does_not_pass() {
         ("watchbell.job-exce.a.schedule", "@daily"),
         ("watchbell.job-container.a.command", "x"),
         ("watchbell.job-exec.a.image", "x"),
-        ("watchbell.job-exec.a.notify", "mail"),
+        ("watchbell.job-exec.a.notify-after", "many"),
         ("watchbell.job-exec.a.retries", "-1"),
         ("watchbell.job-exec.a.retry-backoff", "linear"),
         ("watchbell.job-exec.a b.schedule", "@daily"),

@@ -426,8 +426,8 @@ mod tests {
 
     #[test]
     fn a_default_that_names_no_channel_is_told_once_however_many_jobs_take_it() {
-        let jobs: String =
-            (0..5).map(|it| format!("[job-local \"j{it}\"]\nschedule = @daily\ncommand = x\n")).collect();
+        let job = |it: u8| format!("[job-local \"j{it}\"]\nschedule = @daily\ncommand = x\n");
+        let jobs = (0..5).map(job).collect::<Vec<String>>().concat();
         let none = inventory(&[]);
         for (head, place) in
             [("[global]\nnotify = pager\n", "f:2"), ("[job-defaults]\nnotify = pager\n", "f:2")]

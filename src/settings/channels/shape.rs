@@ -112,7 +112,7 @@ impl Shape {
             Self::Host => one(host(&single()?)?),
             Self::Number(least, most) => one(number(&single()?, least, most)?.to_string()),
             Self::Choice(words) => one(choice(&single()?, words)?.to_owned()),
-            Self::Words => items(text, |it| value::text(it)),
+            Self::Words => items(text, value::text),
             Self::Headers => headers(text),
             Self::Statuses => items(text, |it| number(it, 100, 599).map(|it| it.to_string())),
             Self::Address => one(address(&single()?)?),
@@ -147,7 +147,7 @@ fn items(text: &Text, read: impl Fn(&str) -> Result<String, String>) -> Result<O
     let all = value::list(text)?;
     let parts = all.iter().flat_map(|it| it.split(move |c| c == ',' && !whole));
     let parts = parts.map(str::trim).filter(|it| !it.is_empty());
-    match parts.map(|it| read(it)).collect::<Result<Vec<String>, String>>()? {
+    match parts.map(read).collect::<Result<Vec<String>, String>>()? {
         items if items.is_empty() => Err("the list is empty: write an item, or remove it".to_owned()),
         items => Ok(Some(list(items))),
     }

@@ -20,7 +20,8 @@ struct Key<T> {
 impl Reader<'_> {
     pub(super) fn value(&mut self, key: &str, value: &str, origin: Origin) {
         match &self.section {
-            Section::PassedOver => {}
+            // A channel that begins goes on as the last of the channels.
+            Section::PassedOver | Section::NewChannel(_) => {}
             Section::Before => {
                 let reason = "the line stands before the first section and has no effect: begin with [global] or [job-<kind> \"name\"]";
                 self.ini.broken.push(Diagnostic::error(origin, reason));
@@ -43,8 +44,6 @@ impl Reader<'_> {
                     self.spoil_channel();
                 }
             }
-            // It goes on as the last of the channels.
-            Section::NewChannel(_) => {}
             Section::Defaults(_) => {
                 if let Err(reason) = self.parameter(key, value, &origin) {
                     self.ini.diagnostics.push(Diagnostic::error(origin, reason));

@@ -97,7 +97,8 @@ fn every_type_can_be_written_and_says_what_it_misses() {
         let needs: Vec<_> = table::all_of(kind).filter(|it| it.required && it.name != "type").collect();
         let section = |without: &str| {
             let lines = needs.iter().filter(|it| it.name != without);
-            let lines: String = lines.map(|it| format!("{} = {}\n", it.name, example(it))).collect();
+            let lines: Vec<String> = lines.map(|it| format!("{} = {}\n", it.name, example(it))).collect();
+            let lines = lines.concat();
             format!("[notify \"it\"]\ntype = {word}\n{lines}")
         };
         let (channels, told) = file(&section(""));
