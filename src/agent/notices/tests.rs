@@ -46,9 +46,10 @@ fn succeeds() -> Outcome {
 }
 
 impl Job {
-    fn new(kind: ChannelKind, notify: Notify) -> Self {
+    fn new(kind: ChannelKind, mut notify: Notify) -> Self {
+        notify.channels = vec!["ops".into()];
         Self {
-            notify: Notify { channels: vec!["ops".into()], ..notify },
+            notify,
             channels: [channel("ops", kind)].into(),
             memory: NotifyMemory::default(),
             now: "2026-03-02T10:00:00Z".parse().unwrap(),
