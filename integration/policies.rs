@@ -166,6 +166,7 @@ impl World {
             | Item::NotifyMemory(..)
             | Item::Notify(_)
             | Item::Tail { .. }
+            | Item::Digested { .. }
             | Item::Delivered(_)
             | Item::GivenUp(_)
             | Item::AttemptStarted { .. }

@@ -105,36 +105,17 @@ pub async fn run(
     sources.started = Some(settings.clone());
     tell_of_the_start(&settings);
     raise_file_limit();
-    let (terminate, interrupt, hangup) = match signals() {
-        Ok(signals) => signals,
-        Err(error) => {
-            report::problem(&Diagnostic::error(
-                Origin::Default,
-                format!("signals cannot be handled: {error}"),
-            ));
-            sink.flush(FLUSH_LIMIT).await;
-            return ExitCode::FAILURE;
-        }
-    };
-    let (Some(engine), Ok(bound)) = (engine(&settings), listen(&settings).await) else {
+    let (Some(asked_to_end), Some(engine), Ok(bound)) =
+        (signals(), engine(&settings), listen(&settings).await)
+    else {
         sink.flush(FLUSH_LIMIT).await;
         return ExitCode::FAILURE;
     };
+    let (terminate, interrupt, hangup) = asked_to_end;
 
-    let Opened {
-        keeper,
-        writer,
-        memory,
-        notify_memory,
-        waiting,
-        digests,
-        legacy,
-        halts,
-        made,
-        installation,
-        diagnostics,
-    } = open_history(&settings).await;
-    diagnostics.iter().for_each(report::problem);
+    let opened = open_history(&settings).await;
+    let Opened { keeper, writer, memory, legacy, halts, made, installation, .. } = opened;
+    opened.diagnostics.iter().for_each(report::problem);
 
     let children = Children::default();
     let (inventory, observed) = watch::channel(None);
@@ -170,17 +151,11 @@ pub async fn run(
     };
     let (told, concerns) = watch::channel(Concerns::default());
     let state_dir = settings.state_dir.clone();
-    let courier = Courier {
-        client,
-        clock: Clock::System,
-        directory: state_dir.clone(),
-        beside: Beside { children: children.clone(), own_variables: own_variables.clone() },
-        telling: handle.telling(),
-    };
-    let board = Board::default();
-    let notifications = Notifications::new(courier.clone(), board.clone());
+    let beside = Beside { children: children.clone(), own_variables: own_variables.clone() };
+    let courier = Courier::new(client, state_dir.clone(), beside, handle.telling());
+    let left = (opened.waiting, opened.digests);
+    let (notifications, mut notifiers) = notifier(courier, keeper.clone(), closed.clone(), left);
     let told_there = (concerns, exported, notifications);
-    let mut notifiers = notifier(courier, board, (keeper.clone(), closed.clone()), (waiting, digests));
     let api = Api::new(handle, keeper.clone(), state_dir, Clock::System, events, told_there);
     let health = Health { api, connection: connected.clone(), pulse: felt, probe: Probe::of(engine.clone()) };
     answer(&mut tasks, bound, guard, (health, told), scraped);
@@ -201,7 +176,7 @@ pub async fn run(
     // It ends after all others: until then there may be something to keep.
     let mut writers = JoinSet::new();
     writers.spawn(writer.run());
-    let remembered = (memory, notify_memory, legacy, made);
+    let remembered = (memory, opened.notify_memory, legacy, made);
     let actor = Actor::new(written, context, (observed, connected), (staged, grace), ends, remembered);
     let stopping = std::sync::OnceLock::new();
     let grace_of_end = graced.clone();
@@ -291,20 +266,21 @@ fn answer(
     tasks.spawn(socket::serve(bound, state_dir, routes.merge(plan::routes(agent))));
 }
 
-/// Starts what tells of jobs; `waiting` is what the last agent left.
+/// Starts what tells of jobs; `waiting` is what the last agent left, and `digests` when it sent the daily messages.
 fn notifier(
     deliver: Courier,
-    board: Board,
-    (keeper, closed): (Keeper, watch::Receiver<bool>),
+    keeper: Keeper,
+    closed: watch::Receiver<bool>,
     (waiting, digests): (Vec<Notification>, BTreeMap<Arc<str>, Timestamp>),
-) -> JoinSet<()> {
-    let (clock, directory) = (deliver.clock.clone(), deliver.directory.clone());
+) -> (Notifications, JoinSet<()>) {
+    let (clock, directory, board) = (deliver.clock.clone(), deliver.directory.clone(), Board::default());
+    let notifications = Notifications::new(deliver.clone(), board.clone());
     let digests = Digests::new(clock.clone(), directory.clone(), digests);
     let (outbox, telling) = (keeper.outbox(), deliver.telling.clone());
     let parts = Parts { outbox, telling, closed, board, deliver, keeper, clock, digests, directory };
     let mut tasks = JoinSet::new();
     tasks.spawn(Notifier::new(parts, waiting).run());
-    tasks
+    (notifications, tasks)
 }
 
 /// Who had logged in when the last agent ended. One whom it does not find logs in again.
@@ -393,8 +369,17 @@ fn raise_file_limit() {
     }
 }
 
-fn signals() -> std::io::Result<(Signal, Signal, Signal)> {
-    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?))
+/// Terminate, interrupt and hang up, as they come. `None`, which was told, if they cannot be heard.
+fn signals() -> Option<(Signal, Signal, Signal)> {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    match kinds {
+        [Ok(terminate), Ok(interrupt), Ok(hangup)] => Some((terminate, interrupt, hangup)),
+        [Err(error), ..] | [_, Err(error), _] | [.., Err(error)] => {
+            let reason = format!("signals cannot be handled: {error}");
+            report::problem(&Diagnostic::error(Origin::Default, reason));
+            None
+        }
+    }
 }
 
 /// Waits for either of the two; notes when the first came.

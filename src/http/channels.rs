@@ -115,19 +115,17 @@ pub async fn preview(
 ) -> Result<Json<MessageItem>, Problem> {
     let (id, snapshot) = (JobId::plain(&name), api.agent.snapshot());
     let Some(entry) = snapshot.catalog.get(&id) else { return Err(Api::no_job(&snapshot, &name)) };
-    let channel = match query.channel.as_deref().or_else(|| first_channel(&entry.spec)) {
-        Some(channel) => api.notifications.channel(channel)?,
-        None => {
-            let detail = "the job names no channel: add notify to it, or name one with channel=";
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
-        }
+    let Some(channel) = query.channel.as_deref().or_else(|| first_channel(&entry.spec)) else {
+        let detail = "the job names no channel: add notify to it, or name one with channel=";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
     };
+    let channel = api.notifications.channel(channel)?;
     let cause = query.cause.as_deref().map(cause).transpose().map_err(Problem::bad)?;
     api.settle().await;
     let filter = Filter { job: Some(id), ..Filter::default() };
     let last = api.read(move |reader| reader.runs(&filter, 20)).await?.unwrap_or_default();
     let last = last.into_iter().find(|it| it.end.is_some());
-    let it = notification(&api, &channel, &entry.spec, cause, last);
+    let it = notification(&api, &channel, &entry.spec, cause, last.as_ref());
     let message = api.notifications.preview(&channel, it).await.map_err(NotTold::Trouble)?;
     Ok(Json(said(&channel.name, message)))
 }
@@ -177,12 +175,12 @@ fn notification(
     channel: &Arc<Channel>,
     spec: &JobSpec,
     cause: Option<Cause>,
-    last: Option<KeptRun>,
+    last: Option<&KeptRun>,
 ) -> Notification {
     let at = api.clock.now();
-    let ended = last.as_ref().and_then(|it| it.end.as_ref());
+    let ended = last.and_then(|it| it.end.as_ref());
     let cause = cause.unwrap_or_else(|| ended.map_or(Cause::Failure, |it| cause_of(&it.outcome)));
-    let facts = last.as_ref().map_or_else(|| made_up(cause, at), |it| facts(it, cause));
+    let facts = last.map_or_else(|| made_up(cause, at), |it| facts(it, cause));
     let bad = u32::from(matches!(cause, Cause::Failure | Cause::Timeout | Cause::Lost | Cause::Recovery));
     Notification {
         id: format!("preview.{}.{}.{}", spec.id, channel.name, cause.as_str()).into(),

@@ -298,6 +298,7 @@ mod tests {
         docker::client::Engine,
         history::keeper::Keeper,
         http::opened::Concerns,
+        notify::handle::Notifications,
         telemetry::{otlp::Condition as ExportCondition, stream::EventStream},
         time::Clock,
     };
@@ -305,8 +306,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_does_not_go_round_is_neither_live_nor_well() {
         let (agent, ends) = handle::handle();
+        let concerns = watch::channel(Concerns::default()).1;
         let (events, told) =
-            (EventStream::default(), (watch::channel(Concerns::default()).1, ExportCondition::default()));
+            (EventStream::default(), (concerns, ExportCondition::default(), Notifications::none()));
         let api = Api::new(agent, Keeper::none(), "/nowhere".into(), Clock::System, events, told);
         let health = Health {
             api,

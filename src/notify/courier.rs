@@ -55,6 +55,17 @@ pub struct Courier {
 }
 
 impl Courier {
+    /// One that speaks by `client`, reads what was printed from the history in `directory`, and starts what it must
+    /// `beside` the agent.
+    pub fn new(
+        client: Result<Client, UnusableProxy>,
+        directory: PathBuf,
+        beside: Beside,
+        telling: watch::Receiver<Arc<Telling>>,
+    ) -> Self {
+        Self { client, clock: Clock::System, directory, beside, telling }
+    }
+
     /// A notification in the words of a channel.
     pub fn message(&self, channel: &Channel, it: &Notification) -> Result<Message, Trouble> {
         let telling = self.telling.borrow().clone();

@@ -1,17 +1,23 @@
 //! How everyone else asks about channels.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use crate::model::{
-    channel::Channel,
-    diagnostic::{Diagnostic, did_you_mean},
-    notification::{Cause, Notification, Streak},
+use tokio::sync::watch;
+
+use crate::{
+    model::{
+        channel::Channel,
+        diagnostic::{Diagnostic, did_you_mean},
+        notification::{Cause, Notification, Streak},
+    },
+    outward::http::Client,
 };
 
 use super::{
     board::{Board, ChannelState},
     courier::Courier,
     email::Reached,
+    exec::Beside,
     lane::Deliver,
     message::Message,
     trouble::Trouble,
@@ -37,6 +43,13 @@ impl Notifications {
     /// Over these.
     pub fn new(courier: Courier, board: Board) -> Self {
         Self { courier, board }
+    }
+
+    /// Where there are no channels: for who is asked about something else.
+    pub fn none() -> Self {
+        let (client, telling) = (Client::new(&|_| None), watch::channel(Arc::default()).1);
+        let courier = Courier::new(client, PathBuf::new(), Beside::default(), telling);
+        Self::new(courier, Board::default())
     }
 
     /// Whether there is a channel at which messages do not arrive.

@@ -214,19 +214,11 @@ impl TestAgent {
         let most = sources.borrow().settings.history_max_size;
         let opened = setup.state_dir.map(|it| history::open(&it, most, clock.clone()));
         let (keeper, writer, remembered, installation) = match opened {
-            Some(Opened {
-                keeper,
-                writer,
-                memory,
-                notify_memory,
-                waiting: _,
-                legacy,
-                halts,
-                made,
-                installation,
-                diagnostics,
-            }) => {
-                diagnostics.iter().for_each(report::problem);
+            Some(opened) => {
+                let Opened {
+                    keeper, writer, memory, notify_memory, legacy, halts, made, installation, ..
+                } = opened;
+                opened.diagnostics.iter().for_each(report::problem);
                 let remembered = (memory, notify_memory, legacy, Halts::after(&halts), made);
                 (keeper, Some(tokio::spawn(writer.run())), remembered, installation)
             }

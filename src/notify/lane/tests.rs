@@ -123,104 +123,104 @@ impl Stage {
 
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_down_for_an_hour_gets_each_message_once_and_in_order() {
-    let stage = stage();
-    stage.fake.refuse(Some(Trouble::passing("it is down")));
-    stage.put("1");
-    stage.put("2");
+    let scene = stage();
+    scene.fake.refuse(Some(Trouble::passing("it is down")));
+    scene.put("1");
+    scene.put("2");
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!(stage.fake.ids(), [""; 0]);
-    let state = stage.board.states()["ops"].clone();
+    assert_eq!(scene.fake.ids(), [""; 0]);
+    let state = scene.board.states()["ops"].clone();
     assert!(state.trouble.is_some_and(|it| it.reason == "it is down" && it.next.is_some()));
-    stage.fake.refuse(None);
-    stage.put("3");
+    scene.fake.refuse(None);
+    scene.put("3");
     sleep(Duration::from_secs(1100)).await;
-    assert_eq!(stage.fake.ids(), ["1", "2", "3"]);
-    let state = stage.board.states()["ops"].clone();
+    assert_eq!(scene.fake.ids(), ["1", "2", "3"]);
+    let state = scene.board.states()["ops"].clone();
     assert_eq!((state.trouble, state.sent, state.waiting), (None, 3, 0));
     // 10 s, 20 s, … 640 s and then a quarter of an hour: no more than a dozen an hour.
-    let tried = stage.fake.0.tried.load(Ordering::SeqCst);
+    let tried = scene.fake.0.tried.load(Ordering::SeqCst);
     assert!((8..=16).contains(&tried), "{tried}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_arrive_in_a_day_is_given_up_and_the_next_has_its_turn() {
-    let stage = stage();
-    stage.fake.refuse(Some(Trouble::passing("it is down")));
-    stage.put("old");
+    let scene = stage();
+    scene.fake.refuse(Some(Trouble::passing("it is down")));
+    scene.put("old");
     sleep(Duration::from_secs(23 * 3600)).await;
-    stage.put("new");
-    assert_eq!(stage.board.states()["ops"].given_up, 0);
+    scene.put("new");
+    assert_eq!(scene.board.states()["ops"].given_up, 0);
     sleep(Duration::from_secs(2 * 3600)).await;
-    assert_eq!(stage.board.states()["ops"].given_up, 1);
-    stage.fake.refuse(None);
+    assert_eq!(scene.board.states()["ops"].given_up, 1);
+    scene.fake.refuse(None);
     sleep(Duration::from_secs(1200)).await;
-    assert_eq!(stage.fake.ids(), ["new"]);
+    assert_eq!(scene.fake.ids(), ["new"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_will_never_be_taken_is_given_up_at_once_and_told() {
-    let stage = stage();
-    stage.fake.refuse(Some(Trouble::lasting("it is no message")));
-    stage.put("1");
+    let scene = stage();
+    scene.fake.refuse(Some(Trouble::lasting("it is no message")));
+    scene.put("1");
     sleep(Duration::from_secs(1)).await;
-    let state = stage.board.states()["ops"].clone();
+    let state = scene.board.states()["ops"].clone();
     assert_eq!((state.given_up, state.waiting, state.sent), (1, 0, 0));
-    let problems = stage.board.problems();
+    let problems = scene.board.problems();
     assert!(problems[0].reason.contains("it is no message; its messages were given up"), "{problems:?}");
-    assert_eq!(stage.fake.0.tried.load(Ordering::SeqCst), 1);
+    assert_eq!(scene.fake.0.tried.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_asks_for_time_has_it() {
-    let stage = stage();
+    let scene = stage();
     let after = Some(Duration::from_secs(1800));
-    stage.fake.refuse(Some(Trouble { reason: "too many".into(), again: true, after }));
-    stage.put("1");
+    scene.fake.refuse(Some(Trouble { reason: "too many".into(), again: true, after }));
+    scene.put("1");
     sleep(Duration::from_secs(1)).await;
-    stage.fake.refuse(None);
+    scene.fake.refuse(None);
     sleep(Duration::from_secs(2000)).await;
-    assert_eq!(stage.fake.taken(), [(1800, "1".to_owned())]);
+    assert_eq!(scene.fake.taken(), [(1800, "1".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mended_channel_is_tried_at_once_and_one_that_is_gone_keeps_what_waits() {
-    let stage = stage();
-    stage.fake.refuse(Some(Trouble::passing("wrong token")));
-    stage.put("1");
+    let scene = stage();
+    scene.fake.refuse(Some(Trouble::passing("wrong token")));
+    scene.put("1");
     sleep(Duration::from_secs(300)).await;
-    stage.channel.send_replace(None);
+    scene.channel.send_replace(None);
     sleep(Duration::from_secs(300)).await;
-    let state = stage.board.states()["ops"].clone();
+    let state = scene.board.states()["ops"].clone();
     assert!(state.trouble.unwrap().reason.contains("there is no such channel any more"));
-    stage.fake.refuse(None);
-    stage.channel.send_replace(Some(channel("ops")));
+    scene.fake.refuse(None);
+    scene.channel.send_replace(Some(channel("ops")));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(stage.fake.ids(), ["1"]);
+    assert_eq!(scene.fake.ids(), ["1"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn more_than_may_wait_gives_up_the_oldest_but_the_one_on_its_way() {
-    let stage = stage();
-    stage.fake.0.hangs.store(1, Ordering::SeqCst);
-    stage.put("0");
+    let scene = stage();
+    scene.fake.0.hangs.store(1, Ordering::SeqCst);
+    scene.put("0");
     sleep(Duration::from_secs(1)).await;
     for n in 1..LIMIT {
-        stage.put(&n.to_string());
+        scene.put(&n.to_string());
     }
-    let one = |id: &str| Notification { id: id.into(), ..stage.queue.first().unwrap().0 };
-    let (waiting, over) = stage.queue.put(one("last"), Kept::nothing());
+    let one = |id: &str| Notification { id: id.into(), ..scene.queue.first().unwrap().0 };
+    let (waiting, over) = scene.queue.put(one("last"), Kept::nothing());
     assert_eq!((waiting, over.map(|it| it.id.to_string())), (LIMIT, Some("1".to_owned())));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_ends_leaves_what_waits_to_the_next() {
-    let mut stage = stage();
-    stage.fake.refuse(Some(Trouble::passing("it is down")));
-    stage.put("1");
+    let mut scene = stage();
+    scene.fake.refuse(Some(Trouble::passing("it is down")));
+    scene.put("1");
     sleep(Duration::from_secs(5)).await;
-    stage.close.send_replace(true);
-    stage.tasks.join_next().await.unwrap().unwrap();
-    assert_eq!((stage.queue.len(), stage.board.states()["ops"].given_up), (1, 0));
+    scene.close.send_replace(true);
+    scene.tasks.join_next().await.unwrap().unwrap();
+    assert_eq!((scene.queue.len(), scene.board.states()["ops"].given_up), (1, 0));
 }
 
 #[test]
