@@ -117,7 +117,20 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("main", &["app", "cli", "run::ending", "run::user", "settings", "telemetry", "time", "watch::file"]),
+    (
+        "main",
+        &[
+            "app",
+            "cli",
+            "run::ending",
+            "run::own_variables",
+            "run::user",
+            "settings",
+            "telemetry",
+            "time",
+            "watch::file",
+        ],
+    ),
     ("lib", &[]),
 ];
 
