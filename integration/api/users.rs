@@ -60,6 +60,7 @@ pub(super) fn kept(reply: &Reply) -> (String, String) {
     (cookie, reply.json()["csrf"].as_str().unwrap().to_owned())
 }
 
+/// Mistake 49: the login page did not exist.
 #[test]
 fn a_user_logs_in_does_what_his_role_may_and_logs_out() {
     let folder = tempfile::tempdir().unwrap();
