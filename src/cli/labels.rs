@@ -85,7 +85,7 @@ impl Labels {
     /// Takes a text that was read from `path`.
     pub fn understand(&mut self, path: &str, text: &str, environment: &Environment) {
         let name = if path == "-" { "standard input" } else { path };
-        match serde_json::from_str::<Value>(text) {
+        match serde_json::from_slice::<Value>(text.as_bytes()) {
             Ok(Value::Array(all)) => self.inspected(name, &all),
             Ok(one @ Value::Object(_)) if one.get("Config").is_some() || is_service(&one) => {
                 self.inspected(name, &[one]);

@@ -26,7 +26,7 @@ pub(super) fn made(connection: &Connection) -> rusqlite::Result<Vec<Made>> {
         let (job, of_kind): (String, String) = (row.get(0)?, row.get(1)?);
         let (revision, parameters): (String, String) = (row.get(2)?, row.get(3)?);
         let read = || {
-            let parameters: BTreeMap<String, String> = serde_json::from_str(&parameters).ok()?;
+            let parameters: BTreeMap<String, String> = serde_json::from_slice(parameters.as_bytes()).ok()?;
             let (job, kind) = (JobId::plain(&job), kind(&of_kind)?);
             Some(Made { job, kind, revision: revision.into(), parameters })
         };

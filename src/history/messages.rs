@@ -231,7 +231,7 @@ pub(super) fn read(
     message: &str,
     tail: Option<String>,
 ) -> Option<Notification> {
-    let it: StoredMessage = serde_json::from_str(message).ok()?;
+    let it: StoredMessage = serde_json::from_slice(message.as_bytes()).ok()?;
     let tail = tail.map(Into::into);
     Some(Notification {
         id: id.into(),
@@ -287,7 +287,7 @@ pub(super) fn stored_memory(it: &NotifyMemory) -> Option<String> {
 
 /// Reads it again; what nobody could have written is left out.
 pub(super) fn read_memory(text: &str) -> Option<NotifyMemory> {
-    let it: StoredMemory = serde_json::from_str(text).ok()?;
+    let it: StoredMemory = serde_json::from_slice(text.as_bytes()).ok()?;
     let held = |it: StoredHeld| {
         Some(Box::new(Held {
             until: time(it.until),

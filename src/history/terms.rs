@@ -162,7 +162,7 @@ pub(super) fn stored(it: &Terms) -> Option<String> {
 
 /// Reads it again; what cannot be read is as if nothing had been said.
 pub(super) fn read(text: &str) -> Option<Terms> {
-    let it: Stored = serde_json::from_str(text).ok()?;
+    let it: Stored = serde_json::from_slice(text.as_bytes()).ok()?;
     let action = it.action.and_then(|word| Action::NAMES.into_iter().find(|(name, _)| *name == word));
     let edges = |kind, names: Vec<String>| names.into_iter().map(move |name| (kind, name.into()));
     Some(Terms {

@@ -73,7 +73,7 @@ pub(super) fn success_codes(text: &Text) -> Result<SuccessCodes, String> {
     let items: Vec<String> = match text {
         Text::One(one) if one.trim_start().starts_with('[') => {
             let items: Vec<serde_json::Value> =
-                serde_json::from_str(one.trim()).map_err(|_| wrong(one.trim()))?;
+                serde_json::from_slice(one.trim().as_bytes()).map_err(|_| wrong(one.trim()))?;
             items.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)).collect()
         }
         other => value::list(other)?,

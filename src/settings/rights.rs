@@ -154,7 +154,7 @@ pub(super) fn security(text: &Text) -> Result<Vec<SecurityOption>, String> {
             "no-new-privileges" if value.is_empty() => Ok(SecurityOption::NoNewPrivileges(true)),
             "no-new-privileges" => value::boolean(value).map(SecurityOption::NoNewPrivileges),
             "seccomp" if value.starts_with('{') => {
-                let right = serde_json::from_str::<serde_json::Value>(value).is_ok();
+                let right = serde_json::from_slice::<serde_json::Value>(value.as_bytes()).is_ok();
                 right.then(|| SecurityOption::Seccomp(value.to_owned())).ok_or_else(|| {
                     "the profile after seccomp= is no JSON: write it as one line, or unconfined".to_owned()
                 })

@@ -132,7 +132,7 @@ pub fn list(text: &Text) -> Result<Vec<String>, String> {
 }
 
 fn json_list(text: &str) -> Result<Vec<String>, String> {
-    serde_json::from_str(text).map_err(|error| {
+    serde_json::from_slice(text.as_bytes()).map_err(|error| {
         format!(
             "a value that begins with \"[\" must be a JSON array of texts, such as [\"a\", \"b\"]: {error}"
         )

@@ -111,7 +111,7 @@ impl Line {
             _ => {}
         }
         if let Some(name) = name.strip_suffix("_json")
-            && let Ok(parsed) = serde_json::from_str(value)
+            && let Ok(parsed) = serde_json::from_slice(value.as_bytes())
         {
             return self.json(style, name, value, &parsed);
         }

@@ -142,7 +142,7 @@ fn is_ini(text: &str) -> bool {
     let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     first.is_some_and(|line| line.starts_with('['))
-        && serde_json::from_str::<serde_json::Value>(text).is_err()
+        && serde_json::from_slice::<serde_json::Value>(text.as_bytes()).is_err()
 }
 
 impl Migration {

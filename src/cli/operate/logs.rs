@@ -91,7 +91,7 @@ pub(super) async fn followed(desk: &Desk, question: &str) -> Result<Option<RunIt
             last = Some(event.id.clone());
             shown(desk, &event);
             if event.name == "end" {
-                ended = serde_json::from_str(&event.data).ok();
+                ended = serde_json::from_slice(event.data.as_bytes()).ok();
             }
         };
         call::follow(&desk.way, &question, from.as_deref(), take).await?;
@@ -105,7 +105,7 @@ pub(super) async fn followed(desk: &Desk, question: &str) -> Result<Option<RunIt
 fn shown(desk: &Desk, event: &Event) {
     match desk.output {
         Output::Json => {
-            let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+            let data: Value = serde_json::from_slice(event.data.as_bytes()).unwrap_or_default();
             print::json(json!({ "event": event.name, "data": data }));
         }
         Output::Text => print_event(event),
@@ -114,12 +114,12 @@ fn shown(desk: &Desk, event: &Event) {
 
 fn print_event(event: &Event) {
     if event.name == "dropped" {
-        if let Ok(DroppedPiece { stream, bytes, .. }) = serde_json::from_str(&event.data) {
+        if let Ok(DroppedPiece { stream, bytes, .. }) = serde_json::from_slice(event.data.as_bytes()) {
             print_dropped(stream == "stderr", bytes);
         }
         return;
     }
-    let Ok(PrintedPiece { text, base64, .. }) = serde_json::from_str(&event.data) else { return };
+    let Ok(PrintedPiece { text, base64, .. }) = serde_json::from_slice(event.data.as_bytes()) else { return };
     let decoded = base64.and_then(|it| STANDARD.decode(it).ok());
     let bytes = text.map(String::into_bytes).or(decoded).unwrap_or_default();
     print::printed(event.name == "stderr", &bytes);

@@ -84,7 +84,7 @@ pub fn same(text: &str) -> Taken {
 
 /// A list: a JSON array of texts, or else the whole text as its one item.
 pub fn list(text: &str) -> Taken {
-    match serde_json::from_str::<Vec<String>>(text) {
+    match serde_json::from_slice::<Vec<String>>(text.as_bytes()) {
         Ok(items) => Taken::items(items.iter().map(String::as_str)),
         Err(_) => Taken::items([text]),
     }
@@ -92,7 +92,7 @@ pub fn list(text: &str) -> Taken {
 
 /// A list with commas between its items.
 pub fn commas(text: &str) -> Taken {
-    if let Ok(items) = serde_json::from_str::<Vec<String>>(text) {
+    if let Ok(items) = serde_json::from_slice::<Vec<String>>(text.as_bytes()) {
         return Taken::items(items.iter().map(String::as_str));
     }
     Taken::items(text.split(',').map(str::trim).filter(|item| !item.is_empty()))

@@ -76,7 +76,8 @@ pub(in crate::settings) fn read(line: &[u8]) -> Result<Line, Unreadable> {
 
 /// Whether a value is a JSON array that goes on after its line, which no value can.
 pub(super) fn is_open(value: &str) -> bool {
-    value.starts_with('[') && serde_json::from_str::<Vec<String>>(value).is_err_and(|error| error.is_eof())
+    value.starts_with('[')
+        && serde_json::from_slice::<Vec<String>>(value.as_bytes()).is_err_and(|error| error.is_eof())
 }
 
 /// Whether a line looks like the rest of such an array: no key begins like this.
