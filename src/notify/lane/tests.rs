@@ -1,3 +1,5 @@
+//! One channel by a clock that waits for nobody: order, retries, and what is given up.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::{task::JoinSet, time::Instant};
