@@ -80,7 +80,6 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
             "plan::Entry",
             "settings::access",
             "settings::explain",
-            "settings::global::Settings",
             "settings::made",
             "settings::resolve::Sources",
             "settings::resolve::View",

@@ -16,9 +16,10 @@ use crate::{
     agent::handle::Handle,
     model::{
         channel::{Channel, Channels, Value},
+        parameters,
         secret::TokenHash,
     },
-    settings::global::Settings,
+    settings::access::Access,
 };
 
 use super::problem::Problem;
@@ -132,7 +133,8 @@ async fn report(
 ) -> Result<Json<PlanReport>, Problem> {
     let Json(wanted) = wanted.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let snapshot = agent.snapshot();
-    let settings: Values = snapshot.settings.iter().flat_map(|it| settings(it)).collect();
+    let settings: Values =
+        snapshot.settings.iter().flat_map(|it| settings(it.values(), &it.access)).collect();
     let there = snapshot.catalog.iter().map(|(id, entry)| {
         let parameters = entry.spec.parameters().into_iter();
         let parameters = parameters.map(|(name, value)| {
@@ -195,12 +197,12 @@ pub fn compare_channels(
 }
 
 /// Settings, and those whom the files let in: of each what he may is shown, and what lets him in is compared.
-pub fn settings(of: &Settings) -> Values {
-    let values = of.values().into_iter().map(|(name, value)| {
+pub fn settings(values: Vec<(&'static str, parameters::Value)>, access: &Access) -> Values {
+    let values = values.into_iter().map(|(name, value)| {
         let shown = value.shown().to_owned();
         (name.to_owned(), (value.text, shown))
     });
-    let sections = of.access.sections().into_iter().map(|it| {
+    let sections = access.sections().into_iter().map(|it| {
         let role = it.role.as_str();
         (it.title(), (format!("{role} {}", it.mark.hex()), role.to_owned()))
     });

@@ -1,4 +1,4 @@
-//! One channel by a clock that waits for nobody: order, retries, and what is given up.
+//! A channel under a paused clock: a day passes in a moment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
