@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::CANARY;
 use crate::support::{
     beside::Beside,
+    certificates::Authority,
     expect,
     receiver::{Received, Receiver},
     silent_engine::SilentEngine,
@@ -335,6 +336,24 @@ fn a_channels_secrets_are_nowhere_also_where_the_receiver_repeats_them() {
     }
     let health = agent.get("/health").json();
     assert_eq!(health["notifications"]["status"], "degraded", "{health}");
+}
+
+#[test]
+fn where_the_system_has_no_authorities_those_of_the_agent_are_there() {
+    let folder = TempDir::new().unwrap();
+    let receiver = Receiver::over_tls(&Authority::new().certify(&["localhost"]));
+    let url = receiver.url().replace("127.0.0.1", "localhost");
+    let ini =
+        channel("hook", "webhook", &format!("url = {url}/")) + &job("bad", "command = false\nnotify = hook");
+    std::fs::write(folder.path().join("config.ini"), ini).unwrap();
+    // As in an image of nothing but the agent.
+    let nowhere = [("SSL_CERT_FILE", "/nowhere.pem"), ("SSL_CERT_DIR", "/nowhere")];
+    let agent = Beside::start_with(folder.path(), &["--listen", "none"], &nowhere);
+    agent.wait_for_event("job.added", "bad");
+    agent.run_to_its_end("bad");
+    let failed = agent.wait_for(1, |it| it["event"] == "notify.failed").remove(0);
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.contains("not signed by anybody who is believed here"), "{reason}");
 }
 
 fn secret_nowhere(agent: &Beside, folder: &Path, further: &[String]) {

@@ -169,13 +169,10 @@ fn misunderstanding(error: &(dyn Error + 'static), authority: &str, tls: bool) -
 
 /// Those of a file, or else those of this machine.
 fn believing(authorities: Option<&Path>) -> Result<ClientConfig, String> {
-    outward::believing(authorities).map_err(|error| match error {
-        NoAuthority::Unread(reason) => {
-            format!(
-                "--tls-ca {reason}: name a file in PEM with who signed the agent's certificate, or with it itself"
-            )
-        }
-        NoAuthority::None => format!("{error}: name a file of them in PEM with --tls-ca"),
+    outward::believing(authorities).map_err(|NoAuthority(reason)| {
+        format!(
+            "--tls-ca {reason}: name a file in PEM with who signed the agent's certificate, or with it itself"
+        )
     })
 }
 

@@ -30,16 +30,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// Why nobody's certificate would be believed.
+/// Why nobody's certificate would be believed: a file cannot be read, or holds none.
 #[derive(Debug, thiserror::Error)]
-pub enum NoAuthority {
-    /// A file cannot be read.
-    #[error("{0}")]
-    Unread(String),
-    /// There is none.
-    #[error("nobody is known here who signs certificates")]
-    None,
-}
+#[error("{0}")]
+pub struct NoAuthority(pub String);
 
 /// Connects, over TLS where there is something to believe.
 pub async fn connect(host: &str, port: u16, tls: Option<Arc<ClientConfig>>) -> io::Result<Box<dyn Stream>> {
@@ -60,9 +54,10 @@ pub async fn over_tls(
     Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
 }
 
-/// Believes the authorities of a file, and who shows one of its certificates; or else the authorities of this machine.
+/// Believes the authorities of a file, and who shows one of its certificates; or else the authorities of this machine, and
+/// where it has none, those that Mozilla believes, as they were when the agent was built.
 pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority> {
-    let unread = |error: &dyn ToString| NoAuthority::Unread(error.to_string());
+    let unread = |error: &dyn ToString| NoAuthority(error.to_string());
     let found: Vec<CertificateDer<'static>> = match authorities {
         Some(path) => {
             let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
@@ -72,11 +67,13 @@ pub fn believing(authorities: Option<&Path>) -> Result<ClientConfig, NoAuthority
     };
     let mut roots = RootCertStore::empty();
     let (known, _) = roots.add_parsable_certificates(found.iter().cloned());
-    if known == 0 {
-        return Err(match authorities {
-            Some(path) => unread(&format!("{}: it holds no certificate in PEM", path.display())),
-            None => NoAuthority::None,
-        });
+    match authorities {
+        Some(path) if known == 0 => {
+            return Err(unread(&format!("{}: it holds no certificate in PEM", path.display())));
+        }
+        // An image of nothing but the agent has none of its own.
+        None if known == 0 => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        _ => {}
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

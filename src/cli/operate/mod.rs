@@ -47,7 +47,7 @@ pub struct AgentArgs {
     /// A file with the token that is shown there; else `WATCHBELL_TOKEN`.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<String>,
-    /// Who signs the certificate of that address, in PEM; else those whom this machine believes.
+    /// Who signs the certificate of that address, in PEM; else those whom this machine believes, or where it has none, those whom Mozilla does.
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
     /// Text or JSON.

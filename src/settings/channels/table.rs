@@ -119,7 +119,7 @@ pub static CHANNEL_PARAMS: &[ChannelParam] = &[
     row("output-lines", WORDS, Shape::Number(0, 1000), "20", "How many of the last lines that the run printed are in the message."),
     row("timeout", ALL, Shape::Duration, "30s", "How long one try may take."),
     row("digest", ALL, Shape::Moment, "none", "Once a day at this time, in the agent's time zone, what happened in the 24 hours before."),
-    row("ca-file", SERVERS, Shape::Path, "the system's", "The certificates in PEM that are believed in place of the system's."),
+    row("ca-file", SERVERS, Shape::Path, "the system's, else Mozilla's", "The certificates in PEM that are believed in place of the system's; where it has none, as in the image, they are those that Mozilla believed when the agent was built."),
     must("url", &[Slack, Discord, Mattermost], Shape::Url, "The incoming webhook.").secret(),
     must("url", &[Teams], Shape::Url, "The webhook of a workflow.").secret(),
     must("url", &[Matrix], Shape::Url, "The home server."),
