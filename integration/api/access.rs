@@ -265,3 +265,23 @@ fn what_is_nothing_fills_no_audit_record() {
     let paths: Vec<&str> = told.iter().map(|it| it["path"].as_str().unwrap()).collect();
     assert!(paths.len() == 2 && paths[0].len() == 256 && paths[1] == "/api/jobs/hello/pause", "{paths:?}");
 }
+
+/// Mistake 53: the UI's own polling hit its rate limit.
+#[test]
+fn who_asks_often_is_answered_as_often_also_while_passwords_are_tried_from_his_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_agent, address) = start(folder.path(), "");
+    let viewer = token(Role::Viewer);
+    let (session, _) = kept(&log_in(address, "root", SECRET, &[]));
+    let mut refused = 0;
+    for _ in 0..12 {
+        refused = log_in(address, "root", "wrong", &[]).status;
+    }
+    assert_eq!(refused, 429, "passwords are not tried for ever");
+    for path in ["/api/jobs", "/api/problems", "/health", "/api/runs"] {
+        for _ in 0..50 {
+            assert_eq!(asks(address, "GET", path, Some(&viewer), &[]), 200, "{path}");
+            assert_eq!(asks(address, "GET", path, None, &[("cookie", &session)]), 200, "{path}");
+        }
+    }
+}

@@ -98,6 +98,7 @@ fn an_engine_that_never_answers_from_the_start_is_down_and_the_agent_lives() {
     assert!(code == Some(1) && said.contains("engine: it has not answered yet"), "{said}");
 }
 
+/// Mistake 51: `/health` was always healthy.
 #[test]
 fn an_engine_that_answers_no_more_is_down_within_ten_seconds_and_the_agent_lives() {
     let folder = tempfile::tempdir().unwrap();

@@ -103,6 +103,35 @@ fn a_job_that_is_made_is_a_job_like_any_other_until_it_is_removed() {
     assert_eq!(put(&agent, "beat", &[], &local("echo three")).status, 201);
 }
 
+/// Mistake 48: editing a job turned it into a local one and lost the rest.
+#[test]
+fn a_job_that_is_changed_keeps_its_kind_and_all_that_is_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Beside::start(folder.path(), INI);
+    let mut job = json!({
+        "kind": "run",
+        "parameters": {
+            "schedule": "@daily", "image": "worker:1", "command": ["echo", "a b"], "timeout": "90s", "retries": 2,
+            "environment": { "A": "1" }, "label": { "team": "x" }, "success-codes": [0, 3], "overlap": "queue",
+        },
+    });
+    assert_eq!(make(&agent, "nightly", &job).status, 201);
+    let before = get(&agent, "nightly").json();
+    job["parameters"]["schedule"] = "@weekly".into();
+    assert_eq!(put(&agent, "nightly", &[], &job).status, 200);
+    let after = get(&agent, "nightly").json();
+    assert_eq!((&after["kind"], &before["kind"]), (&"run".into(), &"run".into()));
+    for (name, value) in job["parameters"].as_object().unwrap() {
+        let same = parameter(&after, name) == parameter(&before, name);
+        assert_eq!(same, name != "schedule", "{name} is {value}: {after:#}");
+        assert_eq!(parameter(&after, name)["origin"], format!("API (parameter {name})"));
+    }
+    // Nobody says which kind it is now: it is not guessed.
+    job.as_object_mut().unwrap().remove("kind");
+    put(&agent, "nightly", &[], &job).refusal(400);
+    assert_eq!(get(&agent, "nightly").json()["kind"], "run");
+}
+
 #[test]
 fn the_example_of_the_documentation_is_a_job() {
     let text = std::fs::read_to_string(expect::root().join("labels-spec.md")).unwrap();

@@ -60,6 +60,7 @@ pub(super) fn kept(reply: &Reply) -> (String, String) {
     (cookie, reply.json()["csrf"].as_str().unwrap().to_owned())
 }
 
+/// Mistake 49: the login page did not exist.
 #[test]
 fn a_user_logs_in_does_what_his_role_may_and_logs_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -231,7 +232,8 @@ fn a_stream_ends_with_the_time_of_its_session_and_with_the_token_that_opened_it(
     let jobs = |more: &str| std::fs::write(&file, ini(more) + long + &section).unwrap();
     jobs("session-lifetime = 3s\n");
     agent.signal(Signal::SIGHUP);
-    agent.wait_for_event("job.added", "long");
+    // It is told of a moment before it can be asked for.
+    eventually("the job is there", || agent.get("/api/jobs/long").status == 200);
     let run = agent.run("long");
     let output = format!("/api/runs/{run}/output?follow=true");
     let bearer = format!("authorization: Bearer {token}");

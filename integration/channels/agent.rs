@@ -123,7 +123,7 @@ fn a_room_of_matrix_gets_the_message_once_by_its_transaction() {
     sent(&agent, "room", "failure");
     let it = first(&receiver);
     assert!(
-        it.path.starts_with("/_matrix/client/v3/rooms/%21room%3Aexample.org/send/m.room.message/"),
+        it.path.starts_with("/_matrix/client/v3/rooms/%21room:example.org/send/m.room.message/"),
         "{}",
         it.path
     );
@@ -253,6 +253,19 @@ fn a_run_that_took_too_long_is_told_with_what_it_printed_until_then() {
 }
 
 #[test]
+fn only_the_last_attempt_of_a_run_is_told_of() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::new());
+    let ini = channel("hook", "webhook", &format!("url = {}/", receiver.url()))
+        + &job("bad", "command = false\nretries = 2\nretry-delay = 10ms\nnotify = hook");
+    let agent = Beside::start(folder.path(), &ini);
+    let run = agent.run_to_its_end("bad");
+    sent(&agent, "hook", "failure");
+    let told = receiver.wait_for("it", |it| (!it.is_empty()).then(|| it.to_vec()));
+    assert_eq!((told.len(), &body(&told[0])["run"]["attempts"]), (1, &3.into()), "{told:?}");
+    assert_eq!(body(&told[0])["run"]["id"], *run);
+}
+
+#[test]
 fn what_should_have_succeeded_and_did_not_is_told_once_also_over_a_restart() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::new());
     let ini = channel("hook", "webhook", &format!("url = {}/", receiver.url()))
@@ -287,7 +300,7 @@ fn a_channels_secrets_are_nowhere_also_where_the_receiver_repeats_them() {
         + &channel("c", "ntfy", &format!("url = {url}/t\nuser = u\npassword = hunter2-password"))
         // Nobody listens there.
         + &channel("d", "slack", "url = http://127.0.0.1:1/hunter2-refused")
-        + &channel("e", "exec", "command = sh -c 'echo no >&2; exit 1' hunter2-argument")
+        + &channel("e", "exec", "command = sh -c 'echo no >&2; exit 1'")
         + &job("bad", "command = false\nnotify = a, b, c, d, e");
     let agent = Beside::start(folder.path(), &ini);
     agent.run_to_its_end("bad");
@@ -299,7 +312,7 @@ fn a_channels_secrets_are_nowhere_also_where_the_receiver_repeats_them() {
         .collect();
     assert!(asked[0].contains("status 400"), "{asked:?}");
     secret_nowhere(&agent, folder.path(), &asked);
-    for (channel, mend) in [("a", "given up"), ("d", "127.0.0.1:1")] {
+    for (channel, mend) in [("a", "given up"), ("d", "nobody listens there")] {
         let problems = agent.get("/api/problems").json();
         let found = problems["problems"]
             .as_array()
@@ -355,7 +368,10 @@ fn a_channel_is_tried_and_shown_from_the_command_line() {
     };
     assert_eq!(ask(&["test", "hook"]), (Some(0), "the message arrived at hook\n".to_owned()));
     let (code, text) = ask(&["test", "down"]);
-    assert!(code == Some(1) && text.contains("it did not arrive") && text.contains("127.0.0.1:1"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("it did not arrive: http://127.0.0.1:1: nobody listens there"),
+        "{text}"
+    );
     let (code, text) = ask(&["test", "hok"]);
     assert!(code == Some(1) && text.contains("did you mean \"hook\"?"), "{text}");
     let (code, text) = ask(&["preview", "bad"]);

@@ -45,25 +45,33 @@ fn an_agent_in_a_container_answers_its_network_by_its_name_and_its_token() {
 
     let label = stage.label();
     let within = ["run", "--rm", "--network", &network, "--label", &label];
-    let bearer = format!("Authorization: Bearer {TOKEN}");
-    let asks = |host: &str, path: &str, more: &[&str]| {
-        let url = format!("http://{host}:8080{path}");
-        let wget = [WORKER, "wget", "-q", "-T", "10", "-O", "-"].into_iter().chain(more.iter().copied());
-        stage.try_docker(within.into_iter().chain(wget).chain([&*url]))
-    };
-    let shown = ["--header", &*bearer];
-    assert!(asks(&agent, "/api/jobs", &[]).is_err_and(|it| it.contains("401")));
-    let wrong = ["--header", "Authorization: Bearer hunter2-canary-of-nobody"];
-    assert!(asks(&agent, "/api/jobs", &wrong).is_err_and(|it| it.contains("401")));
-    // By a name that it was not told it has.
-    assert!(asks("other", "/api/jobs", &shown).is_err_and(|it| it.contains("403")));
-    let jobs = asks(&agent, "/api/jobs?name=hello", &shown).unwrap_or_else(|why| panic!("{why}"));
-    assert!(jobs.contains("\"name\":\"hello\""), "{jobs}");
     let address = stage.inspect(&agent, "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
-    assert_eq!(asks(&address, "/api/jobs?name=hello", &shown).as_deref(), Ok(&*jobs));
-
-    let run = [&shown[..], &["--post-data", ""]].concat();
-    let run = asks(&agent, "/api/jobs/hello/run", &run).unwrap_or_else(|why| panic!("{why}"));
+    // Debian's static busybox ends with a fault where its wget looks a name up, so what it sends is written here.
+    let asks = |host: &str, question: &str, headers: &str| {
+        let sent = format!("SENT={question} HTTP/1.0\r\nhost: {host}:8080\r\n{headers}\r\n");
+        let to = format!("TO={address}");
+        // It hangs up when there is no more to send.
+        let script = "{ printf %s \"$SENT\"; sleep 2; } | nc -w 10 $TO 8080";
+        let worker = ["-e", &sent, "-e", &to, WORKER, "sh", "-c", script];
+        stage.docker(within.into_iter().chain(worker))
+    };
+    let status = |answer: &str| answer.split(' ').nth(1).unwrap_or_default().to_owned();
+    let shown = format!("authorization: Bearer {TOKEN}\r\n");
+    let wrong = "authorization: Bearer hunter2-canary-of-nobody\r\n";
+    for (host, headers, expected) in [
+        (&*agent, "", "401"),
+        (&agent, wrong, "401"),
+        (&agent, &shown, "200"),
+        (&address, &shown, "200"),
+        // By a name that it was not told it has.
+        ("other", &shown, "403"),
+    ] {
+        let answer = asks(host, "GET /api/jobs?name=hello", headers);
+        assert_eq!(status(&answer), expected, "{host}: {answer}");
+        assert_eq!(answer.contains("\"name\":\"hello\""), expected == "200", "{answer}");
+    }
+    let run = asks(&agent, "POST /api/jobs/hello/run", &format!("{shown}content-length: 0\r\n"));
+    assert_eq!(status(&run), "202", "{run}");
     let ended = wait_for(&stage, &agent, "the run ends", |it| it["event"] == "run.finished");
     assert!(
         ended["outcome"] == "succeeded" && run.contains(ended["run"].as_str().expect("an ID")),

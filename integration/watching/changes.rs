@@ -94,6 +94,12 @@ fn values(kind: JobKind, parameter: &str) -> (&'static str, &'static str, &'stat
         "start-deadline" => ("5m", "6m", "start-deadline"),
         "max-output" => ("1MiB", "64KiB", "max-output"),
         "history" => ("5 runs", "5 runs, 7 days", "history"),
+        "notify" => ("ops", "pager", "notify"),
+        "notify-on" => ("failure", "always", "notify-on"),
+        "notify-after" => ("1", "3", "notify-after"),
+        "cooldown" => ("5m", "6m", "cooldown"),
+        "duration-over" => ("2x", "3x", "duration-over"),
+        "expect-every" => ("26h", "27h", "expect-every"),
         "run-on-startup" => ("true", "false", "run-on-startup"),
         other => panic!("the parameter {other} is new: say here how it changes"),
     }

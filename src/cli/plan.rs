@@ -74,7 +74,7 @@ fn wanted(desired: &Desired) -> Wanted {
             parameters: parameters.collect(),
         }
     };
-    let settings = desired.settings.iter().flat_map(|it| plan::settings(it)).collect();
+    let settings = desired.settings.iter().flat_map(|it| plan::settings(it.values(), &it.access)).collect();
     Wanted { jobs: desired.jobs.values().map(job).collect(), settings: WantedSettings(settings) }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{agent::handle::Handle, settings::global::Settings};
+use crate::{agent::handle::Handle, model::parameters::Value, settings::access::Access};
 
 use super::problem::Problem;
 
@@ -96,7 +96,8 @@ async fn report(
 ) -> Result<Json<PlanReport>, Problem> {
     let Json(wanted) = wanted.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let snapshot = agent.snapshot();
-    let settings: Values = snapshot.settings.iter().flat_map(|it| settings(it)).collect();
+    let settings: Values =
+        snapshot.settings.iter().flat_map(|it| settings(it.values(), &it.access)).collect();
     let there = snapshot.catalog.iter().map(|(id, entry)| {
         let parameters = entry.spec.parameters().into_iter();
         let parameters = parameters.map(|(name, value)| {
@@ -111,12 +112,12 @@ async fn report(
 }
 
 /// Settings, and those whom the files let in: of each what he may is shown, and what lets him in is compared.
-pub fn settings(of: &Settings) -> Values {
-    let values = of.values().into_iter().map(|(name, value)| {
+pub fn settings(values: Vec<(&'static str, Value)>, access: &Access) -> Values {
+    let values = values.into_iter().map(|(name, value)| {
         let shown = value.shown().to_owned();
         (name.to_owned(), (value.text, shown))
     });
-    let sections = of.access.sections().into_iter().map(|it| {
+    let sections = access.sections().into_iter().map(|it| {
         let role = it.role.as_str();
         (it.title(), (format!("{role} {}", it.mark.hex()), role.to_owned()))
     });

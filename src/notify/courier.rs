@@ -11,7 +11,7 @@ use crate::{
         notification::Notification,
         run::{RunId, Stream},
     },
-    outward::http::{Answer, Call, Client, UnusableProxy},
+    outward::http::{Answer, Call, Client, UnusableProxy, place},
     time::Clock,
 };
 
@@ -75,6 +75,7 @@ impl Courier {
 
     async fn call(&self, channel: &Channel, request: Request) -> Result<(), Trouble> {
         let Request { method, url, headers, body, expect } = request;
+        let at = place(&url).unwrap_or_else(|| "its address".to_owned());
         let call = Call {
             method,
             url,
@@ -86,8 +87,10 @@ impl Courier {
         };
         let client = self.client.as_ref().map_err(|it| Trouble::passing(it.to_string()))?;
         let answer = client.call(call, self.clock.now()).await;
-        let answer = answer.map_err(|it| Trouble { reason: it.reason, again: it.again, after: None })?;
-        judge(channel, &answer, &expect)
+        let named = |reason: String| format!("{at}: {reason}");
+        let answer =
+            answer.map_err(|it| Trouble { reason: named(it.reason), again: it.again, after: None })?;
+        judge(channel, &answer, &expect).map_err(|it| Trouble { reason: named(it.reason), ..it })
     }
 
     /// As much of what the run printed as is attached.
@@ -176,7 +179,7 @@ fn judge(channel: &Channel, answer: &Answer, expect: &[u16]) -> Result<(), Troub
         _ => (true, "it is tried again"),
     };
     let said = said(channel, &answer.body);
-    let reason = format!("the receiver answers with status {status}{said}: {mend}");
+    let reason = format!("it answers with status {status}{said}: {mend}");
     Err(Trouble { reason, again, after: answer.retry_after })
 }
 
@@ -186,4 +189,61 @@ fn said(channel: &Channel, body: &[u8]) -> String {
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text: String = text.chars().filter(|it| !it.is_control()).take(200).collect();
     if text.is_empty() { text } else { format!(" ({text})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::model::{channel::Value, origin::Origin};
+
+    fn channel() -> Channel {
+        let values = [
+            ("url", Value::One("https://example.org/hooks/hunter2-path".into())),
+            ("header", Value::List(vec!["X-Token: hunter2-header".into()])),
+        ];
+        Channel {
+            name: "ops".into(),
+            kind: ChannelKind::Webhook,
+            on: None,
+            values: values.into(),
+            origin: Origin::Default,
+            from_label: false,
+        }
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let retry_after = (status == 429).then_some(Duration::from_secs(7));
+        Answer { status, retry_after, body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
+    #[test]
+    fn what_a_receiver_will_never_take_is_given_up_and_all_else_is_tried_again_when_it_wants() {
+        for (status, again) in
+            [(400, false), (401, true), (404, true), (413, false), (422, false), (429, true), (500, true)]
+        {
+            let why = judge(&channel(), &answer(status, "no"), &[]).unwrap_err();
+            let after = (status == 429).then_some(Duration::from_secs(7));
+            assert_eq!((why.again, why.after), (again, after), "{status}");
+            assert!(why.reason.contains(&format!("status {status} (no): ")), "{}", why.reason);
+        }
+        for (status, expect, taken) in [
+            (200, &[][..], true),
+            (299, &[], true),
+            (200, &[202], false),
+            (404, &[404], true),
+            (302, &[], false),
+        ] {
+            assert_eq!(judge(&channel(), &answer(status, ""), expect).is_ok(), taken, "{status} {expect:?}");
+        }
+    }
+
+    #[test]
+    fn what_it_says_is_told_without_what_it_was_sent() {
+        let said = "no\u{1b}[31m hooks/hunter2-path\n x-token: hunter2-header https://example.org/hooks/hunter2-path";
+        let told = judge(&channel(), &answer(500, said), &[]).unwrap_err().reason;
+        assert_eq!(told, "it answers with status 500 (no[31m … x-token: … …): it is tried again");
+        assert!(judge(&channel(), &answer(500, &"x".repeat(9999)), &[]).unwrap_err().reason.len() < 300);
+    }
 }

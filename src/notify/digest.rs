@@ -158,6 +158,11 @@ mod tests {
     use jiff::civil::time;
 
     use super::*;
+    use crate::model::{
+        channel::{Channel, ChannelKind, Value},
+        origin::Origin,
+        schedule::Zone,
+    };
 
     #[test]
     fn the_time_of_day_is_that_of_the_zone_also_where_the_clocks_change() {
@@ -173,5 +178,64 @@ mod tests {
             let (now, next): (Timestamp, Timestamp) = (now.parse().unwrap(), next.parse().unwrap());
             assert_eq!(after(now, at, &zone), next, "{now}");
         }
+    }
+
+    fn telling(digest: &str) -> Telling {
+        let values = [("digest", Value::One(digest.into()))].into();
+        let channel = Channel {
+            name: "ops".into(),
+            kind: ChannelKind::Webhook,
+            on: None,
+            values,
+            origin: Origin::Default,
+            from_label: false,
+        };
+        Telling {
+            channels: Arc::new([("ops".into(), Arc::new(channel))].into()),
+            public_url: None,
+            zone: Zone::parse("Europe/Berlin").unwrap(),
+        }
+    }
+
+    fn digests(now: &str, last: Option<&str>) -> Digests {
+        let last = last.map(|it| ("ops".into(), it.parse().unwrap()));
+        let clock = Clock::anchored(now.parse().unwrap());
+        let mut digests = Digests::new(clock, "/nowhere".into(), last.into_iter().collect());
+        digests.renew(&telling("08:00"));
+        digests
+    }
+
+    fn moment(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_day_has_one_at_its_time_also_over_a_change_of_the_clocks() {
+        let mut digests = digests("2026-03-28T07:30:00Z", Some("2026-03-28T07:00:00Z"));
+        for at in ["2026-03-29T06:00:00Z", "2026-03-30T06:00:00Z", "2026-03-31T06:00:00Z"] {
+            let it = digests.due().await;
+            assert_eq!((it.cause, &*it.channel), (Cause::Digest, "ops"));
+            assert!(
+                it.at.duration_since(moment(at)).abs() <= SignedDuration::from_secs(1),
+                "{} and {at}",
+                it.at
+            );
+            // A reload in between changes nothing.
+            digests.renew(&telling("08:00"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_whose_time_passed_while_no_agent_was_there_comes_at_once_and_only_once() {
+        let mut late = digests("2026-03-31T09:00:00Z", Some("2026-03-30T06:00:00Z"));
+        assert_eq!(late.due().await.at, moment("2026-03-31T09:00:00Z"));
+        let next = late.due().await.at;
+        assert!(
+            next.duration_since(moment("2026-04-01T06:00:00Z")).abs() <= SignedDuration::from_secs(1),
+            "{next}"
+        );
+        // One who never had one waits for his time.
+        let first = digests("2026-03-31T09:00:00Z", None).due().await.at;
+        assert!(first >= moment("2026-04-01T06:00:00Z"), "{first}");
     }
 }

@@ -4,10 +4,7 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 
-use crate::model::{
-    bytes as sizes,
-    channel::{Channel, ChannelKind},
-};
+use crate::model::channel::{Channel, ChannelKind};
 
 /// The end of what a run printed, read as far as the channel wants it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -61,5 +58,5 @@ pub fn wants_output(channel: &Channel) -> Option<u64> {
     if channel.kind != ChannelKind::Email {
         return None;
     }
-    channel.text("attach").and_then(|it| sizes::parse(it).ok()).filter(|it| *it > 0)
+    channel.number("attach").and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0)
 }

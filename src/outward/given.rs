@@ -1,15 +1,12 @@
 //! Whose certificate is believed: those whom given authorities signed, and given certificates themselves.
 
-use std::sync::Arc;
-
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_name,
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
-    crypto::ring,
+    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
@@ -25,18 +22,15 @@ use rustls::{
 #[derive(Debug)]
 pub(super) struct Given {
     certificates: Vec<CertificateDer<'static>>,
-    by_authority: Arc<WebPkiServerVerifier>,
+    authorities: RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Given {
     /// Of certificates and the authorities that are made of them.
-    pub(super) fn new(
-        certificates: Vec<CertificateDer<'static>>,
-        roots: RootCertStore,
-    ) -> Result<Self, String> {
-        let provider = Arc::new(ring::default_provider());
-        let by_authority = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Self { certificates, by_authority: by_authority.map_err(|error| error.to_string())? })
+    pub(super) fn new(certificates: Vec<CertificateDer<'static>>, authorities: RootCertStore) -> Self {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        Self { certificates, authorities, algorithms }
     }
 }
 
@@ -46,21 +40,26 @@ impl ServerCertVerifier for Given {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let parsed = ParsedCertificate::try_from(end_entity)?;
-        let by = &self.by_authority;
-        match by.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // It looks at validity before it says any of these, and tests of ours hold on to that.
+        let algorithms = self.algorithms.all;
+        let signed = verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.authorities,
+            intermediates,
+            now,
+            algorithms,
+        );
+        match signed {
+            // Validity is looked at before any of these is said, and tests of ours hold on to that.
             Err(Error::InvalidCertificate(ref why))
-                if self.certificates.contains(end_entity) && is_about_its_signer(why) =>
-            {
-                verify_server_name(&parsed, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            other => other,
+                if self.certificates.contains(end_entity) && is_about_its_signer(why) => {}
+            other => other?,
         }
+        verify_server_name(&parsed, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -69,7 +68,7 @@ impl ServerCertVerifier for Given {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_authority.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -78,11 +77,11 @@ impl ServerCertVerifier for Given {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_authority.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.by_authority.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -1,3 +1,5 @@
+//! A channel under a paused clock: a day passes in a moment.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::{task::JoinSet, time::Instant};

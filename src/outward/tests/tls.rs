@@ -108,14 +108,20 @@ async fn what_is_wrong_with_a_certificate_is_told_in_words() {
 
 /// `openssl req -x509` makes these unless it is told otherwise.
 #[tokio::test]
-async fn an_authority_that_poses_as_a_server_is_told_with_the_mend() {
+async fn one_that_is_its_own_authority_is_believed_where_it_is_named_itself_and_else_told_with_the_mend() {
     let folder = TempDir::new().unwrap();
+    let own = |key: &KeyPair| {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(key).unwrap().pem()
+    };
     let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let own = params.self_signed(&key).unwrap();
-    let server = serving(&Certified { certificate: own.pem(), key: key.serialize_pem() }, FINE).await;
-    let failed = failed(&client(&[]), https(&server, "localhost", file(&folder, &own.pem()))).await;
+    let (named, another) = (own(&key), own(&key));
+    assert_ne!(named, another, "they differ by their numbers");
+    let server = serving(&Certified { certificate: named.clone(), key: key.serialize_pem() }, FINE).await;
+    let asked = https(&server, "localhost", file(&folder, &named));
+    assert_eq!(call(asked).await.unwrap().status, 200);
+    let failed = failed(&client(&[]), https(&server, "localhost", file(&folder, &another))).await;
     assert_eq!(
         failed.reason,
         "its certificate is one of an authority: have one made for a server (basicConstraints=CA:FALSE)"
@@ -144,7 +150,7 @@ async fn who_speaks_no_tls_and_a_file_that_holds_nothing_are_told_with_the_mend(
     );
     let empty = file(&folder, "hunter2");
     let told = failed(&named, https(&clear, "localhost", empty)).await.reason;
-    assert_eq!(told, "nobody is known here who signs certificates: check OTHER_CA");
+    assert!(told.ends_with("ca.pem: it holds no certificate in PEM: check OTHER_CA"), "{told}");
 
     // The other way round.
     let server = serving(&authority.certify(&["localhost"]), FINE).await;
