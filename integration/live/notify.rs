@@ -72,7 +72,8 @@ fn got(stage: &Stage, receiver: &str) -> Vec<(String, Value)> {
 /// Labels of the agent's own container that make a webhook of this name.
 fn webhook(name: &str, host: &str) -> [(String, String); 2] {
     let url = format!("http://{host}:8080/cgi-bin/hook?{SECRET}");
-    [("type", "webhook"), ("url", &*url)].map(|(key, value)| (format!("watchbell.notify.{name}.{key}"), value.to_owned()))
+    [("type", "webhook"), ("url", &*url)]
+        .map(|(key, value)| (format!("watchbell.notify.{name}.{key}"), value.to_owned()))
 }
 
 #[test]
@@ -128,7 +129,10 @@ fn labels_of_another_container_make_no_channel_and_are_told_with_their_place_and
     let [problem] = &of_it[..] else { panic!("it is told once: {problems:#}") };
     assert!(text(problem, "origin").starts_with(&format!("container {web} (label {prefix}.")), "{problem}");
     let reason = text(problem, "reason");
-    assert!(reason.contains("on the agent's own container") && reason.contains("[notify \"name\"]"), "{reason}");
+    assert!(
+        reason.contains("on the agent's own container") && reason.contains("[notify \"name\"]"),
+        "{reason}"
+    );
     // What the job has for it waits for an operator who makes it.
     let channels = ask("/api/channels");
     let [named] = &channels["channels"].as_array().expect("a list")[..] else { panic!("{channels}") };
@@ -138,7 +142,10 @@ fn labels_of_another_container_make_no_channel_and_are_told_with_their_place_and
     assert!(all.iter().any(|it| said(&it) && text(it, "reason").contains(&channel)), "{problems:#}");
     assert!(agent.records(|it| text(it, "event") == "notify.sent").is_empty());
     let waits = agent.wait_for("nothing is sent", |it| it["event"] == "notify.failed");
-    assert!(text(&waits, "reason").starts_with("there is no such channel: write its [notify] section"), "{waits}");
+    assert!(
+        text(&waits, "reason").starts_with("there is no such channel: write its [notify] section"),
+        "{waits}"
+    );
     assert!(agent.records(|it| it.to_string().contains(SECRET)).is_empty());
     assert_eq!(receiver.wait_for("what it got", |it| Some(it.len())), 0);
 }
@@ -176,11 +183,13 @@ fn an_agents_own_labels_make_channels_for_labelled_jobs_and_lead_to_no_cloud_met
     open(&stage, &receiver);
     let labels = [webhook("ops", RECEIVER), webhook("cloud", METADATA)].concat();
     let agent = agent_as(&stage, "agent", &network, &labels, &[&job]);
-    let parameters = [("schedule", "@every 1s"), ("command", "sh -c 'echo words; exit 3'"), ("notify", "ops, cloud")];
+    let parameters =
+        [("schedule", "@every 1s"), ("command", "sh -c 'echo words; exit 3'"), ("notify", "ops, cloud")];
     let web = stage.worker("web").exec("bad", &parameters).start();
     wait_for(&stage, &agent, "ops is told", |it| it["event"] == "notify.sent" && it["channel"] == "ops");
-    let refused =
-        wait_for(&stage, &agent, "cloud is not", |it| it["event"] == "notify.given_up" && it["channel"] == "cloud");
+    let refused = wait_for(&stage, &agent, "cloud is not", |it| {
+        it["event"] == "notify.given_up" && it["channel"] == "cloud"
+    });
     let reason = text(&refused, "reason");
     assert!(reason.contains(&format!("a label may not lead to {METADATA}")), "{reason}");
     assert!(reason.contains("name it in the operator's file or environment"), "{reason}");
@@ -203,8 +212,7 @@ fn what_waits_when_the_agents_container_is_killed_is_told_once_by_the_next_one_w
     let receiver = receiver_in(&stage, &network);
     let labels = webhook("ops", RECEIVER);
     let first = agent_as(&stage, "first", &network, &labels, &[&job]);
-    let parameters =
-        [("schedule", "@every 1s"), ("command", "false"), ("notify", "ops"), ("cooldown", "0s")];
+    let parameters = [("schedule", "@every 1s"), ("command", "false"), ("notify", "ops"), ("cooldown", "0s")];
     let web = stage.worker("web").exec("bad", &parameters).start();
     wait_for(&stage, &first, "nobody listens", |it| it["event"] == "notify.failed");
     let of_job = |it: &&Record| it["event"] == "run.finished" && it["job"] == *job;

@@ -78,6 +78,9 @@ fn values_of_variables_are_used_and_appear_in_no_record_however_much_is_logged()
 /// Everything that a channel keeps to itself; its value always has this in it.
 const OF_CHANNELS: &str = "hunter2-channel";
 
+/// An argument of a channel's command, which is shown where settings are explained, as a job's is, and nowhere else.
+const ARGUMENT: &str = "hunter2-argument";
+
 /// Channels that reach these, with what each keeps to itself, and one that its receiver refuses, repeating what it was sent.
 fn channels(stage: &Stage, taking: &str, refusing: &str, mail: u16) -> String {
     let at = stage.dir().display();
@@ -88,8 +91,8 @@ fn channels(stage: &Stage, taking: &str, refusing: &str, mail: u16) -> String {
         ("push", format!("gotify\nurl = {taking}\ntoken-file = {at}/token")),
         ("refused", format!("webhook\nurl = {refusing}/{OF_CHANNELS}\nheader = X-Key: {OF_CHANNELS}")),
         ("mail", format!("email\nserver = localhost\nport = {mail}\nca-file = {at}/ca.pem\nuser = ops\npassword = {OF_CHANNELS}\nfrom = bell@example.com\nto = ops@example.org\nattach = 64KiB")),
-        ("command", format!("exec\ncommand = sh -c 'cat >{at}/told' {OF_CHANNELS}")),
-        ("fails", format!("exec\ncommand = sh -c 'echo $$0 >&2; exit 1' {OF_CHANNELS}")),
+        ("command", format!("exec\ncommand = sh -c 'cat >{at}/told' {ARGUMENT}")),
+        ("fails", format!("exec\ncommand = sh -c 'echo $$0 >&2; exit 1' {ARGUMENT}")),
         ("files", format!("save\ndirectory = {at}/saved")),
     ]
     .map(|(name, lines)| format!("[notify \"{name}\"]\ntype = {lines}\n"))
@@ -112,7 +115,8 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 fn is_in(bytes: &[u8]) -> bool {
-    bytes.windows(OF_CHANNELS.len()).any(|it| it == OF_CHANNELS.as_bytes())
+    let text = String::from_utf8_lossy(bytes);
+    text.contains(OF_CHANNELS) || text.contains(ARGUMENT)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +149,10 @@ async fn secrets_of_channels_are_in_no_log_answer_mail_message_or_file_of_the_st
             agent.wait_for(channel, |it| it["event"] == "notify.failed" && it["channel"] == channel);
         }
         of_channels_is_nowhere(&agent, &job);
-        let said = [stage.docker(["logs", &web]), std::fs::read_to_string(stage.dir().join("told")).expect("it was told")];
+        let said = [
+            stage.docker(["logs", &web]),
+            std::fs::read_to_string(stage.dir().join("told")).expect("it was told"),
+        ];
         assert!(said[1].contains("words") && said.iter().all(|it| !is_in(it.as_bytes())), "{said:?}");
         let saved = files(&stage.dir().join("saved"));
         assert!(saved.len() >= 2 && saved.iter().all(|(_, it)| !is_in(it)), "{saved:?}");
@@ -153,9 +160,14 @@ async fn secrets_of_channels_are_in_no_log_answer_mail_message_or_file_of_the_st
     // Whom they are for has them in the address and the headers, and not in what is told.
     let messages = taking.wait_for("both", |it| (it.len() >= 2).then(|| it.to_vec()));
     assert!(messages.iter().any(|it| is_in(it.path.as_bytes())));
-    assert!(messages.iter().all(|it| it.body.contains("words") && !is_in(it.body.as_bytes())), "{messages:#?}");
+    assert!(
+        messages.iter().all(|it| it.body.contains("words") && !is_in(it.body.as_bytes())),
+        "{messages:#?}"
+    );
     let mails = server.mails();
-    assert!(!mails.is_empty() && mails.iter().all(|it| it.user.as_deref() == Some("ops") && !is_in(&it.data)));
+    assert!(
+        !mails.is_empty() && mails.iter().all(|it| it.user.as_deref() == Some("ops") && !is_in(&it.data))
+    );
 }
 
 /// In the log, in what the agent answers, and in its state but for the file that they stand in.
@@ -165,12 +177,20 @@ fn of_channels_is_nowhere(agent: &Agent, job: &str) {
     let state = Path::new(agent.state_dir());
     let preview = format!("/api/jobs/{job}/notification?channel=hook");
     for path in [
-        "/api/channels", "/api/problems", "/api/config", "/api/jobs", "/api/runs", "/api/audits", "/health", "/metrics",
+        "/api/channels",
+        "/api/problems",
+        "/api/jobs",
+        "/api/runs",
+        "/api/audits",
+        "/health",
+        "/metrics",
         &preview,
     ] {
         let answer = beside::get(state, path);
         assert!(answer.status == 200 && !is_in(&answer.body), "{path}: {}", answer.text());
     }
+    let config = beside::get(state, "/api/config").text();
+    assert!(config.contains(ARGUMENT) && !config.contains(OF_CHANNELS), "{config}");
     for channel in ["refused", "fails"] {
         let answer = beside::ask_in(state, ("POST", &format!("/api/channels/{channel}/test")), "");
         assert!(answer.status == 502 && !is_in(&answer.body), "{channel}: {}", answer.text());
