@@ -196,7 +196,7 @@ fn of_channels_is_nowhere(agent: &Agent, job: &str) {
         assert!(answer.status == 502 && !is_in(&answer.body), "{channel}: {}", answer.text());
     }
     let kept = files(state);
-    assert!(kept.iter().any(|(name, _)| name.ends_with(".db")), "the store is there");
+    assert!(kept.iter().any(|(name, _)| name.ends_with("watchbell.db")), "the store is there");
     let has: Vec<&String> = kept.iter().filter(|(_, it)| is_in(it)).map(|(name, _)| name).collect();
     assert!(has.iter().all(|it| it.ends_with("/config.ini")), "{has:?}");
 }
