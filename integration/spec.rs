@@ -10,6 +10,7 @@ use watchbell::{
         channel::ChannelKind,
         name::{JobKind, environment_name},
     },
+    notify::message::Data,
     settings::{
         channels::table::CHANNEL_PARAMS,
         dialect::{Dialect, table::Becomes},
@@ -28,8 +29,15 @@ use crate::support::{
 };
 use crate::{api, endpoints, metrics, otlp, tidy};
 
-const DOCUMENTS: [&str; 6] =
-    ["README.md", "labels-spec.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "labels-spec.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docs/notifications.md",
+];
 
 pub fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -85,16 +93,30 @@ fn dialect(dialect: Dialect) -> String {
     docs::table(&["key there", "here", "meaning"], rows)
 }
 
+/// Everything that can be typed, with its words: in place of a command that only leads to others stand those.
+pub fn typed(cli: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let mut all = Vec::new();
+    for it in cli.get_subcommands() {
+        if it.has_subcommands() {
+            let below = typed(it).into_iter();
+            all.extend(below.map(|(name, command)| (format!("{} {name}", it.get_name()), command)));
+        } else {
+            all.push((it.get_name().to_owned(), it));
+        }
+    }
+    all
+}
+
 /// The commands with what they take that has no dashes before it.
 fn commands_table() -> String {
     let cli = watchbell::cli::args::command();
-    let rows = cli.get_subcommands().map(|it| {
+    let rows = typed(&cli).into_iter().map(|(name, it)| {
         let names = it.get_positionals().map(|argument| {
             let name = argument.get_id().as_str().to_uppercase();
             if argument.is_required_set() { format!(" {name}") } else { format!(" [{name}]") }
         });
         let about = it.get_about().map(ToString::to_string).unwrap_or_default();
-        vec![code(&format!("watchbell {}{}", it.get_name(), names.collect::<String>())), about]
+        vec![code(&format!("watchbell {name}{}", names.collect::<String>())), about]
     });
     docs::table(&["command", "what it does"], rows)
 }
@@ -341,7 +363,8 @@ const FLAGS_OF_OTHERS: [&str; 7] =
 
 fn flags() -> BTreeSet<String> {
     let cli = Cli::command();
-    let arguments = cli.get_subcommands().flat_map(clap::Command::get_arguments);
+    let commands = typed(&cli);
+    let arguments = commands.iter().flat_map(|(_, command)| command.get_arguments());
     let mut flags: BTreeSet<String> =
         arguments.filter_map(|it| it.get_long()).map(|it| format!("--{it}")).collect();
     flags.extend(["--help".to_owned(), "--version".to_owned()]);
@@ -353,6 +376,7 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
         SETTINGS.iter().map(|it| format!("WATCHBELL_{}", environment_name(it.name))).collect();
     let heads: BTreeSet<&str> = EVENTS.iter().filter_map(|(name, _)| Some(name.split_once('.')?.0)).collect();
     let flags = flags();
+    let sample = serde_json::to_value(Data::sample()).unwrap();
     let mut unknown = Vec::new();
     for word in docs::words(text) {
         let known = if word.starts_with("watchbell_") {
@@ -366,9 +390,11 @@ fn unknown_names(place: &str, text: &str) -> Vec<String> {
             flags.contains(word) || FLAGS_OF_OTHERS.contains(&word)
         } else if let Some((head, tail)) = word.split_once('.').filter(|(head, _)| heads.contains(head)) {
             let file = matches!(tail, "ini" | "sock" | "rs" | "txt" | "md" | "yaml");
+            // A field of a message, such as `run.outcome`.
+            let field = sample[head].get(tail).is_some();
             // A host of a service, such as `api.example.com`.
             let host = [".com", ".net", ".org"].iter().any(|it| tail.ends_with(it));
-            file || host || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
+            file || host || field || EVENTS.iter().any(|(name, _)| *name == format!("{head}.{tail}"))
         } else {
             true
         };
@@ -396,7 +422,8 @@ fn lost_links(place: &str, text: &str) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
     let lost = |target: &&str| {
         let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-        let at = root().join(if file.is_empty() { place } else { file });
+        let folder = Path::new(place).parent().unwrap_or(Path::new(""));
+        let at = if file.is_empty() { root().join(place) } else { root().join(folder).join(file) };
         let found = || std::fs::read_to_string(&at).is_ok_and(|text| docs::anchors(&text).contains(anchor));
         !target.contains("://") && !(at.exists() && (anchor.is_empty() || found()))
     };
@@ -418,9 +445,9 @@ fn every_flag_and_command_is_described() {
         flags().into_iter().filter(|flag| *flag != "--help" && !words.contains(&**flag)).collect();
     none(&missing);
     let cli = Cli::command();
-    let missing: Vec<String> = cli
-        .get_subcommands()
-        .map(|it| format!("`watchbell {}", it.get_name()))
+    let missing: Vec<String> = typed(&cli)
+        .into_iter()
+        .map(|(name, _)| format!("`watchbell {name}"))
         .filter(|command| !text.contains(command.as_str()))
         .collect();
     none(&missing);

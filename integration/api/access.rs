@@ -278,7 +278,7 @@ fn who_asks_often_is_answered_as_often_also_while_passwords_are_tried_from_his_a
         refused = log_in(address, "root", "wrong", &[]).status;
     }
     assert_eq!(refused, 429, "passwords are not tried for ever");
-    for path in ["/api/jobs", "/api/problems", "/health", "/api/runs"] {
+    for path in ["/api/jobs", "/api/problems", "/live", "/api/runs"] {
         for _ in 0..50 {
             assert_eq!(asks(address, "GET", path, Some(&viewer), &[]), 200, "{path}");
             assert_eq!(asks(address, "GET", path, None, &[("cookie", &session)]), 200, "{path}");

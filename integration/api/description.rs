@@ -13,7 +13,9 @@ use crate::{
 };
 
 const INI: &str = "[job-local \"hello\"]\nschedule = @yearly\ncommand = sh -c \"echo out; echo err >&2\"\n\
-                   environment = TOKEN=hunter2-canary\n\
+                   environment = TOKEN=hunter2-canary\nnotify = told\n\
+                   [notify \"told\"]\ntype = exec\ncommand = true\n\
+                   [notify \"nowhere\"]\ntype = webhook\nurl = http://127.0.0.1:9/hunter2-canary\n\
                    [job-local \"long\"]\nschedule = @yearly\ncommand = sleep 600\n\
                    [job-local \"off\"]\nschedule = @yearly\ncommand = true\nenabled = no\n\
                    [job-local \"bad\"] \nschedule = every day\ncommand = true\ncolour = red\n# rejected\n";
@@ -225,6 +227,28 @@ fn made(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
                 delete("hello", &[]),
             ]
         }
+        _ => return tried_of_channels(agent, method, path),
+    })
+}
+
+fn tried_of_channels(agent: &Beside, method: &str, path: &str) -> Option<Vec<Reply>> {
+    let get = |path: &str| agent.get(path);
+    Some(match (method, path) {
+        ("get", "/api/channels") => vec![get("/api/channels")],
+        ("post", "/api/channels/{name}/test") => vec![
+            agent.post("/api/channels/told/test", ""),
+            agent.post("/api/channels/nowhere/test", "{}"),
+            agent.post("/api/channels/nobody/test", ""),
+            agent.post("/api/channels/told/test", "{\"a\":1}"),
+        ],
+        ("get", "/api/jobs/{name}/notification") => vec![
+            get("/api/jobs/hello/notification"),
+            get("/api/jobs/hello/notification?channel=nowhere&cause=recovery"),
+            get("/api/jobs/hello/notification?cause=nonsense"),
+            get("/api/jobs/hello/notification?channel=nobody"),
+            get("/api/jobs/off/notification"),
+            get("/api/jobs/nobody/notification"),
+        ],
         _ => return None,
     })
 }

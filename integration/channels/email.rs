@@ -96,7 +96,7 @@ async fn a_mail_goes_over_starttls_and_everything_in_it_arrives_as_it_was() {
     let signed = Signed::new();
     let server = Smtp::new(signed.starttls("localhost")).await;
     let further =
-        [("cc", "boss@example.org"), ("bcc", "[audit@example.org|ops@example.org]"), ("attach", "64KiB")];
+        [("cc", "boss@example.org"), ("bcc", "[audit@example.org|ops@example.org]"), ("attach", "65536")];
     let channel = signed.channel(&server, &further);
     assert_eq!(wants_output(&channel), Some(65_536));
     let stderr = [&b"\xff\0\r\n.\r\nQUIT\r\n"[..], &[b'x'; 5000]].concat();

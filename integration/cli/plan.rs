@@ -161,3 +161,52 @@ async fn a_plan_tells_whom_the_files_would_let_in_and_never_by_what() {
     assert!(!explained.out.contains("argon2") && !explained.out.contains("hunter"), "{}", explained.out);
     drop(agent);
 }
+
+#[tokio::test]
+async fn a_plan_tells_which_channels_come_change_and_go_and_nothing_secret() {
+    let engine = FakeEngine::new(|| Clock::System.now());
+    let ops = |url: &str| format!("[notify \"ops\"]\ntype = slack\nurl = https://x/{url}\n");
+    let phone = "[notify \"phone\"]\ntype = ntfy\nurl = https://ntfy.sh/x\npriority = 3\n";
+    let desk = Desk::new()
+        .file("a.ini", format!("{JOB}{}{phone}", ops("hunter2")))
+        .file("moved.ini", format!("{phone}{}{JOB}", ops("hunter2")))
+        .file(
+            "b.ini",
+            format!(
+                "{JOB}{}notify-on = always\n[notify \"files\"]\ntype = save\ndirectory = /x\n",
+                ops("hunter3")
+            ),
+        )
+        .file("c.ini", JOB);
+    engine.listen(&desk.path().join("docker.sock"));
+    let agent = Daemon::start(desk.path());
+    let desk = Arc::new(desk);
+    // Until it listens and has its jobs; where a channel is written is no change.
+    for _ in 0..200 {
+        if plan(&desk, &["--config", "moved.ini"]).await.out
+            == "0 to add, 0 to change, 0 to remove, 1 unchanged\n"
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let same = plan(&desk, &["--config", "moved.ini"]).await;
+    assert_eq!(same.out, "0 to add, 0 to change, 0 to remove, 1 unchanged\n");
+    let changed = plan(&desk, &["--config", "b.ini"]).await;
+    changed.shows("+ channel \"files\" (save), at b.ini:8\n");
+    changed.shows("~ channel \"ops\": notify-on, url, at b.ini:4\n");
+    changed.shows("- channel \"phone\" (ntfy)\n");
+    let json = plan(&desk, &["--config", "b.ini", "--output", "json"]).await;
+    assert_eq!(
+        json.json()["plan"]["channels"],
+        serde_json::json!({
+            "added": { "files": "save" },
+            "updated": { "ops": ["notify-on", "url"] },
+            "removed": { "phone": "ntfy" },
+        })
+    );
+    for it in [&changed, &json] {
+        assert!(!it.out.contains("hunter"), "{}", it.out);
+    }
+    drop(agent);
+}

@@ -76,15 +76,9 @@ fn a_reader_that_goes_in_the_middle_has_what_it_read() {
 #[test]
 fn every_command_that_prints_does_so_in_json_too() {
     let without = ["daemon", "schema", "completions"];
-    let all = watchbell::cli::args::command();
-    // What has commands of its own prints by them.
-    let each = all.get_subcommands().flat_map(|it| {
-        let own: Vec<_> = it.get_subcommands().collect();
-        if own.is_empty() { vec![it] } else { own }
-    });
-    for command in each {
+    for (name, command) in crate::spec::typed(&watchbell::cli::args::command()) {
         let there = command.get_arguments().any(|it| it.get_long() == Some("output"));
-        assert_eq!(there, !without.contains(&command.get_name()), "{}", command.get_name());
+        assert_eq!(there, !without.contains(&&*name), "{name}");
     }
 }
 

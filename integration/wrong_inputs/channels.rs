@@ -48,7 +48,14 @@ fn a_wrong_section_of_a_channel_is_told_once_with_its_line() {
         at("a length without a unit", slack("timeout = 30"), 4, "has no unit").value(),
         at("no time of day", slack("digest = noon"), 4, "write for example 07:30").value(),
         at("a slip in a word", slack("notify-on = falure"), 4, "did you mean \"failure\"?").value(),
-        at("a template that is none", slack("template = {{ job"), 4, "it is no template").value(),
+        at("a template that is none", slack("template = {{ job"), 4, "mend its syntax").value(),
+        at(
+            "a name that no message has",
+            slack("title-template = {{ tittle }}"),
+            4,
+            "did you mean \"title\"?",
+        )
+        .value(),
         at(
             "a header",
             format!("type = webhook\nurl = https://x\nheader = {SECRET}"),

@@ -6,7 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    http::plan::{self, ChangedParameter, PlanReport, Wanted, WantedJob, WantedSettings, compare},
+    http::plan::{
+        self, ChangedParameter, PlanReport, Wanted, WantedJob, WantedSettings, compare, compare_channels,
+    },
     model::{diagnostic::Severity, parameters::Value},
     settings::{
         access::CallerSection,
@@ -51,7 +53,10 @@ pub async fn run(args: PlanArgs, environment: Environment, clock: Clock) -> Exit
     let body = serde_json::to_string(&wanted).unwrap_or_default();
     let (report, agent) = match ask::<PlanReport>(&sources.settings.state_dir, "/plan", Some(body)).await {
         Ok(report) => (report, None),
-        Err(error) => (compare([].into(), wanted.jobs), Some(error.to_string())),
+        Err(error) => {
+            let channels = compare_channels([].into(), wanted.channels);
+            (PlanReport { channels, ..compare([].into(), wanted.jobs) }, Some(error.to_string()))
+        }
     };
     match args.output {
         Output::Json => print_json(&report, agent.as_deref(), &desired),
@@ -75,7 +80,11 @@ fn wanted(desired: &Desired) -> Wanted {
         }
     };
     let settings = desired.settings.iter().flat_map(|it| plan::settings(it.values(), &it.access)).collect();
-    Wanted { jobs: desired.jobs.values().map(job).collect(), settings: WantedSettings(settings) }
+    Wanted {
+        jobs: desired.jobs.values().map(job).collect(),
+        settings: WantedSettings(settings),
+        channels: plan::channels(&desired.channels),
+    }
 }
 
 fn print_json(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
@@ -141,6 +150,7 @@ fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
         let place = caller(desired, it).map(|it| format!(", at {}", it.origin)).unwrap_or_default();
         print::line(format_args!("~ {word}{}{when}{place}", in_words(it)));
     }
+    print_channels(report, desired);
     for job in desired.jobs.values().filter(|job| report.added.iter().any(|it| *it == *job.spec.id.as_str()))
     {
         print::line(format_args!("+ {} ({}) {}", job.spec.id, job.spec.kind(), job.spec.when()));
@@ -152,4 +162,18 @@ fn print_text(report: &PlanReport, agent: Option<&str>, desired: &Desired) {
         report.removed.len(),
         report.unchanged
     ));
+}
+
+fn print_channels(report: &PlanReport, desired: &Desired) {
+    let place = |name: &str| desired.channels.get(name).map(|it| format!(", at {}", it.origin));
+    let place = |name: &str| place(name).unwrap_or_default();
+    for (name, kind) in &report.channels.removed {
+        print::line(format_args!("- channel \"{name}\" ({kind})"));
+    }
+    for (name, keys) in &report.channels.updated {
+        print::line(format_args!("~ channel \"{name}\": {}{}", keys.join(", "), place(name)));
+    }
+    for (name, kind) in &report.channels.added {
+        print::line(format_args!("+ channel \"{name}\" ({kind}){}", place(name)));
+    }
 }

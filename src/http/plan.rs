@@ -1,6 +1,9 @@
 //! What would change if other jobs were desired: the plan is made here, so that no secret has to leave the agent.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use axum::{
     Json, Router,
@@ -9,7 +12,15 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{agent::handle::Handle, model::parameters::Value, settings::access::Access};
+use crate::{
+    agent::handle::Handle,
+    model::{
+        channel::{Channel, Channels, Value},
+        parameters,
+        secret::TokenHash,
+    },
+    settings::access::Access,
+};
 
 use super::problem::Problem;
 
@@ -26,6 +37,18 @@ pub struct Wanted {
     pub jobs: Vec<WantedJob>,
     /// The agent's settings.
     pub settings: WantedSettings,
+    /// The channels, by name.
+    #[serde(default)]
+    pub channels: BTreeMap<String, WantedChannel>,
+}
+
+/// One channel as someone would have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedChannel {
+    /// Its type.
+    pub r#type: String,
+    /// What remains of each value, by its key, for comparing: any of them may be secret.
+    pub values: BTreeMap<String, String>,
 }
 
 /// Settings as someone would have them.
@@ -70,6 +93,17 @@ pub struct ChangedParameter {
     pub to: Option<String>,
 }
 
+/// Channels that would change, and never what they say.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedChannels {
+    /// Those that would come, with their types.
+    pub added: BTreeMap<String, String>,
+    /// Those that would change, with the keys whose values do.
+    pub updated: BTreeMap<String, Vec<String>>,
+    /// Those that would go, with their types.
+    pub removed: BTreeMap<String, String>,
+}
+
 /// What would change.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanReport {
@@ -83,6 +117,9 @@ pub struct PlanReport {
     pub unchanged: usize,
     /// Settings that would change; `parameter` is the setting's name.
     pub settings: Vec<ChangedParameter>,
+    /// Channels that would come, change or go.
+    #[serde(default)]
+    pub channels: ChangedChannels,
 }
 
 /// `/plan`.
@@ -108,11 +145,59 @@ async fn report(
         (id.to_string(), WantedJob { job: id.to_string(), kind, parameters: parameters.collect() })
     });
     let report = compare(there.collect(), wanted.jobs);
-    Ok(Json(PlanReport { settings: changed(&settings, &wanted.settings.0), ..report }))
+    let there = channels(&agent.telling().borrow().channels);
+    Ok(Json(PlanReport {
+        settings: changed(&settings, &wanted.settings.0),
+        channels: compare_channels(there, wanted.channels),
+        ..report
+    }))
+}
+
+/// Channels for comparing.
+pub fn channels(of: &Channels) -> BTreeMap<String, WantedChannel> {
+    let remains = |text: &str| TokenHash::of(text).hex();
+    let channel = |channel: &Channel| {
+        let values = channel.values.iter().map(|(key, value)| {
+            let text = match value {
+                Value::One(text) => text.to_string(),
+                Value::List(items) => {
+                    let items: Vec<&str> = items.iter().map(|it| &**it).collect();
+                    serde_json::json!(items).to_string()
+                }
+            };
+            ((*key).to_owned(), remains(&text))
+        });
+        let on = channel.on.map(|on| ("notify-on".to_owned(), remains(&on.words().join(" "))));
+        WantedChannel { r#type: channel.kind.as_str().to_owned(), values: values.chain(on).collect() }
+    };
+    of.iter().map(|(name, it)| (name.to_string(), channel(it))).collect()
+}
+
+/// What leads from the channels that are there to those that are wanted.
+pub fn compare_channels(
+    mut there: BTreeMap<String, WantedChannel>,
+    wanted: BTreeMap<String, WantedChannel>,
+) -> ChangedChannels {
+    let mut report = ChangedChannels::default();
+    for (name, new) in wanted {
+        let Some(old) = there.remove(&name) else {
+            report.added.insert(name, new.r#type);
+            continue;
+        };
+        let keys: BTreeSet<&String> = old.values.keys().chain(new.values.keys()).collect();
+        let differing = keys.into_iter().filter(|key| old.values.get(*key) != new.values.get(*key)).cloned();
+        let kind = (old.r#type != new.r#type).then(|| "type".to_owned());
+        let changed: Vec<String> = kind.into_iter().chain(differing).collect();
+        if !changed.is_empty() {
+            report.updated.insert(name, changed);
+        }
+    }
+    report.removed = there.into_iter().map(|(name, it)| (name, it.r#type)).collect();
+    report
 }
 
 /// Settings, and those whom the files let in: of each what he may is shown, and what lets him in is compared.
-pub fn settings(values: Vec<(&'static str, Value)>, access: &Access) -> Values {
+pub fn settings(values: Vec<(&'static str, parameters::Value)>, access: &Access) -> Values {
     let values = values.into_iter().map(|(name, value)| {
         let shown = value.shown().to_owned();
         (name.to_owned(), (value.text, shown))
@@ -153,7 +238,7 @@ fn changes(old: &WantedJob, new: &WantedJob) -> Vec<ChangedParameter> {
 }
 
 fn changed(old: &Values, new: &Values) -> Vec<ChangedParameter> {
-    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let differs = |name: &&&String| {
         let text = |values: &Values| values.get(**name).map(|(text, _)| text.clone());
         text(old) != text(new)
@@ -172,7 +257,10 @@ fn changed(old: &Values, new: &Values) -> Vec<ChangedParameter> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::{channel::ChannelKind, notification::Causes, origin::Origin};
 
     fn job(name: &str, parameters: &[(&str, &str, &str)]) -> WantedJob {
         let parameters = parameters
@@ -200,6 +288,51 @@ mod tests {
         assert_eq!(
             text,
             r#"{"other":[{"parameter":"environment","from":"P=…","to":"P=…"},{"parameter":"user","from":"a","to":null},{"parameter":"workdir","from":null,"to":"/x"}]}"#
+        );
+    }
+
+    #[test]
+    fn of_channels_types_and_keys_are_told_and_nothing_that_they_say() {
+        let channel = |kind: ChannelKind, values: &[(&'static str, Value)], on: Option<Causes>| {
+            let name: Arc<str> = "x".into();
+            let values = values.iter().cloned().collect();
+            Arc::new(Channel { name, kind, on, values, origin: Origin::Flag("x".into()), from_label: false })
+        };
+        let one = |text: &str| Value::One(text.into());
+        let list = |items: &[&str]| Value::List(items.iter().map(|it| Arc::from(*it)).collect());
+        let ops = |url: &str| channel(ChannelKind::Slack, &[("url", one(url))], None);
+        let there = channels(
+            &[
+                ("same".into(), channel(ChannelKind::Exec, &[("command", list(&["a", "b"]))], None)),
+                ("ops".into(), ops("https://x/hunter2")),
+                ("gone".into(), ops("https://x/hunter2")),
+                ("words".into(), channel(ChannelKind::Exec, &[("command", list(&["a b"]))], None)),
+                ("kind".into(), ops("https://x/hunter2")),
+            ]
+            .into(),
+        );
+        let wanted = channels(
+            &[
+                ("same".into(), channel(ChannelKind::Exec, &[("command", list(&["a", "b"]))], None)),
+                (
+                    "ops".into(),
+                    channel(
+                        ChannelKind::Slack,
+                        &[("url", one("https://x/hunter3")), ("timeout", one("5s"))],
+                        Some(Causes::ALWAYS),
+                    ),
+                ),
+                ("words".into(), channel(ChannelKind::Exec, &[("command", list(&["a", "b"]))], None)),
+                ("kind".into(), channel(ChannelKind::Discord, &[("url", one("https://x/hunter2"))], None)),
+                ("new".into(), ops("https://x/hunter2")),
+            ]
+            .into(),
+        );
+        assert!(!serde_json::to_string(&(&there, &wanted)).unwrap().contains("hunter"));
+        let report = serde_json::to_string(&compare_channels(there, wanted)).unwrap();
+        assert_eq!(
+            report,
+            r#"{"added":{"new":"slack"},"updated":{"kind":["type"],"ops":["notify-on","timeout","url"],"words":["command"]},"removed":{"gone":"slack"}}"#
         );
     }
 }

@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
     /// What was refused, with the server's words where they give nothing away.
     pub fn refused(&self, reply: &Reply, what: &str, mend: &str) -> Trouble {
         let reason = format!("{} refused {what} ({}): {mend}", self.place, self.words(reply));
-        // These three want a login, which an operator can give.
+        // These four want a login, which an operator can give.
         let again = reply.passes() || matches!(reply.code, 530 | 534 | 535 | 538);
         Trouble { again, ..Trouble::lasting(reason) }
     }

@@ -11,8 +11,6 @@ pub mod table;
 
 use std::{fmt, sync::Arc};
 
-use minijinja::Environment;
-
 use crate::model::{name::check_name, origin::Origin};
 
 pub use environment::{PREFIX, Variable, variable};
@@ -111,19 +109,4 @@ pub fn check_channel(name: &str) -> Result<(), String> {
         let reason = error.to_string().replace("job name", "channel's name");
         reason.replace("the job has no name", "the channel has no name")
     })
-}
-
-/// Whether a text is a template.
-pub fn template(text: &str) -> Result<(), String> {
-    match Environment::new().template_from_str(text) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let line = error.line().filter(|_| text.contains('\n'));
-            let place = line.map(|it| format!(" in line {it}")).unwrap_or_default();
-            let detail = error.detail().unwrap_or("it cannot be read");
-            Err(format!(
-                "it is no template of minijinja: {detail}{place}: mend it, or write for example {{{{ job }}}}"
-            ))
-        }
-    }
 }

@@ -9,10 +9,9 @@ use crate::{
         channel::{ChannelKind, Value},
         notification::Causes,
     },
+    notify::template,
     settings::{access, layer::Text, notify, value},
 };
-
-use super::template;
 
 /// What can be written as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +123,7 @@ impl Shape {
             Self::Retention => one(value::retention(&single()?)?.to_string()),
             Self::Template => {
                 let text = single()?;
-                template(&text)?;
+                template::check(&text)?;
                 Ok(Some(Value::One(text)))
             }
             Self::Command => Ok(Some(list(value::command(&single()?, None)?.argv))),
@@ -325,7 +324,7 @@ mod tests {
             (Shape::Moment, "None", "none"),
             (Shape::Size, "64KiB", "65536"),
             (Shape::Retention, "30 days,100 runs", "100 runs, 30days"),
-            (Shape::Template, "{{ job }} {% if a %}b{% endif %}", "{{ job }} {% if a %}b{% endif %}"),
+            (Shape::Template, "{{ job }} {% if run %}b{% endif %}", "{{ job }} {% if run %}b{% endif %}"),
             (Shape::Command, "mail -s 'a b'", "mail|-s|a b"),
             (Shape::Mode, "640", "0640"),
             (Shape::Causes, "Timeout, failure", "failure|timeout"),
@@ -365,7 +364,10 @@ mod tests {
             (Shape::Moment, "24:00", "write for example 07:30"),
             (Shape::Moment, "7:5", "no time of day"),
             (Shape::Size, "1GiB", "more than 16MiB"),
-            (Shape::Template, "{{ job", "template"),
+            (Shape::Template, "{{ job", "mend its syntax"),
+            (Shape::Template, "{{ jbo }}", "did you mean \"job\"?"),
+            (Shape::Template, "{% if false %}{{ run.exitcode }}{% endif %}", "did you mean \"exit_code\"?"),
+            (Shape::Template, "{{ run.duration_seconds | upper }}", "upper takes a text"),
             (Shape::Command, "a 'b", "quote that is not closed"),
             (Shape::Mode, "0400", "write for example 0640"),
             (Shape::Mode, "rw", "write for example 0640"),

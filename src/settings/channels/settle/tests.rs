@@ -147,7 +147,7 @@ fn what_is_wrong_is_told_once_with_place_and_mend() {
         ),
         (
             "[notify \"a\"]\ntype = exec\ncommand = x\ntemplate = {% if %}\n",
-            "error f:4: template: it is no template",
+            "error f:4: template: line 1: unexpected end of block: mend its syntax",
         ),
         (
             "[notify \"a\"]\ntype = email\nserver = x\nfrom = a@b\nto = c@d\ntls = none\nuser = u\npassword = hunter2\n",
@@ -162,6 +162,27 @@ fn what_is_wrong_is_told_once_with_place_and_mend() {
         assert_eq!(told.len(), 1, "{text}: {told:?}");
         assert!(told[0].starts_with(expected), "{told:?}");
         assert_eq!(channels.len(), usize::from(told[0].starts_with("warning")), "{text}");
+    }
+}
+
+#[test]
+fn every_template_of_a_channel_is_tried_when_it_is_read() {
+    let webhook = "[notify \"a\"]\ntype = webhook\nurl = https://x/hunter2\n";
+    for key in ["template", "title-template", "body-template"] {
+        for (template, reason) in [
+            ("{{ tittle }}", "did you mean \"title\"?"),
+            ("{% if run %}{% else %}{{ run.exitcode }}{% endif %}", "did you mean \"exit_code\"?"),
+            ("{{ job | duration }}", "duration takes a number of seconds"),
+            ("{{ job", "mend its syntax"),
+        ] {
+            let (channels, told) = file(&format!("{webhook}{key} = {template}\n"));
+            assert_eq!((channels.len(), told.len()), (0, 1), "{told:?}");
+            let begin = format!("error f:4: {key}: ");
+            assert!(told[0].starts_with(&begin) && told[0].contains(reason), "{told:?}");
+        }
+        let good = "{{ title }} {{ text }} {{ run.exit_code | default(\"-\") }} {{ streak.failures }}";
+        let (channels, told) = file(&format!("{webhook}{key} = {good}\n"));
+        assert_eq!((channels["a"].text(key), told), (Some(good), Vec::<String>::new()));
     }
 }
 
