@@ -15,7 +15,7 @@ use tokio::time::{error::Elapsed, timeout};
 use kit::{engine::Worker, table::Table};
 
 /// The groups, in the order of the table, each with its limit.
-const GROUPS: [(&str, u64); 11] = [
+const GROUPS: [(&str, u64); 12] = [
     ("exec", 150),
     ("delay", 90),
     ("labels", 120),
@@ -26,6 +26,7 @@ const GROUPS: [(&str, u64); 11] = [
     ("api", 90),
     ("resident", 180),
     ("runs", 620),
+    ("notify", 180),
     ("output", 300),
 ];
 

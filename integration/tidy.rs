@@ -180,7 +180,7 @@ const BORDERS: &[(&str, &[&str])] = &[
     ("argon2", &["src/model/password.rs"]),
     ("subtle", &["src/model/secret.rs"]),
     ("rusqlite", &["src/history/"]),
-    ("lz4_flex", &["src/history/"]),
+    ("lz4_flex", &["src/history/", "src/http/api.rs"]),
     ("serde_ini", &["src/settings/ini/lines.rs"]),
     ("minijinja", &["src/notify/template"]),
     ("granit_parser", &["src/settings/compose/yaml.rs"]),

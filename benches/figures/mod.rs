@@ -5,6 +5,7 @@ mod delay;
 mod exec;
 mod history;
 mod labels;
+mod notify;
 mod output;
 mod pure;
 mod resident;
@@ -35,6 +36,7 @@ pub async fn group(name: &str, worker: Option<&Worker>, table: &mut Table) -> Re
         "labels" => labels::measure(table).await,
         "api" => api::measure(table).await,
         "runs" => runs::measure(table).await,
+        "notify" => notify::measure(table).await,
         "resident" => resident::measure(table).await,
         "output" => output::measure(worker, table).await,
         _ => Err("there is no such group".into()),

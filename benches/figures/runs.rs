@@ -21,7 +21,7 @@ const CLIENTS: u32 = 4;
 const AT_ONCE: usize = 100;
 
 /// 1 KB of output; without a shell, a run costs the machine little more than the agent's part of it.
-const FILE: &str =
+pub(super) const FILE: &str =
     "[job-local \"small\"]\nschedule = @triggered\noverlap = allow\ncommand = head -c 1000 /dev/zero\n";
 
 /// Until what starting up needs is given back or known to stay.
@@ -32,14 +32,25 @@ pub async fn measure(table: &mut Table) -> Result<(), Failure> {
     let mut agent = Agent::start(FILE, &[]).await?;
     sleep(SETTLE).await;
     let idle = agent.memory("VmRSS")?;
+    let rate = rate(&mut agent, RUNS).await?;
+    sleep(SETTLE).await;
+    let grown = agent.memory("VmRSS")? - idle;
+    let what = format!("growth of the agent's memory over {RUNS} runs");
+    table.figure("runs_growth_mb", what, grown, "MB", 5.0);
+    table.beside("runs_per_s", "runs of kind local asked for over HTTP, ended a second", rate, "");
+    Ok(())
+}
+
+/// Has so many runs of the job `small` ended; the answer is how many did a second.
+pub(super) async fn rate(agent: &mut Agent, runs: u32) -> Result<f64, Failure> {
     let (began, socket) = (Instant::now(), agent.directory().join("agent.sock"));
     let mut clients = JoinSet::new();
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     for _ in 0..CLIENTS {
-        clients.spawn(ask(socket.clone(), RUNS / CLIENTS, turns.clone()));
+        clients.spawn(ask(socket.clone(), runs / CLIENTS, turns.clone()));
     }
     let mut ended = 0;
-    while ended < RUNS {
+    while ended < runs {
         let left = LIMIT.saturating_sub(began.elapsed());
         let record = agent.record("run.finished", left, |_| true).await?;
         if record["outcome"] != "succeeded" {
@@ -51,13 +62,7 @@ pub async fn measure(table: &mut Table) -> Result<(), Failure> {
     while let Some(client) = clients.join_next().await {
         client??;
     }
-    let rate = f64::from(RUNS) / began.elapsed().as_secs_f64();
-    sleep(SETTLE).await;
-    let grown = agent.memory("VmRSS")? - idle;
-    let what = format!("growth of the agent's memory over {RUNS} runs");
-    table.figure("runs_growth_mb", what, grown, "MB", 5.0);
-    table.beside("runs_per_s", "runs of kind local asked for over HTTP, ended a second", rate, "");
-    Ok(())
+    Ok(f64::from(runs) / began.elapsed().as_secs_f64())
 }
 
 /// Asks for so many runs on one connection, each when the last was answered and there is a turn.

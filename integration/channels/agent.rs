@@ -186,6 +186,8 @@ fn what_a_receiver_did_not_take_comes_once_after_a_kill_and_in_order() {
         (&2.into(), &0.into()),
         "{list}"
     );
+    // What was asked for is answered from the store: both records are in it, with their messages.
+    assert_eq!(agent.get("/api/runs").json()["runs"].as_array().unwrap().len(), 2);
     agent.end(Signal::SIGKILL);
 
     receiver.answers(200);

@@ -13,7 +13,7 @@ use watchbell::{
     },
 };
 
-use super::{channel, message};
+use super::{CANARY, channel, message};
 
 fn script(text: &str, further: &[(&'static str, &str)]) -> Channel {
     let mut it = channel(ChannelKind::Exec, further);
@@ -172,6 +172,14 @@ async fn what_cannot_be_started_is_told_with_the_mend() {
     let trouble = run(&channel(ChannelKind::Exec, &[("command", &path)]), &message()).await.unwrap_err();
     assert!(trouble.reason.contains("Permission denied") && trouble.again, "{trouble:?}");
     assert!(!run(&channel(ChannelKind::Exec, &[]), &message()).await.unwrap_err().again);
+}
+
+#[tokio::test]
+async fn what_it_repeats_of_its_arguments_is_not_told() {
+    let [token, longer] = [CANARY, "hunter2-and-more"];
+    let words = format!("[/bin/sh|-c|echo \"no $0 for $1\" >&2; exit 1|{token}|{longer}]");
+    let trouble = run(&channel(ChannelKind::Exec, &[("command", &words)]), &message()).await.unwrap_err();
+    assert!(trouble.reason.contains("ended with exit code 1 (no … for …): "), "{trouble}");
 }
 
 /// Shell syntax means nothing: there is no shell.

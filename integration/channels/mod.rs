@@ -2,6 +2,7 @@
 //! through an agent.
 
 mod agent;
+mod burden;
 mod email;
 mod exec;
 mod save;

@@ -37,13 +37,24 @@ fn panic_if_ended(stage: &Stage, container: &str) -> bool {
 
 /// Makes a container of the agent's image, hardened; the answer is its name.
 pub fn agent(stage: &Stage, labels: &[(String, String)], jobs: &[&str]) -> String {
-    let name = stage.name("agent");
+    agent_as(stage, "agent", "none", labels, jobs)
+}
+
+/// The same under this name and in this network; all of a stage have the same state.
+pub fn agent_as(
+    stage: &Stage,
+    part: &str,
+    network: &str,
+    labels: &[(String, String)],
+    jobs: &[&str],
+) -> String {
+    let name = stage.name(part);
     let volume = stage.name("state");
     stage.docker(["volume", "create", "--label", &stage.label(), &volume]);
     let socket = format!("{}:/var/run/docker.sock", stage.socket());
     let mount = format!("{volume}:/var/lib/watchbell");
     let mut arguments: Vec<String> =
-        ["create", "--name", &name, "--label", &stage.label(), "--network", "none"]
+        ["create", "--name", &name, "--label", &stage.label(), "--network", network]
             .into_iter()
             .chain(["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true"])
             .chain(["-v", &socket, "-v", &mount])

@@ -23,6 +23,7 @@ mod local;
 mod made;
 mod metrics;
 mod new_container;
+mod notify;
 mod options;
 mod plan;
 mod policies;

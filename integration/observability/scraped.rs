@@ -15,9 +15,11 @@ use crate::{
 const JOBS: usize = 3_000;
 const REPLACED: usize = 1_000;
 
-/// Jobs that are not due, of which the first ones carry a mark in their names.
+/// Jobs that are not due, of which the first ones carry a mark in their names, and one of which someone is told.
 fn file(mark: &str) -> String {
-    let mut file = "[job-local \"runs\"]\nschedule = @triggered\ncommand = true\n".to_owned();
+    let mut file = "[notify \"ops\"]\ntype = exec\ncommand = true\n\
+                    [job-local \"runs\"]\nschedule = @triggered\ncommand = true\nnotify = ops\nnotify-on = success\n"
+        .to_owned();
     for number in 0..JOBS {
         let mark = if number < REPLACED { mark } else { "kept" };
         write!(file, "[job-local \"{mark}-{number}\"]\nschedule = @yearly\ncommand = true\n").unwrap();
@@ -49,13 +51,17 @@ fn scraped(folder: &Path) -> (Beside, Prometheus) {
 fn prometheus_sees_every_metric_as_it_is_documented_and_each_job_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let (agent, prometheus) = scraped(folder.path());
+    // Before anyone was told anything.
+    let untold = "count(watchbell_notifications_total{channel=\"ops\"} == 0)";
+    prometheus.wait_until("what becomes of messages is there", |it| it.number(untold) == Some(3.0));
     agent.run_to_its_end("runs");
+    let sent = "increase(watchbell_notifications_total{channel=\"ops\",result=\"sent\"}[1m])";
+    prometheus.wait_until("a message was counted", |it| it.number(sent).is_some_and(|it| it > 0.0));
     let succeeded = "watchbell_runs_total{job=\"runs\",kind=\"local\",outcome=\"succeeded\"}";
     prometheus.wait_until("a run was counted", |it| it.number(succeeded) == Some(1.0));
     assert_eq!(prometheus.number("up{job=\"watchbell\"}"), Some(1.0));
     let metadata = prometheus.get("/api/v1/targets/metadata");
-    // Of this agent nobody is told anything.
-    for metric in METRICS.iter().filter(|it| !it.labels.contains(&"channel")) {
+    for metric in METRICS {
         let known = metadata.as_array().unwrap().iter().find(|it| it["metric"] == metric.name);
         let known = known.unwrap_or_else(|| panic!("{} was not scraped", metric.name));
         assert_eq!(

@@ -30,6 +30,23 @@ fn runs_are_of(receiver: &Receiver, wanted: &[&str]) -> Vec<Metric> {
     })
 }
 
+/// Waits until so much has become of the messages of the channel `ops`.
+fn told_is(receiver: &Receiver, wanted: [(&str, f64); 3]) {
+    receiver.wait_for(&format!("{wanted:?}"), |requests| {
+        let (_, _, all) = metrics(&requests.last()?.body);
+        let messages = all.iter().find(|it| it.name == "watchbell_notifications_total")?;
+        let mut points: Vec<(String, f64)> = Vec::new();
+        for point in &messages.sum.as_ref()?.data_points {
+            let labels = named(&point.attributes);
+            assert_eq!(labels["channel"], "ops");
+            points.push((labels["result"].clone(), point.as_double));
+        }
+        points.sort_by(|a, b| a.0.cmp(&b.0));
+        let is_it = |(a, b): (&(String, f64), &(&str, f64))| a.0 == b.0 && (a.1 - b.1).abs() < f64::EPSILON;
+        (points.len() == wanted.len() && points.iter().zip(&wanted).all(is_it)).then_some(())
+    });
+}
+
 fn is_as_documented(exported: &Metric) {
     let metric = METRICS.iter().find(|it| it.name == exported.name).unwrap_or_else(|| panic!("{exported:?}"));
     assert_eq!(exported.description, metric.doc);
@@ -66,10 +83,15 @@ fn is_as_documented(exported: &Metric) {
 #[test]
 fn what_is_exported_has_the_names_types_and_labels_of_the_table_and_goes_with_its_job() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::new());
-    let ini = job("local", "stays", "command = true") + &job("local", "goes", "command = true");
+    let stays = "[notify \"ops\"]\ntype = exec\ncommand = true\n".to_owned()
+        + &job("local", "stays", "command = true\nnotify = ops\nnotify-on = success\ncooldown = 0s");
+    let ini = stays.clone() + &job("local", "goes", "command = true");
     let agent = agent(&folder, &ini, &receiver.url(), &[OFTEN, ALONE]);
+    // Of a channel there is all from the beginning.
+    told_is(&receiver, [("failed", 0.0), ("given-up", 0.0), ("sent", 0.0)]);
     agent.run_to_its_end("stays");
     agent.run_to_its_end("goes");
+    told_is(&receiver, [("failed", 0.0), ("given-up", 0.0), ("sent", 1.0)]);
     runs_are_of(&receiver, &["goes", "stays"]);
     let (resource, scope, all) = receiver.wait_for("all that is documented", |requests| {
         let (resource, scope, all) = metrics(&requests.last()?.body);
@@ -81,9 +103,8 @@ fn what_is_exported_has_the_names_types_and_labels_of_the_table_and_goes_with_it
     let names: Vec<&str> = all.iter().map(|it| &*it.name).collect();
     let once: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(names.len(), once.len(), "each comes once: {names:?}");
-    // Nothing of these is due by itself, and nobody is told of them.
-    let untold = |it: &&str| !it.contains("next_run") && !it.contains("notifications");
-    let wanted = METRICS.iter().map(|it| it.name).filter(untold);
+    // Nothing of these is due by itself.
+    let wanted = METRICS.iter().map(|it| it.name).filter(|it| !it.contains("next_run"));
     assert_eq!(once, wanted.collect());
     let succeeded = |it: &Metric, job: &str| {
         let points = it.sum.as_ref().unwrap().data_points.iter();
@@ -96,7 +117,7 @@ fn what_is_exported_has_the_names_types_and_labels_of_the_table_and_goes_with_it
     let runs = all.iter().find(|it| it.name == "watchbell_runs_total").unwrap();
     assert!((succeeded(runs, "goes") - 1.0).abs() < f64::EPSILON);
 
-    std::fs::write(folder.path().join("config.ini"), job("local", "stays", "command = true")).unwrap();
+    std::fs::write(folder.path().join("config.ini"), stays).unwrap();
     agent.signal(nix::sys::signal::Signal::SIGHUP);
     agent.wait_for_event("job.removed", "goes");
     let left = runs_are_of(&receiver, &["stays"]);

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::header,
+    http::{StatusCode, header},
     response::IntoResponse,
     routing::{get, post},
 };
@@ -50,8 +50,8 @@ const READ_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 /// How long an answer waits for what happened before it to be in the history.
 pub(super) const FLUSH_LIMIT: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// What [`document`] gives; with `UPDATE_EXPECT=1` a test writes it anew.
-const DESCRIPTION: &str = include_str!("openapi.json");
+/// What [`document`] gives, from openapi.json, which a test writes anew with `UPDATE_EXPECT=1`; packed by the build.
+const DESCRIPTION: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.lz4"));
 
 /// What there is to ask; cheap to clone.
 #[derive(Debug, Clone)]
@@ -163,7 +163,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// This description.
 #[utoipa::path(get, path = "/api/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn description() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION)
+    let text = lz4_flex::block::decompress_size_prepended(DESCRIPTION);
+    text.map(|text| ([(header::CONTENT_TYPE, "application/json")], text)).map_err(|error| {
+        // Only a build that went wrong has one.
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the description cannot be unpacked: {error}"),
+        )
+    })
 }
 
 impl Api {

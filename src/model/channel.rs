@@ -175,6 +175,14 @@ impl Channel {
         texts.flatten().filter(|it| it.len() >= 6)
     }
 
+    /// What somebody else wrote, without what must not be seen of this channel in it.
+    pub fn masked(&self, text: &str) -> String {
+        let mut secrets: Vec<&str> = self.secrets().collect();
+        // One that is a part of another would leave the rest of it.
+        secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    }
+
     /// A number.
     pub fn number(&self, key: &str) -> Option<i64> {
         self.text(key)?.parse().ok()

@@ -185,10 +185,7 @@ fn judge(channel: &Channel, answer: &Answer, expect: &[u16]) -> Result<(), Troub
 
 /// The beginning of what the receiver wrote, without what the channel has to say to it.
 fn said(channel: &Channel, body: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    for secret in channel.secrets() {
-        text = text.replace(secret, "…");
-    }
+    let text = channel.masked(&String::from_utf8_lossy(body));
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text: String = text.chars().filter(|it| !it.is_control()).take(200).collect();
     if text.is_empty() { text } else { format!(" ({text})") }

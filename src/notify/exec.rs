@@ -66,9 +66,11 @@ pub async fn deliver(channel: &Channel, message: &Message, beside: &Beside) -> R
     // What it left in the background by itself is its own affair.
     own.kill_group = false;
     let program = program(channel);
+    // It may repeat its arguments, and a token may be among them.
+    let failed = |status| failed(program, status, &channel.masked(&text(&last)));
     match ended {
         Some(Ok(status)) if status.success() => Ok(()),
-        Some(Ok(status)) => Err(failed(program, status, &last)),
+        Some(Ok(status)) => Err(failed(status)),
         Some(Err(error)) => Err(Trouble::passing(format!(
             "the end of {program} could not be seen ({error}): look at what it did"
         ))),
@@ -213,15 +215,17 @@ fn signal(own: &OwnChild, signal: Signal) {
     }
 }
 
-fn failed(program: &str, status: ExitStatus, last: &VecDeque<u8>) -> Trouble {
+fn text(bytes: &VecDeque<u8>) -> String {
+    let (front, back) = bytes.as_slices();
+    String::from_utf8_lossy(&[front, back].concat()).into_owned()
+}
+
+fn failed(program: &str, status: ExitStatus, printed: &str) -> Trouble {
     let how = match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(number)) => format!("was ended by signal {number}"),
         (None, None) => "ended in an unknown way".to_owned(),
     };
-    let (front, back) = last.as_slices();
-    let printed = [front, back].concat();
-    let printed = String::from_utf8_lossy(&printed).into_owned();
     let line = printed.lines().rev().map(str::trim).find(|it| !it.is_empty());
     let line = line.map_or_else(String::new, |it| format!(" ({})", said(it)));
     Trouble::passing(format!("{program} {how}{line}: mend it, or let it end with 0"))

@@ -202,7 +202,7 @@ impl<D: Deliver> Lane<D> {
             let tried = match &channel {
                 Some(channel) => self.deliver.deliver(channel, it, &mut progress).await,
                 None => Err(Trouble::passing(
-                    "there is no such channel any more: write its [notify] section again, or its messages are given up",
+                    "there is no such channel: write its [notify] section, or its messages are given up",
                 )),
             };
             let why = match tried {

@@ -193,7 +193,7 @@ async fn a_mended_channel_is_tried_at_once_and_one_that_is_gone_keeps_what_waits
     scene.channel.send_replace(None);
     sleep(Duration::from_secs(300)).await;
     let state = scene.board.states()["ops"].clone();
-    assert!(state.trouble.unwrap().reason.contains("there is no such channel any more"));
+    assert!(state.trouble.unwrap().reason.contains("there is no such channel: write"));
     scene.fake.refuse(None);
     scene.channel.send_replace(Some(channel("ops")));
     sleep(Duration::from_secs(1)).await;

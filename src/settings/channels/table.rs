@@ -116,7 +116,7 @@ pub static CHANNEL_PARAMS: &[ChannelParam] = &[
     row("notify-on", ALL, Shape::Causes, "`failure, recovery, timeout, lost, expect`; of `healthchecks` `start, success, failure, timeout, lost`; of `save` `always`", "Of what it is told, where the job does not say."),
     row("template", ALL, Shape::Template, "our own", "The text, as a template."),
     row("title-template", ALL, Shape::Template, "our own", "The title, as a template."),
-    row("output-lines", WORDS, Shape::Number(0, 1000), "20", "How many of the last lines that the run printed are in the message."),
+    row("output-lines", WORDS, Shape::Number(0, 1000), "20", "How many of the last lines of each of the run's two streams are in the message."),
     row("timeout", ALL, Shape::Duration, "30s", "How long one try may take."),
     row("digest", ALL, Shape::Moment, "none", "Once a day at this time, in the agent's time zone, what happened in the 24 hours before."),
     row("ca-file", SERVERS, Shape::Path, "the system's, else Mozilla's", "The certificates in PEM that are believed in place of the system's; where it has none, as in the image, they are those that Mozilla believed when the agent was built."),
