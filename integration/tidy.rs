@@ -126,6 +126,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "app",
             "cli",
+            "model::gather",
             "outward::http",
             "run::ending",
             "run::own_variables",

@@ -12,6 +12,7 @@ use watchbell::{
         operate::{self, AgentArgs, Desk},
         plan, print, schema, simulate, validate,
     },
+    model::gather::Gather,
     outward::http::Client,
     run::{ending, own_variables::OwnVariables, user},
     settings::{env::PREFIX, global::Settings},
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
             let ours = ours.then(|| value.to_string_lossy().into_owned());
             Some((name, value.into_string().ok().or(ours)?))
         })
-        .collect();
+        .into_map();
     print::end(match typed().command {
         Command::Daemon(flags) => return daemon(&flags, &environment),
         Command::Validate(args) => validate::run(&args, &environment, &Clock::System),

@@ -11,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 
+use crate::model::gather::Gather;
 use crate::{
     model::{
         diagnostic::Diagnostic,
@@ -86,7 +87,7 @@ impl State {
     /// No jobs and no runs; `memory` is what was kept of the last agent's jobs.
     pub fn new(max_concurrent_runs: NonZeroUsize, memory: HashMap<JobId, Memory>) -> Self {
         let keep = Keep::new(memory);
-        let paused = keep.pauses().map(|(job, pause)| (job.clone(), pause.until)).collect();
+        let paused = keep.pauses().map(|(job, pause)| (job.clone(), pause.until)).into_map();
         Self {
             catalog: Arc::default(),
             changes: 0,

@@ -11,6 +11,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::model::gather::Gather;
 use crate::{
     model::{
         container::{Container, ContainerId, ContainerState, Inventory},
@@ -70,7 +71,7 @@ impl Labels {
     pub fn told_once(&self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let refused = |it: &&Diagnostic| it.severity == Severity::Error && it.origin.is_label();
         let refused: BTreeSet<&Origin> =
-            self.diagnostics.iter().filter(refused).map(|it| &it.origin).collect();
+            self.diagnostics.iter().filter(refused).map(|it| &it.origin).into_set();
         found.into_iter().filter(|it| !refused.contains(&it.origin)).collect()
     }
 
@@ -169,7 +170,7 @@ impl Labels {
         let of_services = file.services.iter().map(|it| (Origin::Service(it.name.clone()), &it.labels));
         let of_containers = file.containers.iter().map(|it| (Origin::Container(it.name.clone()), &it.labels));
         let by_name: BTreeMap<Arc<str>, _> =
-            of_services.chain(of_containers).map(|(on, labels)| (compose::of_places(&on), labels)).collect();
+            of_services.chain(of_containers).map(|(on, labels)| (compose::of_places(&on), labels)).into_map();
         for ((container, label), place) in file.places {
             let value = by_name.get(&container).and_then(|it| it.get(&*label)).map_or("", String::as_str);
             self.files.label(container, label, name, place, value);

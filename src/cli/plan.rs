@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use crate::model::gather::Gather;
 use crate::{
     http::plan::{
         self, ChangedParameter, PlanReport, Wanted, WantedJob, WantedSettings, compare, compare_channels,
@@ -76,10 +77,10 @@ fn wanted(desired: &Desired) -> Wanted {
         WantedJob {
             job: job.spec.id.to_string(),
             kind: job.spec.kind().to_string(),
-            parameters: parameters.collect(),
+            parameters: parameters.into_map(),
         }
     };
-    let settings = desired.settings.iter().flat_map(|it| plan::settings(it.values(), &it.access)).collect();
+    let settings = desired.settings.iter().flat_map(|it| plan::settings(it.values(), &it.access)).into_map();
     Wanted {
         jobs: desired.jobs.values().map(job).collect(),
         settings: WantedSettings(settings),

@@ -13,6 +13,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::json;
 
+use crate::model::gather::Gather;
 use crate::{
     model::{
         diagnostic::Severity,
@@ -169,8 +170,12 @@ impl<'a> Table<'a> {
                 notes.push(format!("{id} comes {}", schedule.words()));
             }
         }
-        let zones: BTreeMap<&str, &Zone> =
-            due.iter().map(|(_, schedule)| schedule.zone()).chain([zone]).map(|it| (it.name(), it)).collect();
+        let zones: BTreeMap<&str, &Zone> = due
+            .iter()
+            .map(|(_, schedule)| schedule.zone())
+            .chain([zone])
+            .map(|it| (it.name(), it))
+            .into_map();
         let (cut, to) = (end.is_some(), end.unwrap_or(to));
         let changes = changes(zones.into_values(), from, to);
         Self { from, to, zone: zone.clone(), occurrences, changes, notes, cut }

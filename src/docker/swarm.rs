@@ -6,6 +6,7 @@ use bollard::models::LocalNodeState as State;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::model::gather::Gather;
 use crate::model::swarm::{Service, Services};
 
 use super::{answers::SwarmInfo, client::Engine, error::EngineError};
@@ -125,7 +126,7 @@ fn service(row: &Value) -> Option<Service> {
         id: Arc::from(text(row, "/ID")?),
         name: Arc::from(text(row, "/Spec/Name")?),
         created: created.map_or(0, Timestamp::as_second),
-        labels: labels.collect(),
+        labels: labels.into_map(),
         here: BTreeMap::new(),
         elsewhere: 0,
     })

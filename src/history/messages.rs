@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::gather::Gather;
 use crate::model::{
     name::JobId,
     notification::{Cause, Expected, Notification, RunFacts, Streak},
@@ -265,13 +266,14 @@ pub(super) fn stored_memory(it: &NotifyMemory) -> Option<String> {
         usual: it.usual.map(length),
     };
     let told = |it: &Told| StoredTold { last: it.last.map(nanos), held: it.held.as_deref().map(held) };
-    let sorts = |it: &Heard| it.sorts.iter().map(|(sort, it)| (sort.as_str().to_owned(), told(it))).collect();
+    let sorts =
+        |it: &Heard| it.sorts.iter().map(|(sort, it)| (sort.as_str().to_owned(), told(it))).into_map();
     let heard = heard.iter().map(|(channel, it)| {
         (channel.to_string(), StoredHeard { of_streak: it.of_streak, sorts: sorts(it) })
     });
     let stored = StoredMemory {
         streak: Streak { failures: *failures, since: *since, folded: 0 }.into(),
-        heard: heard.collect(),
+        heard: heard.into_map(),
         durations: durations.iter().copied().map(length).collect(),
         expectation: expectation.as_ref().map(|it| StoredExpectation {
             every: length(it.every),
@@ -302,7 +304,7 @@ pub(super) fn read_memory(text: &str) -> Option<NotifyMemory> {
     let told = |it: StoredTold| Told { last: it.last.map(time), held: it.held.and_then(held) };
     let heard = |it: StoredHeard| Heard {
         of_streak: it.of_streak,
-        sorts: it.sorts.into_iter().filter_map(|(word, it)| Some((sort(&word)?, told(it)))).collect(),
+        sorts: it.sorts.into_iter().filter_map(|(word, it)| Some((sort(&word)?, told(it)))).into_map(),
     };
     let expectation = |it: StoredExpectation| {
         Some(Expectation {
@@ -318,7 +320,7 @@ pub(super) fn read_memory(text: &str) -> Option<NotifyMemory> {
     Some(NotifyMemory {
         failures: streak.failures,
         since: streak.since,
-        heard: it.heard.into_iter().map(|(channel, it)| (channel.into(), heard(it))).collect(),
+        heard: it.heard.into_iter().map(|(channel, it)| (channel.into(), heard(it))).into_map(),
         durations: it.durations.into_iter().map(duration).collect(),
         expectation: it.expectation.and_then(expectation),
     })

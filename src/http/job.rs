@@ -10,6 +10,7 @@ use axum::{
 };
 use tokio::task::spawn_blocking;
 
+use crate::model::gather::Gather;
 use crate::{
     agent::handle::{Basis, Snapshot},
     history::query::{Filter, KeptRun},
@@ -208,7 +209,7 @@ fn statistics(runs: &[KeptRun]) -> Statistics {
     let ran = ran.filter(|it| !passed_over.iter().any(|other| other.as_str() == *it));
     Statistics {
         runs: counted.values().sum(),
-        outcomes: counted.into_iter().map(|(outcome, count)| (outcome.to_owned(), count)).collect(),
+        outcomes: counted.into_iter().map(|(outcome, count)| (outcome.to_owned(), count)).into_map(),
         median_duration_seconds: median,
         success_streak: ran.take_while(|it| *it == succeeded).map(|_| 1).sum(),
         last_success: None,

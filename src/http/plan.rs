@@ -12,6 +12,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::model::gather::Gather;
 use crate::{
     agent::handle::Handle,
     model::{
@@ -134,7 +135,7 @@ async fn report(
     let Json(wanted) = wanted.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     let snapshot = agent.snapshot();
     let settings: Values =
-        snapshot.settings.iter().flat_map(|it| settings(it.values(), &it.access)).collect();
+        snapshot.settings.iter().flat_map(|it| settings(it.values(), &it.access)).into_map();
     let there = snapshot.catalog.iter().map(|(id, entry)| {
         let parameters = entry.spec.parameters().into_iter();
         let parameters = parameters.map(|(name, value)| {
@@ -142,9 +143,9 @@ async fn report(
             (name.to_owned(), (value.text, shown))
         });
         let kind = entry.spec.kind().to_string();
-        (id.to_string(), WantedJob { job: id.to_string(), kind, parameters: parameters.collect() })
+        (id.to_string(), WantedJob { job: id.to_string(), kind, parameters: parameters.into_map() })
     });
-    let report = compare(there.collect(), wanted.jobs);
+    let report = compare(there.into_map(), wanted.jobs);
     let there = channels(&agent.telling().borrow().channels);
     Ok(Json(PlanReport {
         settings: changed(&settings, &wanted.settings.0),
@@ -168,9 +169,9 @@ pub fn channels(of: &Channels) -> BTreeMap<String, WantedChannel> {
             ((*key).to_owned(), remains(&text))
         });
         let on = channel.on.map(|on| ("notify-on".to_owned(), remains(&on.words().join(" "))));
-        WantedChannel { r#type: channel.kind.as_str().to_owned(), values: values.chain(on).collect() }
+        WantedChannel { r#type: channel.kind.as_str().to_owned(), values: values.chain(on).into_map() }
     };
-    of.iter().map(|(name, it)| (name.to_string(), channel(it))).collect()
+    of.iter().map(|(name, it)| (name.to_string(), channel(it))).into_map()
 }
 
 /// What leads from the channels that are there to those that are wanted.
@@ -192,7 +193,7 @@ pub fn compare_channels(
             report.updated.insert(name, changed);
         }
     }
-    report.removed = there.into_iter().map(|(name, it)| (name, it.r#type)).collect();
+    report.removed = there.into_iter().map(|(name, it)| (name, it.r#type)).into_map();
     report
 }
 
@@ -206,7 +207,7 @@ pub fn settings(values: Vec<(&'static str, parameters::Value)>, access: &Access)
         let role = it.role.as_str();
         (it.title(), (format!("{role} {}", it.mark.hex()), role.to_owned()))
     });
-    values.chain(sections).collect()
+    values.chain(sections).into_map()
 }
 
 /// What leads from the jobs that are there to those that are wanted.

@@ -7,6 +7,7 @@ use std::{
 
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
 
+use crate::model::gather::Gather;
 use crate::{
     history::{
         live::LiveRun,
@@ -99,7 +100,7 @@ async fn list(api: &Api, filter: Filter, limit: Option<u32>) -> Result<RunList, 
     let most = u32::try_from(limit + 1).unwrap_or(u32::MAX);
     let kept = api.read(move |reader| reader.runs(&filter, most)).await?.unwrap_or_default();
     let live = live.iter().filter(|it| before.as_ref().is_none_or(|before| it.admitted.run < *before));
-    let mut all: BTreeMap<String, RunItem> = live.map(going).map(|it| (it.run.clone(), it)).collect();
+    let mut all: BTreeMap<String, RunItem> = live.map(going).map(|it| (it.run.clone(), it)).into_map();
     all.extend(kept.iter().map(item).map(|it| (it.run.clone(), it)));
     // While the store cannot be written, the records wait for it, and it has rows of runs that have ended since.
     let last = kept.last().filter(|_| kept.len() > limit).map(|it| it.run.clone());

@@ -11,6 +11,7 @@ pub mod connection;
 pub mod container;
 pub mod diagnostic;
 pub mod duration;
+pub mod gather;
 pub mod halt;
 pub mod image;
 pub mod item;

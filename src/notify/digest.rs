@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Time, tz::TimeZone};
 use tokio::{task::spawn_blocking, time::timeout};
 
+use crate::model::gather::Gather;
 use crate::{
     history::query::{Ends, Reader},
     model::{
@@ -58,8 +59,8 @@ impl Digests {
             .channels
             .iter()
             .filter_map(|(name, channel)| Some((name.clone(), parse(channel.text("digest")?)?)))
-            .collect();
-        self.next = self.times.iter().map(|(name, at)| (name.clone(), self.first(name, *at, now))).collect();
+            .into_map();
+        self.next = self.times.iter().map(|(name, at)| (name.clone(), self.first(name, *at, now))).into_map();
     }
 
     /// The time that comes next; one that passed while no agent was there is due now, if it was not more than a day ago.

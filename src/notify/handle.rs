@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
 
+use crate::model::gather::Gather;
 use crate::{
     model::{
         channel::Channel,
@@ -60,7 +61,7 @@ impl Notifications {
     /// Each channel of the settings and how it does; and those of which messages wait though they are gone.
     pub fn channels(&self) -> BTreeMap<Arc<str>, (Option<Arc<Channel>>, ChannelState)> {
         let mut all: BTreeMap<Arc<str>, (Option<Arc<Channel>>, ChannelState)> =
-            self.board.states().into_iter().map(|(name, state)| (name, (None, state))).collect();
+            self.board.states().into_iter().map(|(name, state)| (name, (None, state))).into_map();
         for (name, channel) in self.courier.telling.borrow().channels.iter() {
             all.entry(name.clone()).or_default().0 = Some(channel.clone());
         }

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use crate::model::gather::Gather;
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean, nearest},
     name::{JobId, JobKind, environment_name},
@@ -205,7 +206,7 @@ fn near(joined: &str, names: &BTreeMap<String, Vec<&JobId>>) -> Option<String> {
         Some((job.to_ascii_lowercase(), parameter))
     })?;
     let lower: BTreeMap<String, &String> =
-        names.keys().map(|name| (name.to_ascii_lowercase(), name)).collect();
+        names.keys().map(|name| (name.to_ascii_lowercase(), name)).into_map();
     let best = nearest(&job, lower.keys().map(String::as_str))?;
     Some(format!("did you mean \"{PREFIX}{JOB}{}_{parameter}\"?", lower[best]))
 }

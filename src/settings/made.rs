@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
+use crate::model::gather::Gather;
 use crate::model::{
     diagnostic::{Diagnostic, did_you_mean},
     made::Made,
@@ -138,7 +139,7 @@ impl MadeJob {
             job: job.clone(),
             kind: self.kind,
             revision: self.revision.clone(),
-            parameters: parameters.collect(),
+            parameters: parameters.into_map(),
         }
     }
 }
@@ -151,7 +152,7 @@ pub fn of_kept(kept: impl IntoIterator<Item = Made>) -> MadeJobs {
         let made = read(&job, kind, revision, values.iter().map(|(name, value)| (name.as_str(), value)));
         (job, Arc::new(made))
     };
-    kept.into_iter().map(read).collect()
+    kept.into_iter().map(read).into_map()
 }
 
 /// Who else defines a job of this name: a file, or a label.

@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
+use crate::model::gather::Gather;
 use crate::model::{
     channel::Channels,
     container::{Container, ContainerId, ContainerState, Inventory},
@@ -126,13 +127,13 @@ pub fn resolve_again(sources: &Sources, view: View<'_>, now: Timestamp, memo: &m
     let kinds = if sources.overrides.is_empty() {
         BTreeMap::new()
     } else {
-        known.iter().map(|(id, job)| (*id, job.kind)).collect()
+        known.iter().map(|(id, job)| (*id, job.kind)).into_map()
     };
     let (overrides, unmatched) = env::layers(&sources.overrides, &kinds, inventory.is_some());
     diagnostics.extend(unmatched);
 
     let refused: BTreeSet<JobId> =
-        diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).collect();
+        diagnostics.iter().filter(|it| it.rejects).filter_map(|it| it.job.clone()).into_set();
     let places = Places::new(view);
     let mut jobs = Vec::with_capacity(known.len());
     for (id, Known { kind, home, made }) in &known {

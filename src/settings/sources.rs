@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::model::gather::Gather;
 use crate::model::{channel::Channels, diagnostic::Diagnostic, name::JobId, origin::Origin};
 
 use super::{
@@ -131,11 +132,11 @@ impl Sources {
             global: global.clone(),
             defaults: defaults.clone(),
             kind_defaults: kind_defaults.clone(),
-            jobs: jobs.get(id).map(|it| (id.clone(), it.clone())).into_iter().collect(),
+            jobs: jobs.get(id).map(|it| (id.clone(), it.clone())).into_iter().into_map(),
             channels: channels.clone(),
             ..Ini::default()
         };
-        let made: MadeJobs = self.made.get(id).map(|it| (id.clone(), it.clone())).into_iter().collect();
+        let made: MadeJobs = self.made.get(id).map(|it| (id.clone(), it.clone())).into_iter().into_map();
         Self {
             settings: self.settings.clone(),
             upper: self.upper.clone(),

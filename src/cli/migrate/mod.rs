@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, path::Path, process::ExitCode, sync::Arc};
 
 use jiff::Timestamp;
 
+use crate::model::gather::Gather;
 use crate::{
     model::{
         container::{Container, Inventory},
@@ -207,7 +208,7 @@ impl Migration {
         });
         let mut problems = broken;
         problems.extend(desired.diagnostics);
-        Self { jobs: jobs.collect(), global, defaults, problems, lost, ..Self::empty(from, path, now) }
+        Self { jobs: jobs.into_map(), global, defaults, problems, lost, ..Self::empty(from, path, now) }
     }
 
     /// Takes variables from the file as it stands `there`, before anything was put in.

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use crate::model::gather::Gather;
 use crate::{
     model::{
         channel::{Channel, ChannelKind, Channels, Value},
@@ -55,7 +56,7 @@ pub fn settle(layers: Layers<'_>) -> Settled {
     let labels = layers.labels.unwrap_or_default();
     let known = layers.file.iter().chain(labels).map(|it| &it.name);
     let upper = environment::layer(layers.variables, known.clone(), &mut out.diagnostics);
-    let names: BTreeSet<Arc<str>> = known.chain(upper.keys()).cloned().collect();
+    let names: BTreeSet<Arc<str>> = known.chain(upper.keys()).cloned().into_set();
     for name in names {
         let of = |all: &'_ [RawChannel]| all.iter().find(|it| it.name == name).cloned();
         let (file, label, upper) = (of(layers.file), of(labels), upper.get(&name).cloned());

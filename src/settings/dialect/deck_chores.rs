@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::gather::Gather;
 use crate::model::{
     container::Container,
     name::{JobId, JobKind},
@@ -196,7 +197,7 @@ pub fn labels(container: &Container, own: bool, out: &mut Foreign) {
             let rest = label.strip_prefix("deck-chores.")?;
             Some((rest, (label.as_str(), text.as_str())))
         })
-        .collect();
+        .into_map();
     let jobs: Vec<(JobKind, &str)> = ours
         .keys()
         .filter(|rest| !rest.starts_with("options."))

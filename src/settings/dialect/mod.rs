@@ -23,6 +23,7 @@ pub mod table;
 
 use std::collections::{BTreeSet, btree_map::Entry};
 
+use crate::model::gather::Gather;
 use crate::model::{
     container::Container,
     diagnostic::{Diagnostic, did_you_mean},
@@ -264,7 +265,7 @@ pub fn into_ini(foreign: Foreign) -> Ini {
     let jobs = jobs
         .into_iter()
         .map(|(id, draft)| (id, FileJob { kind: draft.kind, layer: draft.layer, origin: draft.origin }));
-    Ini { global, defaults, jobs: jobs.collect(), diagnostics, broken, ..Ini::default() }
+    Ini { global, defaults, jobs: jobs.into_map(), diagnostics, broken, ..Ini::default() }
 }
 
 /// Splits `ofelia:/etc/ofelia/config.ini` into the dialect and the path; a path without such a prefix is as it is.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, time::Duration};
 
+use crate::model::gather::Gather;
 use crate::model::{
     diagnostic::{Diagnostic, Severity, did_you_mean, nearest},
     name::environment_name,
@@ -36,7 +37,7 @@ impl Upper {
     ) -> Self {
         let outside = OUTSIDE.into_iter();
         let outside = outside.filter_map(|name| Some((name, variable(name).filter(|it| !it.is_empty())?)));
-        Self { flags, environment, outside: outside.collect() }
+        Self { flags, environment, outside: outside.into_map() }
     }
 
     /// What a variable that is not ours says of a setting.
