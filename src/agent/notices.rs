@@ -1,7 +1,7 @@
 //! Who is told of what, and when.
 //!
 //! What one step of [`super::state::State`] came to is looked at once, at its end, wherever in it an occurrence left its
-//! record or a run began; so what is to be told is kept with the record, all of it or nothing. [`rules`] says what becomes
+//! record or a run began; so what is to be told is kept with the record, all of it or nothing. `rules` says what becomes
 //! of one job. Here is what is remembered of all of them, and when something is due without a run: what was held back, and a
 //! success that did not come.
 //!

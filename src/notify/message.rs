@@ -1,6 +1,6 @@
 //! A notification in words.
 //!
-//! [`message`] makes them, by the channel's templates where it has some; [`tail`] reads off what a run printed, and [`digest`]
+//! [`message`] makes them, by the channel's templates where it has some; [`tail()`] reads off what a run printed, and [`digest()`]
 //! writes a day as a table. Names, reasons and output come from containers that nobody vouches for: here they lose what
 //! a terminal obeys and what is too long; each service then quotes them as it must.
 

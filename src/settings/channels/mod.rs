@@ -1,8 +1,8 @@
 //! Channels as they are written: `[notify "name"]` in the file, `WATCHBELL_NOTIFY_<NAME>_<KEY>` in the environment and
 //! `watchbell.notify.<name>.<key>` on the agent's own container.
 //!
-//! [`table`] says what a channel takes and [`shape`] how that is written; [`mod@environment`] finds out of which channel a
-//! variable speaks, and [`settle`] lays the sources on top of each other.
+//! [`table`] says what a channel takes and [`shape`] how that is written; `environment` finds out of which channel a
+//! variable speaks, and [`settle()`] lays the sources on top of each other.
 
 mod environment;
 mod settle;
