@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerStateStatusEnum, ContainerStatus, ContainerSummaryStateEnum as State, LocalNodeState, Mount,
-    MountPoint, NetworkAttachmentConfig, RestartPolicy, TaskSpec, TaskState,
+    MountPoint, RestartPolicy, TaskState,
 };
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{client::Engine, error::EngineError, raw::escaped};
 
@@ -145,8 +145,15 @@ pub(super) struct Named {
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct ServiceSpec {
     pub name: Option<String>,
-    pub task_template: Option<TaskSpec>,
-    pub networks: Option<Vec<NetworkAttachmentConfig>>,
+    pub task_template: Option<Map<String, Value>>,
+    pub networks: Option<Value>,
+}
+
+/// A service that was just made.
+#[derive(Deserialize)]
+pub(super) struct CreatedService {
+    #[serde(rename = "ID")]
+    pub id: Option<String>,
 }
 
 /// A task of a service.

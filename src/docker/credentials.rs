@@ -9,7 +9,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
-use bollard::Docker;
+use bollard::{BollardRequest, Docker};
 use serde::{Deserialize, Serialize};
 
 /// The name under which the file has Docker's own registry.
@@ -111,14 +111,22 @@ impl Credentials {
 
     /// A client that sends them along with whatever it asks.
     pub(super) fn sent_by(&self, docker: Docker) -> Docker {
+        let put = self.put();
+        docker.with_request_modifier(move |mut request| {
+            put(&mut request);
+            request
+        })
+    }
+
+    /// What puts them into a request.
+    pub(super) fn put(&self) -> impl Fn(&mut BollardRequest) + Send + Sync + use<> {
         let header = self.header();
         // The library's own header is in the other of the two alphabets of base64, which an Engine does not read.
-        docker.with_request_modifier(move |mut request| {
+        move |request| {
             if let Ok(value) = header.parse() {
                 request.headers_mut().insert("x-registry-auth", value);
             }
-            request
-        })
+        }
     }
 
     /// The header in which the Engine takes them.

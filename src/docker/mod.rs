@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod probe;
 pub mod projects;
 mod raw;
+mod service_body;
 pub mod services;
 pub mod swarm;
 pub mod task_output;

@@ -8,7 +8,7 @@ use bollard::models::{
 
 use crate::model::options::{ContainerOptions, Device, Gpus, Pids, SecurityOption, Tmpfs, Ulimit};
 
-use super::services::mount;
+use super::service_body::mount;
 
 /// Puts it all in. What was not asked for is left to the Engine.
 pub(super) fn put(options: ContainerOptions, body: &mut ContainerCreateBody) {

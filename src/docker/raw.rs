@@ -1,12 +1,13 @@
 //! Answers and requests of the Engine as they are, for what the client library's types would lose or choke on: a value
 //! that it does not know fails a whole list, and a service that is sent back without a field loses what that field held.
 
-use bollard::{BollardRequest, models::ServiceSpec, query_parameters::UpdateServiceOptionsBuilder};
+use bollard::BollardRequest;
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
+use hyper::Method;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::{client::Engine, error::EngineError};
+use super::{client::Engine, credentials::Credentials, error::EngineError};
 
 /// The most that an answer may come to, in bytes.
 const ANSWER_LIMIT: usize = 256 << 20;
@@ -21,14 +22,37 @@ impl Engine {
         path: &str,
         filters: Option<&Value>,
     ) -> Result<T, EngineError> {
-        let text = self.text(path, filters).await?;
-        serde_json::from_slice(&text).map_err(|error| EngineError::Malformed(error.to_string()))
-    }
-
-    async fn text(&self, path: &str, filters: Option<&Value>) -> Result<Vec<u8>, EngineError> {
         let joint = if path.contains('?') { '&' } else { '?' };
         let filters = filters.map(|it| format!("{joint}filters={}", escaped(&it.to_string())));
         let path = format!("{path}{}", filters.unwrap_or_default());
+        read(&self.exchange(path, |_| ()).await?)
+    }
+
+    /// What a POST of this body answers, as far as `T` reads it; `credentials` are shown along with it.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+        credentials: Option<&Credentials>,
+    ) -> Result<T, EngineError> {
+        let text = bytes::Bytes::from(body.to_string());
+        let put = credentials.map(Credentials::put);
+        let change = move |request: &mut BollardRequest| {
+            *request.method_mut() = Method::POST;
+            *request.body_mut() = bollard::body_full(text.clone());
+            if let Some(put) = &put {
+                put(request);
+            }
+        };
+        read(&self.exchange(path.to_owned(), change).await?)
+    }
+
+    /// What a request for this path answers, with all else about it as `change` makes it.
+    async fn exchange(
+        &self,
+        path: String,
+        change: impl Fn(&mut BollardRequest) + Send + Sync + 'static,
+    ) -> Result<Vec<u8>, EngineError> {
         // The only request of the library whose answer comes as it is.
         let docker = self.docker()?.with_request_modifier(move |mut request: BollardRequest| {
             let uri = request.uri().to_string();
@@ -36,6 +60,7 @@ impl Engine {
             if let Some(Ok(uri)) = base.map(|base| format!("{base}{path}").parse()) {
                 *request.uri_mut() = uri;
             }
+            change(&mut request);
             request
         });
         let mut stream = Box::pin(docker.export_container(NAMED));
@@ -51,17 +76,15 @@ impl Engine {
 
     /// Changes a service to what is given, if it is still the one of this version.
     pub(super) async fn put_service(&self, id: &str, version: u64, spec: &Value) -> Result<(), EngineError> {
-        let version = i32::try_from(version)
-            .map_err(|_| EngineError::Malformed(format!("the service's version is {version}")))?;
-        let text = bytes::Bytes::from(spec.to_string());
-        let docker = self.docker()?.with_request_modifier(move |mut request: BollardRequest| {
-            *request.body_mut() = bollard::body_full(text.clone());
-            request
-        });
-        let options = UpdateServiceOptionsBuilder::new().version(version).build();
-        docker.update_service(id, ServiceSpec::default(), options, None).await?;
+        // As a service is changed by the library: the credentials of its images stay what they are.
+        let path = format!("/services/{}/update?version={version}&registryAuthFrom=spec", escaped(id));
+        self.post::<IgnoredAny>(&path, spec, None).await?;
         Ok(())
     }
+}
+
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, EngineError> {
+    serde_json::from_slice(text).map_err(|error| EngineError::Malformed(error.to_string()))
 }
 
 /// A text as it may stand in a query.

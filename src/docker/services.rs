@@ -1,33 +1,18 @@
 //! One-shot services of a Swarm: made in job mode, ended and removed.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use bollard::models::{
-    Limit, Mount as MountBody, MountBindOptions, MountBindOptionsPropagationEnum as Propagation,
-    MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig,
-    NetworkAttachmentConfig, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicatedJob, TaskSpec,
-    TaskSpecContainerSpec, TaskSpecContainerSpecConfigs, TaskSpecContainerSpecFile,
-    TaskSpecContainerSpecFile1, TaskSpecContainerSpecSecrets, TaskSpecPlacement, TaskSpecResources,
-    TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Restart,
-};
 use serde_json::{Map, Value, json};
 
-use crate::model::service::{Mount, MountSource, Reference, Tasks};
+use crate::model::service::{Mount, Reference, Tasks};
 
 use super::{
-    answers::{self, Made, Named},
+    answers::{self, CreatedService, Made, Named},
     client::Engine,
     credentials::Credentials,
     error::EngineError,
+    service_body::body,
 };
-
-/// A failed task is put into line again after this long, which is never: its service is removed before. Without a
-/// policy of restarting, the Swarm makes up for a failed task of several at once and for ever (seen on 20.10, and so in
-/// the source since), for what may not be restarted does not count as one that was wanted.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What no node has: with this constraint a service has no tasks.
 const NOWHERE: &str = "node.id==none";
@@ -73,14 +58,14 @@ pub struct ServiceRequest {
     pub credentials: Option<Credentials>,
 }
 
-/// What the tasks of a service are.
+/// What the tasks of a service are, as the Engine tells it: most of it only goes back there.
 #[derive(Debug)]
-pub struct Template(Box<TaskSpec>);
+pub struct Template(pub(super) Map<String, Value>);
 
 impl Template {
     /// The image.
     pub fn image(&self) -> Option<&str> {
-        self.0.container_spec.as_ref()?.image.as_deref()
+        self.0.get("ContainerSpec")?.get("Image")?.as_str()
     }
 }
 
@@ -97,19 +82,21 @@ impl Engine {
             return Ok(None);
         }
         let mut template = spec.task_template.unwrap_or_default();
-        template.networks = template.networks.or(spec.networks);
-        Ok(Some(Template(Box::new(template))))
+        if let Some(networks) = spec.networks
+            && template.get("Networks").is_none_or(Value::is_null)
+        {
+            template.insert("Networks".to_owned(), networks);
+        }
+        Ok(Some(Template(template)))
     }
 
     /// Makes a service; the answer is its ID. A service of that name that is there already is a refusal.
     pub async fn create_service(&self, request: ServiceRequest) -> Result<String, EngineError> {
         let secrets = self.secrets(&request.secrets).await?;
         let configs = self.configs(&request.configs).await?;
-        let mut docker = self.docker()?;
-        if let Some(credentials) = &request.credentials {
-            docker = credentials.sent_by(docker);
-        }
-        let made = docker.create_service(body(request, secrets, configs), None).await?;
+        let credentials = request.credentials.clone();
+        let body = body(request, secrets, configs)?;
+        let made: CreatedService = self.post("/services/create", &body, credentials.as_ref()).await?;
         made.id.ok_or_else(|| EngineError::Malformed("the service has no ID".to_owned()))
     }
 
@@ -174,39 +161,20 @@ impl Engine {
         Ok(list.into_iter().find(is).and_then(|it| it.id))
     }
 
-    async fn secrets(&self, wanted: &[Reference]) -> Result<Vec<TaskSpecContainerSpecSecrets>, EngineError> {
+    async fn secrets(&self, wanted: &[Reference]) -> Result<Vec<Value>, EngineError> {
         let mut found = Vec::new();
         for it in wanted {
             let id = self.id_of("/secrets", &it.name).await?.ok_or_else(|| missing("secret", &it.name))?;
-            found.push(TaskSpecContainerSpecSecrets {
-                file: Some(TaskSpecContainerSpecFile {
-                    name: Some(it.target.clone()),
-                    uid: Some(it.uid.clone()),
-                    gid: Some(it.gid.clone()),
-                    mode: Some(it.mode),
-                }),
-                secret_id: Some(id),
-                secret_name: Some(it.name.clone()),
-            });
+            found.push(json!({ "File": file(it), "SecretID": id, "SecretName": it.name }));
         }
         Ok(found)
     }
 
-    async fn configs(&self, wanted: &[Reference]) -> Result<Vec<TaskSpecContainerSpecConfigs>, EngineError> {
+    async fn configs(&self, wanted: &[Reference]) -> Result<Vec<Value>, EngineError> {
         let mut found = Vec::new();
         for it in wanted {
             let id = self.id_of("/configs", &it.name).await?.ok_or_else(|| missing("config", &it.name))?;
-            found.push(TaskSpecContainerSpecConfigs {
-                file: Some(TaskSpecContainerSpecFile1 {
-                    name: Some(it.target.clone()),
-                    uid: Some(it.uid.clone()),
-                    gid: Some(it.gid.clone()),
-                    mode: Some(it.mode),
-                }),
-                config_id: Some(id),
-                config_name: Some(it.name.clone()),
-                ..TaskSpecContainerSpecConfigs::default()
-            });
+            found.push(json!({ "File": file(it), "ConfigID": id, "ConfigName": it.name }));
         }
         Ok(found)
     }
@@ -225,139 +193,7 @@ fn missing(what: &str, name: &str) -> EngineError {
     EngineError::Refused { status: 404, message: format!("{what} not found: {name}") }
 }
 
-fn body(
-    request: ServiceRequest,
-    secrets: Vec<TaskSpecContainerSpecSecrets>,
-    configs: Vec<TaskSpecContainerSpecConfigs>,
-) -> ServiceSpec {
-    let like = request.like.map(|it| *it.0).unwrap_or_default();
-    let base = like.container_spec.unwrap_or_default();
-    let mounts: Vec<MountBody> = request.mounts.into_iter().map(mount).collect();
-    let container = TaskSpecContainerSpec {
-        image: request.image.or(base.image),
-        // What the field `Command` holds goes over the image's entrypoint.
-        args: request.argv.or(base.args),
-        env: Some(over(base.env, request.environment)),
-        user: request.user.or(base.user),
-        dir: request.workdir.or(base.dir),
-        labels: Some(request.labels.clone()),
-        mounts: unless_empty(mounts, base.mounts),
-        secrets: unless_empty(secrets, base.secrets),
-        configs: unless_empty(configs, base.configs),
-        stop_grace_period: Some(nanoseconds(request.grace)),
-        // A task that runs once is not the service that is looked after so.
-        health_check: None,
-        tty: None,
-        open_stdin: None,
-        ..base
-    };
-    let signed = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-    let limits = like.resources.and_then(|it| it.limits).unwrap_or_default();
-    let limits = Limit {
-        memory_bytes: request.memory.map(signed).or(limits.memory_bytes),
-        nano_cpus: request.cpus.map(signed).or(limits.nano_cpus),
-        ..limits
-    };
-    let restart = TaskSpecRestartPolicy {
-        condition: Some(Restart::ON_FAILURE),
-        delay: Some(nanoseconds(NEVER)),
-        ..TaskSpecRestartPolicy::default()
-    };
-    let network = |name| NetworkAttachmentConfig { target: Some(name), ..NetworkAttachmentConfig::default() };
-    let networks: Vec<_> = request.networks.into_iter().map(network).collect();
-    // Under its aliases the service is called by others, who must not come to the task of a job.
-    let others = like
-        .networks
-        .map(|all| all.into_iter().map(|it| NetworkAttachmentConfig { aliases: None, ..it }).collect());
-    let placement = like.placement.unwrap_or_default();
-    ServiceSpec {
-        name: Some(request.name),
-        labels: Some(request.labels),
-        task_template: Some(TaskSpec {
-            container_spec: Some(container),
-            resources: Some(TaskSpecResources { limits: Some(limits), ..TaskSpecResources::default() }),
-            restart_policy: Some(restart),
-            placement: Some(TaskSpecPlacement {
-                constraints: unless_empty(request.constraints, placement.constraints),
-                max_replicas: None,
-                ..placement
-            }),
-            networks: unless_empty(networks, others),
-            log_driver: like.log_driver,
-            runtime: like.runtime,
-            ..TaskSpec::default()
-        }),
-        mode: Some(match request.tasks {
-            Tasks::Replicas(count) => ServiceSpecMode {
-                replicated_job: Some(ServiceSpecModeReplicatedJob {
-                    max_concurrent: Some(count.into()),
-                    total_completions: Some(count.into()),
-                }),
-                ..ServiceSpecMode::default()
-            },
-            Tasks::EachNode => ServiceSpecMode {
-                global_job: Some(std::iter::empty().collect()),
-                ..ServiceSpecMode::default()
-            },
-        }),
-        ..ServiceSpec::default()
-    }
-}
-
-/// What was asked for, else what the template has.
-fn unless_empty<T>(asked: Vec<T>, template: Option<Vec<T>>) -> Option<Vec<T>> {
-    if asked.is_empty() { template.or(Some(asked)) } else { Some(asked) }
-}
-
-/// Variables over those of a template: of one name there is one.
-fn over(template: Option<Vec<String>>, ours: Vec<String>) -> Vec<String> {
-    let name = |it: &str| it.split('=').next().unwrap_or_default().to_owned();
-    let set: BTreeSet<String> = ours.iter().map(|it| name(it)).collect();
-    let kept = template.unwrap_or_default().into_iter().filter(|it| !set.contains(&name(it)));
-    kept.chain(ours).collect()
-}
-
-fn nanoseconds(length: Duration) -> i64 {
-    i64::try_from(length.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// The same for a container and for the tasks of a service.
-pub(super) fn mount(it: Mount) -> MountBody {
-    let body = MountBody { target: Some(it.target), read_only: Some(it.read_only), ..MountBody::default() };
-    match it.source {
-        MountSource::Bind { path, propagation } => MountBody {
-            source: Some(path),
-            typ: Some(MountType::BIND),
-            bind_options: propagation.and_then(|it| it.parse::<Propagation>().ok()).map(|propagation| {
-                MountBindOptions { propagation: Some(propagation), ..MountBindOptions::default() }
-            }),
-            ..body
-        },
-        MountSource::Volume { name, no_copy, driver, options, labels } => {
-            let driver = (driver.is_some() || !options.is_empty()).then(|| MountVolumeOptionsDriverConfig {
-                name: driver,
-                options: Some(options.into_iter().collect()),
-            });
-            MountBody {
-                source: name,
-                typ: Some(MountType::VOLUME),
-                volume_options: Some(MountVolumeOptions {
-                    no_copy: Some(no_copy),
-                    labels: Some(labels.into_iter().collect()),
-                    driver_config: driver,
-                    ..MountVolumeOptions::default()
-                }),
-                ..body
-            }
-        }
-        MountSource::Tmpfs { size, mode } => MountBody {
-            typ: Some(MountType::TMPFS),
-            tmpfs_options: Some(MountTmpfsOptions {
-                size_bytes: size.map(|it| i64::try_from(it.0).unwrap_or(i64::MAX)),
-                mode: mode.map(i64::from),
-                ..MountTmpfsOptions::default()
-            }),
-            ..body
-        },
-    }
+/// Where a secret or a config is in the container.
+fn file(it: &Reference) -> Value {
+    json!({ "Name": it.target, "UID": it.uid, "GID": it.gid, "Mode": it.mode })
 }
