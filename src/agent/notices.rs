@@ -164,7 +164,11 @@ impl Notices {
         }
         let listeners = rules::listeners(notify, &self.channels);
         let wants = listeners.iter().filter(|it| it.causes.contains(Cause::Expect));
-        let expects: Vec<Arc<str>> = wants.map(|it| it.channel.clone()).collect();
+        let mut expects: Vec<Arc<str>> = wants.map(|it| it.channel.clone()).collect();
+        // Where no channel asks for it by its words, the job does by naming a time.
+        if expects.is_empty() {
+            expects.extend(listeners.iter().map(|it| it.channel.clone()));
+        }
         let first = || {
             let last = step.keep.marks(&spec.id).succeeded;
             // Of a clock that was never set no moment of before is later.

@@ -54,6 +54,7 @@ struct Shared {
     more: AtomicBool,
     /// What was given up in the file, and whose end nobody who delivers knows yet.
     given_up: Mutex<HashSet<Arc<str>>>,
+    fewer: Notify,
 }
 
 /// A message that is given up for newer ones.
@@ -122,8 +123,26 @@ impl Outbox {
         self.given_up().remove(id)
     }
 
+    /// The next one that was given up in the file meanwhile, whose row has gone and which was told of. May be dropped and
+    /// asked again at any time.
+    pub async fn next_given_up(&self) -> Arc<str> {
+        loop {
+            if let Some(next) = self.one_given_up() {
+                return next;
+            }
+            self.shared.fewer.notified().await;
+        }
+    }
+
+    fn one_given_up(&self) -> Option<Arc<str>> {
+        let mut given_up = self.given_up();
+        let next = given_up.iter().next().cloned()?;
+        given_up.take(&next)
+    }
+
     pub(super) fn give_up(&self, id: &Arc<str>) {
         self.given_up().insert(id.clone());
+        self.shared.fewer.notify_one();
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<(Notification, Kept)>> {

@@ -56,14 +56,18 @@ impl Board {
         let told = |(name, state): (&Arc<str>, &ChannelState)| {
             let Failing { since, reason, next } = state.trouble.as_ref()?;
             let waiting = match (state.waiting, next) {
-                (0, _) => "its messages were given up".to_owned(),
+                (0, _) => "none waits any more".to_owned(),
                 (1, _) => "1 message waits and is tried again".to_owned(),
                 (some, _) => format!("{some} messages wait and are tried again in order"),
+            };
+            let given_up = match state.given_up {
+                0 => String::new(),
+                some => format!("; {some} were given up since the agent started"),
             };
             let place = Origin::Place(format!("channel {name}").into());
             Some(Diagnostic::error(
                 place,
-                format!("messages do not arrive since {since:.0}: {reason}; {waiting}"),
+                format!("messages do not arrive since {since:.0}: {reason}; {waiting}{given_up}"),
             ))
         };
         self.all().iter().filter_map(told).collect()
@@ -79,6 +83,24 @@ impl Board {
         state.sent += 1;
         state.last_sent = Some(now);
         state.trouble = None;
+    }
+
+    /// More come than arrive: the oldest was given up.
+    pub(super) fn overflows(&self, channel: &Arc<str>, waiting: usize, now: Timestamp) {
+        let mut all = self.all();
+        let state = all.entry(channel.clone()).or_default();
+        state.given_up += 1;
+        state.waiting = waiting;
+        let reason =
+            || "more messages come than it takes, and the oldest are given up: see why it is slow".to_owned();
+        state.trouble.get_or_insert_with(|| Failing { since: now, reason: reason(), next: None });
+    }
+
+    /// It is another channel now, or one that was seen to work.
+    pub(super) fn mended(&self, channel: &Arc<str>) {
+        if let Some(state) = self.all().get_mut(channel).filter(|it| it.waiting == 0) {
+            state.trouble = None;
+        }
     }
 
     /// It did not arrive. The answer is whether the one before it did.

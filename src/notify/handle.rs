@@ -102,6 +102,7 @@ impl Notifications {
         };
         let message = self.courier.message(&channel, &it).map_err(NotTold::Trouble)?;
         self.courier.deliver(&channel, &it, &mut Reached::default()).await.map_err(NotTold::Trouble)?;
+        self.board.mended(&channel.name);
         Ok(message)
     }
 

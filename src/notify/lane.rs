@@ -121,6 +121,14 @@ impl Queue {
         self.entries().pop_front().map(|it| it.it)
     }
 
+    /// This one is not to be sent any more, unless it is on its way; the answer is how many wait, if it did.
+    pub fn forget(&self, id: &str) -> Option<usize> {
+        let mut entries = self.entries();
+        let at = entries.iter().skip(1).position(|it| *it.it.id == *id)?;
+        entries.remove(at + 1);
+        Some(entries.len())
+    }
+
     /// Whether this one waits.
     pub fn holds(&self, id: &str) -> bool {
         self.entries().iter().any(|it| *it.it.id == *id)

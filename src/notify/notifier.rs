@@ -127,6 +127,7 @@ impl<D: Deliver> Notifier<D> {
                     let id = end.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
                     self.ended(id, end.is_err());
                 }
+                id = self.outbox.next_given_up() => self.forget(&id),
                 (it, kept) = self.outbox.take() => {
                     self.put(it, kept);
                     if self.outbox.takes_more() {
@@ -155,12 +156,21 @@ impl<D: Deliver> Notifier<D> {
         }
     }
 
+    /// This was given up in the store for newer ones, and told there.
+    fn forget(&mut self, id: &str) {
+        for (name, open) in &self.lanes {
+            if let Some(waiting) = open.queue.forget(id) {
+                self.board.overflows(name, waiting, self.clock.now());
+            }
+        }
+    }
+
     fn put(&mut self, it: Notification, kept: Kept) {
         let name = it.channel.clone();
         let open = self.open(&name);
         let (waiting, over) = open.queue.put(it, kept);
         self.board.waits(&name, waiting.min(super::lane::LIMIT));
-        if let Some(over) = over {
+        if let Some(over) = over.filter(|it| !self.outbox.is_given_up(&it.id)) {
             let why = format!(
                 "more than {} messages wait for its channel: the oldest is given up",
                 super::lane::LIMIT
@@ -193,11 +203,14 @@ impl<D: Deliver> Notifier<D> {
         }
         for (name, open) in &self.lanes {
             let now = telling.channels.get(name);
-            open.channel.send_if_modified(|last| {
+            let news = open.channel.send_if_modified(|last| {
                 let news = last.as_ref() != now;
                 *last = now.cloned();
                 news
             });
+            if news {
+                self.board.mended(name);
+            }
         }
         report::notify_channels(&telling.channels);
         self.digests.renew(&telling);

@@ -137,12 +137,13 @@ fn unknown<'a>(
                     format!("notify: there is no channel \"{name}\", and nobody is told by it: {mend}");
                 Some(Diagnostic::error(origin.clone(), reason))
             }
-            // Labels of the agent's own container may have it; a slip of the fingers is probably one anyway.
-            View::FilesOnly => hint.map(|hint| {
+            // Labels of the agent's own container may have it.
+            View::FilesOnly => {
+                let mend = hint.unwrap_or_else(|| format!("add [notify \"{name}\"], unless they have it"));
                 let reason =
-                    format!("notify: no channel \"{name}\" is known without the agent's own labels: {hint}");
-                Diagnostic::warning(origin.clone(), reason)
-            }),
+                    format!("notify: no channel \"{name}\" is known without the agent's own labels: {mend}");
+                Some(Diagnostic::warning(origin.clone(), reason))
+            }
             View::Unknown => None,
         }
     })

@@ -168,7 +168,10 @@ async fn what_will_never_be_taken_is_given_up_at_once_and_told() {
     let state = scene.board.states()["ops"].clone();
     assert_eq!((state.given_up, state.waiting, state.sent), (1, 0, 0));
     let problems = scene.board.problems();
-    assert!(problems[0].reason.contains("it is no message; its messages were given up"), "{problems:?}");
+    assert!(
+        problems[0].reason.contains("it is no message; none waits any more; 1 were given up"),
+        "{problems:?}"
+    );
     assert_eq!(scene.fake.0.tried.load(Ordering::SeqCst), 1);
 }
 
