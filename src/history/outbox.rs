@@ -140,7 +140,7 @@ impl Outbox {
         given_up.take(&next)
     }
 
-    pub(super) fn give_up(&self, id: &Arc<str>) {
+    pub(crate) fn give_up(&self, id: &Arc<str>) {
         self.given_up().insert(id.clone());
         self.shared.fewer.notify_one();
     }

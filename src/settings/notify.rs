@@ -397,11 +397,12 @@ mod tests {
         let unknown = desired(&text, View::Unknown);
         assert_eq!((told(&unknown), unknown.jobs.len()), (vec![], 2));
         let files = desired(&text, View::FilesOnly);
-        let [slip] = &files.diagnostics[..] else { panic!("{:?}", told(&files)) };
-        assert!(
-            slip.severity == Severity::Warning && slip.reason.contains("did you mean \"ops\"?"),
-            "{slip:?}"
-        );
+        let [slip, unseen] = &files.diagnostics[..] else { panic!("{:?}", told(&files)) };
+        for (it, mend) in
+            [(slip, "did you mean \"ops\"?"), (unseen, "add [notify \"pager\"], unless they have it")]
+        {
+            assert!(it.severity == Severity::Warning && it.reason.contains(mend), "{it:?}");
+        }
         let none = inventory(&[]);
         let seen = desired(&text, View::Observed(&none));
         assert_eq!((seen.jobs.len(), seen.diagnostics.len()), (2, 2), "{:?}", told(&seen));

@@ -5,10 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::*;
-use crate::model::{
-    channel::ChannelKind,
-    notification::{Cause, Streak},
-    origin::Origin,
+use crate::{
+    model::{
+        channel::{ChannelKind, Telling},
+        notification::{Cause, Streak},
+        origin::Origin,
+    },
+    notify::{
+        digest::Digests,
+        notifier::{Notifier, Parts},
+    },
 };
 
 /// A receiver that takes or refuses as it is told.
@@ -104,22 +110,23 @@ fn stage() -> Stage {
 
 impl Stage {
     fn put(&self, id: &str) {
-        self.queue.put(
-            Notification {
-                id: id.into(),
-                channel: "ops".into(),
-                cause: Cause::Failure,
-                at: self.clock.now(),
-                job: None,
-                kind: None,
-                run: None,
-                streak: Streak::default(),
-                expected: None,
-                usual: None,
-                text: None,
-            },
-            Kept::nothing(),
-        );
+        self.queue.put(notification(id, self.clock.now()), Kept::nothing());
+    }
+}
+
+fn notification(id: &str, at: jiff::Timestamp) -> Notification {
+    Notification {
+        id: id.into(),
+        channel: "ops".into(),
+        cause: Cause::Failure,
+        at,
+        job: None,
+        kind: None,
+        run: None,
+        streak: Streak::default(),
+        expected: None,
+        usual: None,
+        text: None,
     }
 }
 
@@ -226,6 +233,46 @@ async fn an_agent_that_ends_leaves_what_waits_to_the_next() {
     scene.close.send_replace(true);
     scene.tasks.join_next().await.unwrap().unwrap();
     assert_eq!((scene.queue.len(), scene.board.states()["ops"].given_up), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_gives_up_for_newer_ones_is_counted_and_told_as_a_problem() {
+    let clock = Clock::anchored("2026-03-29T00:00:00Z".parse().unwrap());
+    let (outbox, board, fake): (Outbox, Board, Fake) = Default::default();
+    fake.0.hangs.store(1, Ordering::SeqCst);
+    let channels = [("ops".into(), channel("ops"))].into();
+    let telling = Arc::new(Telling { channels: Arc::new(channels), ..Telling::default() });
+    let (_close, closed) = watch::channel(false);
+    let parts = Parts {
+        outbox: outbox.clone(),
+        telling: watch::channel(telling).1,
+        closed,
+        board: board.clone(),
+        deliver: fake.clone(),
+        keeper: Keeper::none(),
+        clock: clock.clone(),
+        digests: Digests::new(clock.clone(), "/nowhere".into(), std::collections::BTreeMap::new()),
+        directory: "/nowhere".into(),
+    };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Notifier::new(parts, Vec::new()).run());
+    for id in ["1", "2", "3"] {
+        outbox.put(notification(id, clock.now()), Kept::nothing()).unwrap();
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(board.states()["ops"].waiting, 3);
+    // The first is on its way, and may arrive.
+    for id in ["1", "2"] {
+        outbox.give_up(&id.into());
+    }
+    sleep(Duration::from_secs(1)).await;
+    let state = board.states()["ops"].clone();
+    assert_eq!((state.waiting, state.given_up), (2, 1));
+    let problems = board.problems();
+    assert!(problems[0].reason.contains("the oldest are given up"), "{problems:?}");
+    fake.0.hangs.store(0, Ordering::SeqCst);
+    board.mended(&"ops".into());
+    assert!(board.states()["ops"].trouble.is_some(), "messages wait");
 }
 
 #[test]
