@@ -120,7 +120,10 @@ fn told(error: &Error, unknown: Option<&String>) -> String {
         }
         ErrorKind::WriteFailure => format!("it makes more than {} KiB: say less", LIMIT / 1024),
         _ => match own {
-            Some(wrong) => wrong.to_string(),
+            // What is not there is why, more often than not.
+            Some(wrong) => {
+                unknown.map_or_else(|| wrong.to_string(), |unknown| format!("{wrong} ({unknown})"))
+            }
             None => format!("{}: look at what kind of value each name has", error.kind()),
         },
     };
