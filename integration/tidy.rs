@@ -16,7 +16,7 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("outward", &[]),
     // Templates are tried when they are read, on all that a message can say: that is pure, and needs no more than `model`.
-    ("settings", &["model", "notify::template"]),
+    ("settings", &["model", "notify::services", "notify::template"]),
     ("plan", &["model", "settings"]),
     ("telemetry", &["model", "outward", "time"]),
     ("docker", &["model"]),
@@ -142,13 +142,15 @@ pub const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Parts of modules that are as pure as `model` and import nothing but it and each other, so that also a module before their
 /// own may import them.
-const PARTS: &[&str] = &["notify::message", "notify::template"];
+const PARTS: &[&str] = &["notify::message", "notify::request", "notify::services", "notify::template"];
 
 /// What decides is told the time and what there is; it neither waits nor talks.
 const PURE: &[&str] = &[
     "src/model/",
     "src/settings/",
     "src/notify/message",
+    "src/notify/request",
+    "src/notify/services",
     "src/notify/template",
     "src/plan.rs",
     "src/agent/state.rs",

@@ -62,6 +62,25 @@ fn a_wrong_section_of_a_channel_is_told_once_with_its_line() {
             4,
             "item 1 is no header",
         ),
+        at(
+            "a room's name",
+            format!("type = matrix\nurl = https://x\nroom = #ops:x\ntoken = {SECRET}"),
+            4,
+            "room: it is no room ID",
+        )
+        .value(),
+        at(
+            "a secret that no header has",
+            format!("type = gotify\nurl = https://x\ntoken = {SECRET}\u{f6}"),
+            4,
+            "token: ",
+        ),
+        at(
+            "a header that is written anyway",
+            format!("type = webhook\nurl = https://x/{SECRET}\nheader = Content-Length: 5"),
+            4,
+            "header: ",
+        ),
         at("a path", "type = save\ndirectory = x", 3, "begin it with /").value(),
         at("permissions", "type = save\ndirectory = /x\nmode = rw", 4, "write for example 0640").value(),
         at("no mail address", email("cc = ops"), 6, "write for example ops@example.org").value(),

@@ -20,8 +20,18 @@ pub mod webhook;
 #[cfg(test)]
 mod tests;
 
-use super::{message::Message, request::Request};
-use crate::model::channel::{Channel, ChannelKind};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    message::{Data, Message, Severity},
+    request::Request,
+};
+use crate::model::{
+    channel::{Channel, ChannelKind},
+    notification::Cause,
+};
 
 /// The kinds of channel that are told over HTTP.
 pub const HTTP: [ChannelKind; 13] = [
@@ -39,6 +49,29 @@ pub const HTTP: [ChannelKind; 13] = [
     ChannelKind::Webhook,
     ChannelKind::Healthchecks,
 ];
+
+/// What of a channel's values its service could never be sent: the key and why.
+pub fn check(channel: &Channel) -> Result<(), String> {
+    let data = Data::sample();
+    let sample = Message {
+        key: data.key.as_str().into(),
+        thread: data.thread.as_str().into(),
+        cause: Cause::Failure,
+        severity: Severity::Bad,
+        at: Timestamp::UNIX_EPOCH,
+        title: data.title.clone(),
+        text: data.text.clone(),
+        tail: "one line\nanother".to_owned(),
+        link: data.link.clone(),
+        facts: vec![("exit code", "3".to_owned())],
+        job: data.job.clone().unwrap_or_default(),
+        run: data.run.as_ref().map(|it| it.id.clone()).unwrap_or_default(),
+        exit_code: Some(3),
+        duration: Some(Duration::from_secs(12)),
+        data: serde_json::to_value(data).map_err(|error| error.to_string())?,
+    };
+    request(channel, &sample).map(drop)
+}
 
 /// What a channel's service is sent; nothing where it has nothing for such a message, or is not told over HTTP.
 ///

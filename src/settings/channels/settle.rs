@@ -13,6 +13,7 @@ use crate::{
         name::environment_name,
         origin::Origin,
     },
+    notify::services,
     settings::{
         env,
         layer::{Text, Written},
@@ -149,6 +150,15 @@ fn make(
     };
     if maker.errors.is_empty() {
         maker.together(&channel, &merged);
+    }
+    if maker.errors.is_empty()
+        && !maker.spoiled
+        && let Err(reason) = services::check(&channel)
+    {
+        // It begins with the key that is wrong.
+        let place = reason.split_once(": ").and_then(|(key, _)| merged.get(key));
+        let place = place.map_or_else(|| maker.begin.clone(), |it| it.written.origin.clone());
+        maker.error(&place, reason);
     }
     if !maker.errors.is_empty() || maker.spoiled {
         return Err(maker.errors);

@@ -87,6 +87,7 @@ fn a_section_becomes_a_channel_with_each_value_in_its_one_form() {
 #[test]
 fn every_type_can_be_written_and_says_what_it_misses() {
     let example = |it: &ChannelParam| match it.shape {
+        _ if it.name == "room" => "!x:example.org",
         Shape::Url => "https://example.org/hunter2",
         Shape::Host => "smtp.example.org",
         Shape::Address | Shape::Addresses => "a@example.org",
