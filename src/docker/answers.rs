@@ -50,6 +50,7 @@ pub(super) struct Inspected {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct InspectedState {
+    #[serde(deserialize_with = "status")]
     pub status: Option<ContainerStateStatusEnum>,
     #[serde(rename = "OOMKilled")]
     pub oom_killed: Option<bool>,
@@ -184,6 +185,12 @@ fn state<'de, D: Deserializer<'de>>(from: D) -> Result<Option<State>, D::Error> 
     Ok(text.map(|it| it.parse().unwrap_or(State::EXITED)))
 }
 
+/// The same of one container: who asks how a run ended must not be told that the answer makes no sense.
+fn status<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ContainerStateStatusEnum>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.map(|it| it.parse().unwrap_or(ContainerStateStatusEnum::EXITED)))
+}
+
 impl Engine {
     /// A container by its ID or name.
     pub(super) async fn inspect_container(&self, container: &str) -> Result<Inspected, EngineError> {
@@ -230,5 +237,19 @@ mod tests {
         let list: Vec<Listed> = serde_json::from_value(list).unwrap();
         let states: Vec<_> = list.into_iter().map(|it| it.state).collect();
         assert_eq!(states, [Some(State::EXITED), Some(State::RUNNING), None, None]);
+    }
+
+    #[test]
+    fn a_state_of_another_engine_costs_no_run() {
+        for (state, status) in [
+            (json!("stopped"), Some(ContainerStateStatusEnum::EXITED)),
+            (json!("running"), Some(ContainerStateStatusEnum::RUNNING)),
+            (json!(null), None),
+        ] {
+            let it: Inspected = serde_json::from_value(json!({ "State": { "Status": state } })).unwrap();
+            assert_eq!(it.state.unwrap().status, status);
+        }
+        let without: Inspected = serde_json::from_value(json!({ "State": {} })).unwrap();
+        assert_eq!(without.state.unwrap().status, None);
     }
 }
