@@ -137,7 +137,7 @@ impl Deliver for Courier {
             }
             ChannelKind::Save => save::deliver(channel, &message, self.streams(it)).await,
             ChannelKind::Exec => exec::deliver(channel, &message, &self.beside).await,
-            _ => match services::request(channel, &message).map_err(Trouble::passing)? {
+            _ => match services::request(channel, &message).map_err(Trouble::lasting)? {
                 Some(request) => self.call(channel, request).await,
                 // There is nothing that the service would want to know of it.
                 None => Ok(()),

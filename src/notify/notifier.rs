@@ -212,7 +212,6 @@ impl<D: Deliver> Notifier<D> {
                 self.board.mended(name);
             }
         }
-        report::notify_channels(&telling.channels);
         self.digests.renew(&telling);
     }
 

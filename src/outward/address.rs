@@ -104,10 +104,10 @@ impl Address {
     }
 }
 
-/// `user:password`, percent-encoded, as the header that says it.
-pub(super) fn basic(user: &str) -> Option<HeaderValue> {
-    let mut bytes = Vec::with_capacity(user.len());
-    let mut rest = user.as_bytes();
+/// What stands behind percent signs as the bytes that it means; `None` where that is none.
+pub fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
         rest = after;
         if *first == b'%' {
@@ -118,6 +118,12 @@ pub(super) fn basic(user: &str) -> Option<HeaderValue> {
             bytes.push(*first);
         }
     }
+    Some(bytes)
+}
+
+/// `user:password`, percent-encoded, as the header that says it.
+pub(super) fn basic(user: &str) -> Option<HeaderValue> {
+    let mut bytes = decoded(user)?;
     if !bytes.contains(&b':') {
         bytes.push(b':');
     }

@@ -19,6 +19,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+pub use address::decoded;
 pub use dial::{Forbidden, dial};
 pub use given::is_about_its_signer;
 

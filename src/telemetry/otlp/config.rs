@@ -12,7 +12,10 @@ use crate::{
         diagnostic::{Diagnostic, did_you_mean},
         origin::Origin,
     },
-    outward::http::{Client, UnusableProxy},
+    outward::{
+        self,
+        http::{Client, UnusableProxy},
+    },
 };
 
 use super::variables::{
@@ -303,19 +306,7 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first == b'%' {
-            let (hex, after) = rest.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
-            rest = after;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|it| !it.contains('\u{fffd}'))
+    String::from_utf8(outward::decoded(text)?).ok().filter(|it| !it.contains('\u{fffd}'))
 }
 
 #[cfg(test)]
