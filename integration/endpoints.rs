@@ -224,6 +224,28 @@ async fn an_agent_whose_jobs_stop_containers_asks_three_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_whose_jobs_stop_services_asks_four_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, state_dir) = (test_agent::clock(), Some(folder.path().to_owned()));
+    let engine = test_agent::engine(&clock);
+    engine.manage(&[], &[]);
+    engine.deploy("app", &[]);
+    engine.start_task("app", 1);
+    engine.start(ContainerSpec::new("web"));
+    let job =
+        "[job-exec \"sync\"]\nschedule = 5 0 * * *\ncontainer = web\ncommand = work\nstop-during = app\n";
+    let agent = TestAgent::on(clock, engine, Setup { state_dir, ..Setup::ini(job) });
+    agent.wait_for("run.started", 1).await;
+    assert_eq!(agent.engine.replicas("app"), 0);
+    agent.wait_for("service.restored", 1).await;
+    assert_eq!((agent.outcomes("sync"), agent.engine.replicas("app")), (vec!["succeeded".into()], 1));
+    let asked = asked(&agent.engine);
+    let known = lines(&[By::Agent, By::Swarm, By::Exec, By::Halt, By::HaltService]);
+    assert!(asked.is_subset(&known), "{:?}", asked.difference(&known));
+    assert!(lines(&[By::HaltService]).is_subset(&asked), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_on_a_manager_asks_for_services_and_tasks_and_does_without_where_a_proxy_refuses() {
     for refused in [false, true] {
         let clock = test_agent::clock();

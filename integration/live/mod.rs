@@ -14,6 +14,7 @@ mod engine;
 mod exec;
 mod existing;
 mod full_image;
+mod halted_services;
 mod halts;
 mod image;
 mod labels;

@@ -124,3 +124,26 @@ fn with_replica_all_each_running_container_of_a_service_has_its_own_run() {
     agent.wait_for("a run in the third", |it| ended(it) && it["container"] == *webs[2]);
     assert_eq!(agent.job_events(&job), ["job.added"]);
 }
+
+#[test]
+fn by_hand_the_runs_in_all_containers_are_followed_and_one_that_fails_is_no_success() {
+    let stage = Stage::new();
+    let project = stage.name("shop");
+    let job = format!("{project}.web.who");
+    let command = "sh -c 'hostname; if [ -e /tmp/fails ]; then exit 7; fi'";
+    let each = [("schedule", "@triggered"), ("command", command), ("replica", "all")];
+    let webs = [1, 2, 3].map(|number| {
+        stage.worker(&format!("web-{number}")).compose(&project, "web", number).exec("who", &each).start()
+    });
+    let hostnames = webs.each_ref().map(|web| stage.inspect(web, "{{.Config.Hostname}}"));
+    stage.docker(["exec", &webs[1], "touch", "/tmp/fails"]);
+    let agent = stage.agent().jobs([&job]).start();
+    agent.wait_for_event("job.added", &job);
+    let (code, printed) = agent.operate(&["run", &job, "--wait"]);
+    assert_eq!((code, printed.lines().collect::<Vec<_>>()), (Some(7), hostnames.each_ref().map(|it| &**it).to_vec()));
+    let (code, printed) = agent.operate(&["run", &job]);
+    assert_eq!((code, printed.lines().count()), (Some(0), 3), "{printed}");
+    for run in printed.lines() {
+        agent.wait_for("its end", |it| it["event"] == "run.finished" && it["run"] == *run);
+    }
+}

@@ -43,7 +43,7 @@ impl Home {
     /// that.
     async fn stopped(&self, job: &str) -> RunId {
         let agent = self.agent().await;
-        let run = agent.handle.run_now(JobId::plain(job)).await.unwrap();
+        let run = agent.handle.run_now(JobId::plain(job)).await.unwrap().remove(0);
         sleep(seconds(1)).await;
         agent.handle.stop_run(run.clone(), StopCause::Operator).await.unwrap();
         sleep(Duration::from_millis(500)).await;
@@ -235,7 +235,7 @@ async fn an_attempt_whose_container_was_made_and_not_entered_is_made_or_followed
             RunBehaviour::exit(i64::from(nth == 0)).takes(seconds(1))
         });
         let agent = home.agent().await;
-        let run = agent.handle.run_now(JobId::plain("backup")).await.unwrap();
+        let run = agent.handle.run_now(JobId::plain("backup")).await.unwrap().remove(0);
         agent.wait_for("run.attempt_failed", 1).await;
         let hold = home.engine.hold_answers("POST /containers/create");
         sleep(seconds(11)).await;

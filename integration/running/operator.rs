@@ -65,7 +65,7 @@ async fn a_run_that_is_asked_for_goes_the_way_of_one_that_is_due() {
     let agent = TestAgent::new().await;
     agent.engine.on_exec(|_| ExecBehaviour::exit(0).takes(seconds(60)));
     agent.start(with_job("web", "sync", "@daily")).await;
-    let run = agent.handle.run_now(job()).await.unwrap();
+    let run = agent.handle.run_now(job()).await.unwrap().remove(0);
     sleep(seconds(30)).await;
     let Err(Refused::Skipped { reason, .. }) = agent.handle.run_now(job()).await else { panic!() };
     assert_eq!(reason, format!("run {run} of web.sync is still running after 30s"));
@@ -93,7 +93,7 @@ async fn a_run_that_an_operator_ends_is_stopped_and_says_by_whom_and_starts_noth
         ],
     );
     agent.start(container).await;
-    let run = agent.handle.run_now(job()).await.unwrap();
+    let run = agent.handle.run_now(job()).await.unwrap().remove(0);
     sleep(seconds(5)).await;
     agent.handle.stop_run(run.clone(), StopCause::Operator).await.unwrap();
     let finished = agent.wait_for("run.finished", 1).await;
@@ -112,7 +112,7 @@ async fn a_run_that_is_stopped_while_its_command_is_being_prepared_never_starts_
     let agent = TestAgent::new().await;
     agent.start(with_job("web", "sync", "@daily")).await;
     let hold = agent.engine.hold("POST /containers/*/exec");
-    let run = agent.handle.run_now(job()).await.unwrap();
+    let run = agent.handle.run_now(job()).await.unwrap().remove(0);
     sleep(seconds(5)).await;
     agent.handle.stop_run(run, StopCause::Operator).await.unwrap();
     let finished = agent.wait_for("run.finished", 1).await;

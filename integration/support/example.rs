@@ -185,6 +185,7 @@ impl Example {
             name: name.as_str().into(),
             created: 0,
             labels: labels.clone().into_iter().chain([stack()]).collect(),
+            is_replicated: true,
             here: BTreeMap::new(),
             elsewhere: 0,
         });

@@ -479,8 +479,11 @@ impl Agent {
                 Ok(told_record(&record))
             }
             Effect::Tell(told) => Ok(tell(&told)),
-            Effect::Answer(Ok(None)) => Ok("answer: done".to_owned()),
-            Effect::Answer(Ok(Some(run))) => Ok(format!("answer: {run}")),
+            Effect::Answer(Ok(runs)) if runs.is_empty() => Ok("answer: done".to_owned()),
+            Effect::Answer(Ok(runs)) => {
+                let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+                Ok(format!("answer: {}", runs.join(" ")))
+            }
             Effect::Answer(Err(refused)) => Ok(format!("refused: {refused}")),
             Effect::Notify(it) => Ok(told::message(&it)),
             Effect::Keep(_) => Err("it is kept by the scenario".to_owned()),

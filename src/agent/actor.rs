@@ -237,10 +237,8 @@ impl Actor {
         }
         self.stage_over(0);
         self.publish();
-        let stopped = self.context.halts.names();
-        if !stopped.is_empty() {
-            report::containers_left(&stopped);
-        }
+        let (containers, services) = self.context.halts.names();
+        report::halts_left(&containers, &services);
     }
 
     /// Whether what happens is not kept.

@@ -106,7 +106,7 @@ pub enum Refused {
 }
 
 /// What is answered to who asked: the run that it is about, if it is about one.
-pub type Answer = Result<Option<RunId>, Refused>;
+pub type Answer = Result<Vec<RunId>, Refused>;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]

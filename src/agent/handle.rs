@@ -150,9 +150,10 @@ impl Handle {
         self.ask(Event::Resume { job }).await.map(drop)
     }
 
-    /// A run of a job, as soon as overlap, group and cap allow. The answer is its ID, or why it was skipped.
-    pub async fn run_now(&self, job: JobId) -> Result<RunId, Refused> {
-        self.ask(Event::RunNow { job }).await?.ok_or(Refused::Ending)
+    /// A run of a job, as soon as overlap, group and cap allow; of one with `replica=all` in each container. The answer
+    /// is their IDs, or why the first was skipped where all were.
+    pub async fn run_now(&self, job: JobId) -> Result<Vec<RunId>, Refused> {
+        self.ask(Event::RunNow { job }).await
     }
 
     /// A run is to end: what goes on is stopped, and what waits for its turn is given up.

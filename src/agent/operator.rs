@@ -92,14 +92,15 @@ impl State {
         }
     }
 
-    /// An occurrence of a job, now, on the same way as one that is due.
+    /// An occurrence of a job, now, on the same way as one that is due. The answer has those of its runs that were not
+    /// skipped.
     pub(super) fn run_now(
         &mut self,
         job: &JobId,
         now: Timestamp,
         ids: &mut dyn FnMut() -> RunId,
         effects: &mut Vec<Effect>,
-    ) -> Result<RunId, Refused> {
+    ) -> Result<Vec<RunId>, Refused> {
         if self.draining {
             return Err(Refused::Ending);
         }
@@ -120,18 +121,14 @@ impl State {
                 _ => None,
             })
         };
-        // Of several the answer is about the first that was not refused.
-        let mut answer = Err(Refused::NoJob(job.clone()));
+        let (mut begun, mut skipped) = (Vec::new(), None);
         for run in runs {
             match refused(&run) {
-                None => return Ok(run),
-                Some(reason) if matches!(answer, Err(Refused::NoJob(_))) => {
-                    answer = Err(Refused::Skipped { run, reason });
-                }
-                Some(_) => {}
+                None => begun.push(run),
+                Some(reason) => drop(skipped.get_or_insert(Refused::Skipped { run, reason })),
             }
         }
-        answer
+        if begun.is_empty() { Err(skipped.unwrap_or_else(|| Refused::NoJob(job.clone()))) } else { Ok(begun) }
     }
 
     /// Asks a run to end, or gives up what waits for its turn.

@@ -160,19 +160,19 @@ impl State {
                 // What is due now was due before.
                 self.tick(now, ids, &mut effects);
                 let answer = self.pause(&job, until, now, &mut effects);
-                effects.push(Effect::Answer(answer.map(|()| None)));
+                effects.push(Effect::Answer(answer.map(|()| Vec::new())));
             }
             Event::Resume { job } => {
                 let answer = self.resume(&job, now, &mut effects);
-                effects.push(Effect::Answer(answer.map(|()| None)));
+                effects.push(Effect::Answer(answer.map(|()| Vec::new())));
             }
             Event::RunNow { job } => {
                 let answer = self.run_now(&job, now, ids, &mut effects);
-                effects.push(Effect::Answer(answer.map(Some)));
+                effects.push(Effect::Answer(answer));
             }
             Event::StopRun { run, by } => {
                 let answer = self.stop_run(&run, by, now, &mut effects);
-                effects.push(Effect::Answer(answer.map(|()| Some(run))));
+                effects.push(Effect::Answer(answer.map(|()| vec![run])));
             }
         }
         if was_never_set(now) {

@@ -238,6 +238,7 @@ fn service(it: &Value, path: &str, number: u32) -> Result<Service, String> {
         id: id.into(),
         created: text("/CreatedAt").and_then(|it| it.parse().ok()).map_or(0, Timestamp::as_second),
         labels: labels_of(it.pointer("/Spec/Labels"))?,
+        is_replicated: it.pointer("/Spec/Mode/Replicated").is_some(),
         here: BTreeMap::new(),
         elsewhere: 0,
     })

@@ -1,5 +1,7 @@
 //! Services that are there, and belong to someone else: what they are now, one change of them, and how their tasks do.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -8,6 +10,9 @@ use super::{
     tasks::{Task, task},
 };
 use crate::model::service::Tasks;
+
+/// What the Engine gives a container that says nothing else.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// How a service has its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub struct ServiceNow {
     pub mark: u64,
     /// How its last change goes.
     pub rollout: Rollout,
+    /// How long its tasks have between being asked to stop and being killed.
+    pub grace: Duration,
     version: u64,
     spec: Value,
 }
@@ -92,6 +99,8 @@ impl ServiceNow {
             restarts: matches!(text("/Spec/TaskTemplate/RestartPolicy/Condition"), None | Some("any")),
             mark: number("/Spec/TaskTemplate/ForceUpdate").unwrap_or_default(),
             rollout,
+            grace: number("/Spec/TaskTemplate/ContainerSpec/StopGracePeriod")
+                .map_or(DEFAULT_GRACE, Duration::from_nanos),
             version: number("/Version/Index")?,
             spec: answer.get("Spec")?.clone(),
         })

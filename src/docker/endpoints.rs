@@ -38,6 +38,8 @@ pub enum By {
     Action,
     /// Jobs that stop containers while they run.
     Halt,
+    /// Those of them that stop services of a Swarm.
+    HaltService,
     /// Jobs of kind `service-run` with an action.
     ServiceAction,
     /// The next agent, of commands in containers that the last one began.
@@ -63,6 +65,7 @@ impl By {
             Self::Service => "jobs of kind `service-run`",
             Self::Action => "jobs of kind `container`",
             Self::Halt => "jobs with `stop-during`",
+            Self::HaltService => "jobs with `stop-during` of a service of a Swarm",
             Self::ServiceAction => "jobs of kind `service-run` with `action`",
             Self::NextExec => "jobs of kind `exec`, at the start of an agent that follows another one",
             Self::NextRun => "jobs of kind `run`, at the start of an agent that follows another one",
@@ -152,6 +155,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Halt, "GET", "/containers/{id}/json", "whether what is to be stopped or started runs"),
     row(By::Halt, "POST", "/containers/{id}/stop", "its stop before the run"),
     row(By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
+    row(By::HaltService, "GET", "/services", "which service is called so"),
+    row(By::HaltService, "GET", "/services/{id}", "how many tasks it has"),
+    row(By::HaltService, "POST", "/services/{id}/update", "the end of its tasks before the run, and as many after it"),
+    row(By::HaltService, "GET", "/tasks", "whether its tasks have ended"),
     row(By::ServiceAction, "GET", "/services/{id}", "the service as it is"),
     row(By::ServiceAction, "POST", "/services/{id}/update", "what is done to it"),
     row(By::ServiceAction, "GET", "/tasks", "where its tasks stand"),
@@ -183,8 +190,8 @@ impl Endpoint {
     }
 }
 
-/// What asks for the sake of a job.
-fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
+/// What asks for the sake of a job; `seen` is as in [`allow_list`].
+fn asked_by(job: &JobSpec, seen: bool) -> impl Iterator<Item = By> {
     let kind: &[By] = match &job.work {
         Work::Exec(_) => &[By::Exec, By::Helper, By::NextExec],
         Work::Run(run) => match (run.image.is_some() && run.pull.policy != PullPolicy::Never, &run.like) {
@@ -201,8 +208,12 @@ fn asked_by(job: &JobSpec) -> impl Iterator<Item = By> {
         Work::Compose(_) => &[By::Exec, By::Helper, By::Run, By::NextRun],
         Work::Container(_) => &[By::Action],
     };
-    let halts = job.policies.stop_during.is_some().then_some(By::Halt);
-    kind.iter().copied().chain(halts)
+    let halts: &[By] = match &job.policies.stop_during {
+        None => &[],
+        Some(stop) if seen && !stop.of_swarm => &[By::Halt],
+        Some(_) => &[By::Halt, By::HaltService],
+    };
+    kind.iter().chain(halts).copied()
 }
 
 /// One endpoint that a proxy before the Engine must let through, and all that it is for.
@@ -230,9 +241,10 @@ fn asked_of_the_swarm(job: &JobSpec) -> &'static [By] {
     if by_service || job.kind() == JobKind::ServiceRun { &[By::Swarm] } else { &[] }
 }
 
-/// What an agent with these jobs may ask for, each endpoint once, in the order of the table.
-pub fn allow_list<'a>(jobs: impl IntoIterator<Item = &'a JobSpec>) -> Vec<Allowed> {
-    let of_job = |job: &'a JobSpec| asked_by(job).chain(asked_of_the_swarm(job).iter().copied());
+/// What an agent with these jobs may ask for, each endpoint once, in the order of the table. With each goes
+/// whether it was seen which names in it are those of containers, and which those of services.
+pub fn allow_list<'a>(jobs: impl IntoIterator<Item = (&'a JobSpec, bool)>) -> Vec<Allowed> {
+    let of_job = |(job, seen): (&'a JobSpec, bool)| asked_by(job, seen).chain(asked_of_the_swarm(job).iter().copied());
     let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).chain([By::Agent, By::Health]).collect();
     let mut allowed: Vec<Allowed> = Vec::new();
     for row in ENDPOINTS.iter().filter(|row| by.contains(&row.by)) {
@@ -265,7 +277,7 @@ mod tests {
         });
         let schedule = Schedule::parse("@daily", &Zone::utc()).unwrap();
         let job = JobSpec::new(JobId::plain("sync"), schedule, work);
-        let paths: Vec<&str> = allow_list([&job]).iter().map(|it| it.path).collect();
+        let paths: Vec<&str> = allow_list([(&job, true)]).iter().map(|it| it.path).collect();
         assert_eq!(paths, ["/info", "/version", "/containers/json", "/events", "/_ping"]);
     }
 

@@ -127,6 +127,7 @@ fn service(row: &Value) -> Option<Service> {
         name: Arc::from(text(row, "/Spec/Name")?),
         created: created.map_or(0, Timestamp::as_second),
         labels: labels.into_map(),
+        is_replicated: row.pointer("/Spec/Mode/Replicated").is_some(),
         here: BTreeMap::new(),
         elsewhere: 0,
     })

@@ -2,20 +2,32 @@
 
 use rusqlite::Connection;
 
-use crate::model::{container::ContainerId, halt::Halt, name::JobId, run::RunId};
+use crate::model::{
+    container::ContainerId,
+    halt::{Halt, HaltId},
+    name::JobId,
+    run::RunId,
+};
 
 use super::{
     schema::time,
     store::{Store, StoreError},
 };
 
-/// Containers that are to be started again once their runs have ended.
+/// What is to be started again once its runs have ended.
 pub(super) fn halts(connection: &Connection) -> rusqlite::Result<Vec<Halt>> {
     let mut rows =
-        connection.prepare("SELECT container, run, name, job, place, at FROM halts ORDER BY run, place")?;
+        connection.prepare("SELECT container, run, name, job, place, at, replicas FROM halts ORDER BY run, place")?;
     let rows = rows.query_map([], |row| {
+        let id: String = row.get(0)?;
+        let replicas = row.get::<_, Option<i64>>(6)?.map(|it| u64::try_from(it).unwrap_or_default());
         Ok(Halt {
-            container: ContainerId(row.get::<_, String>(0)?.into()),
+            // A service is what has a number of tasks.
+            what: match replicas {
+                Some(_) => HaltId::Service(id.into()),
+                None => HaltId::Container(ContainerId(id.into())),
+            },
+            replicas,
             run: RunId(row.get::<_, String>(1)?.into()),
             name: row.get(2)?,
             job: JobId::plain(&row.get::<_, String>(3)?),
@@ -27,7 +39,7 @@ pub(super) fn halts(connection: &Connection) -> rusqlite::Result<Vec<Halt>> {
 }
 
 impl Store {
-    /// Containers that are to be started again once their runs have ended.
+    /// What is to be started again once its runs have ended.
     pub fn halts(&self) -> Result<Vec<Halt>, StoreError> {
         self.told(halts)
     }

@@ -14,7 +14,7 @@ use crate::model::{
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
 ///
 /// Moments are nanoseconds since 1970: one that comes back earlier than it was would be due once more.
-pub(super) const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 10] = [
     "CREATE TABLE job_memory (
         job TEXT PRIMARY KEY,
         anchor INTEGER NOT NULL,
@@ -141,6 +141,7 @@ pub(super) const MIGRATIONS: [&str; 9] = [
         channel TEXT PRIMARY KEY,
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
+    "ALTER TABLE halts ADD COLUMN replicas INTEGER",
 ];
 
 /// The present schema.

@@ -74,10 +74,18 @@ pub(super) fn lastingly<T>(
 }
 
 fn halt(work: &mut Statements<'_>, it: &Halt) -> rusqlite::Result<()> {
-    let Halt { container, name, run, job, place, at } = it;
-    work.of("INSERT OR REPLACE INTO halts (container, run, name, job, place, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![&*container.0, &*run.0, name, job.as_str(), place, nanos(*at)])?;
+    let Halt { what, name, replicas, run, job, place, at } = it;
+    work.of("INSERT OR REPLACE INTO halts (container, run, name, job, place, at, replicas)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            what.as_str(),
+            &*run.0,
+            name,
+            job.as_str(),
+            place,
+            nanos(*at),
+            replicas.map(|it| i64::try_from(it).unwrap_or(i64::MAX))
+        ])?;
     Ok(())
 }
 
@@ -143,9 +151,9 @@ fn write(work: &mut Statements<'_>, retain: &Retain, batch: &Batch) -> rusqlite:
                     halt(work, it)?;
                 }
             }
-            Item::Restored { container, run } => {
+            Item::Restored { what, run } => {
                 work.of("DELETE FROM halts WHERE container = ?1 AND run = ?2")?
-                    .execute(params![&*container.0, &*run.0])?;
+                    .execute(params![what.as_str(), &*run.0])?;
             }
             Item::LoggedIn(it) => sessions::begin(work, it)?,
             Item::LoggedOut(hash) => sessions::end(work, hash)?,

@@ -35,8 +35,10 @@ pub async fn run_job(
     Named(name): Named,
     Said(NothingToSay {}): Said<NothingToSay>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let run = api.agent.run_now(known(&api, &name)?).await?;
-    Ok((StatusCode::ACCEPTED, Json(Begun { run: run.to_string() })))
+    use crate::agent::event::Refused;
+    let mut runs = api.agent.run_now(known(&api, &name)?).await?.into_iter().map(|it| it.to_string());
+    let run = runs.next().ok_or(Refused::Ending)?;
+    Ok((StatusCode::ACCEPTED, Json(Begun { run, further: runs.collect() })))
 }
 
 /// Nothing of a job is due any more, until a moment or until it is resumed.
@@ -133,7 +135,7 @@ pub async fn stop_run(
         }
         answer => {
             answer?;
-            Ok((StatusCode::ACCEPTED, Json(Begun { run: run.to_string() })))
+            Ok((StatusCode::ACCEPTED, Json(Begun { run: run.to_string(), further: Vec::new() })))
         }
     }
 }

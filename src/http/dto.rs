@@ -289,4 +289,14 @@ pub struct NothingToSay {}
 pub struct Begun {
     /// Its ID.
     pub run: String,
+    /// The IDs of its runs in further containers, of a job with `replica=all`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<String>,
+}
+
+impl Begun {
+    /// All of them.
+    pub fn runs(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.run).chain(&self.further)
+    }
 }

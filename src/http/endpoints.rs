@@ -41,8 +41,8 @@ pub struct EndpointUse {
 }
 
 impl EndpointList {
-    /// What an agent with these jobs may ask for.
-    pub fn of<'a>(jobs: impl IntoIterator<Item = &'a JobSpec>) -> Self {
+    /// What an agent with these jobs may ask for; with each goes what [`allow_list`] has with it.
+    pub fn of<'a>(jobs: impl IntoIterator<Item = (&'a JobSpec, bool)>) -> Self {
         let item = |it: Allowed| EndpointItem {
             method: it.method.to_owned(),
             path: it.path.to_owned(),
@@ -68,5 +68,5 @@ impl EndpointList {
 )]
 pub async fn endpoints(State(api): State<Api>) -> Json<EndpointList> {
     let snapshot = api.agent.snapshot();
-    Json(EndpointList::of(snapshot.catalog.iter().map(|(_, entry)| &*entry.spec)))
+    Json(EndpointList::of(snapshot.catalog.iter().map(|(_, entry)| (&*entry.spec, true))))
 }

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     audit::Audit,
-    container::ContainerId,
-    halt::Halt,
+    halt::{Halt, HaltId},
     job::Retention,
     memory::Memory,
     name::JobId,
@@ -62,12 +61,12 @@ pub enum Item {
     Ended(RunRecord, Option<Retention>),
     /// A command that could not be ended when its run left its record has gone.
     Gone(RunId),
-    /// These containers are about to be stopped for a run. This must outlast everything.
+    /// These containers and services are about to be stopped for a run. This must outlast everything.
     Halted(Vec<Halt>),
-    /// A container does not need to be started again for a run any more.
+    /// It does not need to be started again for a run any more.
     Restored {
-        /// The container.
-        container: ContainerId,
+        /// What was stopped.
+        what: HaltId,
         /// The run.
         run: RunId,
     },

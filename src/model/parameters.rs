@@ -96,6 +96,11 @@ impl JobSpec {
         if like(self) != like(newer) && !differ.contains(&"like") {
             differ.push("like");
         }
+        // Nor is whether a name is that of a service of a Swarm.
+        let of_swarm = |it: &Self| it.policies.stop_during.as_ref().is_some_and(|stop| stop.of_swarm);
+        if of_swarm(self) != of_swarm(newer) && !differ.contains(&"stop-during") {
+            differ.push("stop-during");
+        }
         differ
     }
 }

@@ -26,6 +26,8 @@ pub struct Service {
     pub created: i64,
     /// The labels of the service itself: `deploy.labels` of a stack.
     pub labels: BTreeMap<String, String>,
+    /// Whether it has a number of tasks that can be changed: it is neither global nor in job mode.
+    pub is_replicated: bool,
     /// The tasks that are to run on the Engine's own node: the number of each by its ID.
     pub here: BTreeMap<String, i64>,
     /// How many tasks run on other nodes.
@@ -59,7 +61,7 @@ pub(super) fn home(stack: Option<&str>, name: &str) -> String {
     of_stack.unwrap_or_else(|| name.to_owned())
 }
 
-/// What labels stand on that define jobs.
+/// A container, or a service of a Swarm: what labels stand on that define jobs, and what jobs are about.
 #[derive(Debug, Clone, Copy)]
 pub enum Labelled<'a> {
     /// A container.

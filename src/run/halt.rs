@@ -1,25 +1,31 @@
-//! Containers that are stopped while runs go on (`stop-during`), and started again afterwards, whatever happens.
+//! Containers, and services of a Swarm, that are stopped while runs go on (`stop-during`), and started again afterwards,
+//! whatever happens.
 //!
 //! What is stopped for which run is in the store before anything is stopped, so that the next agent starts it where this
-//! one dies. [`Halts`](super::halts::Halts) knows who needs what.
+//! one dies. [`Halts`](super::halts::Halts) knows who needs what; [`container`] and [`service`] are how either is stopped
+//! and started.
+
+mod container;
+mod service;
 
 use std::{collections::HashMap, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    docker::{actions::Stopping, client::Engine, error::EngineError, inventory::OwnIds},
+    docker::{error::EngineError, inventory::OwnIds},
     history::keeper::Condition,
     model::{
-        container::{Container, ContainerId, ContainerState},
-        halt::{Halt, StopDuring},
+        container::{Container, ContainerState, Inventory},
+        halt::{Halt, HaltId, StopDuring, Unclear},
         run::{Item, Outcome},
+        swarm::Labelled,
     },
     telemetry::report,
 };
 
 use super::{
-    halts::Stop,
+    halts::{Stop, Waiting},
     order::RunOrder,
     unit::{Context, Life},
 };
@@ -27,13 +33,13 @@ use super::{
 /// How long a run waits until what it stops is in the store.
 const KEEP_LIMIT: Duration = Duration::from_secs(5);
 
-/// A container that cannot be started is tried again after this long, then after twice as long each time, up to the second.
+/// What cannot be started is tried again after this long, then after twice as long each time, up to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The same where the Engine does not answer.
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// A container that somebody asked the Engine to stop, and that still runs, may stop as much later than its own time to.
+/// What somebody asked the Engine to stop, and that still runs, may stop as much later than its own time to.
 const STOP_SLACK: Duration = Duration::from_secs(5);
 
 /// Stops what the job wants stopped, unless that was done for this run already. What was stopped before something went
@@ -46,13 +52,16 @@ pub(super) async fn halt(order: &RunOrder, context: &Context, life: &mut Life) -
     }
     let not_started = |error: String| Outcome::NotStarted { error };
     let wanted = wanted(stop, order, context).await.map_err(not_started)?;
-    can_be_stopped(&wanted, context).await.map_err(not_started)?;
+    container::can_be_started_again(&wanted, context).await.map_err(not_started)?;
     keep(&wanted, context).await.map_err(not_started)?;
     for it in &wanted {
-        let Some(gate) = halts.gate(&it.container) else { continue };
+        let Some(gate) = halts.gate(&it.what) else { continue };
         let stopping = async {
             let _held = gate.lock().await;
-            stop_one(it, context).await
+            match &it.what {
+                HaltId::Container(id) => container::stop(id, it, context).await,
+                HaltId::Service(id) => service::stop(id, it, context).await,
+            }
         };
         tokio::pin!(stopping);
         // A stop is waited for: one that comes after the start that follows would undo it.
@@ -67,56 +76,70 @@ pub(super) async fn halt(order: &RunOrder, context: &Context, life: &mut Life) -
             return Err(life.interrupts.given_up(None));
         }
         if let Err(error) = stopped {
-            return Err(not_started(format!("stopping container {} before the run: {error}", it.name)));
+            return Err(not_started(format!("stopping {} {} before the run: {error}", it.what.word(), it.name)));
         }
     }
     halts.got_all(&order.run);
     Ok(())
 }
 
-/// The containers that run, or are stopped for others, of those that are meant.
+/// What runs, or is stopped for others, of what is meant.
 async fn wanted(stop: &StopDuring, order: &RunOrder, context: &Context) -> Result<Vec<Halt>, String> {
-    let (inventory, _) = context
-        .engine
-        .inventory(&OwnIds::default())
+    // Before anything is looked at: what is started again meanwhile is stopped once more.
+    let halted = context.halts.all();
+    let inventory = inventory(stop, context)
         .await
         .map_err(|error| format!("looking for what is to be stopped before the run: {error}"))?;
-    let meant = stop.meant(&inventory.containers).map_err(|error| format!("stop-during: {error}"))?;
-    // What is paused writes nothing, and stays as someone left it; what restarts will run in a moment.
-    let running = |it: &&Container| {
-        matches!(it.state, ContainerState::Running | ContainerState::Restarting)
-            || context.halts.is_halted(&it.id)
-    };
-    let up = meant.into_iter().filter(running);
+    let meant = stop.meant(&inventory).map_err(|error| format!("stop-during: {error}"))?;
     let at = context.clock.now();
-    let halt = |(place, it): (u32, &Container)| Halt {
-        container: it.id.clone(),
-        name: it.name.to_string(),
+    let halt = |what, name: &str, replicas| Halt {
+        what,
+        name: name.to_owned(),
+        replicas,
         run: order.run.clone(),
         job: order.job().clone(),
-        place,
+        place: 0,
         at,
     };
-    Ok((0..).zip(up).map(halt).collect())
-}
-
-/// Whether each of them would be there afterwards.
-async fn can_be_stopped(wanted: &[Halt], context: &Context) -> Result<(), String> {
-    for Halt { container, name, .. } in wanted {
-        let standing = context.engine.standing(&container.0).await;
-        match standing
-            .map_err(|error| format!("looking at container {name}, to stop it before the run: {error}"))?
-        {
-            Some(it) if it.auto_remove => {
-                return Err(format!(
-                    "stop-during: the Engine removes container {name} once it stops (--rm), and it could not be started \
-                     again: make it without --rm, or take it out of the list"
-                ));
+    let mut wanted = Vec::new();
+    for it in meant {
+        match it {
+            Labelled::Container(it) => {
+                let what = HaltId::Container(it.id.clone());
+                if runs(it) || halted.contains_key(&what) {
+                    wanted.push(halt(what, &it.name, None));
+                }
             }
-            _ => {}
+            Labelled::Service(it) => {
+                let what = HaltId::Service(it.id.clone());
+                let known = halted.get(&what).copied().flatten();
+                let replicas = service::replicas(it, context).await?;
+                // One that wants no tasks is stopped already, by a run or by its owner.
+                if let Some(replicas) = if replicas == 0 { known } else { Some(replicas) } {
+                    wanted.push(halt(what, &it.name, Some(replicas)));
+                }
+            }
         }
     }
-    Ok(())
+    for (place, it) in (0..).zip(&mut wanted) {
+        it.place = place;
+    }
+    Ok(wanted)
+}
+
+/// What is paused writes nothing, and stays as someone left it; what restarts will run in a moment.
+fn runs(it: &Container) -> bool {
+    matches!(it.state, ContainerState::Running | ContainerState::Restarting)
+}
+
+/// The containers, and where a name may be that of a service of a Swarm, those as well.
+async fn inventory(stop: &StopDuring, context: &Context) -> Result<Inventory, EngineError> {
+    let engine = &context.engine;
+    let (mut inventory, _) = engine.inventory(&OwnIds::default()).await?;
+    if stop.of_swarm || matches!(stop.meant(&inventory), Err(Unclear::Nobody(_) | Unclear::OfSwarm { .. })) {
+        inventory.services = engine.services(&engine.facts().await?.swarm, None).await;
+    }
+    Ok(inventory)
 }
 
 /// Enters it in the store. Without that nothing is stopped: an agent that dies would leave it stopped.
@@ -147,60 +170,47 @@ async fn keep(wanted: &[Halt], context: &Context) -> Result<(), String> {
     Err(why(&keeper.condition().borrow()))
 }
 
-async fn stop_one(it: &Halt, context: &Context) -> Result<(), EngineError> {
-    let engine = &context.engine;
-    let Some(standing) = engine.standing(&it.container.0).await? else { return Ok(()) };
-    if standing.state.is_up() {
-        context.halts.is_stopped(&it.container, Stop::Asked);
-        engine.stop_standing(&standing, Stopping::default()).await?;
-        report::container_halted(&it.job, &it.run, &it.name);
-    }
-    context.halts.is_stopped(&it.container, Stop::Done);
-    Ok(())
-}
-
 /// Starts what nobody needs stopped any more, in this order, until all of it runs or is gone. What may still stop, because
 /// the Engine was asked for it, holds up nothing else.
-pub async fn restore(containers: Vec<ContainerId>, context: Context) {
-    let Context { halts, engine, keeper, .. } = &context;
-    let mut containers: Vec<ContainerId> =
-        containers.into_iter().filter(|container| halts.takes_in_hand(container)).collect();
+pub async fn restore(free: Vec<HaltId>, context: Context) {
+    let Context { halts, keeper, .. } = &context;
+    let mut stopped: Vec<HaltId> = free.into_iter().filter(|what| halts.takes_in_hand(what)).collect();
     let since = Instant::now();
     // Those that could not be started, and when they are tried again.
-    let mut again: HashMap<ContainerId, (Instant, Duration)> = HashMap::new();
+    let mut again: HashMap<HaltId, (Instant, Duration)> = HashMap::new();
     let mut ask = ASK_AGAIN.0;
-    while !containers.is_empty() {
+    while !stopped.is_empty() {
         let mut left = Vec::new();
-        for container in containers {
-            if again.get(&container).is_some_and(|(at, _)| Instant::now() < *at) {
-                left.push(container);
+        for what in stopped {
+            if again.get(&what).is_some_and(|(at, _)| Instant::now() < *at) {
+                left.push(what);
                 continue;
             }
-            let Some(gate) = halts.gate(&container) else { continue };
+            let Some(gate) = halts.gate(&what) else { continue };
             let _held = gate.lock().await;
-            let Some((name, job, stop)) = halts.waiting(&container) else { continue };
-            match start_again(engine, &container, stop, since).await {
+            let Some(it) = halts.waiting(&what) else { continue };
+            match start_again(&what, &it, since, &context).await {
                 Ok(Some(found)) => {
-                    halts.restored(&container, keeper);
-                    if stop != Stop::NotAsked {
-                        report::container_restored(&job, &name, found);
+                    halts.restored(&what, keeper);
+                    if it.stop != Stop::NotAsked {
+                        report::restored(&it.job, &what, &it.name, &found);
                     }
                     continue;
                 }
-                Ok(None) => drop(again.remove(&container)),
-                Err(error) if error.is_outage() => drop(again.remove(&container)),
+                Ok(None) => drop(again.remove(&what)),
+                Err(error) if error.is_outage() => drop(again.remove(&what)),
                 Err(error) => {
-                    halts.failing(&container, &error.to_string());
-                    let wait = again.get(&container).map_or(AGAIN.0, |(_, wait)| (*wait * 2).min(AGAIN.1));
-                    again.insert(container.clone(), (Instant::now() + wait, wait));
+                    halts.failing(&what, &error.to_string());
+                    let wait = again.get(&what).map_or(AGAIN.0, |(_, wait)| (*wait * 2).min(AGAIN.1));
+                    again.insert(what.clone(), (Instant::now() + wait, wait));
                 }
             }
-            left.push(container);
+            left.push(what);
         }
-        containers = left;
-        again.retain(|it, _| containers.contains(it));
+        stopped = left;
+        again.retain(|it, _| stopped.contains(it));
         let mut next = again.values().map(|(at, _)| at.saturating_duration_since(Instant::now())).min();
-        if again.len() < containers.len() {
+        if again.len() < stopped.len() {
             next = Some(next.map_or(ask, |next| next.min(ask)));
             ask = (ask * 2).min(ASK_AGAIN.1);
         }
@@ -212,21 +222,16 @@ pub async fn restore(containers: Vec<ContainerId>, context: Context) {
 
 /// The answer is what there is to say of it; none while a stop that was asked for may still come.
 async fn start_again(
-    engine: &Engine,
-    container: &ContainerId,
-    stop: Stop,
+    what: &HaltId,
+    it: &Waiting,
     since: Instant,
-) -> Result<Option<&'static str>, EngineError> {
-    if stop == Stop::NotAsked {
-        return Ok(Some("it was not stopped"));
+    context: &Context,
+) -> Result<Option<String>, EngineError> {
+    if it.stop == Stop::NotAsked {
+        return Ok(Some("it was not stopped".to_owned()));
     }
-    let Some(standing) = engine.standing(&container.0).await? else {
-        return Ok(Some("it was removed meanwhile; what was made in its place is left as it is"));
-    };
-    if !standing.state.is_up() {
-        engine.start_container(&standing.id).await?;
-        return Ok(Some("it was started again"));
+    match what {
+        HaltId::Container(id) => container::start(id, it.stop, since, context).await,
+        HaltId::Service(id) => service::start(id, it, since, context).await,
     }
-    let over = stop == Stop::Done || since.elapsed() > standing.stop_timeout + STOP_SLACK;
-    Ok(over.then_some("it runs already"))
 }

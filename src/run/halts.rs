@@ -1,4 +1,4 @@
-//! Who needs which container stopped.
+//! Who needs which container, or which service of a Swarm, stopped.
 //!
 //! Several runs may need the same one: it is started when the last of them has ended. Whoever stops or starts one holds
 //! its gate, so that no two are at it at once.
@@ -13,9 +13,8 @@ use tokio::sync::{Mutex as Gate, watch};
 use crate::{
     history::keeper::Keeper,
     model::{
-        container::ContainerId,
         diagnostic::Diagnostic,
-        halt::Halt,
+        halt::{Halt, HaltId},
         name::JobId,
         origin::Origin,
         run::{Item, RunId},
@@ -23,7 +22,7 @@ use crate::{
     telemetry::report,
 };
 
-/// All containers that are stopped for runs; cheap to clone.
+/// All that is stopped for runs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Halts {
     shared: Arc<Mutex<Shared>>,
@@ -39,17 +38,19 @@ impl Default for Halts {
 
 #[derive(Debug, Default)]
 struct Shared {
-    containers: HashMap<ContainerId, Halted>,
+    halted: HashMap<HaltId, Halted>,
     /// Runs that have all of theirs stopped.
     done: HashSet<RunId>,
-    /// What cannot be started again, by container.
-    problems: BTreeMap<ContainerId, Diagnostic>,
+    /// What cannot be started again.
+    problems: BTreeMap<HaltId, Diagnostic>,
 }
 
 #[derive(Debug)]
 struct Halted {
     name: String,
     job: JobId,
+    /// How many tasks a service has again afterwards.
+    replicas: Option<u64>,
     /// The runs that need it stopped, and which of theirs it is.
     users: BTreeMap<RunId, u32>,
     /// Runs that needed it and have ended, whose rows go when it is started.
@@ -78,7 +79,7 @@ impl Halts {
         let halts = Self::default();
         halts.claim(left);
         // How far that agent came is not known.
-        halts.shared().containers.values_mut().for_each(|it| it.stop = Stop::Asked);
+        halts.shared().halted.values_mut().for_each(|it| it.stop = Stop::Asked);
         halts
     }
 
@@ -100,9 +101,10 @@ impl Halts {
     pub(super) fn claim(&self, halts: &[Halt]) {
         let mut shared = self.shared();
         for it in halts {
-            let halted = shared.containers.entry(it.container.clone()).or_insert_with(|| Halted {
+            let halted = shared.halted.entry(it.what.clone()).or_insert_with(|| Halted {
                 name: it.name.clone(),
                 job: it.job.clone(),
+                replicas: None,
                 users: BTreeMap::new(),
                 over: BTreeSet::new(),
                 stop: Stop::NotAsked,
@@ -112,6 +114,8 @@ impl Halts {
             if halted.users.is_empty() {
                 halted.job = it.job.clone();
             }
+            // Who changed it since has the last word.
+            halted.replicas = it.replicas;
             halted.users.insert(it.run.clone(), it.place);
         }
     }
@@ -126,35 +130,36 @@ impl Halts {
         self.shared().done.insert(run.clone());
     }
 
-    /// Whether a run needs it stopped, or it is not started yet after one did.
-    pub(super) fn is_halted(&self, container: &ContainerId) -> bool {
-        self.shared().containers.contains_key(container)
+    /// What runs need stopped, or what is not started yet after they did; of a service with the number of tasks that it
+    /// has again then.
+    pub(super) fn all(&self) -> HashMap<HaltId, Option<u64>> {
+        self.shared().halted.iter().map(|(what, it)| (what.clone(), it.replicas)).collect()
     }
 
     /// Who stops or starts it holds this.
-    pub(super) fn gate(&self, container: &ContainerId) -> Option<Arc<Gate<()>>> {
-        self.shared().containers.get(container).map(|it| it.gate.clone())
+    pub(super) fn gate(&self, what: &HaltId) -> Option<Arc<Gate<()>>> {
+        self.shared().halted.get(what).map(|it| it.gate.clone())
     }
 
     /// Stopping it has come so far.
-    pub(super) fn is_stopped(&self, container: &ContainerId, stop: Stop) {
-        if let Some(it) = self.shared().containers.get_mut(container) {
+    pub(super) fn is_stopped(&self, what: &HaltId, stop: Stop) {
+        if let Some(it) = self.shared().halted.get_mut(what) {
             it.stop = stop;
         }
     }
 
     /// Of the runs that the last agent began, these are taken up; what the others had stopped is free.
-    pub fn left(&self, taken_up: &HashSet<RunId>, keeper: &Keeper) -> Vec<ContainerId> {
+    pub fn left(&self, taken_up: &HashSet<RunId>, keeper: &Keeper) -> Vec<HaltId> {
         let runs: BTreeSet<RunId> = {
             let shared = self.shared();
             let users: BTreeSet<RunId> =
-                shared.containers.values().flat_map(|it| it.users.keys().cloned()).collect();
+                shared.halted.values().flat_map(|it| it.users.keys().cloned()).collect();
             // Of those that are taken up, a further attempt sees to it that all of theirs are stopped: the last agent may
             // have died on the way.
             users.into_iter().filter(|run| !taken_up.contains(run)).collect()
         };
         // The newest first, for it was stopped last.
-        let mut free: Vec<ContainerId> = Vec::new();
+        let mut free: Vec<HaltId> = Vec::new();
         for run in runs.iter().rev() {
             free.extend(self.release(run, keeper));
         }
@@ -163,17 +168,17 @@ impl Halts {
 
     /// The run has ended. What nobody needs stopped any more is to be started, in the order of the answer: what was
     /// stopped last comes first.
-    pub fn release(&self, run: &RunId, keeper: &Keeper) -> Vec<ContainerId> {
+    pub fn release(&self, run: &RunId, keeper: &Keeper) -> Vec<HaltId> {
         let mut shared = self.shared();
         shared.done.remove(run);
         let (mut free, mut rows) = (Vec::new(), Vec::new());
-        for (id, it) in &mut shared.containers {
+        for (what, it) in &mut shared.halted {
             let Some(place) = it.users.remove(run) else { continue };
             if it.users.is_empty() {
                 it.over.insert(run.clone());
-                free.push((place, id.clone()));
+                free.push((place, what.clone()));
             } else {
-                rows.push(Item::Restored { container: id.clone(), run: run.clone() });
+                rows.push(Item::Restored { what: what.clone(), run: run.clone() });
             }
         }
         drop(shared);
@@ -181,69 +186,97 @@ impl Halts {
             keeper.keep(rows);
         }
         free.sort_by(|a, b| b.cmp(a));
-        free.into_iter().map(|(_, id)| id).collect()
+        free.into_iter().map(|(_, what)| what).collect()
     }
 
     /// Takes it in hand to start it, unless somebody has it already.
-    pub(super) fn takes_in_hand(&self, container: &ContainerId) -> bool {
+    pub(super) fn takes_in_hand(&self, what: &HaltId) -> bool {
         let mut shared = self.shared();
-        shared.containers.get_mut(container).is_some_and(|it| !std::mem::replace(&mut it.in_hand, true))
+        shared.halted.get_mut(what).is_some_and(|it| !std::mem::replace(&mut it.in_hand, true))
     }
 
     /// It runs again, or is gone. Where someone needs it stopped meanwhile, it is theirs from here on.
-    pub(super) fn restored(&self, container: &ContainerId, keeper: &Keeper) {
+    pub(super) fn restored(&self, what: &HaltId, keeper: &Keeper) {
         let mut shared = self.shared();
-        let Some(it) = shared.containers.get_mut(container) else { return };
+        let Some(it) = shared.halted.get_mut(what) else { return };
         let over = std::mem::take(&mut it.over);
         it.stop = Stop::NotAsked;
         it.in_hand = false;
         if it.users.is_empty() {
-            shared.containers.remove(container);
+            shared.halted.remove(what);
         }
-        let mended = shared.problems.remove(container).is_some();
+        let mended = shared.problems.remove(what).is_some();
         drop(shared);
-        keeper.keep(over.into_iter().map(|run| Item::Restored { container: container.clone(), run }));
+        keeper.keep(over.into_iter().map(|run| Item::Restored { what: what.clone(), run }));
         if mended {
             self.news.send_modify(|news| *news += 1);
         }
     }
 
     /// It cannot be started.
-    pub(super) fn failing(&self, container: &ContainerId, error: &str) {
+    pub(super) fn failing(&self, what: &HaltId, error: &str) {
         let mut shared = self.shared();
-        let Some(it) = shared.containers.get(container) else { return };
+        let Some(it) = shared.halted.get(what) else { return };
         let (name, job) = (it.name.clone(), it.job.clone());
+        let (origin, by_hand) = match what {
+            HaltId::Container(_) => (Origin::Container((&*name).into()), format!("docker start {name}")),
+            HaltId::Service(_) => {
+                let replicas = it.replicas.unwrap_or_default();
+                (Origin::Service((&*name).into()), format!("docker service scale {name}={replicas}"))
+            }
+        };
         let reason = format!(
-            "the container was stopped for a run (stop-during) and cannot be started again: {error}; it is tried again \
-             until it can, or start it by hand: docker start {name}"
+            "the {} was stopped for a run (stop-during) and cannot be started again: {error}; it is tried again \
+             until it can, or start it by hand: {by_hand}",
+            what.word()
         );
-        let problem = Diagnostic::error(Origin::Container((&*name).into()), reason.clone()).about(&job);
-        let new = shared.problems.insert(container.clone(), problem.clone()) != Some(problem);
+        let problem = Diagnostic::error(origin, reason.clone()).about(&job);
+        let new = shared.problems.insert(what.clone(), problem.clone()) != Some(problem);
         drop(shared);
-        report::container_not_restored(&job, &name, &reason);
+        report::not_restored(&job, what, &name, &reason);
         if new {
             self.news.send_modify(|news| *news += 1);
         }
     }
 
-    /// The containers that are still stopped, or may be.
-    pub fn names(&self) -> Vec<String> {
+    /// The names of what is still stopped, or may be: containers, and services of a Swarm.
+    pub fn names(&self) -> (Vec<String>, Vec<String>) {
         let shared = self.shared();
-        let stopped = shared.containers.values().filter(|it| it.stop != Stop::NotAsked);
-        let mut names: Vec<String> = stopped.map(|it| it.name.clone()).collect();
-        names.sort_unstable();
-        names
+        let stopped = shared.halted.iter().filter(|(_, it)| it.stop != Stop::NotAsked);
+        let (mut containers, mut services) = (Vec::new(), Vec::new());
+        for (what, it) in stopped {
+            match what {
+                HaltId::Container(_) => containers.push(it.name.clone()),
+                HaltId::Service(_) => services.push(it.name.clone()),
+            }
+        }
+        containers.sort_unstable();
+        services.sort_unstable();
+        (containers, services)
     }
 
-    /// A container that nobody needs stopped, and that is not started yet: its name, its job and how far its
-    /// stop has come. What a run needs again is not in anybody's hand any more.
-    pub(super) fn waiting(&self, container: &ContainerId) -> Option<(String, JobId, Stop)> {
+    /// One that nobody needs stopped, and that is not started yet. What a run needs again is not in anybody's hand any
+    /// more.
+    pub(super) fn waiting(&self, what: &HaltId) -> Option<Waiting> {
         let mut shared = self.shared();
-        let it = shared.containers.get_mut(container)?;
+        let it = shared.halted.get_mut(what)?;
         if !it.users.is_empty() {
             it.in_hand = false;
             return None;
         }
-        Some((it.name.clone(), it.job.clone(), it.stop))
+        Some(Waiting { name: it.name.clone(), job: it.job.clone(), replicas: it.replicas, stop: it.stop })
     }
+}
+
+/// What is to be started again.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Its name.
+    pub name: String,
+    /// The job for which it was stopped.
+    pub job: JobId,
+    /// How many tasks a service is to have.
+    pub replicas: Option<u64>,
+    /// How far stopping it has come.
+    pub stop: Stop,
 }

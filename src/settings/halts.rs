@@ -1,12 +1,12 @@
 //! What is stopped while a job runs: how it is written, what a label may say of it, and whom it would hit.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::model::{
-    container::{Container, ContainerId},
+    container::{Container, Inventory},
     diagnostic::Diagnostic,
-    halt::{StopDuring, Unclear},
-    job::Work,
+    halt::{Near, StopDuring, Unclear},
+    job::{JobSpec, Work},
     name::JobId,
     swarm::Labelled,
 };
@@ -26,8 +26,8 @@ impl Settle<'_> {
     /// What is stopped while the job runs.
     pub(super) fn stop_during(&mut self, layer: &JobLayer) -> Option<StopDuring> {
         let (names, origin) = self.read(layer, NAME, names)?;
-        let project = self.home.and_then(|home| compose(home.on)).map(|(project, _)| project.to_owned());
-        (!names.is_empty()).then_some(StopDuring { names, project, origin })
+        let near = self.home.and_then(|home| Near::of(home.on));
+        (!names.is_empty()).then_some(StopDuring { names, near, of_swarm: false, origin })
     }
 }
 
@@ -47,26 +47,19 @@ pub(super) fn refusals(grants: &Grants, stop: &StopDuring, home: Labelled<'_>) -
     if !stop.origin.is_label() {
         return Vec::new();
     }
-    let own = |name: &str| {
-        let of_service = compose(home).is_some_and(|(project, service)| {
-            name == service || name.split_once('.') == Some((project, service))
-        });
+    let own = |name: &str| match home {
         // On a project, the name could be that of another service, which goes before a container's.
-        of_service || (compose(home).is_none() && home.container() == Some(name))
+        Labelled::Container(it) => match it.service() {
+            Some((project, service)) => name == service || name.split_once('.') == Some((project, service)),
+            None => *it.name == *name,
+        },
+        Labelled::Service(it) => *it.name == *name || it.home() == name,
     };
     grants.refusals_to_stop(&stop.names, own)
 }
 
-/// Compose project and service of what is labelled.
-fn compose(home: Labelled<'_>) -> Option<(&str, &str)> {
-    match home {
-        Labelled::Container(container) => container.service(),
-        Labelled::Service(_) => None,
-    }
-}
-
-/// Takes out the jobs that would stop the container in which their command runs, the agent's own or a task of a Swarm, and
-/// tells of names that nobody has.
+/// Takes out the jobs that would stop the container in which their command runs, the agent's own or what cannot be stopped
+/// for a while, and tells of names that nobody has.
 pub(super) fn check(
     jobs: &mut BTreeMap<JobId, DesiredJob>,
     view: View<'_>,
@@ -74,15 +67,20 @@ pub(super) fn check(
 ) {
     let View::Observed(inventory) = view else { return };
     let found: Vec<Diagnostic> = jobs
-        .iter()
+        .iter_mut()
         .filter_map(|(id, job)| {
             let stop = job.spec.policies.stop_during.as_ref()?;
-            match stop.meant(&inventory.containers) {
+            match stop.meant(inventory) {
                 Ok(meant) => {
-                    let reason = hits(&meant, inventory.own.as_ref(), job)?;
-                    Some(Diagnostic::rejects(id, stop.origin.clone(), reason))
+                    if let Some(reason) = hits(&meant, inventory, job) {
+                        return Some(Diagnostic::rejects(id, stop.origin.clone(), reason));
+                    }
+                    if meant.iter().any(|it| matches!(it, Labelled::Service(_))) {
+                        tell_of_swarm(&mut job.spec);
+                    }
+                    None
                 }
-                Err(error @ Unclear::OfSwarm { .. }) => {
+                Err(error @ (Unclear::OfSwarm { .. } | Unclear::NotReplicated(_))) => {
                     Some(Diagnostic::rejects(id, stop.origin.clone(), format!("{NAME}: {error}")))
                 }
                 Err(error @ Unclear::Nobody(_)) => {
@@ -101,38 +99,70 @@ pub(super) fn check(
     diagnostics.extend(found);
 }
 
-fn hits(meant: &[&Container], own: Option<&ContainerId>, job: &DesiredJob) -> Option<String> {
-    let agent = meant.iter().find(|it| Some(&it.id) == own);
-    if let Some(it) = agent {
+/// What such a job asks of the Engine is more than one that stops containers asks.
+fn tell_of_swarm(spec: &mut Arc<JobSpec>) {
+    let policies = Arc::make_mut(&mut Arc::make_mut(spec).policies);
+    if let Some(stop) = &mut policies.stop_during {
+        stop.of_swarm = true;
+    }
+}
+
+/// Whether a container goes when this is stopped.
+fn goes_with(container: &Container, it: Labelled<'_>) -> bool {
+    match it {
+        Labelled::Container(it) => it.id == container.id,
+        Labelled::Service(it) => container.swarm_service() == Some(&it.name),
+    }
+}
+
+fn hits(meant: &[Labelled<'_>], inventory: &Inventory, job: &DesiredJob) -> Option<String> {
+    let all = &inventory.containers;
+    let hit = |of: &dyn Fn(&Container) -> bool| {
+        meant.iter().find(|it| all.iter().any(|container| of(container) && goes_with(container, **it)))
+    };
+    if let Some(it) = hit(&|container| Some(&container.id) == inventory.own.as_ref()) {
+        let own = match it {
+            Labelled::Container(it) => format!("{} is the agent's own container", it.name),
+            Labelled::Service(it) => format!("{} is the service of which the agent is a task", it.name),
+        };
         return Some(format!(
-            "{NAME}: {} is the agent's own container, and a stopped agent starts nothing again: take it out of the list",
-            it.name
+            "{NAME}: {own}, and a stopped agent starts nothing again: take it out of the list"
         ));
     }
     match &job.spec.work {
         Work::Exec(_) => {
-            let place =
-                meant.iter().find(|it| job.candidates.iter().any(|candidate| candidate.id == it.id))?;
+            let place = hit(&|container| job.candidates.iter().any(|candidate| candidate.id == container.id))?;
             Some(format!(
-                "{NAME}: the job's command runs in container {}, which cannot be stopped for it: take it out of the \
+                "{NAME}: the job's command runs in {}, which cannot be stopped for it: take it out of the \
                  list, or use a job of kind run",
-                place.name
+                called(*place)
             ))
         }
-        Work::Start(start) => meant.iter().find(|it| *it.name == *start.container).map(|it| {
-            format!("{NAME}: container {} is what the job starts: take it out of the list", it.name)
+        Work::Start(start) => hit(&|container| *container.name == *start.container).map(|it| {
+            format!("{NAME}: {} is what the job starts: take it out of the list", called(*it))
         }),
         // What a new container is like may well be stopped while it runs.
         Work::Run(run) => {
             let joined: Vec<&str> =
                 run.networks.iter().filter_map(|it| it.strip_prefix("container:")).collect();
-            let place = meant.iter().find(|it| joined.contains(&&*it.name))?;
+            // By name, or by what of the ID is enough of it.
+            let is = |it: &str, container: &Container| {
+                *it == *container.name || (it.len() >= 12 && container.id.0.starts_with(it))
+            };
+            let place = hit(&|container| joined.iter().any(|it| is(it, container)))?;
             Some(format!(
-                "{NAME}: the job's container is in the network of container {}, which goes when that is stopped: take it \
+                "{NAME}: the job's container is in the network of {}, which goes when that is stopped: take it \
                  out of the list, or out of network",
-                place.name
+                called(*place)
             ))
         }
         _ => None,
+    }
+}
+
+fn called(it: Labelled<'_>) -> String {
+    match it {
+        Labelled::Container(it) => format!("container {}", it.name),
+        Labelled::Service(it) => format!("a task of the service {}", it.name),
     }
 }

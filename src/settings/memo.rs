@@ -349,6 +349,7 @@ mod tests {
             name: format!("n{name}").into(),
             created: 0,
             labels: container(labels, name, 0, None, 0).labels,
+            is_replicated: true,
             here: BTreeMap::new(),
             elsewhere: 0,
         }

@@ -262,7 +262,7 @@ pub static PARAMS: &[Param] = &[
     row("log-opt", &[Run], Shape::Map, "none", NOW, "Options of the log driver. A label needs the grant for those that say where the log goes.").grant(Grant::Privileged).secret(),
     row("delete", &[Run], Shape::Choice(&["always", "on-success", "never"]), "always", NOW, "When its container is removed: once it has ended, only if it succeeded, or not before it is past what `history` keeps."),
     row("like", &[Run, ServiceRun], Shape::Text, "none; on a service `service-run` without `image`: that service", NOW, "A service of Compose, or a container, of which the new container is a copy: image, variables, mounts, networks, user and directory. With `service-run` a service of the Swarm, of which what the job does not say itself is taken.").grant(Grant::ExecOther),
-    row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers or services that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
+    row("stop-during", &[Exec, Run], Shape::List, "none", NOW, "Containers, services of Compose or replicated services of a Swarm that are stopped before the run and started again after it, whatever happens.").grant(Grant::Container),
     row("secret", &[ServiceRun], Shape::List, "none", NOW, "Secrets of the Swarm that each task sees below `/run/secrets`: a name, or `source=<name>,target=<file>,uid=,gid=,mode=`."),
     row("config", &[ServiceRun], Shape::List, "none", NOW, "Configs of the Swarm that each task sees below `/`, written as `secret`."),
     row("constraint", &[ServiceRun], Shape::List, "none", NOW, "What a node must be for a task to run there, such as `node.role==worker`."),

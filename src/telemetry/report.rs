@@ -14,7 +14,7 @@ mod taken;
 pub use asked::{api_certificate, api_crowded, api_listening, audit_written, login_refused};
 pub use counted::{Reconciled, engine_event, event_stream_ended, reconciled};
 pub use engine::{engine_connected, engine_lost};
-pub use halted::{container_halted, container_not_restored, container_restored, containers_left};
+pub use halted::{halted, halts_left, not_restored, restored};
 pub use image::{image_awaited, image_pulled, image_pulling};
 pub use kept::{
     export_dropped, export_failing, export_restored, history_failing, history_restored, is_traced, run_traced,
@@ -91,6 +91,12 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("container.stopped", "A container was stopped for a run that wants it (`stop-during`)."),
     ("container.restored", "A container that was stopped for a run was started again; with what was found."),
     ("container.not_restored", "It cannot be started again; with the reason. It is tried until it can."),
+    ("service.stopped", "A service of a Swarm was given no tasks for a run that wants that (`stop-during`)."),
+    (
+        "service.restored",
+        "A service that was stopped for a run has its number of tasks again; with what was found.",
+    ),
+    ("service.not_restored", "It cannot be given them; with the reason. It is tried until it can."),
     ("notify.sent", "A message has arrived at its channel; with why it was sent."),
     ("notify.failed", "A message did not arrive, and is tried again; with the reason and when that comes."),
     ("notify.given_up", "A message will not arrive, and is not tried any more; with the reason."),

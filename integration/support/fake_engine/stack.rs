@@ -141,6 +141,37 @@ impl FakeEngine {
         self.remove(container);
     }
 
+    /// Its owner, or someone else, gives a replicated service another number of tasks.
+    pub fn scale(&self, name: &str, replicas: u64) {
+        let id = {
+            let mut world = self.world();
+            let service = world.swarm.find_mut(name);
+            service.spec["Mode"]["Replicated"]["Replicas"] = replicas.into();
+            service.version += 1;
+            service.id.clone()
+        };
+        self.scaled(&id, replicas);
+    }
+
+    /// How many tasks a service wants.
+    pub fn replicas(&self, name: &str) -> u64 {
+        self.world().swarm.find_mut(name).spec["Mode"]["Replicated"]["Replicas"].as_u64().unwrap_or_default()
+    }
+
+    /// A service has another number of tasks: without any, those that it had are gone.
+    pub(super) fn scaled(&self, id: &str, replicas: u64) {
+        let mut world = self.world();
+        world.emit_service(id, "update");
+        let (gone, kept): (Vec<PlainTask>, Vec<PlainTask>) = std::mem::take(&mut world.swarm.plain)
+            .into_iter()
+            .partition(|it| it.service == id && it.slot > replicas);
+        world.swarm.plain = kept;
+        drop(world);
+        for container in gone.into_iter().filter_map(|it| it.container) {
+            self.remove(&container);
+        }
+    }
+
     /// It is a worker from now on, or a manager again.
     pub fn demote(&self) {
         let mut world = self.world();

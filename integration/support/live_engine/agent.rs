@@ -287,9 +287,15 @@ impl Agent {
 
     /// Has a job run as an operator does who waits for its end; the answer is that command's exit code.
     pub fn run_and_wait(&self, job: &str) -> Option<i32> {
-        let mut run = Command::new(env!("CARGO_BIN_EXE_watchbell"));
-        let run = run.args(["run", job, "--wait", "--state-dir"]).arg(&self.state_dir);
-        run.output().expect("the command can be started").status.code()
+        self.operate(&["run", job, "--wait"]).0
+    }
+
+    /// What an operator asks on the agent's socket: the exit code, and what is printed.
+    pub fn operate(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+        let command = command.args(arguments).arg("--state-dir").arg(&self.state_dir);
+        let output = command.output().expect("the command can be started");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Sends SIGTERM.

@@ -10,7 +10,7 @@ use crate::{
         takeover::{outlives_the_agent, same_work},
     },
     model::{
-        container::ContainerId,
+        halt::HaltId,
         run::{Outcome, RunId, StopCause},
         unfinished::{GoingOn, Legacy, Unfinished},
     },
@@ -67,7 +67,7 @@ impl Actor {
     }
 
     /// Starts again what was stopped for runs and is not needed so any more.
-    pub(super) fn restore(&mut self, free: Vec<ContainerId>) {
+    pub(super) fn restore(&mut self, free: Vec<HaltId>) {
         if !free.is_empty() {
             self.restoring.spawn(halt::restore(free, self.context.clone()));
         }

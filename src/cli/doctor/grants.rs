@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     http::endpoints::{EndpointItem, EndpointList},
-    model::diagnostic::Severity,
+    model::{container::Inventory, diagnostic::Severity, job::JobSpec},
     settings::resolve::{View, resolve},
     time::Clock,
 };
@@ -40,7 +40,8 @@ pub(super) async fn run(args: &DoctorArgs, environment: &Environment, clock: &Cl
         for it in &wrong {
             print::complain(format_args!("watchbell: {}: {}", it.origin, it.reason));
         }
-        (EndpointList::of(desired.jobs.values().map(|it| &*it.spec)), wrong.is_empty())
+        let jobs = desired.jobs.values().map(|it| (&*it.spec, is_seen(&it.spec, inventory.as_ref())));
+        (EndpointList::of(jobs), wrong.is_empty())
     };
     match args.output {
         Output::Json => {
@@ -50,6 +51,12 @@ pub(super) async fn run(args: &DoctorArgs, environment: &Environment, clock: &Cl
         Output::Text => print_text(&list.endpoints),
     }
     if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether those are there whom the job would stop: otherwise a name may be that of a service of a Swarm.
+fn is_seen(job: &JobSpec, inventory: Option<&Inventory>) -> bool {
+    let stop = job.policies.stop_during.as_ref();
+    stop.is_none_or(|stop| inventory.is_some_and(|inventory| stop.meant(inventory).is_ok()))
 }
 
 fn print_text(endpoints: &[EndpointItem]) {

@@ -66,28 +66,37 @@ pub struct PauseArgs {
 pub async fn run(args: RunArgs, desk: Desk) -> ExitCode {
     let question = format!("/api/jobs/{}/run", encoded(&args.job));
     let begun = call::post::<Begun>(&desk.way, &question, &NothingToSay {}).await;
-    let run = match begun {
-        Ok(Some(Begun { run })) => run,
+    let begun = match begun {
+        Ok(Some(begun)) => begun,
         Ok(None) => return desk.fail(&CallError::NoAgent("the agent did not say which run".to_owned())),
         Err(error) => return desk.fail(&error),
     };
     if !args.wait {
         match desk.output {
-            Output::Json => print_json(&Begun { run }),
-            Output::Text => print::line(&run),
+            Output::Json => print_json(&begun),
+            Output::Text => begun.runs().for_each(print::line),
         }
         return ExitCode::SUCCESS;
     }
-    match followed(&desk, &format!("/api/runs/{run}/output")).await {
-        Ok(Some(ended)) => {
-            if desk.output == Output::Text {
-                tell_end(&ended);
+    // What several print is kept apart: the history has what is printed while another one is followed.
+    let mut worst = 0;
+    for run in begun.runs() {
+        match followed(&desk, &format!("/api/runs/{run}/output")).await {
+            Ok(Some(ended)) => {
+                if desk.output == Output::Text {
+                    tell_end(&ended);
+                }
+                if worst == 0 {
+                    worst = code(&ended);
+                }
             }
-            ExitCode::from(code(&ended))
+            Ok(None) => {
+                return desk.fail(&CallError::NoAgent(format!("the agent ended before the run {run} did")));
+            }
+            Err(error) => return desk.fail(&error),
         }
-        Ok(None) => desk.fail(&CallError::NoAgent(format!("the agent ended before the run {run} did"))),
-        Err(error) => desk.fail(&error),
     }
+    ExitCode::from(worst)
 }
 
 /// On standard error: standard output has what the job printed, and nothing else.
@@ -117,7 +126,7 @@ pub async fn stop(args: StopArgs, desk: Desk) -> ExitCode {
         Ok(begun) => {
             let run = begun.map_or(args.run, |it| it.run);
             match desk.output {
-                Output::Json => print_json(&Begun { run }),
+                Output::Json => print_json(&Begun { run, further: Vec::new() }),
                 Output::Text => print::line(format_args!("run {run} was asked to end")),
             }
             ExitCode::SUCCESS

@@ -7,7 +7,7 @@ use crate::{
     history::query::Phase,
     model::{
         container::ContainerId,
-        halt::Halt,
+        halt::{Halt, HaltId},
         run::{StopCause, StopForce, StopRequest, WorkHandle},
         unfinished::{GoingOn, Terms},
     },
@@ -44,23 +44,27 @@ fn why_a_command_goes_on_and_why_it_was_not_tried_again_is_kept() {
 fn what_is_stopped_for_runs_is_read_back_until_it_is_restored_for_each_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = store(folder.path());
+    let what = |name: &str| match name {
+        "web" => HaltId::Service(name.into()),
+        _ => HaltId::Container(ContainerId(name.into())),
+    };
     let halt = |container: &str, run, place| Halt {
-        container: ContainerId(container.into()),
+        what: what(container),
         name: format!("{container}-name"),
+        replicas: (container == "web").then_some(3),
         run: id(run),
         job: JobId::plain("a"),
         place,
         at: Timestamp::UNIX_EPOCH,
     };
-    let all = vec![halt("app", 1, 0), halt("db", 1, 1), halt("app", 2, 0)];
+    let all = vec![halt("app", 1, 0), halt("db", 1, 1), halt("app", 2, 0), halt("web", 2, 1)];
     write(&mut store, vec![Item::Halted(all[..2].to_vec()), Item::Halted(all[2..].to_vec())]);
     write(&mut store, vec![Item::Halted(all[..1].to_vec())]);
     assert_eq!(store.halts().unwrap(), all);
-    let restored =
-        |container: &str, run| Item::Restored { container: ContainerId(container.into()), run: id(run) };
+    let restored = |name: &str, run| Item::Restored { what: what(name), run: id(run) };
     write(&mut store, vec![restored("app", 1), restored("app", 9)]);
     assert_eq!(store.halts().unwrap(), all[1..]);
-    write(&mut store, vec![restored("db", 1), restored("app", 2)]);
+    write(&mut store, vec![restored("db", 1), restored("app", 2), restored("web", 2)]);
     assert_eq!(store.halts().unwrap(), []);
 }
 

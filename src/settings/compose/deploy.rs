@@ -22,6 +22,7 @@ impl Reader<'_> {
         let Some((at, node)) = entries.get("labels") else { return };
         let name: Arc<str> = format!("{}_{service}", self.project).into();
         let on = Origin::Service(name.clone());
+        let mode = entries.get("mode").and_then(|(_, mode)| self.text(mode));
         let mut labels = self.labels(&on, *at, node);
         let mut first: BTreeMap<Dialect, Place> = BTreeMap::new();
         for label in labels.keys() {
@@ -45,6 +46,7 @@ impl Reader<'_> {
             name,
             created: 0,
             labels,
+            is_replicated: mode.is_none_or(|mode| mode == "replicated"),
             here: BTreeMap::new(),
             elsewhere: 0,
         });

@@ -112,6 +112,10 @@ pub async fn update(
             spec["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"].as_u64().unwrap_or(10_000_000_000);
         (service.id.clone(), Duration::from_nanos(grace))
     };
+    if let Some(replicas) = spec["Mode"]["Replicated"]["Replicas"].as_u64() {
+        engine.scaled(&id, replicas);
+        return answer(200, &json!({ "Warnings": null }));
+    }
     let wants_none = spec["Mode"]["ReplicatedJob"]["TotalCompletions"] == 0
         || spec["TaskTemplate"]["Placement"]["Constraints"] == json!(["node.id==none"]);
     assert!(wants_none, "an update that is no end is a hole here: {spec}");
