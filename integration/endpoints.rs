@@ -234,6 +234,7 @@ async fn an_agent_whose_jobs_stop_services_asks_four_more() {
     engine.start(ContainerSpec::new("web"));
     let job =
         "[job-exec \"sync\"]\nschedule = 5 0 * * *\ncontainer = web\ncommand = work\nstop-during = app\n";
+    engine.on_exec(|_| ExecBehaviour::exit(0).takes(std::time::Duration::from_secs(5)));
     let agent = TestAgent::on(clock, engine, Setup { state_dir, ..Setup::ini(job) });
     agent.wait_for("run.started", 1).await;
     assert_eq!(agent.engine.replicas("app"), 0);

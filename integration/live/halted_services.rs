@@ -101,12 +101,8 @@ fn after_a_kill_in_the_middle_the_next_agent_gives_it_its_tasks_again() {
     let db = stage.worker("db").start();
     let web = Deployed::new(&stage, "web", &["--replicas", "3"], 3);
     let job = stage.name("dump");
-    let parameters = [
-        ("schedule", "@startup"),
-        ("container", &*db),
-        ("command", "sleep 75"),
-        ("stop-during", &*web.name),
-    ];
+    let parameters =
+        [("schedule", "@startup"), ("container", &*db), ("command", "sleep 75"), ("stop-during", &*web.name)];
     let first = stage.agent().file_job("exec", &job, &parameters).start();
     first.wait_for_event("run.started", &job);
     first.signal(Signal::SIGKILL);
@@ -164,7 +160,8 @@ fn a_granted_label_on_a_service_stops_another_one_of_its_stack() {
     }
     let _db = Deployed::new(&stage, "shop_db", &options, 1);
     let job = format!("{stack}.db.dump");
-    let agent = stage.agent().jobs([&job]).arguments(&["--allow-from-labels", "container,exec-other"]).start();
+    let agent =
+        stage.agent().jobs([&job]).arguments(&["--allow-from-labels", "container,exec-other"]).start();
     agent.wait_for_event("run.started", &job);
     assert_eq!(web.tasks(), 0);
     let ended = agent.wait_for_end(&job);
@@ -194,7 +191,10 @@ fn what_cannot_be_stopped_for_a_while_is_refused_with_the_mend() {
         text(&told, "reason").to_owned()
     };
     let reason = rejected(&of_global);
-    assert!(reason.contains("is global or in job mode") && reason.contains("take it out of the list"), "{reason}");
+    assert!(
+        reason.contains("is global or in job mode") && reason.contains("take it out of the list"),
+        "{reason}"
+    );
     let reason = rejected(&of_task);
     assert!(reason.contains(&web.name) && reason.contains("name the service"), "{reason}");
     assert_eq!((global.tasks(), web.tasks()), (1, 1));

@@ -229,10 +229,14 @@ fn a_run_that_is_killed_for_lack_of_memory_says_so_and_one_that_is_stopped_does_
     assert_eq!((text(&stopped, "outcome"), text(&stopped, "reason")), ("timed-out", ""), "{stopped}");
 }
 
+/// The containers of a job's runs, the newest first: their names end with the second in which they were due. Podman lists
+/// them in no order.
 fn of_job(stage: &Stage, job: &str) -> Vec<String> {
     let filter = format!("label=watchbell.job={job}");
     let found = stage.docker(["ps", "-a", "--format", "{{.Names}}", "--filter", &filter]);
-    found.lines().map(str::to_owned).collect()
+    let mut names: Vec<String> = found.lines().map(str::to_owned).collect();
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    names
 }
 
 #[test]

@@ -140,7 +140,10 @@ fn by_hand_the_runs_in_all_containers_are_followed_and_one_that_fails_is_no_succ
     let agent = stage.agent().jobs([&job]).start();
     agent.wait_for_event("job.added", &job);
     let (code, printed) = agent.operate(&["run", &job, "--wait"]);
-    assert_eq!((code, printed.lines().collect::<Vec<_>>()), (Some(7), hostnames.each_ref().map(|it| &**it).to_vec()));
+    assert_eq!(
+        (code, printed.lines().collect::<Vec<_>>()),
+        (Some(7), hostnames.each_ref().map(|it| &**it).to_vec())
+    );
     let (code, printed) = agent.operate(&["run", &job]);
     assert_eq!((code, printed.lines().count()), (Some(0), 3), "{printed}");
     for run in printed.lines() {

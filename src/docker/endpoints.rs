@@ -157,7 +157,12 @@ pub static ENDPOINTS: &[Endpoint] = &[
     row(By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
     row(By::HaltService, "GET", "/services", "which service is called so"),
     row(By::HaltService, "GET", "/services/{id}", "how many tasks it has"),
-    row(By::HaltService, "POST", "/services/{id}/update", "the end of its tasks before the run, and as many after it"),
+    row(
+        By::HaltService,
+        "POST",
+        "/services/{id}/update",
+        "the end of its tasks before the run, and as many after it",
+    ),
     row(By::HaltService, "GET", "/tasks", "whether its tasks have ended"),
     row(By::ServiceAction, "GET", "/services/{id}", "the service as it is"),
     row(By::ServiceAction, "POST", "/services/{id}/update", "what is done to it"),
@@ -244,7 +249,8 @@ fn asked_of_the_swarm(job: &JobSpec) -> &'static [By] {
 /// What an agent with these jobs may ask for, each endpoint once, in the order of the table. With each goes
 /// whether it was seen which names in it are those of containers, and which those of services.
 pub fn allow_list<'a>(jobs: impl IntoIterator<Item = (&'a JobSpec, bool)>) -> Vec<Allowed> {
-    let of_job = |(job, seen): (&'a JobSpec, bool)| asked_by(job, seen).chain(asked_of_the_swarm(job).iter().copied());
+    let of_job =
+        |(job, seen): (&'a JobSpec, bool)| asked_by(job, seen).chain(asked_of_the_swarm(job).iter().copied());
     let by: BTreeSet<By> = jobs.into_iter().flat_map(of_job).chain([By::Agent, By::Health]).collect();
     let mut allowed: Vec<Allowed> = Vec::new();
     for row in ENDPOINTS.iter().filter(|row| by.contains(&row.by)) {

@@ -16,8 +16,8 @@ use super::{
 
 /// What is to be started again once its runs have ended.
 pub(super) fn halts(connection: &Connection) -> rusqlite::Result<Vec<Halt>> {
-    let mut rows =
-        connection.prepare("SELECT container, run, name, job, place, at, replicas FROM halts ORDER BY run, place")?;
+    let mut rows = connection
+        .prepare("SELECT container, run, name, job, place, at, replicas FROM halts ORDER BY run, place")?;
     let rows = rows.query_map([], |row| {
         let id: String = row.get(0)?;
         let replicas = row.get::<_, Option<i64>>(6)?.map(|it| u64::try_from(it).unwrap_or_default());

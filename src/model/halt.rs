@@ -139,7 +139,8 @@ fn of_stack<'a>(
     inventory: &'a Inventory,
 ) -> Option<Result<Vec<Labelled<'a>>, Unclear>> {
     let whole = format!("{stack}.{name}");
-    let of_it = |it: &&Service| it.labels.get(STACK_LABEL).is_some_and(|its| its == stack) && it.home() == whole;
+    let of_it =
+        |it: &&Service| it.labels.get(STACK_LABEL).is_some_and(|its| its == stack) && it.home() == whole;
     inventory.services.list.iter().find(of_it).map(replicated)
 }
 
@@ -248,8 +249,12 @@ mod tests {
     fn a_name_is_a_service_of_the_own_stack_then_a_container_then_any_service_of_the_swarm() {
         let task = container("shop_web.1.x", &[("com.docker.swarm.service.name", "shop_web")]);
         let of_stack = |name: &str, stack: &str| swarm(name, &[(STACK_LABEL, stack)]);
-        let services =
-            vec![of_stack("shop_web", "shop"), of_stack("blog_web", "blog"), swarm("web", &[]), swarm("db", &[])];
+        let services = vec![
+            of_stack("shop_web", "shop"),
+            of_stack("blog_web", "blog"),
+            swarm("web", &[]),
+            swarm("db", &[]),
+        ];
         let all = inventory(vec![container("db", &[]), task.clone()], services);
         let shop = || Some(Near::Stack("shop".to_owned()));
         for (near, name, found) in [
@@ -265,10 +270,15 @@ mod tests {
             assert_eq!(told, [found], "{name}");
         }
         assert_eq!(meant(&all, None, &["shop.web", "shop_web"]), Ok("shop_web".to_owned()), "once is enough");
-        let of_swarm = |name: &str| Unclear::OfSwarm { name: name.to_owned(), service: "shop_web".to_owned() };
+        let of_swarm =
+            |name: &str| Unclear::OfSwarm { name: name.to_owned(), service: "shop_web".to_owned() };
         assert_eq!(meant(&all, None, &["shop_web.1.x"]), Err(of_swarm("shop_web.1.x")));
         let worker = inventory(vec![task], Vec::new());
-        assert_eq!(meant(&worker, None, &["shop_web"]), Err(of_swarm("shop_web")), "services are not seen there");
+        assert_eq!(
+            meant(&worker, None, &["shop_web"]),
+            Err(of_swarm("shop_web")),
+            "services are not seen there"
+        );
         let global = Service { is_replicated: false, ..swarm("each", &[]) };
         let it = meant(&inventory(Vec::new(), vec![global]), None, &["each"]);
         assert_eq!(it, Err(Unclear::NotReplicated("each".into())));

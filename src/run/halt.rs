@@ -76,7 +76,11 @@ pub(super) async fn halt(order: &RunOrder, context: &Context, life: &mut Life) -
             return Err(life.interrupts.given_up(None));
         }
         if let Err(error) = stopped {
-            return Err(not_started(format!("stopping {} {} before the run: {error}", it.what.word(), it.name)));
+            return Err(not_started(format!(
+                "stopping {} {} before the run: {error}",
+                it.what.word(),
+                it.name
+            )));
         }
     }
     halts.got_all(&order.run);

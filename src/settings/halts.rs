@@ -131,16 +131,16 @@ fn hits(meant: &[Labelled<'_>], inventory: &Inventory, job: &DesiredJob) -> Opti
     }
     match &job.spec.work {
         Work::Exec(_) => {
-            let place = hit(&|container| job.candidates.iter().any(|candidate| candidate.id == container.id))?;
+            let place =
+                hit(&|container| job.candidates.iter().any(|candidate| candidate.id == container.id))?;
             Some(format!(
                 "{NAME}: the job's command runs in {}, which cannot be stopped for it: take it out of the \
                  list, or use a job of kind run",
                 called(*place)
             ))
         }
-        Work::Start(start) => hit(&|container| *container.name == *start.container).map(|it| {
-            format!("{NAME}: {} is what the job starts: take it out of the list", called(*it))
-        }),
+        Work::Start(start) => hit(&|container| *container.name == *start.container)
+            .map(|it| format!("{NAME}: {} is what the job starts: take it out of the list", called(*it))),
         // What a new container is like may well be stopped while it runs.
         Work::Run(run) => {
             let joined: Vec<&str> =

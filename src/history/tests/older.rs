@@ -1,7 +1,9 @@
 //! Files of earlier versions: brought along, with what the agents that left them had begun.
 
 use super::*;
-use crate::model::{run::WorkHandle, secret::TokenHash, unfinished::Terms};
+use crate::model::{
+    container::ContainerId, halt::HaltId, run::WorkHandle, secret::TokenHash, unfinished::Terms,
+};
 
 #[test]
 fn the_first_version_of_the_file_is_brought_along_with_what_it_remembers() {
@@ -143,4 +145,23 @@ fn the_jobs_that_were_made_with_an_agent_of_the_eighth_schema_are_there_and_it_w
     let terms = legacy.runs[0].admitted.terms.as_ref().unwrap();
     assert_eq!((terms.timeout, &terms.notify), (Some(Duration::from_secs(1200)), &None));
     assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 38);
+}
+
+/// The file is one that an agent left when it was killed in the middle of a run for which a container was stopped, in the
+/// ninth schema.
+#[test]
+fn what_an_agent_of_the_ninth_schema_had_stopped_is_started_again_and_whom_it_was_to_tell_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/fixtures/history-v9.db");
+    std::fs::copy(fixture, folder.path().join(store::FILE)).unwrap();
+    assert!(matches!(Reader::open(folder.path()), Err(StoreError::Older { found: 9, .. })));
+    let Opened { memory, legacy, halts, notify_memory, waiting, diagnostics, .. } = opened(folder.path());
+    assert_eq!((diagnostics, memory.len(), notify_memory.len(), waiting.len()), (vec![], 3, 1, 1));
+    let left = &legacy.runs[0];
+    assert_eq!((legacy.runs.len(), left.admitted.job.as_str(), left.begun), (1, "dump", true));
+    let [halt] = &*halts else { panic!("{halts:?}") };
+    let id = ContainerId("95f9df471d3499d2565df7e77be74c94199a24c5b095b21f59a8463bd02b2df2".into());
+    assert_eq!((&halt.what, &*halt.name, halt.replicas), (&HaltId::Container(id), "v9-app", None));
+    assert_eq!((&halt.run, &halt.job), (&left.admitted.run, &left.admitted.job));
+    assert_eq!(reader(folder.path()).runs(&Filter::default(), 99).unwrap().len(), 10);
 }

@@ -20,11 +20,10 @@ use super::{
 pub(super) async fn can_be_started_again(wanted: &[Halt], context: &Context) -> Result<(), String> {
     for Halt { what, name, .. } in wanted {
         let HaltId::Container(id) = what else { continue };
-        let standing = context
-            .engine
-            .standing(&id.0)
-            .await
-            .map_err(|error| format!("looking at container {name}, to stop it before the run: {error}"))?;
+        let standing =
+            context.engine.standing(&id.0).await.map_err(|error| {
+                format!("looking at container {name}, to stop it before the run: {error}")
+            })?;
         if standing.is_some_and(|it| it.auto_remove) {
             return Err(format!(
                 "stop-during: the Engine removes container {name} once it stops (--rm), and it could not be started \

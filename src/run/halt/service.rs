@@ -29,8 +29,9 @@ const TASKS_SLACK: Duration = Duration::from_secs(30);
 /// How many tasks it wants now.
 pub(super) async fn replicas(service: &Service, context: &Context) -> Result<u64, String> {
     let now = context.engine.service_now(&service.id).await;
-    let now =
-        now.map_err(|error| format!("looking at service {}, to stop it before the run: {error}", service.name))?;
+    let now = now.map_err(|error| {
+        format!("looking at service {}, to stop it before the run: {error}", service.name)
+    })?;
     match now.map(|it| it.mode) {
         Some(Mode::Replicated(replicas)) => Ok(replicas),
         // It was removed a moment ago.
@@ -57,7 +58,8 @@ async fn until_stopped(engine: &Engine, id: &str, limit: Duration) -> Result<(),
     let (mut looks, since) = (Looks::new(engine, id), Instant::now());
     loop {
         looks.begin();
-        let tasks = engine.tasks_of(id, Tasks::Replicas(u16::MAX)).await.map_err(|error| error.to_string())?;
+        let tasks =
+            engine.tasks_of(id, Tasks::Replicas(u16::MAX)).await.map_err(|error| error.to_string())?;
         let Some(left) = tasks.iter().find(|it| it.task.state == TaskState::Going) else { return Ok(()) };
         if since.elapsed() > limit {
             let (task, limit) = (name(&left.task, Tasks::Replicas(u16::MAX)), format_duration(limit));

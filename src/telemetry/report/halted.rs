@@ -65,7 +65,8 @@ pub fn not_restored(job: &JobId, what: &HaltId, name: &str, reason: &str) {
 }
 
 /// Why the next agent is left with it.
-const LEFT: &str = "the agent ends before its run did, or before it could be started again: the next agent does it";
+const LEFT: &str =
+    "the agent ends before its run did, or before it could be started again: the next agent does it";
 
 /// The agent ends before all of them were started again.
 pub fn halts_left(containers: &[String], services: &[String]) {
