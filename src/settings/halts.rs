@@ -166,3 +166,79 @@ fn called(it: Labelled<'_>) -> String {
         Labelled::Service(it) => format!("a task of the service {}", it.name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::{
+            container::{ContainerId, ContainerState},
+            swarm::{SERVICE_NAME_LABEL, Service, Services},
+        },
+        settings::{
+            ini,
+            global::layers::Upper,
+            resolve::{Sources, resolve},
+        },
+    };
+
+    use super::*;
+
+    fn container(id: &str, service: Option<&str>) -> Container {
+        Container {
+            id: ContainerId(id.into()),
+            name: format!("{id}-name").into(),
+            state: ContainerState::Running,
+            healthy: None,
+            created: 0,
+            labels: service.map(|it| (SERVICE_NAME_LABEL.to_owned(), it.to_owned())).into_iter().collect(),
+        }
+    }
+
+    /// What is told of a job, `None` where it stops a service and is none the worse for it.
+    fn told(kind: &str, parameters: &str) -> Option<String> {
+        let text = format!("[job-{kind} \"it\"]\nschedule = @daily\n{parameters}");
+        let service = |name: &str| Service {
+            id: name.into(),
+            name: name.into(),
+            created: 0,
+            labels: BTreeMap::new(),
+            is_replicated: true,
+            here: BTreeMap::new(),
+            elsewhere: 0,
+        };
+        let inventory = Inventory {
+            containers: vec![
+                container("0123456789abcdef", Some("agents")),
+                container("fedcba9876543210", Some("web")),
+            ],
+            own: Some(ContainerId("0123456789abcdef".into())),
+            services: Services { list: vec![service("agents"), service("web"), service("db")], unseen: None },
+        };
+        let sources = Sources::new(ini::parse("f", &text, &|_: &str| None), Upper::default(), Vec::new());
+        let now = "2026-03-01T00:00:00Z".parse().unwrap();
+        let desired = resolve(&sources, View::Observed(&inventory), now);
+        let reasons: Vec<String> = desired.diagnostics.into_iter().map(|it| it.reason).collect();
+        let of_swarm = |job: &DesiredJob| job.spec.policies.stop_during.as_ref().is_some_and(|it| it.of_swarm);
+        assert_eq!(desired.jobs.values().any(of_swarm), reasons.is_empty(), "{reasons:?}");
+        assert!(reasons.len() < 2, "{reasons:?}");
+        reasons.into_iter().next()
+    }
+
+    #[test]
+    fn a_service_is_not_stopped_where_its_task_is_the_agent_or_what_the_job_needs() {
+        let run = |more: &str| told("run", &format!("image = i\nstop-during = web\n{more}"));
+        let exec = |stops: &str| {
+            told("exec", &format!("container = fedcba9876543210-name\ncommand = x\nstop-during = {stops}\n"))
+        };
+        assert_eq!((run(""), exec("db")), (None, None));
+        for (told, part) in [
+            (exec("agents"), "agents is the service of which the agent is a task"),
+            (exec("web"), "runs in a task of the service web"),
+            (run("network = container:fedcba9876543210-name\n"), "in the network of a task of the service web"),
+            (run("network = container:fedcba987654\n"), "in the network of a task of the service web"),
+            (told("run", "container = fedcba9876543210-name\nstop-during = web\n"), "web is what the job starts"),
+        ] {
+            assert!(told.as_ref().is_some_and(|it| it.contains(part)), "{told:?}");
+        }
+    }
+}
