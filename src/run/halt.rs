@@ -2,7 +2,7 @@
 //! whatever happens.
 //!
 //! What is stopped for which run is in the store before anything is stopped, so that the next agent starts it where this
-//! one dies. [`Halts`](super::halts::Halts) knows who needs what; [`container`] and [`service`] are how either is stopped
+//! one dies. [`Halts`](super::halts::Halts) knows who needs what; `container` and `service` are how either is stopped
 //! and started.
 
 mod container;

@@ -175,8 +175,8 @@ mod tests {
             swarm::{SERVICE_NAME_LABEL, Service, Services},
         },
         settings::{
-            ini,
             global::layers::Upper,
+            ini,
             resolve::{Sources, resolve},
         },
     };
@@ -218,7 +218,8 @@ mod tests {
         let now = "2026-03-01T00:00:00Z".parse().unwrap();
         let desired = resolve(&sources, View::Observed(&inventory), now);
         let reasons: Vec<String> = desired.diagnostics.into_iter().map(|it| it.reason).collect();
-        let of_swarm = |job: &DesiredJob| job.spec.policies.stop_during.as_ref().is_some_and(|it| it.of_swarm);
+        let of_swarm =
+            |job: &DesiredJob| job.spec.policies.stop_during.as_ref().is_some_and(|it| it.of_swarm);
         assert_eq!(desired.jobs.values().any(of_swarm), reasons.is_empty(), "{reasons:?}");
         assert!(reasons.len() < 2, "{reasons:?}");
         reasons.into_iter().next()
@@ -234,9 +235,15 @@ mod tests {
         for (told, part) in [
             (exec("agents"), "agents is the service of which the agent is a task"),
             (exec("web"), "runs in a task of the service web"),
-            (run("network = container:fedcba9876543210-name\n"), "in the network of a task of the service web"),
+            (
+                run("network = container:fedcba9876543210-name\n"),
+                "in the network of a task of the service web",
+            ),
             (run("network = container:fedcba987654\n"), "in the network of a task of the service web"),
-            (told("run", "container = fedcba9876543210-name\nstop-during = web\n"), "web is what the job starts"),
+            (
+                told("run", "container = fedcba9876543210-name\nstop-during = web\n"),
+                "web is what the job starts",
+            ),
         ] {
             assert!(told.as_ref().is_some_and(|it| it.contains(part)), "{told:?}");
         }
