@@ -48,7 +48,8 @@ pub struct ServiceNow {
     pub mark: u64,
     /// How its last change goes.
     pub rollout: Rollout,
-    version: u64,
+    /// The number that each change of it raises, whoever makes it.
+    pub version: u64,
     spec: Value,
 }
 
@@ -66,7 +67,8 @@ pub struct TaskOf {
 }
 
 impl ServiceNow {
-    fn of(answer: &Value) -> Option<Self> {
+    /// `None` for what is no service.
+    pub(crate) fn of(answer: &Value) -> Option<Self> {
         let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
         let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
         let mode = answer.pointer("/Spec/Mode")?;

@@ -33,7 +33,7 @@ use super::{
     order::{JobNow, RunOrder, TakenUp},
     process,
     retry::{asked, may_be_tried_again},
-    service,
+    service, service_action,
     unit::{self, Attempt, Context, KindEnd, Leftover, Life, UnitEnd},
 };
 
@@ -130,8 +130,7 @@ async fn attempt(
         Work::Start(_) => existing::take_up(taken, context, &mut life).await,
         Work::Local(_) => process::take_up(taken, &mut life, None).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
-        // What stands for the job of a run that goes on is never one.
-        Work::ServiceAction(_) => Outcome::Lost { reason: "nobody follows it any more".to_owned() }.into(),
+        Work::ServiceAction(_) => service_action::take_up(taken, context, &mut life).await,
         Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
         Work::Container(_) => action::take_up(taken, context, &mut life).await.into(),
     };
