@@ -1,6 +1,7 @@
 //! Services of a real Swarm that are there already: copied, run again, restarted and scaled.
 
-use nix::sys::signal::Signal;
+mod killed;
+
 use serde_json::Value;
 
 use crate::support::live_engine::{Record, Stage, WORKER, eventually, manager, text};
@@ -168,30 +169,6 @@ fn a_service_that_is_run_has_the_result_of_its_tasks_and_is_left_as_it_was() {
 }
 
 #[test]
-fn what_a_run_gave_a_service_is_taken_back_by_the_next_agent_once_its_tasks_have_ended() {
-    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
-        let deployed = Deployed::new(&ONCE, &["sh", "-c", "trap 'exit 0' TERM; sleep 8 & wait; echo done"]);
-        let job = deployed.stage.name("job");
-        let own = [("service", &*deployed.service), ("action", "run")];
-        let all = [&[("schedule", "@triggered"), ("run-on-startup", "true")][..], &own].concat();
-        let agent = deployed.stage.agent().arguments(&["--shutdown-grace", "1s"]);
-        let first = agent.file_job("service-run", &job, &all).start();
-        let run = text(&first.wait_for_event("run.started", &job), "run").to_owned();
-        eventually("its task runs", || !deployed.running().is_empty());
-        first.signal(signal);
-        first.wait_for_exit();
-        let all = [&[("schedule", "@triggered")][..], &own].concat();
-        let second = deployed.stage.agent().file_job("service-run", &job, &all).after(&first).start();
-        let ended = second.wait_for("its end", |it| it["event"] == "run.lost" && it["run"] == *run);
-        assert!(text(&ended, "reason").contains("docker service ps"), "{ended}");
-        assert!(deployed.running().is_empty(), "its task went on to its end");
-        eventually("it has no tasks again", || deployed.spec()["Mode"]["Replicated"]["Replicas"] == 0);
-        second.terminate();
-        second.wait_for_exit();
-    }
-}
-
-#[test]
 fn a_service_in_job_mode_is_run_once_more_to_its_end() {
     let options = ["--mode", "replicated-job", "--replicas", "2", "--restart-condition", "none"];
     let deployed = Deployed::new(&options, &["sh", "-c", "echo ran; sleep 1"]);
@@ -259,37 +236,6 @@ fn what_cannot_be_done_to_a_service_is_not_started_and_says_why() {
     let (ended, _) = deployed.once(&[("service", "no-such-service"), ("action", "restart")]);
     assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");
     assert!(text(&ended, "reason").contains("the Swarm has no service no-such-service"), "{ended}");
-}
-
-/// Whose tasks are whose is known to the agent that began it.
-#[test]
-fn a_restart_whose_agent_was_killed_is_done_once_and_its_record_does_not_guess_how_it_ended() {
-    let deployed = Deployed::new(&["--replicas", "1", "--update-monitor", "1s"], &["sleep", "1000"]);
-    eventually("it runs", || deployed.running().len() == 1);
-    let (before, job) = (deployed.running(), deployed.stage.name("job"));
-    let own = [("service", &*deployed.service), ("action", "restart")];
-    let once = [&[("schedule", "@triggered"), ("run-on-startup", "true")][..], &own].concat();
-    let first = deployed.stage.agent().file_job("service-run", &job, &once).start();
-    let run = text(&first.wait_for_event("run.started", &job), "run").to_owned();
-    let rollout = || {
-        let template = "{{with .UpdateStatus}}{{.State}}{{end}}";
-        deployed.stage.docker(["service", "inspect", "--format", template, &deployed.service])
-    };
-    eventually("the Swarm is at it", || !rollout().is_empty());
-    first.signal(Signal::SIGKILL);
-    first.wait_for_exit();
-
-    let after = [&[("schedule", "@triggered")][..], &own].concat();
-    let second = deployed.stage.agent().file_job("service-run", &job, &after).after(&first).start();
-    let ended = second.wait_for("its end", |it| it["event"] == "run.lost" && it["run"] == *run);
-    assert!(text(&ended, "reason").contains("docker service ps"), "{ended}");
-    eventually("the Swarm has done it", || rollout() == "completed");
-    let now = deployed.running();
-    assert!(now.len() == 1 && now != before, "{before:?} {now:?}");
-    second.terminate();
-    second.wait_for_exit();
-    assert_eq!(deployed.spec()["TaskTemplate"]["ForceUpdate"], 1, "once");
-    assert_eq!(first.records(|it| it["run"] == *run && it["event"] == "run.finished"), Vec::<Record>::new());
 }
 
 #[test]

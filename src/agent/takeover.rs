@@ -11,7 +11,6 @@ use crate::{
         job::{JobSpec, MissedPolicy, Overlap, Work},
         name::{JobId, JobKind},
         run::{Admitted, Outcome, RunId, StopCause, StopForce, StopRequest, Trigger},
-        service::ServiceAction,
         skip::Skip,
         unfinished::{Legacy, Terms, Unfinished, shape},
     },
@@ -238,10 +237,8 @@ pub(super) fn same_work(spec: &Arc<JobSpec>, as_before: u64) -> bool {
 /// Whether a run of the job goes on without the agent, and the next one takes it up.
 pub fn outlives_the_agent(spec: &JobSpec) -> bool {
     match &spec.work {
-        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) => true,
+        Work::Run(_) | Work::Start(_) | Work::ServiceRun(_) | Work::ServiceAction(_) => true,
         Work::Compose(compose) => compose.action == ComposeAction::Run,
-        // It has tasks that it is to give back.
-        Work::ServiceAction(action) => matches!(action.action, ServiceAction::Run(_)),
         Work::Exec(_) | Work::Local(_) | Work::Container(_) => false,
     }
 }

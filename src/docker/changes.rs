@@ -55,7 +55,8 @@ pub struct ServiceNow {
     pub rollout: Rollout,
     /// How long its tasks have between being asked to stop and being killed.
     pub grace: Duration,
-    version: u64,
+    /// The number that each change of it raises, whoever makes it.
+    pub version: u64,
     spec: Value,
 }
 
@@ -73,7 +74,8 @@ pub struct TaskOf {
 }
 
 impl ServiceNow {
-    fn of(answer: &Value) -> Option<Self> {
+    /// `None` for what is no service.
+    pub(crate) fn of(answer: &Value) -> Option<Self> {
         let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);
         let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64);
         let mode = answer.pointer("/Spec/Mode")?;

@@ -2,7 +2,7 @@
 //!
 //! [`keeper`] takes what is to be kept from the agent without making it wait, and `recorder` from each of its runs, and [`writer`] writes it behind its back.
 //! `schema` is the shape of the file, [`store`] opens it, [`write`](mod@write) and [`retain`] change it, and [`query`]
-//! reads it, with or without an agent; `unfinished` is what the last agent left, `halts` what it had stopped and `made` the jobs that were made over the API, which `changes` changes, with `terms` of how it is to be ended, and
+//! reads it, with or without an agent; `unfinished` is what the last agent left, `handles` how it is found, `halts` what it had stopped and `made` the jobs that were made over the API, which `changes` changes, with `terms` of how it is to be ended, and
 //! [`installation`] whose it is, `sessions` who has logged in, [`outbox`] what is to be told, with `messages` for its words, and `audits` what was asked to be changed; [`output`] holds what a run prints until it is written, and [`live`] knows what goes on
 //! now, and `lost` what is known where the file was lost. What goes wrong here is
 //! told, and costs no run and delays none.
@@ -10,6 +10,7 @@
 mod audits;
 mod changes;
 mod halts;
+mod handles;
 pub mod installation;
 pub mod keeper;
 pub mod live;

@@ -14,7 +14,8 @@ use crate::model::{
 };
 
 use super::{
-    schema::{KNOWN, count, duration, handle, kind, time, trigger},
+    handles::handle,
+    schema::{KNOWN, count, duration, kind, time, trigger},
     store::{FILE, StoreError, shown, told},
 };
 

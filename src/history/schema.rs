@@ -1,4 +1,5 @@
 //! The shape of the file: its tables, step by step, and how the model's values stand in them.
+//! What an attempt is called has a module of its own, `handles`.
 //!
 //! What is stored has its own words here, so that the model can change freely. A step that was released is never changed.
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     name::JobKind,
-    run::{Outcome, StopCause, StopForce, StopRequest, Trigger, WorkHandle, reason_of_ended},
+    run::{Outcome, StopCause, StopForce, StopRequest, Trigger, reason_of_ended},
 };
 
 /// The steps from an empty file to the present schema; the file says how many of them it has seen.
@@ -226,35 +227,6 @@ pub(super) fn stop(by: &str, force: &str) -> Option<StopRequest> {
 
 const CAUSES: [StopCause; 3] = [StopCause::Shutdown, StopCause::Replaced, StopCause::Operator];
 
-/// What an attempt is called, as three columns.
-pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<String>) {
-    match handle {
-        WorkHandle::Exec { exec, container } => ("exec", exec.clone(), Some(container.clone())),
-        WorkHandle::Container { id } => ("container", id.clone(), None),
-        WorkHandle::Existing { id } => ("existing", id.clone(), None),
-        WorkHandle::Service { id } => ("service", id.clone(), None),
-        WorkHandle::Action { container, started } => {
-            ("action", container.clone(), started.map(|it| it.to_string()))
-        }
-        WorkHandle::Change { service, back } => ("change", service.clone(), back.map(|it| it.to_string())),
-        WorkHandle::Process { pid, start } => ("process", pid.to_string(), Some(start.to_string())),
-    }
-}
-
-/// The three columns read back; `None` for what nobody could have stored.
-pub(super) fn handle(what: &str, id: String, of: Option<String>) -> Option<WorkHandle> {
-    Some(match what {
-        "exec" => WorkHandle::Exec { exec: id, container: of? },
-        "container" => WorkHandle::Container { id },
-        "existing" => WorkHandle::Existing { id },
-        "service" => WorkHandle::Service { id },
-        "action" => WorkHandle::Action { container: id, started: of.and_then(|it| it.parse().ok()) },
-        "change" => WorkHandle::Change { service: id, back: of.and_then(|it| it.parse().ok()) },
-        "process" => WorkHandle::Process { pid: id.parse().ok()?, start: of?.parse().ok()? },
-        _ => return None,
-    })
-}
-
 /// The stored outcome of an attempt, which is never skipped; `None` for what nobody could have stored.
 pub(super) fn outcome(word: &str, code: Option<i64>, reason: Option<String>) -> Option<Outcome> {
     let text = || reason.clone().unwrap_or_default();
@@ -296,21 +268,6 @@ mod tests {
         }
         for it in Trigger::ALL {
             assert_eq!(trigger(it.as_str()), Some(it));
-        }
-        let text = || "0123abc".to_owned();
-        for it in [
-            WorkHandle::Exec { exec: text(), container: text() },
-            WorkHandle::Container { id: text() },
-            WorkHandle::Existing { id: text() },
-            WorkHandle::Service { id: text() },
-            WorkHandle::Action { container: text(), started: None },
-            WorkHandle::Action { container: text(), started: Some(Timestamp::from_nanosecond(7).unwrap()) },
-            WorkHandle::Change { service: text(), back: None },
-            WorkHandle::Change { service: text(), back: Some(0) },
-            WorkHandle::Process { pid: 7, start: u64::MAX },
-        ] {
-            let (what, id, of) = stored(&it);
-            assert_eq!(handle(what, id, of), Some(it));
         }
         for by in CAUSES {
             for force in [StopForce::Stop, StopForce::Kill] {

@@ -17,10 +17,11 @@ use crate::model::{
 
 use super::{
     audits,
+    handles::stored,
     outbox::{self, GivenUp},
     output::Chunk,
     retain::{self, Retain},
-    schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored, stored_stop},
+    schema::{SUCCEEDED, is_of_schedule, length, nanos, number, stored_stop},
     sessions,
     statements::{Statements, transaction},
     store::{Store, StoreError},

@@ -8,6 +8,7 @@ pub use super::item::Item;
 
 use super::{
     name::{JobId, JobKind},
+    service::Followed,
     skip::Skip,
     unfinished::Terms,
 };
@@ -377,6 +378,8 @@ pub enum WorkHandle {
         service: String,
         /// How many tasks it is given back afterwards.
         back: Option<u64>,
+        /// How it is followed; none where an earlier version's agent began it, which did not say.
+        followed: Option<Followed>,
     },
     /// A process beside the agent.
     Process {

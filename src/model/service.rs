@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::job::Environment;
 
 /// A service of a Swarm that runs its tasks once and is removed.
@@ -89,6 +91,55 @@ impl ServiceAction {
             Self::Run(replicas) => replicas,
             Self::Restart => None,
             Self::Scale(replicas) => Some(replicas),
+        }
+    }
+}
+
+/// How the change of a service that is there is followed, by whichever agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followed {
+    /// The number that its new tasks carry.
+    pub mark: u64,
+    /// Which version of the service is changed.
+    pub version: u64,
+    /// When the newest of the tasks was made that there were before; later ones are new.
+    pub newest: Option<Timestamp>,
+    /// What is waited for.
+    pub wants: Wants,
+}
+
+/// What is waited for when a service was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// So many new tasks have ended.
+    Ended(Tasks),
+    /// The change is carried out.
+    RolledOut,
+    /// So many tasks run, and no other.
+    Running(u16),
+}
+
+impl Wants {
+    /// The places of the tasks that are followed.
+    pub fn places(self) -> Tasks {
+        match self {
+            Self::Ended(tasks) => tasks,
+            Self::RolledOut | Self::Running(_) => Tasks::Replicas(u16::MAX),
+        }
+    }
+
+    /// Whether it has new tasks in place of those that it has.
+    pub fn is_forced(self) -> bool {
+        !matches!(self, Self::Running(_))
+    }
+
+    /// The action for which it is waited.
+    pub fn action(self) -> ServiceAction {
+        match self {
+            Self::Ended(Tasks::Replicas(count)) => ServiceAction::Run(Some(count)),
+            Self::Ended(Tasks::EachNode) => ServiceAction::Run(None),
+            Self::RolledOut => ServiceAction::Restart,
+            Self::Running(count) => ServiceAction::Scale(count),
         }
     }
 }

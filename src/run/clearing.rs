@@ -1,5 +1,9 @@
 //! What an attempt made and left is cleared away.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::{
     docker::{client::Engine, error::EngineError},
     telemetry::report::{self, RunTags},
@@ -11,6 +15,20 @@ use super::{new_container, service, service_action, unit::Leftover};
 pub async fn clear_away(engine: Engine, leftover: Leftover, tags: RunTags) {
     if let Err(reason) = try_to_clear_away(&engine, &leftover, &tags).await {
         report::run_leftover(&tags, &reason);
+    }
+}
+
+/// How long a run waits with its record until its service has as many tasks as before.
+const GIVE_BACK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Gives a service the tasks back that it had, and gives what is still to be cleared away. This comes before the record:
+/// the next agent would not know of it afterwards.
+pub(super) async fn give_back(engine: &Engine, leftover: Option<Leftover>) -> Option<Leftover> {
+    let Some(Leftover::Replicas(service, count)) = &leftover else { return leftover };
+    match timeout(GIVE_BACK_LIMIT, service_action::scale_back(engine, service, *count)).await {
+        Ok(Ok(())) => None,
+        // It is tried again after the record, and what goes wrong then is told.
+        Ok(Err(_)) | Err(_) => leftover,
     }
 }
 

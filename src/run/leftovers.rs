@@ -165,7 +165,7 @@ pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
         // It was there before, and stays.
         WorkHandle::Existing { id } => container_gone(engine, id, false).await,
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
-        WorkHandle::Change { service, back } => {
+        WorkHandle::Change { service, back, .. } => {
             service_action::until_gone(engine, service).await;
             if let Some(back) = back {
                 // It was given them for the run only. Where that fails, whoever looks at the service sees it.

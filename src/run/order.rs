@@ -11,6 +11,7 @@ use crate::{
         job::{JobSpec, StartSpec, Work},
         name::{JobId, JobKind},
         run::{Admitted, Outcome, Printed, RunId, RunRecord, StopRequest, Trigger, WorkHandle},
+        service::{ServiceAction, ServiceActionSpec},
         spread,
         unfinished::{KeptOutput, LastAttempt, Terms, Unfinished},
     },
@@ -100,8 +101,16 @@ impl TakenUp {
             }
         };
         let mut spec = terms.stand_in(&job, kind);
-        if let Some(WorkHandle::Existing { id }) = last.as_ref().and_then(|it| it.handle.as_ref()) {
-            spec.work = Work::Start(StartSpec { container: was.unwrap_or_else(|| id.clone()) });
+        match last.as_ref().and_then(|it| it.handle.as_ref()) {
+            Some(WorkHandle::Existing { id }) => {
+                spec.work = Work::Start(StartSpec { container: was.unwrap_or_else(|| id.clone()) });
+            }
+            Some(WorkHandle::Change { service, followed, .. }) => {
+                let service = was.unwrap_or_else(|| service.clone());
+                let action = followed.map_or(ServiceAction::Run(None), |it| it.wants.action());
+                spec.work = Work::ServiceAction(ServiceActionSpec { service, action });
+            }
+            _ => {}
         }
         let spec = Arc::new(spec);
         let order = RunOrder { run, spec, container, trigger, occurrence, fires, admitted };

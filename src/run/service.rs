@@ -28,7 +28,7 @@ use crate::{
     model::{
         container::RUN_LABEL,
         policy::SuccessCodes,
-        run::{Outcome, WorkHandle},
+        run::{Outcome, Printed, WorkHandle},
         service::{ServiceRunSpec, Tasks},
     },
     telemetry::report::{self, RunTags},
@@ -42,7 +42,7 @@ use super::{
     new_container::LAST_QUESTION,
     order::{RunOrder, TakenUp},
     outage::Outage,
-    service_action, takeover,
+    takeover,
     tasks::{Meaning, Seen},
     unit::{Context, KindEnd, Leftover, Life},
 };
@@ -74,9 +74,6 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     let (engine, order) = (&context.engine, &taken.order);
     let name = match taken.handle() {
         Some(WorkHandle::Service { id }) => id.clone(),
-        Some(WorkHandle::Change { service, back }) => {
-            return service_action::take_up(taken, (service, *back), context, life).await;
-        }
         _ => order.service_name(),
     };
     let label = (RUN_LABEL, &*order.run.0);
@@ -89,15 +86,7 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
         (None, Some(id)) => {
             life.goes_on(taken.began(), "its service is there");
             life.is_called(WorkHandle::Service { id: id.clone() }, None);
-            let again = if spec.tasks == Tasks::Replicas(1) {
-                Again::Bytes(takeover::known_output(taken))
-            } else {
-                // Pieces of several tasks come in another order each time.
-                let reason = "what its tasks printed while no agent ran is not read";
-                report::run_output_missing(life.capture.tags(), reason);
-                life.note = Some(reason.to_owned());
-                Again::Until(context.clock.now())
-            };
+            let again = comes_again(spec.tasks, takeover::known_output(taken), context, life);
             to_the_end(id, order, spec.tasks, again, context, life).await
         }
         (Some(outcome), _) => outcome.into(),
@@ -105,7 +94,19 @@ pub async fn take_up(taken: &TakenUp, spec: &ServiceRunSpec, context: &Context, 
     }
 }
 
-fn lost(life: &Life, reason: String) -> KindEnd {
+/// What was taken in by another agent of what so many tasks printed.
+pub(super) fn comes_again(tasks: Tasks, known: Printed, context: &Context, life: &mut Life) -> Again {
+    if tasks == Tasks::Replicas(1) {
+        return Again::Bytes(known);
+    }
+    // Pieces of several tasks come in another order each time.
+    let reason = "what its tasks printed while no agent ran is not read";
+    report::run_output_missing(life.capture.tags(), reason);
+    life.note = Some(reason.to_owned());
+    Again::Until(context.clock.now())
+}
+
+pub(super) fn lost(life: &Life, reason: String) -> KindEnd {
     report::run_leftover(life.capture.tags(), "how it ended cannot be told, so it is left as it is");
     Outcome::Lost { reason }.into()
 }

@@ -29,11 +29,11 @@ use crate::{
 use super::{
     action,
     adoption::Meaning,
-    compose, existing, in_container, new_container,
+    clearing, compose, existing, in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
     process,
     retry::{asked, may_be_tried_again},
-    service,
+    service, service_action,
     unit::{self, Attempt, Context, KindEnd, Leftover, Life, UnitEnd},
 };
 
@@ -121,7 +121,9 @@ async fn attempt(
     life.handle = taken.handle().cloned();
     if let Some((at, outcome)) = taken.last.as_ref().and_then(|it| it.ended.clone()) {
         report::run_adopted(life.capture.tags(), taken.order.occurrence, "its last attempt had ended");
-        let end = KindEnd { leftover: leftover(taken, context).await, ..outcome.into() };
+        let leftover = leftover(taken, &outcome, context).await;
+        let leftover = clearing::give_back(&context.engine, leftover).await;
+        let end = KindEnd { leftover, ..outcome.into() };
         return life.into_attempt((unit::instant_of(at, &context.clock), at), end);
     }
     let end = match &taken.order.spec.work {
@@ -130,8 +132,7 @@ async fn attempt(
         Work::Start(_) => existing::take_up(taken, context, &mut life).await,
         Work::Local(_) => process::take_up(taken, &mut life, None).await.into(),
         Work::ServiceRun(spec) => service::take_up(taken, spec, context, &mut life).await,
-        // What stands for the job of a run that goes on is never one.
-        Work::ServiceAction(_) => Outcome::Lost { reason: "nobody follows it any more".to_owned() }.into(),
+        Work::ServiceAction(_) => service_action::take_up(taken, context, &mut life).await,
         Work::Compose(spec) => compose::take_up(taken, spec, context, &mut life).await,
         Work::Container(_) => action::take_up(taken, context, &mut life).await.into(),
     };
@@ -168,7 +169,7 @@ async fn begun_since(taken: &TakenUp, context: &Context) -> Option<TakenUp> {
 }
 
 /// What an attempt that has ended left.
-async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
+async fn leftover(taken: &TakenUp, outcome: &Outcome, context: &Context) -> Option<Leftover> {
     match taken.handle()? {
         WorkHandle::Container { id } => {
             // What became of it is known: only whether it stays is asked for, and one that is gone does not.
@@ -178,9 +179,12 @@ async fn leftover(taken: &TakenUp, context: &Context) -> Option<Leftover> {
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }
+        WorkHandle::Change { service, back, .. } => {
+            let back = back.filter(|_| !outcome.goes_on())?;
+            Some(Leftover::Replicas(service.clone(), back))
+        }
         WorkHandle::Existing { .. }
         | WorkHandle::Action { .. }
-        | WorkHandle::Change { .. }
         | WorkHandle::Exec { .. }
         | WorkHandle::Process { .. } => None,
     }

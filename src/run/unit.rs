@@ -41,6 +41,7 @@ pub use super::{clearing::clear_away, outage::Outage};
 use super::{
     action,
     capture::{Capture, FINISH_LIMIT},
+    clearing::give_back,
     compose,
     ending::{self, Program},
     existing, halt,
@@ -246,7 +247,14 @@ pub(super) async fn close(mut life: Life, order: &RunOrder, end: KindEnd, contex
     life.legs.end(ended_at, outcome.is_bad());
     life.recorder.attempt_ended(life.capture.tags().attempt, ended_at, outcome.clone());
     life.capture.finish().await;
-    life.into_attempt((ended, ended_at), KindEnd { outcome, ..end })
+    let mut leftover = end.leftover;
+    if let Some(Leftover::Replicas(..)) = leftover {
+        // How it ended is known from then on without its tasks.
+        let kept = life.recorder.now();
+        life.recorder.settle(kept).await;
+        leftover = give_back(&context.engine, leftover).await;
+    }
+    life.into_attempt((ended, ended_at), KindEnd { outcome, leftover, ..end })
 }
 
 /// When it was by the clock that counts lengths.

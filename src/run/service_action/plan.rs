@@ -2,7 +2,7 @@
 
 use crate::{
     docker::changes::Mode,
-    model::service::{ServiceAction, Tasks},
+    model::service::{ServiceAction, Tasks, Wants},
 };
 
 /// What is to be changed, and what is waited for then.
@@ -10,28 +10,15 @@ use crate::{
 pub(super) struct Plan {
     /// How many tasks it is given, where that is another number.
     pub replicas: Option<u64>,
-    /// Whether it has new tasks in place of those that it has.
-    pub force: bool,
     /// What is waited for.
     pub wants: Wants,
     /// How many tasks it is given back when the run is over.
     pub back: Option<u64>,
 }
 
-/// What is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// So many new tasks have ended.
-    Ended(Tasks),
-    /// The change is carried out.
-    RolledOut,
-    /// So many tasks run, and no other.
-    Running(u64),
-}
-
 /// What an action means for a service that is so; an error is why it means nothing.
 pub(super) fn plan(mode: Mode, restarts: bool, action: ServiceAction) -> Result<Plan, String> {
-    let forced = |wants| Plan { replicas: None, force: true, wants, back: None };
+    let forced = |wants| Plan { replicas: None, wants, back: None };
     let fits = |count: u64| u16::try_from(count).map(Tasks::Replicas);
     let many = |_| "it has more tasks than can be followed".to_owned();
     match (action, mode) {
@@ -63,22 +50,11 @@ pub(super) fn plan(mode: Mode, restarts: bool, action: ServiceAction) -> Result<
         (ServiceAction::Restart, _) => Ok(forced(Wants::RolledOut)),
         (ServiceAction::Scale(wanted), Mode::Replicated(count)) => Ok(Plan {
             replicas: (u64::from(wanted) != count).then_some(wanted.into()),
-            force: false,
-            wants: Wants::Running(wanted.into()),
+            wants: Wants::Running(wanted),
             back: None,
         }),
         (ServiceAction::Scale(_), _) => {
             Err("only a replicated service has a number of tasks that can be changed".to_owned())
-        }
-    }
-}
-
-impl Wants {
-    /// The places of the tasks that are followed.
-    pub fn places(self) -> Tasks {
-        match self {
-            Self::Ended(tasks) => tasks,
-            Self::RolledOut | Self::Running(_) => Tasks::Replicas(u16::MAX),
         }
     }
 }
@@ -93,7 +69,7 @@ mod tests {
         let it = run(Mode::Replicated(0), None);
         assert_eq!((it.replicas, it.back, it.wants), (Some(1), Some(0), Wants::Ended(Tasks::Replicas(1))));
         let it = run(Mode::Replicated(2), None);
-        assert_eq!((it.replicas, it.back, it.force), (None, None, true));
+        assert_eq!((it.replicas, it.back, it.wants.is_forced()), (None, None, true));
         let it = run(Mode::Replicated(2), Some(5));
         assert_eq!((it.replicas, it.back), (Some(5), Some(2)));
         assert_eq!(run(Mode::GlobalJob, None).wants, Wants::Ended(Tasks::EachNode));
@@ -113,6 +89,6 @@ mod tests {
             assert!(why.contains(part), "{why}");
         }
         let same = plan(Mode::Replicated(3), true, ServiceAction::Scale(3)).unwrap();
-        assert_eq!((same.replicas, same.force), (None, false));
+        assert_eq!((same.replicas, same.wants.is_forced()), (None, false));
     }
 }

@@ -1,0 +1,105 @@
+//! The change itself. What it is to be is in the store before it is made, so that the next agent can tell from the service
+//! whether it was.
+
+use tokio::time::sleep;
+
+use crate::{
+    docker::{client::Engine, error::EngineError},
+    model::{
+        run::{Outcome, WorkHandle},
+        service::{Followed, ServiceActionSpec},
+    },
+};
+
+use super::super::{interrupts::stopped_before, looks::SOON, service::no_manager, unit::Life};
+use super::{
+    ATTEMPTS,
+    plan::{Plan, plan},
+};
+
+/// A change that was made.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    /// The service's ID.
+    pub service: String,
+    /// How many tasks it is given back when the run is over.
+    pub back: Option<u64>,
+    /// How it is followed.
+    pub followed: Followed,
+}
+
+/// Why it was not made.
+enum Not {
+    /// The run ends with that.
+    AtAll(Outcome),
+    /// The Engine did not; it may be asked again.
+    Now(EngineError),
+}
+
+/// Changes the service; else the outcome of a run that did not.
+pub(super) async fn change(
+    engine: &Engine,
+    spec: &ServiceActionSpec,
+    life: &mut Life,
+) -> Result<Made, Outcome> {
+    let (service, word) = (&spec.service, spec.action.as_str());
+    // A change of which no answer came may have been made.
+    let mut unsure = None;
+    let mut attempt = 1;
+    loop {
+        let error = match try_once(engine, spec, &mut unsure, life).await {
+            Ok(made) => return Ok(made),
+            Err(Not::AtAll(outcome)) => return Err(outcome),
+            Err(Not::Now(error)) => error,
+        };
+        if attempt == ATTEMPTS || !(error.is_outage() || error.is_out_of_sequence()) {
+            let error = format!("action={word} on {service}: {error}{}", no_manager(&error));
+            return Err(Outcome::NotStarted { error });
+        }
+        sleep(SOON * attempt).await;
+        attempt += 1;
+    }
+}
+
+async fn try_once(
+    engine: &Engine,
+    spec: &ServiceActionSpec,
+    unsure: &mut Option<Made>,
+    life: &mut Life,
+) -> Result<Made, Not> {
+    let (service, word) = (&spec.service, spec.action.as_str());
+    let not_started = |error: String| Not::AtAll(Outcome::NotStarted { error });
+    let Some(now) = engine.service_now(service).await.map_err(Not::Now)? else {
+        let why =
+            format!("action={word}: the Swarm has no service {service}: deploy it, or name another one");
+        return Err(not_started(why));
+    };
+    if let Some(made) = unsure.take_if(|it| it.followed.wants.is_forced() && now.mark >= it.followed.mark) {
+        return Ok(made);
+    }
+    let Plan { replicas, wants, back } = plan(now.mode, now.restarts, spec.action)
+        .map_err(|why| not_started(format!("action={word} on {service}: {why}")))?;
+    let force = wants.is_forced();
+    let before = engine.tasks_of(&now.id, wants.places()).await.map_err(Not::Now)?;
+    let newest = before.iter().map(|it| it.task.created).max();
+    let followed = Followed { mark: now.mark + u64::from(force), version: now.version, newest, wants };
+    let made = Made { service: now.id.clone(), back, followed };
+    // Each time anew: what someone else changed meanwhile has changed what it will be.
+    let handle = WorkHandle::Change { service: now.id.clone(), back, followed: Some(followed) };
+    life.called(handle).await;
+    if let Some(by) = life.interrupts.asked().filter(|_| unsure.is_none()) {
+        return Err(Not::AtAll(stopped_before(by).outcome));
+    }
+    if replicas.is_none() && !force {
+        return Ok(made);
+    }
+    match engine.change_service(&now, replicas, force).await {
+        Ok(()) => Ok(made),
+        Err(error) => {
+            if error.is_outage() {
+                *unsure = Some(made);
+            }
+            Err(Not::Now(error))
+        }
+    }
+}
