@@ -8,9 +8,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use watchbell::docker::endpoints::{self, By, ENDPOINTS};
+use serde_json::json;
+use watchbell::{
+    docker::endpoints::{self, By, ENDPOINTS},
+    time::Clock,
+};
 
 use crate::support::{
+    beside::Beside,
     docs,
     fake_engine::{ContainerSpec, ExecBehaviour, FakeEngine, RunBehaviour, TaskBehaviour},
     test_agent::{self, Setup, TestAgent, program, signalled, with_job, without_shell},
@@ -282,7 +287,7 @@ async fn an_agent_on_a_manager_asks_for_services_and_tasks_and_does_without_wher
 
 /// The rules of a proxy look at the whole path.
 #[test]
-fn no_path_has_a_version() {
+fn no_path_of_the_agent_has_a_version() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = format!("tcp://{}", listener.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -303,4 +308,66 @@ fn no_path_has_a_version() {
     }
     doctor.wait().unwrap();
     assert_eq!(asked, ["GET /info HTTP/1.1", "GET /version HTTP/1.1"]);
+}
+
+/// What `doctor --grants` prints with these arguments.
+fn granted(arguments: &[&str]) -> String {
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_watchbell"));
+    let output = doctor.env_clear().args(["doctor", "--grants"]).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_a_running_agent_has_what_jobs_of_the_api_need_and_that_of_files_has_not() {
+    let engine = FakeEngine::new(|| Clock::System.now());
+    let job = json!({
+        "name": "copy", "kind": "run", "parameters": { "schedule": "@yearly", "image": "copy:1", "enabled": false },
+    });
+    let look = move || {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, socket) = (folder.path().join("config.ini"), folder.path().join("engine.sock"));
+        std::fs::write(&config, "[job-local \"filed\"]\nschedule = @yearly\ncommand = true\n").unwrap();
+        let host = format!("unix://{}", socket.display());
+        let agent = Beside::start_as_it_is(folder.path(), &["--docker-host", &host]);
+        let of_agent = ["--state-dir", agent.state_dir().to_str().unwrap()];
+        let of_files = [&of_agent[..], &["--config", config.to_str().unwrap()]].concat();
+        let has_it =
+            |of: &[&str]| granted(of).lines().any(|line| line.starts_with("POST    /containers/create "));
+        assert_eq!(agent.post("/api/jobs", &job.to_string()).status, 201);
+        assert!(!has_it(&of_agent), "it waits for the Engine");
+        engine.listen(&socket);
+        agent.wait_for(1, |it| it["event"] == "agent.ready");
+        assert!(has_it(&of_agent), "also for one that is not enabled: it can be run by hand");
+        assert!(!has_it(&of_files));
+        assert_eq!(agent.ask("DELETE", "/api/jobs/copy", &[], "").status, 204);
+        assert!(!has_it(&of_agent));
+    };
+    tokio::task::spawn_blocking(look).await.unwrap();
+}
+
+#[test]
+fn where_compose_asks_a_version_may_stand_before_the_path_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.ini");
+    let list = |action: &str| {
+        let job = format!("[job-compose \"shop\"]\nschedule = @yearly\naction = {action}\nproject = shop\n");
+        std::fs::write(&config, job).unwrap();
+        granted(&["--config", config.to_str().unwrap()])
+    };
+    let up = list("up");
+    let has = |list: &str, start: &str| list.lines().any(|it| it.starts_with(start));
+    for start in [
+        "HEAD    (/v[0-9.]+)?/_ping ",
+        "GET     (/v[0-9.]+)?/containers/json ",
+        "GET     (/v[0-9.]+)?/images/.+/json ",
+        "POST    (/v[0-9.]+)?/containers/create ",
+        "GET     /events ",
+        "GET     /_ping ",
+    ] {
+        assert!(has(&up, start), "{start}: {up}");
+    }
+    let restart = list("restart");
+    assert!(has(&restart, "POST    (/v[0-9.]+)?/containers/[^/]+/restart "), "{restart}");
+    assert!(!restart.contains("/create"), "{restart}");
 }

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use regex::Regex;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -21,9 +22,11 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
-use watchbell::docker::endpoints::Allowed;
 
 use super::certificates::{Authority, Certified};
+
+/// A method, and the paths that are let through with it.
+type Rule = (String, Regex);
 
 /// Stands there until it is dropped; then every connection through it is cut.
 pub struct Front {
@@ -51,14 +54,19 @@ impl Front {
         (front, address)
     }
 
-    /// At the unix socket `path`, for what a list allows.
-    pub fn filter(path: &Path, allowed: &[Allowed], engine: &str) -> Self {
+    /// At the unix socket `path`, for what a list allows: methods, each with a regular expression for the whole path.
+    pub fn filter<M: AsRef<str>, P: AsRef<str>>(
+        path: &Path,
+        allowed: impl IntoIterator<Item = (M, P)>,
+        engine: &str,
+    ) -> Self {
         let _ = fs::remove_file(path);
         let listener = std::os::unix::net::UnixListener::bind(path).expect("the test's own directory");
-        let allowed: Vec<(String, Vec<String>)> = allowed
-            .iter()
-            .map(|it| (it.method.to_owned(), it.path.split('/').map(str::to_owned).collect()))
-            .collect();
+        let rule = |(method, pattern): (M, P)| {
+            let pattern = Regex::new(&format!("^(?:{})$", pattern.as_ref())).expect("a regular expression");
+            (method.as_ref().to_owned(), pattern)
+        };
+        let allowed: Arc<[Rule]> = allowed.into_iter().map(rule).collect();
         let (front, engine) = (Self::new(), PathBuf::from(engine));
         let denied = front.denied.clone();
         front.spawn(async move {
@@ -121,30 +129,28 @@ async fn hand_on(mut stream: impl AsyncRead + AsyncWrite + Unpin, engine: &Path)
     copy_bidirectional(&mut stream, &mut engine).await.map(drop)
 }
 
-/// The agent makes a connection for each request, so looking at the first line of each is enough.
+/// Looks at the one request of a connection. Who would send more has to make another connection: the answer to the first
+/// one ends this one, and whatever goes over it until then belongs to that request.
 async fn filtered(
     mut stream: UnixStream,
-    allowed: &[(String, Vec<String>)],
+    allowed: &[Rule],
     engine: &Path,
     denied: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
-    let mut head = Vec::new();
-    while !head.contains(&b'\n') {
-        if stream.read_buf(&mut head).await? == 0 {
+    let mut read = Vec::new();
+    let end = loop {
+        if let Some(at) = read.windows(4).position(|it| it == b"\r\n\r\n") {
+            break at;
+        }
+        if stream.read_buf(&mut read).await? == 0 {
             return Ok(());
         }
-    }
-    let line = String::from_utf8_lossy(&head);
-    let mut words = line.split_whitespace();
+    };
+    let head = String::from_utf8_lossy(&read[..end]);
+    let mut words = head.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split('?').next().unwrap_or_default();
-    let fits = |(known, parts): &(String, Vec<String>)| {
-        let asked: Vec<&str> = path.split('/').collect();
-        known == method
-            && asked.len() == parts.len()
-            && parts.iter().zip(asked).all(|(part, it)| part == it || part.starts_with('{'))
-    };
-    if !allowed.iter().any(fits) {
+    if !allowed.iter().any(|(known, pattern)| known == method && pattern.is_match(path)) {
         denied.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{method} {path}"));
         // As a proxy does: with no word of an Engine.
         let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\nConnection: close\r\n\r\nForbidden\n";
@@ -152,6 +158,24 @@ async fn filtered(
         return stream.shutdown().await;
     }
     let mut engine = UnixStream::connect(engine).await?;
-    engine.write_all(&head).await?;
+    engine.write_all(alone(&head).as_bytes()).await?;
+    engine.write_all(&read[end + 4..]).await?;
     copy_bidirectional(&mut stream, &mut engine).await.map(drop)
+}
+
+/// The head of a request after whose answer the Engine closes the connection, unless it is handed over.
+fn alone(head: &str) -> String {
+    let named =
+        |line: &str, name: &str| line.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case(name));
+    let upgrade = if head.lines().any(|line| named(line, "upgrade")) { "Upgrade, " } else { "" };
+    let kept: Vec<&str> = head.lines().filter(|line| !named(line, "connection")).collect();
+    format!("{}\r\nConnection: {upgrade}close\r\n\r\n", kept.join("\r\n"))
+}
+
+#[test]
+fn a_request_is_the_only_one_of_its_connection() {
+    let plain = alone("GET /version HTTP/1.1\r\nHost: x\r\nconnection: keep-alive");
+    assert_eq!(plain, "GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let taken = alone("POST /grpc HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c");
+    assert_eq!(taken, "POST /grpc HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade, close\r\n\r\n");
 }

@@ -4,181 +4,28 @@
 //! Whoever has something new asked adds its row here, and where it is asked by something new, a word of [`By`] and its
 //! place in `asked_by`.
 
+mod by;
+mod table;
+
 use std::collections::BTreeSet;
 
 use crate::model::{
+    compose::{ComposeAction, ComposeSpec},
     image::PullPolicy,
     job::{JobSpec, Work},
     name::JobKind,
     origin::Origin,
 };
 
-/// What asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum By {
-    /// Every agent, whatever its jobs.
-    Agent,
-    /// Every agent, when it is asked how it does; a proxy may refuse it.
-    Health,
-    /// Every agent whose Engine manages a Swarm; a proxy may refuse it, and then there are no jobs of services.
-    Swarm,
-    /// Jobs of kind `exec`.
-    Exec,
-    /// Commands in containers without a shell, when they are ended; a proxy may refuse it.
-    Helper,
-    /// Jobs of kind `run`.
-    Run,
-    /// Those of them whose image may be pulled.
-    Pull,
-    /// Those of them that are like a container.
-    Like,
-    /// Jobs of kind `service-run`.
-    Service,
-    /// Jobs of kind `container`.
-    Action,
-    /// Jobs that stop containers while they run.
-    Halt,
-    /// Those of them that stop services of a Swarm.
-    HaltService,
-    /// Jobs of kind `service-run` with an action.
-    ServiceAction,
-    /// The next agent, of commands in containers that the last one began.
-    NextExec,
-    /// The next agent, of containers that the last one began.
-    NextRun,
-    /// The next agent, of services that the last one began.
-    NextService,
-}
+pub use self::{
+    by::{By, ByCompose},
+    table::{ENDPOINTS, Endpoint},
+};
 
-impl By {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Agent => "every agent",
-            Self::Health => "every agent, when it is asked for `/health`; a proxy may refuse it",
-            Self::Swarm => "an agent whose Engine manages a Swarm",
-            Self::Exec => "jobs of kind `exec`",
-            Self::Helper => "jobs of kind `exec` without `/bin/sh`",
-            Self::Run => "jobs of kind `run`",
-            Self::Pull => "jobs of kind `run`, unless with `pull=never`",
-            Self::Like => "jobs of kind `run` with `like`",
-            Self::Service => "jobs of kind `service-run`",
-            Self::Action => "jobs of kind `container`",
-            Self::Halt => "jobs with `stop-during`",
-            Self::HaltService => "jobs with `stop-during` of a service of a Swarm",
-            Self::ServiceAction => "jobs of kind `service-run` with `action`",
-            Self::NextExec => "jobs of kind `exec`, at the start of an agent that follows another one",
-            Self::NextRun => "jobs of kind `run`, at the start of an agent that follows another one",
-            Self::NextService => {
-                "jobs of kind `service-run`, at the start of an agent that follows another one"
-            }
-        }
-    }
-}
-
-/// One endpoint that something asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Endpoint {
-    /// What asks.
-    pub by: By,
-    /// The method.
-    pub method: &'static str,
-    /// The path, without the version that it may begin with; a part in braces is whatever stands there.
-    pub path: &'static str,
-    /// What for.
-    pub what: &'static str,
-}
-
-const fn row(by: By, method: &'static str, path: &'static str, what: &'static str) -> Endpoint {
-    Endpoint { by, method, path, what }
-}
-
-/// Each endpoint and what it is for, in the order of the documentation.
-pub static ENDPOINTS: &[Endpoint] = &[
-    row(By::Agent, "GET", "/info", "who the Engine is, and its clock"),
-    row(By::Agent, "GET", "/version", "who the Engine is, where a proxy refuses `/info`"),
-    row(By::Agent, "GET", "/containers/json", "the containers and their labels"),
-    row(By::Agent, "GET", "/events", "hints that the list has changed"),
-    row(By::Health, "GET", "/_ping", "whether it answers"),
-    row(By::Swarm, "GET", "/services", "the services and their labels"),
-    row(By::Swarm, "GET", "/tasks", "where the tasks of labelled services run"),
-    row(By::Exec, "GET", "/exec/{id}/json", "how the command ended"),
-    row(By::Exec, "POST", "/containers/{id}/exec", "the command; a second one ends it at its timeout"),
-    row(By::Exec, "POST", "/exec/{id}/start", "its start and its output"),
-    row(
-        By::Helper,
-        "GET",
-        "/containers/{id}/json",
-        "where a helper can be copied to that ends it at its timeout",
-    ),
-    row(By::Helper, "PUT", "/containers/{id}/archive", "that helper"),
-    row(By::Run, "POST", "/containers/create", "the container"),
-    row(By::Run, "POST", "/networks/{id}/connect", "each network after the first"),
-    row(By::Run, "POST", "/containers/{id}/attach", "its output"),
-    row(By::Run, "POST", "/containers/{id}/start", "its start"),
-    row(By::Run, "POST", "/containers/{id}/wait", "how it ended"),
-    row(By::Run, "GET", "/containers/{id}/json", "whether it was killed for lack of memory"),
-    row(By::Run, "POST", "/containers/{id}/stop", "its end at the timeout"),
-    row(By::Run, "POST", "/containers/{id}/kill", "its end where it does not listen"),
-    row(By::Run, "DELETE", "/containers/{id}", "its removal"),
-    row(By::Pull, "POST", "/images/create", "the pull of the image; its answer lasts as long as that"),
-    row(By::Like, "GET", "/containers/{id}/json", "what the other container is made of"),
-    row(By::Service, "POST", "/services/create", "the service"),
-    row(By::Service, "GET", "/secrets", "the IDs of its secrets"),
-    row(By::Service, "GET", "/configs", "the IDs of its configs"),
-    row(By::Service, "GET", "/tasks", "where its tasks stand"),
-    row(By::Service, "GET", "/services/{id}/logs", "their output as it comes"),
-    row(By::Service, "GET", "/tasks/{id}/logs", "the rest of their output when they have ended"),
-    row(By::Service, "GET", "/services/{id}", "its version, without which it cannot be changed"),
-    row(
-        By::Service,
-        "POST",
-        "/services/{id}/update",
-        "the end of its tasks, at the timeout and before its removal",
-    ),
-    row(By::Service, "POST", "/containers/{id}/kill", "the end of those on this node that do not listen"),
-    row(By::Service, "DELETE", "/services/{id}", "its removal"),
-    row(
-        By::Service,
-        "DELETE",
-        "/containers/{id}",
-        "the containers that the Engine leaves of it on this node",
-    ),
-    row(By::Action, "GET", "/containers/{id}/json", "how the container is before and after"),
-    row(By::Action, "GET", "/version", "whether it can be stopped with a `signal`"),
-    row(By::Action, "POST", "/containers/{id}/start", "`action=start`"),
-    row(By::Action, "POST", "/containers/{id}/stop", "`action=stop`"),
-    row(By::Action, "POST", "/containers/{id}/restart", "`action=restart`"),
-    row(By::Action, "POST", "/containers/{id}/pause", "`action=pause`"),
-    row(By::Action, "POST", "/containers/{id}/unpause", "`action=unpause`"),
-    row(By::Action, "POST", "/containers/{id}/kill", "`action=kill`"),
-    row(By::Halt, "GET", "/containers/{id}/json", "whether what is to be stopped or started runs"),
-    row(By::Halt, "POST", "/containers/{id}/stop", "its stop before the run"),
-    row(By::Halt, "POST", "/containers/{id}/start", "its start after the run"),
-    row(By::HaltService, "GET", "/services", "which service is called so"),
-    row(By::HaltService, "GET", "/services/{id}", "how many tasks it has"),
-    row(
-        By::HaltService,
-        "POST",
-        "/services/{id}/update",
-        "the end of its tasks before the run, and as many after it",
-    ),
-    row(By::HaltService, "GET", "/tasks", "whether its tasks have ended"),
-    row(By::ServiceAction, "GET", "/services/{id}", "the service as it is"),
-    row(By::ServiceAction, "POST", "/services/{id}/update", "what is done to it"),
-    row(By::ServiceAction, "GET", "/tasks", "where its tasks stand"),
-    row(By::ServiceAction, "GET", "/services/{id}/logs", "with `action=run` their output as it comes"),
-    row(By::ServiceAction, "GET", "/tasks/{id}/logs", "the rest of their output when they have ended"),
-    row(By::NextExec, "GET", "/containers/{id}/json", "whether the container of a command runs as before"),
-    row(By::NextExec, "GET", "/containers/{id}/top", "whether a command whose connection was cut goes on"),
-    row(By::NextRun, "GET", "/containers/{id}/json", "how the container does"),
-    row(By::NextRun, "GET", "/containers/{id}/logs", "what it printed and prints"),
-    row(By::NextService, "GET", "/services", "the service, and those that nobody waits for"),
-];
-
-/// The endpoint that a request is to, of whoever asks it. Of two that it may be, it is the one that says more.
+/// The endpoint that a request of the agent is to. Of two that it may be, it is the one that says more. What Compose
+/// alone asks is none of the agent's.
 pub fn known(method: &str, path: &str) -> Option<&'static Endpoint> {
-    let fits = |it: &&Endpoint| it.method == method && it.is_for(path);
+    let fits = |it: &&Endpoint| !it.by.is_compose() && it.method == method && it.is_for(path);
     ENDPOINTS.iter().filter(fits).min_by_key(|it| it.path.matches('{').count())
 }
 
@@ -188,7 +35,7 @@ impl Endpoint {
         loop {
             match (own.next(), asked.next()) {
                 (None, None) => return true,
-                (Some(part), Some(it)) if part == it || part.starts_with('{') => {}
+                (Some(part), Some(it)) if part == it || (part.starts_with('{') && !it.is_empty()) => {}
                 _ => return false,
             }
         }
@@ -209,16 +56,41 @@ fn asked_by(job: &JobSpec, seen: bool) -> impl Iterator<Item = By> {
         Work::Local(_) => &[],
         Work::ServiceRun(_) => &[By::Service, By::NextService],
         Work::ServiceAction(_) => &[By::ServiceAction],
-        // What Compose asks beyond what is asked for its containers and commands is its own affair.
-        Work::Compose(_) => &[By::Exec, By::Helper, By::Run, By::NextRun],
+        Work::Compose(compose) => match compose.action {
+            // What these begin is followed and ended as what the agent begins itself.
+            ComposeAction::Run => &[By::Run, By::NextRun],
+            ComposeAction::Exec => &[By::Exec, By::Helper],
+            _ => &[],
+        },
         Work::Container(_) => &[By::Action],
+    };
+    let compose = match &job.work {
+        Work::Compose(compose) => asked_by_compose(compose),
+        _ => Vec::new(),
     };
     let halts: &[By] = match &job.policies.stop_during {
         None => &[],
         Some(stop) if seen && !stop.of_swarm => &[By::Halt],
         Some(_) => &[By::Halt, By::HaltService],
     };
-    kind.iter().chain(halts).copied()
+    kind.iter().chain(halts).copied().chain(compose.into_iter().map(By::Compose))
+}
+
+/// What Compose asks for the sake of a job, whichever Compose is there and whatever is in the project's files.
+fn asked_by_compose(job: &ComposeSpec) -> Vec<ByCompose> {
+    use ByCompose::{Any, Build, ByName, Containers, Down, Exec, Hooks, Pull, Restart, Run, Start, Stop, Up};
+    let action: &[ByCompose] = match job.action {
+        ComposeAction::Run => &[Containers, Up, Build, Run, Hooks],
+        ComposeAction::Up => &[Containers, Up, Build, Hooks],
+        ComposeAction::Exec => &[Containers, Exec],
+        ComposeAction::Start => &[Containers, Start, Hooks],
+        ComposeAction::Restart => &[Containers, ByName, Restart, Hooks],
+        ComposeAction::Stop => &[Containers, ByName, Stop, Hooks],
+        ComposeAction::Down => &[Containers, ByName, Down, Hooks],
+        ComposeAction::Pull => &[Pull],
+    };
+    let needed = action.iter().copied().filter(|it| *it != ByName || job.files.is_empty());
+    [Any].into_iter().chain(needed).collect()
 }
 
 /// One endpoint that a proxy before the Engine must let through, and all that it is for.
@@ -233,10 +105,16 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// The path as a regular expression for the whole of it.
+    /// The path as a regular expression for the whole of it. Where Compose asks, a version may stand before it.
     pub fn pattern(&self) -> String {
-        let part = |it: &str| if it.starts_with('{') { "[^/]+".to_owned() } else { it.to_owned() };
-        self.path.split('/').map(part).collect::<Vec<_>>().join("/")
+        let part = |it: &'static str| match it.strip_prefix('{') {
+            Some(name) if name.ends_with("...}") => ".+",
+            Some(_) => "[^/]+",
+            None => it,
+        };
+        let path = self.path.split('/').map(part).collect::<Vec<_>>().join("/");
+        let version = if self.uses.iter().any(|(by, _)| by.is_compose()) { r"(/v[0-9.]+)?" } else { "" };
+        format!("{version}{path}")
     }
 }
 
@@ -273,6 +151,29 @@ mod tests {
         schedule::{Schedule, Zone},
     };
 
+    fn job(work: Work) -> JobSpec {
+        let schedule = Schedule::parse("@daily", &Zone::utc()).unwrap();
+        JobSpec::new(JobId::plain("sync"), schedule, work)
+    }
+
+    fn compose(action: ComposeAction, files: &[&str]) -> JobSpec {
+        job(Work::Compose(Box::new(ComposeSpec {
+            action,
+            files: files.iter().map(|it| (*it).to_owned()).collect(),
+            project: Some("shop".into()),
+            services: Vec::new(),
+            argv: None,
+            user: None,
+            workdir: None,
+            environment: Environment::default(),
+        })))
+    }
+
+    fn lines(jobs: &[&JobSpec]) -> Vec<String> {
+        let line = |it: Allowed| format!("{} {}", it.method, it.path);
+        allow_list(jobs.iter().map(|job| (*job, true))).into_iter().map(line).collect()
+    }
+
     #[test]
     fn an_agent_without_jobs_on_the_engine_asks_only_for_what_every_agent_asks() {
         let work = Work::Local(LocalSpec {
@@ -281,16 +182,49 @@ mod tests {
             workdir: None,
             environment: Environment::default(),
         });
-        let schedule = Schedule::parse("@daily", &Zone::utc()).unwrap();
-        let job = JobSpec::new(JobId::plain("sync"), schedule, work);
-        let paths: Vec<&str> = allow_list([(&job, true)]).iter().map(|it| it.path).collect();
+        let paths: Vec<&str> = allow_list([(&job(work), true)]).iter().map(|it| it.path).collect();
         assert_eq!(paths, ["/info", "/version", "/containers/json", "/events", "/_ping"]);
     }
 
     #[test]
-    fn a_pattern_takes_any_one_part_in_place_of_a_name() {
-        let allowed = Allowed { method: "POST", path: "/containers/{id}/exec", uses: Vec::new() };
-        assert_eq!(allowed.pattern(), "/containers/[^/]+/exec");
+    fn an_action_of_compose_opens_no_more_than_it_needs() {
+        let makes = ["POST /containers/create", "POST /build", "POST /volumes/create"].map(str::to_owned);
+        for (name, action) in ComposeAction::NAMES {
+            let lines = lines(&[&compose(action, &["/srv/shop/compose.yaml"])]);
+            let has = |line: &str| lines.iter().any(|it| it == line);
+            let up = matches!(action, ComposeAction::Run | ComposeAction::Up);
+            assert!(makes.iter().all(|it| has(it) == up), "{name}: {lines:?}");
+            assert_eq!(has("POST /images/create"), up || action == ComposeAction::Pull, "{name}");
+            assert_eq!(has("DELETE /networks/{id}"), up || action == ComposeAction::Down, "{name}");
+            assert_eq!(has("POST /containers/{id}/restart"), action == ComposeAction::Restart, "{name}");
+            assert_eq!(has("POST /containers/{id}/exec"), action != ComposeAction::Pull, "{name}");
+            assert_eq!(has("POST /containers/{id}/attach"), action == ComposeAction::Run, "{name}");
+            assert!(!has("GET /volumes"), "{name}");
+        }
+        let by_name = |action| lines(&[&compose(action, &[])]).contains(&"GET /volumes".to_owned());
+        let with = ComposeAction::NAMES.into_iter().filter(|(_, action)| by_name(*action));
+        assert_eq!(with.map(|(name, _)| name).collect::<Vec<_>>(), ["restart", "stop", "down"]);
+    }
+
+    #[test]
+    fn a_pattern_takes_any_one_part_in_place_of_a_name_and_several_in_place_of_an_images() {
+        let pattern = |path, by: &[By]| {
+            Allowed { method: "POST", path, uses: by.iter().map(|by| (*by, "it")).collect() }.pattern()
+        };
+        assert_eq!(pattern("/containers/{id}/exec", &[By::Exec]), "/containers/[^/]+/exec");
+        // A version is begun with by Compose alone.
+        let composes = By::Compose(ByCompose::Up);
+        assert_eq!(pattern("/images/{name...}/json", &[composes]), "(/v[0-9.]+)?/images/.+/json");
+        assert_eq!(pattern("/version", &[By::Agent, composes]), "(/v[0-9.]+)?/version");
+    }
+
+    #[test]
+    fn what_compose_alone_asks_the_agent_does_not() {
+        assert!(known("GET", "/containers/json").is_some());
+        assert_eq!(known("POST", "/containers/1/rename"), None);
+        assert_eq!(known("GET", "/images/a/b/json"), None);
+        assert_eq!(known("GET", "/exec//json"), None);
+        assert_eq!(known("GET", "/services/1").map(|it| it.path), Some("/services/{id}"));
     }
 
     #[test]

@@ -23,9 +23,10 @@ pub struct EndpointList {
 pub struct EndpointItem {
     /// The method.
     pub method: String,
-    /// The path, in which `{id}` is any one part.
+    /// The path without a version, in which `{id}` is any one part, and `{name...}` one or more.
     pub path: String,
-    /// The path as a regular expression for the whole of it.
+    /// The path as a regular expression for the whole of it: without a version as the agent asks, and also with one where
+    /// Compose does.
     pub pattern: String,
     /// What asks for it.
     pub uses: Vec<EndpointUse>,

@@ -30,8 +30,10 @@ impl Ending<'_> {
     async fn wanted(&self, signal: Ender, running: bool) -> Wanted {
         let age = self.command.since.elapsed() + SLACK;
         let age = u64::try_from(age.as_millis() / 10).unwrap_or(u64::MAX);
-        let outer = match self.inspect().await {
-            Ok(ExecState::Running(pid)) if running => Some(pid),
+        // What does not run for the Engine is not asked for: of what Compose began, Compose alone knows the ID.
+        let state = if running { self.inspect().await.ok() } else { None };
+        let outer = match state {
+            Some(ExecState::Running(pid)) => Some(pid),
             _ => None,
         };
         Wanted {
