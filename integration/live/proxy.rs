@@ -242,11 +242,11 @@ fn behind_such_a_proxy_each_action_of_compose_works_and_asks_nothing_else() {
     let (echo, sleep) =
         ("command = echo through\n", "command = sleep 1053\ntimeout = 8s\ngrace-period = 1s\n");
     for (job, action, rest) in [
-        ("fresh", "run", format!("{web}{echo}")),
-        ("up", "up", web.clone()),
-        ("again", "up", web.clone()),
+        // Before the service itself runs: with docker-compose, Podman would not have it twice in a network.
         ("run", "run", format!("{web}{echo}")),
         ("slow", "run", format!("{web}{sleep}")),
+        ("up", "up", web.clone()),
+        ("again", "up", web.clone()),
         ("exec", "exec", format!("{web}{echo}")),
         ("stuck", "exec", format!("{web}{sleep}")),
         ("restart", "restart", by_file.clone()),

@@ -16,7 +16,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, copy_bidirectional, sink},
     net::{TcpListener, UnixListener, UnixStream},
     runtime::{Builder, Runtime},
     task::JoinSet,
@@ -24,6 +24,9 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::certificates::{Authority, Certified};
+
+/// What ends a head.
+const END: &str = "\r\n\r\n";
 
 /// A method, and the paths that are let through with it.
 type Rule = (String, Regex);
@@ -137,16 +140,8 @@ async fn filtered(
     engine: &Path,
     denied: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
-    let mut read = Vec::new();
-    let end = loop {
-        if let Some(at) = read.windows(4).position(|it| it == b"\r\n\r\n") {
-            break at;
-        }
-        if stream.read_buf(&mut read).await? == 0 {
-            return Ok(());
-        }
-    };
-    let head = String::from_utf8_lossy(&read[..end]);
+    let (head, rest) = read_head(&mut stream).await?;
+    let head = String::from_utf8_lossy(&head);
     let mut words = head.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split('?').next().unwrap_or_default();
@@ -155,27 +150,68 @@ async fn filtered(
         // As a proxy does: with no word of an Engine.
         let answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\nConnection: close\r\n\r\nForbidden\n";
         stream.write_all(answer).await?;
-        return stream.shutdown().await;
+        stream.shutdown().await?;
+        // Who is still sending would hear of a broken connection instead.
+        return copy(&mut stream, &mut sink()).await.map(drop);
     }
-    let mut engine = UnixStream::connect(engine).await?;
-    engine.write_all(alone(&head).as_bytes()).await?;
-    engine.write_all(&read[end + 4..]).await?;
-    copy_bidirectional(&mut stream, &mut engine).await.map(drop)
+    let upgrade = has(&head, "upgrade");
+    let request = if upgrade { format!("{head}{END}") } else { alone(&head) };
+    let (mut asks, mut hears) = stream.into_split();
+    let (mut answers, mut is_asked) = UnixStream::connect(engine).await?.into_split();
+    let there = async {
+        is_asked.write_all(request.as_bytes()).await?;
+        is_asked.write_all(&rest).await?;
+        copy(&mut asks, &mut is_asked).await?;
+        is_asked.shutdown().await
+    };
+    let back = async {
+        if upgrade {
+            let (head, rest) = read_head(&mut answers).await?;
+            let head = String::from_utf8_lossy(&head);
+            // Who is refused may not send more; who is not has the connection for himself.
+            let taken = head.split_whitespace().nth(1).is_some_and(|it| ["101", "200"].contains(&it));
+            let answer = if taken { format!("{head}{END}") } else { alone(&head) };
+            hears.write_all(answer.as_bytes()).await?;
+            hears.write_all(&rest).await?;
+        }
+        copy(&mut answers, &mut hears).await?;
+        hears.shutdown().await
+    };
+    tokio::try_join!(there, back).map(drop)
 }
 
-/// The head of a request after whose answer the Engine closes the connection, unless it is handed over.
+/// The head of what comes, without its end, and what came after it.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut read = Vec::new();
+    loop {
+        if let Some(at) = read.windows(END.len()).position(|it| it == END.as_bytes()) {
+            let rest = read.split_off(at + END.len());
+            read.truncate(at);
+            return Ok((read, rest));
+        }
+        if stream.read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+fn named(line: &str, name: &str) -> bool {
+    line.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case(name))
+}
+
+fn has(head: &str, name: &str) -> bool {
+    head.lines().any(|line| named(line, name))
+}
+
+/// The head of a request or an answer after which the connection is closed.
 fn alone(head: &str) -> String {
-    let named =
-        |line: &str, name: &str| line.split(':').next().is_some_and(|it| it.eq_ignore_ascii_case(name));
-    let upgrade = if head.lines().any(|line| named(line, "upgrade")) { "Upgrade, " } else { "" };
     let kept: Vec<&str> = head.lines().filter(|line| !named(line, "connection")).collect();
-    format!("{}\r\nConnection: {upgrade}close\r\n\r\n", kept.join("\r\n"))
+    format!("{}\r\nConnection: close{END}", kept.join("\r\n"))
 }
 
 #[test]
 fn a_request_is_the_only_one_of_its_connection() {
     let plain = alone("GET /version HTTP/1.1\r\nHost: x\r\nconnection: keep-alive");
     assert_eq!(plain, "GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    let taken = alone("POST /grpc HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c");
-    assert_eq!(taken, "POST /grpc HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade, close\r\n\r\n");
+    assert!(has("POST /grpc HTTP/1.1\r\nupgrade: h2c", "upgrade") && !has(&plain, "upgrade"));
 }
