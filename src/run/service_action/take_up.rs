@@ -1,5 +1,7 @@
 //! A change that another agent was about to make, or had made.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
 use super::super::{
     adoption,
     collect::Again,
-    looks::{RESYNC, SOON},
+    looks::SOON,
     order::TakenUp,
     service,
     takeover::{self, answer_of},
@@ -24,6 +26,9 @@ use super::{
     shows::{Found, found},
     until_gone,
 };
+
+/// How long the last agent's request may still be on its way when the Engine answers again.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// Follows it like a fresh one, where it was made.
 pub(in crate::run) async fn take_up(taken: &TakenUp, context: &Context, life: &mut Life) -> KindEnd {
@@ -62,7 +67,7 @@ pub(in crate::run) async fn take_up(taken: &TakenUp, context: &Context, life: &m
 async fn look(made: &Made, context: &Context) -> Result<Found, EngineError> {
     let Made { service, followed, .. } = made;
     let engine = &context.engine;
-    let since = Instant::now();
+    let mut since = None;
     loop {
         let now = answer_of(|| engine.service_now(service)).await?;
         let tasks = match &now {
@@ -70,8 +75,9 @@ async fn look(made: &Made, context: &Context) -> Result<Found, EngineError> {
             None => Vec::new(),
         };
         match found(now.as_ref(), &tasks, followed) {
-            // The last agent's request may still be on its way.
-            Found::NotMade if since.elapsed() < RESYNC => sleep(SOON * 10).await,
+            Found::NotMade if since.get_or_insert_with(Instant::now).elapsed() < ON_ITS_WAY => {
+                sleep(SOON * 10).await;
+            }
             found => return Ok(found),
         }
     }
