@@ -203,11 +203,14 @@ impl FileWatcher {
             return;
         }
         let files = reading.files.iter().filter(|file| file.digest.is_some()).count();
-        report::config_reloaded(files);
         self.files = reading.files;
         let mut sources = reading.sources;
         sources.started.clone_from(&self.sources.borrow().started);
-        self.sources.send_replace(Arc::new(sources));
+        // Whoever reads that it was done finds it in force, and before anything that follows from it.
+        self.sources.send_modify(|now| {
+            *now = Arc::new(sources);
+            report::config_reloaded(files);
+        });
     }
 }
 
