@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, manager, text};
+use crate::support::live_engine::{Agent, Record, Stage, WORKER, eventually, manager, pause, text};
 
 /// A service that goes when the test ends.
 struct Deployed<'a> {
@@ -198,4 +198,121 @@ fn what_cannot_be_stopped_for_a_while_is_refused_with_the_mend() {
     let reason = rejected(&of_task);
     assert!(reason.contains(&web.name) && reason.contains("name the service"), "{reason}");
     assert_eq!((global.tasks(), web.tasks()), (1, 1));
+}
+
+/// What is stopped before it takes a while.
+#[test]
+fn who_scales_it_before_its_turn_has_come_has_the_last_word() {
+    let stage = Stage::at(manager());
+    let db = stage.worker("db").start();
+    let slow = stage.name("slow");
+    let (label, deaf) = (stage.label(), "trap '' TERM; while :; do sleep 1; done");
+    stage.docker([
+        "run",
+        "-d",
+        "--network",
+        "none",
+        "--label",
+        &label,
+        "--name",
+        &slow,
+        "--stop-timeout",
+        "6",
+        WORKER,
+        "sh",
+        "-c",
+        deaf,
+    ]);
+    let web = Deployed::new(&stage, "web", &["--replicas", "1"], 1);
+    let job = stage.name("dump");
+    let parameters = [
+        ("schedule", "@triggered"),
+        ("container", &*db),
+        ("command", "true"),
+        ("stop-during", &*slow),
+        ("stop-during", &*web.name),
+    ];
+    let agent = stage.agent().file_job("exec", &job, &parameters).start();
+    agent.wait_for_event("job.added", &job);
+    let meanwhile = |replicas: &str| {
+        let (code, run) = agent.operate(&["run", &job]);
+        assert_eq!(code, Some(0));
+        pause(std::time::Duration::from_secs(2));
+        stage.docker(["service", "scale", "-d", &format!("{}={replicas}", web.name)]);
+        let run = run.trim();
+        let ended = agent.wait_for("its end", |it| it["event"] == "run.finished" && it["run"] == *run);
+        assert_eq!(text(&ended, "outcome"), "succeeded", "{ended}");
+    };
+    meanwhile("2");
+    let told = web.restored(&agent);
+    assert_eq!(text(&told, "reason"), "it was given its number of tasks again, 2", "{told}");
+    meanwhile("0");
+    let slow_again = |it: &Record| it["event"] == "container.restored" && it["container"] == *slow;
+    agent.wait_for_nth("all of it is over", 2, slow_again);
+    assert_eq!(agent.records(|it| it["event"] == "service.stopped").len(), 1, "its owner has stopped it");
+    assert_eq!(web.replicas(), "0");
+}
+
+#[test]
+fn who_runs_a_service_and_who_stops_it_do_not_undo_each_others_number() {
+    let stage = Stage::at(manager());
+    let db = stage.worker("db").start();
+    let once = ["--replicas", "0", "--restart-condition", "none"];
+    let web = Deployed::new(&stage, "web", &once, 0);
+    let forgotten = || stage.docker(["service", "ps", "-q", &web.name]).is_empty();
+    let [run, dump, other] = ["run", "dump", "other"].map(|it| stage.name(it));
+    let runs = [("schedule", "@triggered"), ("service", &*web.name), ("action", "run")];
+    let stops =
+        [("schedule", "@triggered"), ("container", &*db), ("command", WAIT), ("stop-during", &*web.name)];
+    let agent = stage
+        .agent()
+        .file_job("service-run", &run, &runs)
+        .file_job("service-run", &other, &runs)
+        .file_job("exec", &dump, &stops)
+        .start();
+    agent.wait_for_event("job.added", &dump);
+    let refused = |job: &str, nth: usize, part: &str| {
+        assert_eq!(agent.operate(&["run", job]).0, Some(0));
+        let of_it = |it: &Record| it["event"] == "run.finished" && it["job"] == *job;
+        let ended = agent.wait_for_nth("its end", nth, of_it);
+        assert_eq!(text(&ended, "outcome"), "not-started", "{ended}");
+        let reason = text(&ended, "reason");
+        assert!(reason.contains(part) && reason.contains("give both jobs one group"), "{ended}");
+    };
+    agent.operate(&["run", &run]);
+    agent.wait_for_event("run.started", &run);
+    eventually("its task runs", || web.tasks() == 1);
+    refused(&dump, 1, &format!("of {run} runs the service"));
+    refused(&other, 1, &format!("of {run} runs the service already"));
+    assert_eq!((web.tasks(), &*web.replicas()), (1, "1"));
+    let begun = text(&agent.wait_for_event("run.started", &run), "run").to_owned();
+    agent.operate(&["stop", &begun]);
+    agent.wait_for_end(&run);
+    assert_eq!(web.replicas(), "0");
+
+    eventually("its task is forgotten, and another one may come", forgotten);
+    stage.docker(["service", "scale", "-d", &format!("{}=1", web.name)]);
+    eventually("its task runs", || web.tasks() == 1);
+    agent.operate(&["run", &dump]);
+    agent.wait_for_event("run.started", &dump);
+    refused(&other, 2, &format!("the service is stopped for a run of {dump}"));
+    stage.docker(["exec", &db, "touch", "/tmp/go-on"]);
+    web.restored(&agent);
+    assert_eq!(web.replicas(), "1");
+    eventually("its task runs again", || web.tasks() == 1);
+}
+
+/// A Swarm makes no task of such a service in the place of one that it has not forgotten yet.
+#[test]
+fn a_service_that_restarts_nothing_has_its_tasks_again_also_after_a_short_run() {
+    let stage = Stage::at(manager());
+    let db = stage.worker("db").start();
+    let web = Deployed::new(&stage, "web", &["--replicas", "2", "--restart-condition", "none"], 2);
+    let job = stage.name("dump");
+    let parameters =
+        [("schedule", "@startup"), ("container", &*db), ("command", "true"), ("stop-during", &*web.name)];
+    let agent = stage.agent().file_job("exec", &job, &parameters).start();
+    web.restored(&agent);
+    assert_eq!(web.replicas(), "2");
+    eventually("its tasks run again", || web.tasks() == 2);
 }

@@ -256,3 +256,37 @@ fn whoever_waits_for_an_action_learns_from_the_exit_code_whether_it_was_done() {
     agent.terminate();
     agent.wait_for_exit();
 }
+
+/// A rollback lowers the number that tells a run's tasks from others.
+#[test]
+fn after_a_rollback_a_run_has_the_result_of_its_own_tasks_and_not_of_those_before() {
+    let options = ["--replicas", "1", "--restart-condition", "none"];
+    let deployed = Deployed::new(&options, &["sh", "-c", "hostname; sleep 2"]);
+    let (ended, before) = deployed.act("run", &[]);
+    assert_eq!(outcome(&ended), ("succeeded", &0.into()), "{ended}");
+    deployed.stage.docker(["service", "rollback", "-d", &deployed.service]);
+    eventually("it was rolled back", || deployed.spec()["TaskTemplate"]["ForceUpdate"] == 0);
+    let (ended, lines) = deployed.act("run", &[]);
+    assert_eq!(outcome(&ended), ("succeeded", &0.into()), "{ended}");
+    assert!(lines.len() == 1 && lines != before, "{lines:?} {before:?}");
+}
+
+#[test]
+fn a_number_of_tasks_that_someone_else_gives_during_a_run_stays() {
+    let deployed = Deployed::new(&ONCE, &["sleep", "5"]);
+    let job = deployed.stage.name("job");
+    let parameters = [
+        ("schedule", "@triggered"),
+        ("run-on-startup", "true"),
+        ("service", &*deployed.service),
+        ("action", "run"),
+    ];
+    let agent = deployed.stage.agent().file_job("service-run", &job, &parameters).start();
+    agent.wait_for_event("run.started", &job);
+    deployed.stage.docker(["service", "scale", "-d", &format!("{}=2", deployed.service)]);
+    let ended = agent.wait_for_end(&job);
+    assert_eq!(outcome(&ended), ("succeeded", &0.into()), "{ended}");
+    agent.terminate();
+    agent.wait_for_exit();
+    assert_eq!(deployed.spec()["Mode"]["Replicated"]["Replicas"], 2);
+}

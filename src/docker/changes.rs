@@ -71,6 +71,8 @@ pub struct TaskOf {
     pub wanted: bool,
     /// Whether it runs.
     pub running: bool,
+    /// Whether it is to be forgotten once it has ended, as the service wants fewer.
+    pub leaves: bool,
 }
 
 impl ServiceNow {
@@ -128,20 +130,20 @@ impl Engine {
         }
     }
 
-    /// Changes how many tasks a replicated service has, and forces new ones in place of those that it has. Refused where
-    /// someone else has changed it since.
+    /// Changes how many tasks a replicated service has, and forces new ones, with this number, in place of those that it
+    /// has. Refused where someone else has changed it since.
     pub async fn change_service(
         &self,
         now: &ServiceNow,
         replicas: Option<u64>,
-        force: bool,
+        force: Option<u64>,
     ) -> Result<(), EngineError> {
         let mut spec = now.spec.clone();
         if let Some(replicas) = replicas {
             spec["Mode"]["Replicated"]["Replicas"] = replicas.into();
         }
-        if force {
-            spec["TaskTemplate"]["ForceUpdate"] = (now.mark + 1).into();
+        if let Some(mark) = force {
+            spec["TaskTemplate"]["ForceUpdate"] = mark.into();
         }
         self.put_service(&now.id, now.version, &spec).await
     }
@@ -161,6 +163,7 @@ fn task_of(row: &Value, of: Tasks) -> Option<TaskOf> {
         mark,
         wanted: matches!(row["DesiredState"].as_str(), Some("running" | "complete" | "ready")),
         running: row.pointer("/Status/State").is_some_and(|it| it == "running"),
+        leaves: row["DesiredState"] == "remove",
     })
 }
 

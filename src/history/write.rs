@@ -87,6 +87,11 @@ fn halt(work: &mut Statements<'_>, it: &Halt) -> rusqlite::Result<()> {
             nanos(*at),
             replicas.map(|it| i64::try_from(it).unwrap_or(i64::MAX))
         ])?;
+    // Of a service that several runs need it is the number that was found last.
+    if let Some(replicas) = replicas {
+        work.of("UPDATE halts SET replicas = ?2 WHERE container = ?1")?
+            .execute(params![what.as_str(), i64::try_from(*replicas).unwrap_or(i64::MAX)])?;
+    }
     Ok(())
 }
 

@@ -119,6 +119,16 @@ pub enum Wants {
     Running(u16),
 }
 
+impl Followed {
+    /// How many tasks a replicated service has for it, where these are counted.
+    pub fn given(&self) -> Option<u64> {
+        match self.wants {
+            Wants::Ended(Tasks::Replicas(count)) | Wants::Running(count) => Some(count.into()),
+            Wants::Ended(Tasks::EachNode) | Wants::RolledOut => None,
+        }
+    }
+}
+
 impl Wants {
     /// The places of the tasks that are followed.
     pub fn places(self) -> Tasks {

@@ -75,6 +75,14 @@ pub(super) async fn halt(order: &RunOrder, context: &Context, life: &mut Life) -
         if asked {
             return Err(life.interrupts.given_up(None));
         }
+        let stopped = match (&it.what, stopped) {
+            // Nothing undoes what the Swarm was told: a run that is to end need not wait for its tasks.
+            (HaltId::Service(id), Ok(())) => tokio::select! {
+                stopped = service::until_stopped(id, context) => stopped,
+                _ = life.interrupts.next() => return Err(life.interrupts.given_up(None)),
+            },
+            (_, stopped) => stopped,
+        };
         if let Err(error) = stopped {
             return Err(not_started(format!(
                 "stopping {} {} before the run: {error}",
@@ -151,27 +159,33 @@ async fn keep(wanted: &[Halt], context: &Context) -> Result<(), String> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let keeper = &context.keeper;
-    let why = |condition: &Condition| {
-        let because = match condition {
-            Condition::Failing { reason } => format!(": {reason}"),
-            Condition::Absent => ": there is no store".to_owned(),
-            Condition::Well => String::new(),
-        };
-        format!(
-            "nothing was stopped before the run, because it could not be entered in the store, and an agent that dies \
-             would leave it stopped{because}"
-        )
-    };
-    if *keeper.condition().borrow() == Condition::Absent {
-        return Err(why(&Condition::Absent));
+    if *context.keeper.condition().borrow() == Condition::Absent {
+        return Err(not_kept(&Condition::Absent));
     }
     // Claimed first: whoever starts one of them meanwhile leaves it to us.
-    context.halts.claim(wanted);
+    context.halts.claim(wanted).map_err(|why| format!("stop-during: {why}"))?;
+    keep_rows(wanted, context).await
+}
+
+async fn keep_rows(wanted: &[Halt], context: &Context) -> Result<(), String> {
+    let keeper = &context.keeper;
     if keeper.keep([Item::Halted(wanted.to_vec())]).within(KEEP_LIMIT).await {
         return Ok(());
     }
-    Err(why(&keeper.condition().borrow()))
+    let condition = keeper.condition().borrow().clone();
+    Err(not_kept(&condition))
+}
+
+fn not_kept(condition: &Condition) -> String {
+    let because = match condition {
+        Condition::Failing { reason } => format!(": {reason}"),
+        Condition::Absent => ": there is no store".to_owned(),
+        Condition::Well => String::new(),
+    };
+    format!(
+        "nothing was stopped before the run, because it could not be entered in the store, and an agent that dies \
+         would leave it stopped{because}"
+    )
 }
 
 /// Starts what nobody needs stopped any more, in this order, until all of it runs or is gone. What may still stop, because

@@ -41,6 +41,8 @@ struct Shared {
     halted: HashMap<HaltId, Halted>,
     /// Runs that have all of theirs stopped.
     done: HashSet<RunId>,
+    /// Runs whose work is to run a service of a Swarm, by that service's ID, with their job.
+    actions: HashMap<Arc<str>, (RunId, JobId)>,
     /// What cannot be started again.
     problems: BTreeMap<HaltId, Diagnostic>,
 }
@@ -73,13 +75,41 @@ pub(super) enum Stop {
     Done,
 }
 
+/// What helps where two runs want one service.
+const APART: &str = "give both jobs one group, so that the one waits for the other";
+
+impl Shared {
+    fn claim(&mut self, halts: &[Halt]) {
+        for it in halts {
+            let halted = self.halted.entry(it.what.clone()).or_insert_with(|| Halted {
+                name: it.name.clone(),
+                job: it.job.clone(),
+                replicas: None,
+                users: BTreeMap::new(),
+                over: BTreeSet::new(),
+                stop: Stop::NotAsked,
+                in_hand: false,
+                gate: Arc::default(),
+            });
+            if halted.users.is_empty() {
+                halted.job = it.job.clone();
+            }
+            // Who changed it since has the last word.
+            halted.replicas = it.replicas;
+            halted.users.insert(it.run.clone(), it.place);
+        }
+    }
+}
+
 impl Halts {
     /// With what the last agent had stopped.
     pub fn after(left: &[Halt]) -> Self {
         let halts = Self::default();
-        halts.claim(left);
+        let mut shared = halts.shared();
+        shared.claim(left);
         // How far that agent came is not known.
-        halts.shared().halted.values_mut().for_each(|it| it.stop = Stop::Asked);
+        shared.halted.values_mut().for_each(|it| it.stop = Stop::Asked);
+        drop(shared);
         halts
     }
 
@@ -97,26 +127,55 @@ impl Halts {
         self.shared().problems.values().cloned().collect()
     }
 
-    /// A run needs these stopped.
-    pub(super) fn claim(&self, halts: &[Halt]) {
+    /// A run needs these stopped; an error is why it cannot have them so.
+    pub(super) fn claim(&self, halts: &[Halt]) -> Result<(), String> {
         let mut shared = self.shared();
         for it in halts {
-            let halted = shared.halted.entry(it.what.clone()).or_insert_with(|| Halted {
-                name: it.name.clone(),
-                job: it.job.clone(),
-                replicas: None,
-                users: BTreeMap::new(),
-                over: BTreeSet::new(),
-                stop: Stop::NotAsked,
-                in_hand: false,
-                gate: Arc::default(),
-            });
-            if halted.users.is_empty() {
-                halted.job = it.job.clone();
+            if let HaltId::Service(id) = &it.what
+                && let Some((run, job)) = shared.actions.get(id)
+            {
+                return Err(format!("run {run} of {job} runs the service {}: {APART}", it.name));
             }
-            // Who changed it since has the last word.
-            halted.replicas = it.replicas;
-            halted.users.insert(it.run.clone(), it.place);
+        }
+        shared.claim(halts);
+        Ok(())
+    }
+
+    /// A run is about to run a service (`action=run`), until it has ended; an error is why it cannot. What another run does to
+    /// its number of tasks would be undone by the one and the other.
+    pub(super) fn runs_service(&self, service: &str, run: &RunId, job: &JobId) -> Result<(), String> {
+        let mut shared = self.shared();
+        if let Some(it) = shared.halted.get(&HaltId::Service(service.into())) {
+            return Err(format!("the service is stopped for a run of {} (stop-during): {APART}", it.job));
+        }
+        if let Some((other, job)) = shared.actions.get(service).filter(|(other, _)| other != run) {
+            return Err(format!("run {other} of {job} runs the service already: {APART}"));
+        }
+        shared.actions.insert(service.into(), (run.clone(), job.clone()));
+        Ok(())
+    }
+
+    /// The same for a run that another agent began: it has the service already.
+    pub(super) fn ran_service(&self, service: &str, run: &RunId, job: &JobId) {
+        self.shared().actions.insert(service.into(), (run.clone(), job.clone()));
+    }
+
+    /// What was to be stopped for a run is at rest already, by its owner.
+    pub(super) fn is_at_rest(&self, what: &HaltId, run: &RunId, keeper: &Keeper) {
+        let mut shared = self.shared();
+        let Some(it) = shared.halted.get_mut(what).filter(|it| it.stop == Stop::NotAsked) else { return };
+        it.users.remove(run);
+        if it.users.is_empty() && it.over.is_empty() {
+            shared.halted.remove(what);
+        }
+        drop(shared);
+        keeper.keep([Item::Restored { what: what.clone(), run: run.clone() }]);
+    }
+
+    /// A service has this number of tasks again afterwards.
+    pub(super) fn has_again(&self, what: &HaltId, replicas: u64) {
+        if let Some(it) = self.shared().halted.get_mut(what) {
+            it.replicas = Some(replicas);
         }
     }
 
@@ -171,6 +230,7 @@ impl Halts {
     pub fn release(&self, run: &RunId, keeper: &Keeper) -> Vec<HaltId> {
         let mut shared = self.shared();
         shared.done.remove(run);
+        shared.actions.retain(|_, (other, _)| other != run);
         let (mut free, mut rows) = (Vec::new(), Vec::new());
         for (what, it) in &mut shared.halted {
             let Some(place) = it.users.remove(run) else { continue };

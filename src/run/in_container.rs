@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     adoption::{self, CUT, Meaning},
+    clearing::Leftover,
     ending::{Command, Ender, Ending},
     environment::environment,
     interrupts::{Step, ended, stopped_before},
@@ -31,7 +32,7 @@ use super::{
     outage::Outage,
     prepare::{Prepared, Unprepared, prepare},
     takeover,
-    unit::{Context, KindEnd, Leftover, Life},
+    unit::{Context, KindEnd, Life},
 };
 
 /// How often the Engine is asked whether the command goes on: a connection that was dropped on the way, or that a child

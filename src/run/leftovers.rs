@@ -165,11 +165,13 @@ pub async fn until_gone(engine: &Engine, run: &RunId, handle: &WorkHandle) {
         // It was there before, and stays.
         WorkHandle::Existing { id } => container_gone(engine, id, false).await,
         WorkHandle::Service { id } => service::until_gone(engine, id, run).await,
-        WorkHandle::Change { service, back, .. } => {
+        WorkHandle::Change { service, back, followed } => {
             service_action::until_gone(engine, service).await;
             if let Some(back) = back {
                 // It was given them for the run only. Where that fails, whoever looks at the service sees it.
-                let _ = service_action::scale_back(engine, service, *back).await;
+                let _ =
+                    service_action::scale_back(engine, service, followed.and_then(|it| it.given()), *back)
+                        .await;
             }
         }
         WorkHandle::Process { pid, start } => process::until_gone(*pid, *start, run).await,

@@ -34,6 +34,7 @@ use crate::{
 
 use super::{
     adoption::{self, Meaning},
+    clearing::Leftover,
     environment::environment,
     interrupts::{Step, ended, stopped_before},
     like,
@@ -42,7 +43,7 @@ use super::{
     outage::Outage,
     reasons::{can_do, guard, lack_of_memory, not_started},
     takeover,
-    unit::{Context, KindEnd, Leftover, Life},
+    unit::{Context, KindEnd, Life},
 };
 
 /// How long what the command printed before its end may take to arrive.

@@ -36,6 +36,7 @@ use crate::{
 
 use super::{
     adoption,
+    clearing::Leftover,
     collect::{Again, Collect},
     interrupts::{Ending, Step},
     looks::{Looks, RESYNC},
@@ -44,7 +45,7 @@ use super::{
     outage::Outage,
     takeover,
     tasks::{Meaning, Seen},
-    unit::{Context, KindEnd, Leftover, Life},
+    unit::{Context, KindEnd, Life},
 };
 
 /// Runs it.

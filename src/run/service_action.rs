@@ -14,7 +14,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    docker::{changes::Rollout, client::Engine, error::EngineError},
+    docker::{
+        changes::{Mode, Rollout},
+        client::Engine,
+        error::EngineError,
+    },
     model::{
         policy::SuccessCodes,
         run::{Outcome, StopCause},
@@ -24,13 +28,14 @@ use crate::{
 };
 
 use super::{
+    clearing::Leftover,
     collect::{Again, Collect},
     interrupts::{Ending, Step},
     looks::{Looks, RESYNC, SOON},
     order::RunOrder,
     outage::Outage,
     tasks::{Meaning, Seen},
-    unit::{Context, KindEnd, Leftover, Life},
+    unit::{Context, KindEnd, Life},
 };
 use change::{Made, change};
 use shows::{Look, gone, may_come, rolled_out, running};
@@ -45,7 +50,7 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, life: &mut Life) -> KindEnd {
     let began = Instant::now();
-    let made = match change(&context.engine, spec, life).await {
+    let made = match change(order, spec, context, life).await {
         Ok(made) => made,
         Err(outcome) => return outcome.into(),
     };
@@ -55,12 +60,23 @@ pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, 
     change.to_the_end(Again::Nothing, context, life).await
 }
 
-/// Gives a service the number of tasks that it had.
-pub(super) async fn scale_back(engine: &Engine, service: &str, replicas: u64) -> Result<(), EngineError> {
+/// Gives a service the number of tasks that it had, where it has the one that it was `given`; another one is from
+/// someone else, and stays.
+pub(super) async fn scale_back(
+    engine: &Engine,
+    service: &str,
+    given: Option<u64>,
+    replicas: u64,
+) -> Result<(), EngineError> {
     let mut attempt = 1;
     loop {
         let Some(now) = engine.service_now(service).await? else { return Ok(()) };
-        match engine.change_service(&now, Some(replicas), false).await {
+        if now.mode == Mode::Replicated(replicas)
+            || given.is_some_and(|given| now.mode != Mode::Replicated(given))
+        {
+            return Ok(());
+        }
+        match engine.change_service(&now, Some(replicas), None).await {
             Err(error) if attempt < ATTEMPTS && (error.is_out_of_sequence() || error.is_outage()) => {}
             other => return other,
         }
@@ -108,7 +124,11 @@ impl Change<'_> {
             self.output(&seen, again, context, life).await;
         }
         let back = self.made.back.filter(|_| !outcome.goes_on());
-        let leftover = back.map(|back| Leftover::Replicas(self.made.service.clone(), back));
+        let leftover = back.map(|back| Leftover::Replicas {
+            service: self.made.service.clone(),
+            given: self.made.followed.given(),
+            back,
+        });
         KindEnd { leftover, ..outcome.into() }
     }
 
@@ -176,7 +196,7 @@ impl Change<'_> {
         };
         match step {
             // Whether it worked is seen in the tasks.
-            Step::Stop => drop(scale_back(self.engine, service, back).await),
+            Step::Stop => drop(scale_back(self.engine, service, self.made.followed.given(), back).await),
             Step::Kill => drop(self.engine.kill_service_containers(service).await),
             Step::GiveUp => {
                 return Some(life.interrupts.given_up(Some("the Swarm did not end its tasks".to_owned())));

@@ -29,12 +29,13 @@ use crate::{
 use super::{
     action,
     adoption::Meaning,
-    clearing, compose, existing, in_container, new_container,
+    clearing::{self, Leftover},
+    compose, existing, in_container, new_container,
     order::{JobNow, RunOrder, TakenUp},
     process,
     retry::{asked, may_be_tried_again},
     service, service_action,
-    unit::{self, Attempt, Context, KindEnd, Leftover, Life, UnitEnd},
+    unit::{self, Attempt, Context, KindEnd, Life, UnitEnd},
 };
 
 /// An Engine that does not answer is asked again after this long, then after twice as long each time, up to the second.
@@ -179,9 +180,10 @@ async fn leftover(taken: &TakenUp, outcome: &Outcome, context: &Context) -> Opti
         WorkHandle::Service { id } => {
             Some(Leftover::Service(id.clone(), taken.terms.tasks.unwrap_or(Tasks::Replicas(1))))
         }
-        WorkHandle::Change { service, back, .. } => {
+        WorkHandle::Change { service, back, followed } => {
             let back = back.filter(|_| !outcome.goes_on())?;
-            Some(Leftover::Replicas(service.clone(), back))
+            let given = followed.and_then(|it| it.given());
+            Some(Leftover::Replicas { service: service.clone(), given, back })
         }
         WorkHandle::Existing { .. }
         | WorkHandle::Action { .. }

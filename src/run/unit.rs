@@ -24,9 +24,7 @@ use crate::{
     model::{
         compose::ComposeFinder,
         job::Work,
-        options::Delete,
         run::{Outcome, RunRecord, StopRequest, WorkHandle},
-        service::Tasks,
     },
     telemetry::{
         legs::{Leg, Legs},
@@ -41,9 +39,9 @@ pub use super::{clearing::clear_away, outage::Outage};
 use super::{
     action,
     capture::{Capture, FINISH_LIMIT},
-    clearing::give_back,
+    clearing::{Leftover, give_back},
     compose,
-    ending::{self, Program},
+    ending::Program,
     existing, halt,
     halts::Halts,
     in_container,
@@ -112,24 +110,6 @@ pub struct KindEnd {
     pub leftover: Option<Leftover>,
     /// Whether the guard against running an occurrence twice stopped it.
     pub guarded: bool,
-}
-
-/// What a run made and leaves behind.
-#[derive(Debug)]
-pub enum Leftover {
-    /// A container.
-    Container {
-        /// Its ID.
-        id: String,
-        /// When it goes.
-        delete: Delete,
-    },
-    /// A service of a Swarm, by its ID, with as many tasks.
-    Service(String, Tasks),
-    /// A service that had so many tasks before, by its ID.
-    Replicas(String, u64),
-    /// What was to end it.
-    Helper(ending::Leftover),
 }
 
 impl From<Outcome> for KindEnd {
@@ -248,7 +228,7 @@ pub(super) async fn close(mut life: Life, order: &RunOrder, end: KindEnd, contex
     life.recorder.attempt_ended(life.capture.tags().attempt, ended_at, outcome.clone());
     life.capture.finish().await;
     let mut leftover = end.leftover;
-    if let Some(Leftover::Replicas(..)) = leftover {
+    if let Some(Leftover::Replicas { .. }) = leftover {
         // How it ended is known from then on without its tasks.
         let kept = life.recorder.now();
         life.recorder.settle(kept).await;

@@ -8,7 +8,7 @@ use crate::model::{
     halt::{Near, StopDuring, Unclear},
     job::{JobSpec, Work},
     name::JobId,
-    swarm::Labelled,
+    swarm::{Labelled, STACK_LABEL},
 };
 
 use super::{
@@ -53,7 +53,11 @@ pub(super) fn refusals(grants: &Grants, stop: &StopDuring, home: Labelled<'_>) -
             Some((project, service)) => name == service || name.split_once('.') == Some((project, service)),
             None => *it.name == *name,
         },
-        Labelled::Service(it) => *it.name == *name || it.home() == name,
+        // By any other name than that in its stack, a container's would go before it.
+        Labelled::Service(it) => {
+            let stack = it.labels.get(STACK_LABEL).map_or("", |it| &**it);
+            !stack.is_empty() && it.home() == format!("{stack}.{name}")
+        }
     };
     grants.refusals_to_stop(&stop.names, own)
 }
@@ -172,6 +176,7 @@ mod tests {
     use crate::{
         model::{
             container::{ContainerId, ContainerState},
+            origin::Origin,
             swarm::{SERVICE_NAME_LABEL, Service, Services},
         },
         settings::{
@@ -223,6 +228,34 @@ mod tests {
         assert_eq!(desired.jobs.values().any(of_swarm), reasons.is_empty(), "{reasons:?}");
         assert!(reasons.len() < 2, "{reasons:?}");
         reasons.into_iter().next()
+    }
+
+    /// Whose a name is that is no service's of the own stack is not sure: a container of that name goes before.
+    #[test]
+    fn a_label_on_a_service_has_its_own_by_the_name_in_its_stack_alone() {
+        let refused = |stack: Option<&str>, name: &str| {
+            let labels = stack.map(|it| (STACK_LABEL.to_owned(), it.to_owned()));
+            let service = Service {
+                id: "s".into(),
+                name: "shop_web".into(),
+                created: 0,
+                labels: labels.into_iter().collect(),
+                is_replicated: true,
+                here: BTreeMap::new(),
+                elsewhere: 0,
+            };
+            let label = Origin::ServiceLabel { service: "shop_web".into(), label: "l".into() };
+            let stop =
+                StopDuring { names: vec![name.to_owned()], near: None, of_swarm: false, origin: label };
+            let found = refusals(&Grants::parse("container").unwrap(), &stop, Labelled::Service(&service));
+            found.into_iter().map(|it| it.reason).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(refused(Some("shop"), "web"), "");
+        for (stack, name) in
+            [(Some("shop"), "shop.web"), (Some("shop"), "shop_web"), (None, "shop_web"), (Some("shop"), "db")]
+        {
+            assert!(refused(stack, name).contains("allow-from-labels=exec-other"), "{stack:?} {name}");
+        }
     }
 
     #[test]

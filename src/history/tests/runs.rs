@@ -61,6 +61,14 @@ fn what_is_stopped_for_runs_is_read_back_until_it_is_restored_for_each_of_them()
     write(&mut store, vec![Item::Halted(all[..2].to_vec()), Item::Halted(all[2..].to_vec())]);
     write(&mut store, vec![Item::Halted(all[..1].to_vec())]);
     assert_eq!(store.halts().unwrap(), all);
+    // Of a service the number that was found last counts for all who need it stopped.
+    let scaled = Halt { replicas: Some(5), ..halt("web", 3, 0) };
+    write(&mut store, vec![Item::Halted(vec![scaled])]);
+    let numbers: Vec<_> = store.halts().unwrap().into_iter().map(|it| it.replicas).collect();
+    assert_eq!(numbers, [None, None, None, Some(5), Some(5)]);
+    write(&mut store, vec![Item::Halted(vec![halt("web", 2, 1)])]);
+    write(&mut store, vec![Item::Restored { what: what("web"), run: id(3) }]);
+    assert_eq!(store.halts().unwrap(), all);
     let restored = |name: &str, run| Item::Restored { what: what(name), run: id(run) };
     write(&mut store, vec![restored("app", 1), restored("app", 9)]);
     assert_eq!(store.halts().unwrap(), all[1..]);

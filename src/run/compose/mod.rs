@@ -33,13 +33,14 @@ use crate::{
 
 use self::inside::{Inside, Reached};
 use super::{
+    clearing::Leftover,
     ending::Ender,
     new_container::{self, LAST_QUESTION},
     order::{RunOrder, TakenUp},
     outage::Outage,
     process::{self, Started},
     reasons,
-    unit::{Context, KindEnd, Leftover, Life},
+    unit::{Context, KindEnd, Life},
 };
 
 /// Runs it.

@@ -7,7 +7,7 @@ use humantime::format_duration;
 use tokio::time::Instant;
 
 use crate::{
-    docker::{changes::Mode, client::Engine, error::EngineError, tasks::TaskState},
+    docker::{changes::Mode, error::EngineError, tasks::TaskState},
     model::{halt::Halt, service::Tasks, swarm::Service},
     telemetry::report,
 };
@@ -20,7 +20,7 @@ use super::{
         tasks::name,
         unit::Context,
     },
-    STOP_SLACK,
+    STOP_SLACK, keep_rows,
 };
 
 /// Its tasks are waited for this much longer than they have to end by themselves: the Swarm has to hear of each.
@@ -39,27 +39,41 @@ pub(super) async fn replicas(service: &Service, context: &Context) -> Result<u64
     }
 }
 
-/// Takes its tasks from it, and waits until they have ended.
+/// Takes its tasks from it. How many it has is looked at once more: it may be long since the run began, for others are
+/// stopped before it.
 pub(super) async fn stop(id: &str, it: &Halt, context: &Context) -> Result<(), String> {
+    let (engine, halts) = (&context.engine, &context.halts);
+    let said = |error: EngineError| error.to_string();
+    match engine.service_now(id).await.map_err(said)?.map(|now| now.mode) {
+        Some(Mode::Replicated(0)) => {
+            halts.is_at_rest(&it.what, &it.run, &context.keeper);
+            return Ok(());
+        }
+        Some(Mode::Replicated(replicas)) if it.replicas != Some(replicas) => {
+            let again = Halt { replicas: Some(replicas), ..it.clone() };
+            keep_rows(&[again], context).await?;
+            halts.has_again(&it.what, replicas);
+        }
+        Some(_) => {}
+        None => return Ok(()),
+    }
+    halts.is_stopped(&it.what, Stop::Asked);
+    scale_back(engine, id, None, 0).await.map_err(said)?;
+    report::halted(&it.job, &it.run, &it.what, &it.name);
+    halts.is_stopped(&it.what, Stop::Done);
+    Ok(())
+}
+
+/// Waits until its tasks have ended. Also where another run took them away: they may be at their end still.
+pub(super) async fn until_stopped(id: &str, context: &Context) -> Result<(), String> {
     let engine = &context.engine;
     let said = |error: EngineError| error.to_string();
     let Some(now) = engine.service_now(id).await.map_err(said)? else { return Ok(()) };
-    if now.mode != Mode::Replicated(0) {
-        context.halts.is_stopped(&it.what, Stop::Asked);
-        scale_back(engine, id, 0).await.map_err(said)?;
-        report::halted(&it.job, &it.run, &it.what, &it.name);
-    }
-    context.halts.is_stopped(&it.what, Stop::Done);
-    until_stopped(engine, id, now.grace.saturating_add(TASKS_SLACK)).await
-}
-
-/// Also where another run took the tasks away: they may be at their end still.
-async fn until_stopped(engine: &Engine, id: &str, limit: Duration) -> Result<(), String> {
+    let limit = now.grace.saturating_add(TASKS_SLACK);
     let (mut looks, since) = (Looks::new(engine, id), Instant::now());
     loop {
         looks.begin();
-        let tasks =
-            engine.tasks_of(id, Tasks::Replicas(u16::MAX)).await.map_err(|error| error.to_string())?;
+        let tasks = engine.tasks_of(id, Tasks::Replicas(u16::MAX)).await.map_err(said)?;
         let Some(left) = tasks.iter().find(|it| it.task.state == TaskState::Going) else { return Ok(()) };
         if since.elapsed() > limit {
             let (task, limit) = (name(&left.task, Tasks::Replicas(u16::MAX)), format_duration(limit));
@@ -84,8 +98,11 @@ pub(super) async fn start(
     };
     let wanted = it.replicas.unwrap_or_default();
     match now.mode {
+        // Where the service restarts none, a Swarm makes no task in the place of one that it has not forgotten yet (seen on
+        // 20.10).
+        Mode::Replicated(0) if since.elapsed() < STOP_SLACK && leaves(id, context).await? => Ok(None),
         Mode::Replicated(0) => {
-            scale_back(&context.engine, id, wanted).await?;
+            scale_back(&context.engine, id, Some(0), wanted).await?;
             Ok(Some(format!("it was given its number of tasks again, {wanted}")))
         }
         Mode::Replicated(replicas) => {
@@ -94,4 +111,9 @@ pub(super) async fn start(
         }
         _ => Ok(Some("it has no number of tasks any more, and is left as it is".to_owned())),
     }
+}
+
+async fn leaves(id: &str, context: &Context) -> Result<bool, EngineError> {
+    let tasks = context.engine.tasks_of(id, Tasks::Replicas(u16::MAX)).await?;
+    Ok(tasks.iter().any(|it| it.leaves))
 }

@@ -4,14 +4,20 @@
 use tokio::time::sleep;
 
 use crate::{
-    docker::{client::Engine, error::EngineError},
+    docker::{changes::TaskOf, error::EngineError},
     model::{
         run::{Outcome, WorkHandle},
-        service::{Followed, ServiceActionSpec},
+        service::{Followed, ServiceActionSpec, Wants},
     },
 };
 
-use super::super::{interrupts::stopped_before, looks::SOON, service::no_manager, unit::Life};
+use super::super::{
+    interrupts::stopped_before,
+    looks::SOON,
+    order::RunOrder,
+    service::no_manager,
+    unit::{Context, Life},
+};
 use super::{
     ATTEMPTS,
     plan::{Plan, plan},
@@ -38,8 +44,9 @@ enum Not {
 
 /// Changes the service; else the outcome of a run that did not.
 pub(super) async fn change(
-    engine: &Engine,
+    order: &RunOrder,
     spec: &ServiceActionSpec,
+    context: &Context,
     life: &mut Life,
 ) -> Result<Made, Outcome> {
     let (service, word) = (&spec.service, spec.action.as_str());
@@ -47,7 +54,7 @@ pub(super) async fn change(
     let mut unsure = None;
     let mut attempt = 1;
     loop {
-        let error = match try_once(engine, spec, &mut unsure, life).await {
+        let error = match try_once(order, spec, context, &mut unsure, life).await {
             Ok(made) => return Ok(made),
             Err(Not::AtAll(outcome)) => return Err(outcome),
             Err(Not::Now(error)) => error,
@@ -62,12 +69,13 @@ pub(super) async fn change(
 }
 
 async fn try_once(
-    engine: &Engine,
+    order: &RunOrder,
     spec: &ServiceActionSpec,
+    context: &Context,
     unsure: &mut Option<Made>,
     life: &mut Life,
 ) -> Result<Made, Not> {
-    let (service, word) = (&spec.service, spec.action.as_str());
+    let (engine, service, word) = (&context.engine, &spec.service, spec.action.as_str());
     let not_started = |error: String| Not::AtAll(Outcome::NotStarted { error });
     let Some(now) = engine.service_now(service).await.map_err(Not::Now)? else {
         let why =
@@ -80,9 +88,14 @@ async fn try_once(
     let Plan { replicas, wants, back } = plan(now.mode, now.restarts, spec.action)
         .map_err(|why| not_started(format!("action={word} on {service}: {why}")))?;
     let force = wants.is_forced();
+    if let Wants::Ended(_) = wants {
+        let mine = context.halts.runs_service(&now.id, &order.run, order.job());
+        mine.map_err(|why| not_started(format!("action={word} on {service}: {why}")))?;
+    }
     let before = engine.tasks_of(&now.id, wants.places()).await.map_err(Not::Now)?;
     let newest = before.iter().map(|it| it.task.created).max();
-    let followed = Followed { mark: now.mark + u64::from(force), version: now.version, newest, wants };
+    let mark = if force { next_mark(now.mark, &before) } else { now.mark };
+    let followed = Followed { mark, version: now.version, newest, wants };
     let made = Made { service: now.id.clone(), back, followed };
     // Each time anew: what someone else changed meanwhile has changed what it will be.
     let handle = WorkHandle::Change { service: now.id.clone(), back, followed: Some(followed) };
@@ -93,7 +106,7 @@ async fn try_once(
     if replicas.is_none() && !force {
         return Ok(made);
     }
-    match engine.change_service(&now, replicas, force).await {
+    match engine.change_service(&now, replicas, force.then_some(mark)).await {
         Ok(()) => Ok(made),
         Err(error) => {
             if error.is_outage() {
@@ -102,4 +115,9 @@ async fn try_once(
             Err(Not::Now(error))
         }
     }
+}
+
+/// A number that no task has. A service that was rolled back has a lower one than tasks of it that have ended.
+fn next_mark(now: u64, tasks: &[TaskOf]) -> u64 {
+    tasks.iter().map(|it| it.mark).chain([now]).max().unwrap_or(now) + 1
 }

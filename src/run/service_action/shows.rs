@@ -31,6 +31,8 @@ pub(super) enum Found {
     GoesOn,
     /// It was certainly not made.
     NotMade,
+    /// The service is not there any more.
+    Gone,
     /// Nobody can tell what has become of it: why.
     Lost(String),
 }
@@ -38,7 +40,7 @@ pub(super) enum Found {
 /// What the service, where it is there, and its tasks show of such a change.
 pub(super) fn found(now: Option<&ServiceNow>, tasks: &[TaskOf], it: &Followed) -> Found {
     let Some(now) = now else {
-        return Found::Lost("the service was removed while no agent ran".to_owned());
+        return Found::Gone;
     };
     let untouched = now.version == it.version;
     if let Wants::Running(wanted) = it.wants {
@@ -175,7 +177,7 @@ mod tests {
             exit_code: None,
         };
         let going = state == TaskState::Going;
-        TaskOf { task, mark, wanted: going, running: going }
+        TaskOf { task, mark, wanted: going, running: going, leaves: false }
     }
 
     fn followed(wants: Wants) -> Followed {

@@ -14,12 +14,13 @@ use crate::{
 
 use super::super::{
     adoption,
+    clearing::Leftover,
     collect::Again,
     looks::SOON,
     order::TakenUp,
     service,
     takeover::{self, answer_of},
-    unit::{Context, KindEnd, Leftover, Life},
+    unit::{Context, KindEnd, Life},
 };
 use super::{
     Change, Made,
@@ -38,6 +39,9 @@ pub(in crate::run) async fn take_up(taken: &TakenUp, context: &Context, life: &m
     let Some(followed) = *followed else { return unfollowed(taken, (service, *back), context, life).await };
     let name = taken.order.container_name().unwrap_or_else(|| service.clone());
     let made = Made { service: service.clone(), back: *back, followed };
+    if let Wants::Ended(_) = followed.wants {
+        context.halts.ran_service(service, &taken.order.run, taken.order.job());
+    }
     match look(&made, context).await {
         Ok(Found::GoesOn) => {}
         Ok(Found::NotMade) => {
@@ -46,6 +50,10 @@ pub(in crate::run) async fn take_up(taken: &TakenUp, context: &Context, life: &m
         }
         Ok(Found::Lost(reason)) => {
             let reason = format!("{reason}: docker service ps {name} tells how its tasks do");
+            return Outcome::Lost { reason }.into();
+        }
+        Ok(Found::Gone) => {
+            let reason = "the service was removed while no agent ran".to_owned();
             return Outcome::Lost { reason }.into();
         }
         Err(error) => return service::lost(life, format!("its service cannot be asked for: {error}")),
@@ -108,7 +116,7 @@ async fn unfollowed(
     }
     let reason = format!("{reason}; it has {back} again");
     KindEnd {
-        leftover: Some(Leftover::Replicas(service.to_owned(), back)),
+        leftover: Some(Leftover::Replicas { service: service.to_owned(), given: None, back }),
         ..Outcome::Lost { reason }.into()
     }
 }
