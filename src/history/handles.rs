@@ -1,7 +1,5 @@
 //! What an attempt is called by whoever carries it out, as three columns of its row.
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::{
     run::WorkHandle,
     service::{Followed, Tasks, Wants},
@@ -9,45 +7,37 @@ use crate::model::{
 
 use super::schema::{nanos, time};
 
-/// What stands in the row of a service that is changed. What is not said is none.
-#[derive(Debug, Serialize, Deserialize)]
-struct StoredChange {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    back: Option<u64>,
-    mark: u64,
-    version: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    newest: Option<i64>,
-    /// So many tasks have ended; 0 is one on each node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<u16>,
-    /// So many run. Where neither is said, the change is carried out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    running: Option<u16>,
+/// What stands in the row of a service that is changed: `name=number`, one after the other. What is not said is none.
+fn written(back: Option<u64>, it: &Followed) -> String {
+    let Followed { mark, version, newest, wants } = *it;
+    let mut words = vec![format!("mark={mark}"), format!("version={version}")];
+    words.extend(back.map(|it| format!("back={it}")));
+    words.extend(newest.map(|it| format!("newest={}", nanos(it))));
+    // So many tasks have ended, 0 for one on each node; or so many run. Where neither is said, the change is carried out.
+    match wants {
+        Wants::Ended(Tasks::Replicas(count)) => words.push(format!("ended={count}")),
+        Wants::Ended(Tasks::EachNode) => words.push("ended=0".to_owned()),
+        Wants::Running(count) => words.push(format!("running={count}")),
+        Wants::RolledOut => {}
+    }
+    words.join(" ")
 }
 
-impl StoredChange {
-    fn of(back: Option<u64>, it: &Followed) -> Self {
-        let Followed { mark, version, newest, wants } = *it;
-        let (ended, running) = match wants {
-            Wants::Ended(Tasks::Replicas(count)) => (Some(count), None),
-            Wants::Ended(Tasks::EachNode) => (Some(0), None),
-            Wants::RolledOut => (None, None),
-            Wants::Running(count) => (None, Some(count)),
-        };
-        Self { back, mark, version, newest: newest.map(nanos), ended, running }
-    }
-
-    fn read(self) -> (Option<u64>, Followed) {
-        let Self { back, mark, version, newest, ended, running } = self;
-        let wants = match (ended, running) {
-            (Some(0), _) => Wants::Ended(Tasks::EachNode),
-            (Some(count), _) => Wants::Ended(Tasks::Replicas(count)),
-            (None, Some(count)) => Wants::Running(count),
-            (None, None) => Wants::RolledOut,
-        };
-        (back, Followed { mark, version, newest: newest.map(time), wants })
-    }
+fn read(text: &str) -> Option<(Option<u64>, Followed)> {
+    let find = |name: &str| {
+        text.split(' ').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1)
+    };
+    let (ended, running) = (find("ended"), find("running"));
+    let wants = match (ended, running) {
+        (Some("0"), _) => Wants::Ended(Tasks::EachNode),
+        (Some(count), _) => Wants::Ended(Tasks::Replicas(count.parse().ok()?)),
+        (None, Some(count)) => Wants::Running(count.parse().ok()?),
+        (None, None) => Wants::RolledOut,
+    };
+    let newest = find("newest").and_then(|it| it.parse().ok()).map(time);
+    let back = find("back").and_then(|it| it.parse().ok());
+    let (mark, version) = (find("mark")?.parse().ok()?, find("version")?.parse().ok()?);
+    Some((back, Followed { mark, version, newest, wants }))
 }
 
 /// What an attempt is called, as three columns.
@@ -62,8 +52,7 @@ pub(super) fn stored(handle: &WorkHandle) -> (&'static str, String, Option<Strin
         }
         WorkHandle::Change { service, back, followed } => {
             let of = match followed {
-                // It is numbers only, and always can be written.
-                Some(it) => serde_json::to_string(&StoredChange::of(*back, it)).ok(),
+                Some(it) => Some(written(*back, it)),
                 None => back.map(|it| it.to_string()),
             };
             ("change", service.clone(), of)
@@ -95,8 +84,7 @@ fn change(of: Option<&str>) -> Option<(Option<u64>, Option<Followed>)> {
     if let Ok(back) = text.parse() {
         return Some((Some(back), None));
     }
-    let it: StoredChange = serde_json::from_slice(text.as_bytes()).ok()?;
-    let (back, followed) = it.read();
+    let (back, followed) = read(text)?;
     Some((back, Some(followed)))
 }
 
