@@ -195,7 +195,7 @@ mod tests {
         for wants in [ONE, Wants::RolledOut, Wants::Running(3)] {
             let now = service(1, 70, 4, "completed");
             assert_eq!(found(Some(&now), &[], &followed(wants)), Found::NotMade, "{wants:?}");
-            assert!(is_lost(&found(None, &[], &followed(wants)), "removed"), "{wants:?}");
+            assert_eq!(found(None, &[], &followed(wants)), Found::Gone, "{wants:?}");
         }
     }
 
