@@ -271,6 +271,28 @@ fn after_a_rollback_a_run_has_the_result_of_its_own_tasks_and_not_of_those_befor
     assert!(lines.len() == 1 && lines != before, "{lines:?} {before:?}");
 }
 
+/// A Swarm that forgets a task just when it begins to update its service makes two in its place.
+#[test]
+fn a_run_begins_when_the_tasks_before_it_are_gone() {
+    let command = "trap 'sleep 3; exit 0' TERM; sleep 1000 & wait; wait";
+    let options = [&ONCE[..], &["--stop-grace-period", "20s"]].concat();
+    let deployed = Deployed::new(&options, &["sh", "-c", command]);
+    let scale = |count: u8| {
+        deployed.stage.docker(["service", "scale", "-d", &format!("{}={count}", deployed.service)]);
+    };
+    scale(1);
+    eventually("a task runs", || deployed.running().len() == 1);
+    let before = deployed.running();
+    scale(0);
+    let job = deployed.stage.name("job");
+    let service = [("service", &*deployed.service), ("action", "run")];
+    let all = [&[("schedule", "@triggered"), ("run-on-startup", "true")], &service[..]].concat();
+    let agent = deployed.stage.agent().file_job("service-run", &job, &all).start();
+    agent.wait_for_event("run.started", &job);
+    assert!(!deployed.running().contains(&before[0]), "it has not ended yet");
+    eventually("its own task runs", || deployed.running().len() == 1);
+}
+
 #[test]
 fn a_number_of_tasks_that_someone_else_gives_during_a_run_stays() {
     let deployed = Deployed::new(&ONCE, &["sleep", "5"]);

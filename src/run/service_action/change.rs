@@ -1,10 +1,12 @@
 //! The change itself. What it is to be is in the store before it is made, so that the next agent can tell from the service
 //! whether it was.
 
-use tokio::time::sleep;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::{
-    docker::{changes::TaskOf, error::EngineError},
+    docker::{changes::TaskOf, client::Engine, error::EngineError},
     model::{
         run::{Outcome, WorkHandle},
         service::{Followed, ServiceActionSpec, Wants},
@@ -13,7 +15,7 @@ use crate::{
 
 use super::super::{
     interrupts::stopped_before,
-    looks::SOON,
+    looks::{Looks, SOON},
     order::RunOrder,
     service::no_manager,
     unit::{Context, Life},
@@ -22,6 +24,10 @@ use super::{
     ATTEMPTS,
     plan::{Plan, plan},
 };
+
+/// How long tasks that the Swarm removes may take to be gone. On a node that is away they stay for a day, and no run can
+/// wait for that.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A change that was made.
 #[derive(Debug, Clone)]
@@ -92,7 +98,7 @@ async fn try_once(
         let mine = context.halts.runs_service(&now.id, &order.run, order.job());
         mine.map_err(|why| not_started(format!("action={word} on {service}: {why}")))?;
     }
-    let before = engine.tasks_of(&now.id, wants.places()).await.map_err(Not::Now)?;
+    let before = tasks_before(engine, &now.id, wants, life).await.map_err(Not::Now)?;
     let newest = before.iter().map(|it| it.task.created).max();
     let mark = if force { next_mark(now.mark, &before) } else { now.mark };
     let followed = Followed { mark, version: now.version, newest, wants };
@@ -114,6 +120,28 @@ async fn try_once(
             }
             Err(Not::Now(error))
         }
+    }
+}
+
+/// The tasks that there are. Where the run is to have its own, those of the run before have to be gone first: a Swarm that
+/// forgets one just when it begins to update the service makes two in its place (seen on 20.10), and the command would run
+/// twice.
+async fn tasks_before(
+    engine: &Engine,
+    service: &str,
+    wants: Wants,
+    life: &Life,
+) -> Result<Vec<TaskOf>, EngineError> {
+    let (mut looks, since) = (Looks::new(engine, service), Instant::now());
+    loop {
+        looks.begin();
+        let tasks = engine.tasks_of(service, wants.places()).await?;
+        let waits = matches!(wants, Wants::Ended(_)) && tasks.iter().any(|it| it.leaves);
+        if !waits || since.elapsed() > REMOVAL_LIMIT || life.interrupts.asked().is_some() {
+            return Ok(tasks);
+        }
+        looks.over();
+        looks.due().await;
     }
 }
 
