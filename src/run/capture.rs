@@ -167,6 +167,16 @@ impl Capture {
         }
     }
 
+    /// The same, no longer than until then: what a slow log has not taken by then is dropped and counted. Whether all was
+    /// taken.
+    pub async fn work_until(&mut self, until: Instant) -> bool {
+        let taken = timeout_at(until, self.work()).await.is_ok();
+        while self.pending.is_some() {
+            self.piece(Ready::Stalled);
+        }
+        taken
+    }
+
     fn piece(&mut self, ready: Ready) {
         let Self { tags, sink, tap: _, stdout, stderr, pending, again: _ } = self;
         let Some((channel, mut chunk)) = pending.take() else { return };
@@ -188,13 +198,7 @@ impl Capture {
     /// not taken by then is dropped and counted, so that the run's record is not kept waiting.
     pub async fn finish(&mut self) {
         let until = Instant::now() + FINISH_LIMIT;
-        let mut ready = match timeout_at(until, self.work()).await {
-            Ok(()) => Ready::Yes,
-            Err(_) => Ready::Stalled,
-        };
-        while self.pending.is_some() {
-            self.piece(Ready::Stalled);
-        }
+        let mut ready = if self.work_until(until).await { Ready::Yes } else { Ready::Stalled };
         let Self { tags, sink, tap: _, stdout, stderr, pending: _, again: _ } = self;
         if ready == Ready::Yes && !(stdout.rest.is_empty() && stderr.rest.is_empty()) {
             ready = timeout_at(until, sink.ready()).await.unwrap_or(Ready::Stalled);
@@ -268,6 +272,49 @@ mod tests {
         let mut it = Lines::default();
         it.pass_over(&vec![b'x'; LINE_LIMIT * 2 + 3]);
         assert_eq!(it.rest.len(), 3);
+    }
+
+    /// Takes nothing until the other end is gone.
+    struct Closed(std::sync::mpsc::Receiver<()>);
+
+    impl std::io::Write for Closed {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_log_does_not_take_in_time_is_counted_and_goes_to_the_history_with_what_follows() {
+        let (open, closed) = std::sync::mpsc::channel();
+        let sink = LogSink::start(Closed(closed));
+        sink.push(&vec![b'x'; crate::telemetry::sink::HIGH_WATER]);
+        let run = crate::model::run::RunId("1".into());
+        let recorder = crate::history::keeper::Keeper::none().recorder(run.clone(), 1000);
+        let tags = RunTags {
+            run,
+            job: crate::model::name::JobId::plain("job"),
+            kind: crate::model::name::JobKind::Exec,
+            trigger: crate::model::run::Trigger::Schedule,
+            container: None,
+            task: None,
+            attempt: 1,
+        };
+        let mut it = Capture::new(tags, sink.clone(), recorder.tap());
+        let until = Instant::now() + Duration::from_secs(1);
+        for (chunk, dropped) in [("a\nb\nc", 2), ("d\n", 3)] {
+            it.put(Channel::Stdout, Bytes::from_static(chunk.as_bytes()));
+            assert!(!it.work_until(until).await);
+            assert!(it.is_idle());
+            assert_eq!(sink.dropped(), dropped);
+        }
+        assert_eq!(recorder.printed(), Printed { stdout: 7, stderr: 0 });
+        assert_eq!(until.elapsed(), Duration::ZERO);
+        drop(open);
     }
 
     proptest! {

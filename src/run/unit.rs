@@ -12,7 +12,7 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use tokio::{
     sync::watch,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -363,15 +363,14 @@ impl Life {
     pub async fn drain(&mut self, output: &mut Output, patience: Duration, most: usize) {
         let (mut patience, mut most) = (patience, most);
         let until = Instant::now() + patience + FINISH_LIMIT;
-        // What a slow log has not taken by then is dropped and counted at the end.
-        let mut taken = timeout_at(until, self.capture.work()).await.is_ok();
-        while most > 0 && taken {
+        self.capture.work_until(until).await;
+        while most > 0 {
             let asked = Instant::now();
             let Ok(Some(Ok((channel, chunk)))) = timeout(patience, output.next()).await else { return };
             patience = patience.saturating_sub(asked.elapsed());
             most = most.saturating_sub(chunk.len());
             self.capture.put(channel, chunk);
-            taken = timeout_at(until, self.capture.work()).await.is_ok();
+            self.capture.work_until(until).await;
         }
     }
 }

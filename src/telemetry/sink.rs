@@ -12,14 +12,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// From this many waiting bytes on, [`LogSink::ready`] holds back whoever produces job output.
 pub const HIGH_WATER: usize = 256 * 1024;
 /// No more than this many bytes wait; a line beyond is dropped and counted.
 pub const HARD_LIMIT: usize = 4 * 1024 * 1024;
-/// How long a sink may make no progress at all before [`LogSink::ready`] gives up on it.
-pub const STALL_LIMIT: Duration = Duration::from_secs(1);
+/// How long a sink may make no progress at all before [`LogSink::ready`] gives up on it. On a busy machine disks and
+/// readers stand still for a second or two.
+pub const STALL_LIMIT: Duration = Duration::from_secs(5);
+/// So often it is looked for. Looks count, not the time: the first after the machine stood still sees no progress.
+const LOOKS: u32 = 40;
 
 /// Buffers that grew past this in a burst are given back.
 const KEEP: usize = 1024 * 1024;
@@ -248,7 +251,7 @@ impl Shared {
     }
 
     async fn ready(&self) -> Ready {
-        let mut seen: Option<(u64, Instant)> = None;
+        let (mut seen, mut looks) = (None, 0);
         loop {
             // Listen before looking, or progress between the two would go unnoticed.
             let moved = self.moved.notified();
@@ -262,18 +265,17 @@ impl Shared {
                 if state.stalled_at == Some(state.written) {
                     return Ready::Stalled;
                 }
-                match seen {
-                    Some((written, since)) if written == state.written => {
-                        if since.elapsed() >= self.limits.stall {
-                            state.stalled_at = Some(written);
-                            return Ready::Stalled;
-                        }
-                    }
-                    _ => seen = Some((state.written, Instant::now())),
+                if seen != Some(state.written) {
+                    (seen, looks) = (Some(state.written), 0);
+                } else if looks >= LOOKS {
+                    state.stalled_at = seen;
+                    return Ready::Stalled;
                 }
             }
             // Only a drained backlog wakes; progress on the way there is looked for now and then.
-            let _ = timeout(self.limits.stall / 8, moved).await;
+            if timeout(self.limits.stall / LOOKS, moved).await.is_err() {
+                looks += 1;
+            }
         }
     }
 
@@ -400,6 +402,9 @@ fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
+
+    use futures::FutureExt as _;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -554,7 +559,7 @@ mod tests {
         assert_eq!(sink.ready().await, Ready::Stalled);
         assert_eq!(start.elapsed(), Duration::ZERO);
 
-        // It moves a little, so it is given another second.
+        // It moves a little, so it is given the same time again.
         permit.send(()).unwrap();
         entered.recv().unwrap();
         let start = Instant::now();
@@ -565,6 +570,23 @@ mod tests {
         wait_until(|| shared(&sink).lock().backlog() == 0);
         assert_eq!(sink.ready().await, Ready::Yes);
         assert_eq!(sink.dropped(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_could_do_anything_makes_no_sink_stall() {
+        let (writer, permit, entered, _out) = gated();
+        let sink = LogSink::start(writer);
+        sink.push(&b"x".repeat(2 * CHUNK));
+        entered.recv().unwrap();
+        sink.push(&b"x".repeat(HIGH_WATER));
+        let mut ready = Box::pin(sink.ready());
+        assert_eq!((&mut ready).now_or_never(), None);
+        // The clock goes on by more than the limit, and the writer had no time for anything.
+        tokio::time::advance(STALL_LIMIT * 3).await;
+        assert_eq!((&mut ready).now_or_never(), None);
+        drop(permit);
+        wait_until(|| shared(&sink).lock().backlog() == 0);
+        assert_eq!(ready.await, Ready::Yes);
     }
 
     #[tokio::test]
