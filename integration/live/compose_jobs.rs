@@ -210,7 +210,7 @@ fn a_timeout_ends_the_new_container_of_a_service() {
         ("service", "web"),
         ("command", "trap '' TERM; echo begun; sleep 61 & sleep 61; sleep 61"),
         ("shell", "true"),
-        ("timeout", "8s"),
+        ("timeout", "12s"),
         ("grace-period", "500ms"),
     ];
     let (ended, agent) = project.once("stubborn", &project.job("run", &more));
@@ -228,7 +228,7 @@ fn a_timeout_ends_a_command_in_a_service_with_everything_that_it_began() {
         ("service", "web"),
         ("command", "trap '' TERM; echo begun; (sleep 62; sleep 62) & sleep 62; sleep 62"),
         ("shell", "true"),
-        ("timeout", "8s"),
+        ("timeout", "12s"),
         ("grace-period", "500ms"),
     ];
     let (ended, agent) = project.once("stubborn", &project.job("exec", &more));
@@ -249,7 +249,7 @@ fn a_command_in_a_service_is_asked_to_stop_before_it_is_killed() {
         ("service", "web"),
         ("command", "trap 'echo bye; exit 0' TERM; echo begun; while :; do sleep 0.1; done"),
         ("shell", "true"),
-        ("timeout", "8s"),
+        ("timeout", "12s"),
         ("grace-period", "20s"),
     ];
     let (ended, agent) = project.once("polite", &project.job("exec", &more));

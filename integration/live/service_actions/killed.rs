@@ -1,6 +1,6 @@
 //! Actions whose agent ends in the middle of them: the next one follows them to their end, and does nothing twice.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fmt::Write, path::Path, sync::Arc, time::Duration};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -280,36 +280,39 @@ fn whenever_the_agent_is_killed_each_run_has_one_record_and_the_service_is_left_
         }
     };
     // What was told of its runs, for whoever has to find out why they are not as many as they should be.
-    let told = |of: &Agent| -> String {
-        let of_runs = of.records(|it| !it["run"].is_null());
-        of_runs.iter().map(|it| format!("{} {} {}\n", it["timestamp"], it["event"], it["run"])).collect()
+    let mut told = String::new();
+    let mut tell = |of: &Agent| {
+        for it in of.records(|it| !it["run"].is_null()) {
+            writeln!(told, "{} {} {}", it["timestamp"], it["event"], it["run"]).unwrap();
+        }
+        told += "killed\n";
     };
-    let (mut last, mut all) = (agent(None, "@triggered"), Vec::new());
+    let mut last = agent(None, "@triggered");
     for round in 0..8_u64 {
         last.signal(Signal::SIGKILL);
         last.wait_for_exit();
-        all.push(told(&last));
+        tell(&last);
         last = agent(Some(&last), "@every 1s");
         last.wait_for("it began", |it| it["event"] == "agent.started");
         pause(Duration::from_millis(900 + 370 * round));
     }
     last.signal(Signal::SIGKILL);
     last.wait_for_exit();
-    all.push(told(&last));
+    tell(&last);
     let last = agent(Some(&last), "@triggered");
     last.wait_until_ready();
     let reader = || Reader::open(Path::new(last.state_dir())).unwrap().unwrap();
     eventually("each has its record", || reader().unfinished().unwrap().is_empty());
     last.terminate();
     last.wait_for_exit();
-    all.push(told(&last));
+    tell(&last);
     assert_eq!(replicas(&deployed), 0);
     eventually("nothing runs", || deployed.running().is_empty());
 
     let rows = reader().runs(&Filter::default(), u32::MAX).unwrap();
     let outcomes: Vec<String> = rows.iter().filter_map(|it| Some(it.end.as_ref()?.outcome.clone())).collect();
     let kept: Vec<String> = rows.iter().map(|it| format!("{} {:?}", it.run, it.end)).collect();
-    let all = format!("{}\nand kept is\n{}", all.join("killed\n"), kept.join("\n"));
+    let all = format!("{told}and kept is\n{}", kept.join("\n"));
     let begun = |it: &&String| ["succeeded", "lost"].contains(&&***it);
     let ran = ["run", "--rm", "--network", "none", "-v", &format!("{name}:/ran"), WORKER, "cat", "/ran/ran"];
     let ran = volume.docker(ran);

@@ -136,8 +136,8 @@ async fn tasks_before(
     loop {
         looks.begin();
         let tasks = engine.tasks_of(service, wants.places()).await?;
-        let waits = matches!(wants, Wants::Ended(_)) && tasks.iter().any(|it| it.leaves);
-        if !waits || since.elapsed() > REMOVAL_LIMIT || life.interrupts.asked().is_some() {
+        let too_soon = matches!(wants, Wants::Ended(_)) && tasks.iter().any(|it| it.leaves);
+        if !too_soon || since.elapsed() > REMOVAL_LIMIT || life.interrupts.asked().is_some() {
             return Ok(tasks);
         }
         looks.over();
