@@ -2,9 +2,14 @@
 
 mod killed;
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::support::live_engine::{Record, Stage, WORKER, eventually, manager, text};
+use crate::support::{
+    beside,
+    live_engine::{Record, Stage, WORKER, eventually, manager, text},
+};
 
 /// A stage on a manager with a service; both go when the test ends.
 struct Deployed {
@@ -273,8 +278,8 @@ fn after_a_rollback_a_run_has_the_result_of_its_own_tasks_and_not_of_those_befor
 
 /// A Swarm that forgets a task just when it begins to update its service makes two in its place.
 #[test]
-fn a_run_begins_when_the_tasks_before_it_are_gone() {
-    let command = "trap 'sleep 3; exit 0' TERM; sleep 1000 & wait; wait";
+fn a_run_begins_when_the_tasks_before_it_are_gone_and_may_be_stopped_until_then() {
+    let command = "trap 'sleep 7; exit 0' TERM; sleep 1000 & wait; wait";
     let options = [&ONCE[..], &["--stop-grace-period", "20s"]].concat();
     let deployed = Deployed::new(&options, &["sh", "-c", command]);
     let scale = |count: u8| {
@@ -282,15 +287,33 @@ fn a_run_begins_when_the_tasks_before_it_are_gone() {
     };
     scale(1);
     eventually("a task runs", || deployed.running().len() == 1);
-    let before = deployed.running();
-    scale(0);
-    let job = deployed.stage.name("job");
-    let service = [("service", &*deployed.service), ("action", "run")];
-    let all = [&[("schedule", "@triggered"), ("run-on-startup", "true")], &service[..]].concat();
+    let (before, spec) = (deployed.running(), || deployed.spec()["TaskTemplate"]["ForceUpdate"].clone());
+    let (job, mark) = (deployed.stage.name("job"), spec());
+    let all = [
+        ("schedule", "@triggered"),
+        ("service", &*deployed.service),
+        ("action", "run"),
+        ("timeout", "4s"),
+        ("grace-period", "1s"),
+    ];
     let agent = deployed.stage.agent().file_job("service-run", &job, &all).start();
+    agent.wait_until_ready();
+    scale(0);
+    let path = format!("/api/jobs/{job}/run");
+    let run = beside::ask_in(Path::new(agent.state_dir()), ("POST", &path), "").json();
+    assert_eq!(agent.operate(&["stop", text(&run, "run")]).0, Some(0));
+    let stopped = agent.wait_for_end(&job);
+    assert_eq!(text(&stopped, "outcome"), "stopped", "{stopped}");
+    assert_eq!((deployed.running(), spec()), (before.clone(), mark), "nothing was waited for or changed");
+    assert_eq!(agent.operate(&["run", &job]).0, Some(0));
     agent.wait_for_event("run.started", &job);
     assert!(!deployed.running().contains(&before[0]), "it has not ended yet");
-    eventually("its own task runs", || deployed.running().len() == 1);
+    // Its time began when its service was changed, and not with the wait.
+    let is_other = |it: &Record| it["event"] == "run.finished" && it["run"] != stopped["run"];
+    let ended = agent.wait_for("its end", is_other);
+    assert_eq!(text(&ended, "outcome"), "timed-out", "{ended}");
+    let took = ended["duration_seconds"].as_f64().unwrap();
+    assert!((4.0..7.0).contains(&took), "{ended}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use futures::FutureExt;
 use tokio::{
     task::coop::consume_budget,
     time::{Instant, timeout_at},
@@ -172,7 +173,8 @@ impl Capture {
     pub async fn work_until(&mut self, until: Instant) -> bool {
         let taken = timeout_at(until, self.work()).await.is_ok();
         while self.pending.is_some() {
-            self.piece(Ready::Stalled);
+            let ready = self.sink.ready().now_or_never();
+            self.piece(ready.unwrap_or(Ready::Stalled));
         }
         taken
     }

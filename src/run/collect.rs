@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::{
     docker::{
@@ -210,6 +210,8 @@ impl<'a> Collect<'a> {
     pub async fn last(&mut self, place: impl Fn(&str) -> Option<Place>) {
         let until = Instant::now() + REST_LIMIT;
         while Instant::now() < until {
+            // A slow log is no reason to think that nothing more comes.
+            let _ = timeout_at(until, self.work()).await;
             let Ok(piece) = timeout(QUIET, self.next()).await else { return };
             let place = place(&piece.task);
             self.put(piece, place.as_ref());

@@ -41,7 +41,7 @@ const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// How long what a command printed before its end may take to arrive, and how much of it there can be on the way: over
 /// TCP the buffers of both ends are some MiB.
-const LAST_OUTPUT: Duration = Duration::from_secs(5);
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
 const LAST_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long the Engine may need to know the exit code of a command that has ended.

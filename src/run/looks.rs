@@ -18,21 +18,22 @@ pub(super) const RESYNC: Duration = Duration::from_secs(5);
 /// Looks at the tasks of one service.
 pub(super) struct Looks<'a> {
     engine: &'a Engine,
-    service: &'a str,
+    service: String,
     hints: Option<BoxStream<'static, Result<(), EngineError>>>,
     pause: Duration,
     next: Instant,
 }
 
 impl<'a> Looks<'a> {
-    pub(super) fn new(engine: &'a Engine, service: &'a str) -> Self {
-        Self { engine, service, hints: None, pause: SOON, next: Instant::now() }
+    /// `service` is its ID.
+    pub(super) fn new(engine: &'a Engine, service: &str) -> Self {
+        Self { engine, service: service.to_owned(), hints: None, pause: SOON, next: Instant::now() }
     }
 
     /// One begins: what happens from here on is heard.
     pub(super) fn begin(&mut self) {
         if self.hints.is_none() {
-            self.hints = self.engine.service_hints(self.service).ok().map(StreamExt::boxed);
+            self.hints = self.engine.service_hints(&self.service).ok().map(StreamExt::boxed);
         }
     }
 

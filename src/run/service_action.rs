@@ -49,8 +49,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// Runs it.
 pub async fn run(order: &RunOrder, spec: &ServiceActionSpec, context: &Context, life: &mut Life) -> KindEnd {
-    let began = Instant::now();
-    let made = match change(order, spec, context, life).await {
+    let (made, began) = match change(order, spec, context, life).await {
         Ok(made) => made,
         Err(outcome) => return outcome.into(),
     };

@@ -4,6 +4,8 @@
 //! Nothing in here may block a task on I/O, fail, or hold more than a few MiB: a log that nobody reads costs log
 //! lines, never a run. What is lost is counted, and told as soon as the log moves again.
 
+mod stall;
+
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::mem;
@@ -14,15 +16,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use stall::{LOOKS, Stall};
+
 /// From this many waiting bytes on, [`LogSink::ready`] holds back whoever produces job output.
 pub const HIGH_WATER: usize = 256 * 1024;
 /// No more than this many bytes wait; a line beyond is dropped and counted.
 pub const HARD_LIMIT: usize = 4 * 1024 * 1024;
 /// How long a sink may make no progress at all before [`LogSink::ready`] gives up on it. On a busy machine disks and
 /// readers stand still for a second or two.
-pub const STALL_LIMIT: Duration = Duration::from_secs(5);
-/// So often it is looked for. Looks count, not the time: the first after the machine stood still sees no progress.
-const LOOKS: u32 = 40;
+pub const STALL_LIMIT: Duration = Duration::from_secs(3);
 
 /// Buffers that grew past this in a burst are given back.
 const KEEP: usize = 1024 * 1024;
@@ -208,8 +210,7 @@ struct State {
     /// Lines ever lost, and those of them that the log does not tell of yet.
     dropped: u64,
     untold: u64,
-    /// Where `written` stood when a task gave up on the sink.
-    stalled_at: Option<u64>,
+    stall: Stall,
     broken: bool,
     closed: bool,
 }
@@ -251,7 +252,7 @@ impl Shared {
     }
 
     async fn ready(&self) -> Ready {
-        let (mut seen, mut looks) = (None, 0);
+        let interval = self.limits.stall / LOOKS;
         loop {
             // Listen before looking, or progress between the two would go unnoticed.
             let moved = self.moved.notified();
@@ -262,20 +263,13 @@ impl Shared {
                 if state.broken || state.backlog() < self.limits.high_water {
                     return Ready::Yes;
                 }
-                if state.stalled_at == Some(state.written) {
-                    return Ready::Stalled;
-                }
-                if seen != Some(state.written) {
-                    (seen, looks) = (Some(state.written), 0);
-                } else if looks >= LOOKS {
-                    state.stalled_at = seen;
+                let written = state.written;
+                if state.stall.is_there(written, interval) {
                     return Ready::Stalled;
                 }
             }
             // Only a drained backlog wakes; progress on the way there is looked for now and then.
-            if timeout(self.limits.stall / LOOKS, moved).await.is_err() {
-                looks += 1;
-            }
+            let _ = timeout(interval, moved).await;
         }
     }
 

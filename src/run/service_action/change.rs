@@ -1,12 +1,10 @@
 //! The change itself. What it is to be is in the store before it is made, so that the next agent can tell from the service
 //! whether it was.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    docker::{changes::TaskOf, client::Engine, error::EngineError},
+    docker::{changes::TaskOf, error::EngineError},
     model::{
         run::{Outcome, WorkHandle},
         service::{Followed, ServiceActionSpec, Wants},
@@ -23,11 +21,8 @@ use super::super::{
 use super::{
     ATTEMPTS,
     plan::{Plan, plan},
+    shows::until_settled,
 };
-
-/// How long tasks that the Swarm removes may take to be gone. On a node that is away they stay for a day, and no run can
-/// wait for that.
-const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A change that was made.
 #[derive(Debug, Clone)]
@@ -41,29 +36,49 @@ pub(super) struct Made {
 }
 
 /// Why it was not made.
-enum Not {
+enum Not<'a> {
     /// The run ends with that.
     AtAll(Outcome),
     /// The Engine did not; it may be asked again.
     Now(EngineError),
+    /// The tasks before it have to be gone first.
+    Yet(Looks<'a>),
 }
 
-/// Changes the service; else the outcome of a run that did not.
+/// What is known from one try to the next.
+struct Tries<'a> {
+    /// Since when the run wants to change it.
+    since: Instant,
+    /// Once something is waited for.
+    looks: Option<Looks<'a>>,
+    /// A change of which no answer came may have been made.
+    unsure: Option<(Made, Instant)>,
+}
+
+/// Changes the service, and since when it is being changed; else the outcome of a run that did not.
 pub(super) async fn change(
     order: &RunOrder,
     spec: &ServiceActionSpec,
     context: &Context,
     life: &mut Life,
-) -> Result<Made, Outcome> {
+) -> Result<(Made, Instant), Outcome> {
     let (service, word) = (&spec.service, spec.action.as_str());
-    // A change of which no answer came may have been made.
-    let mut unsure = None;
+    let mut tries = Tries { since: Instant::now(), looks: None, unsure: None };
     let mut attempt = 1;
     loop {
-        let error = match try_once(order, spec, context, &mut unsure, life).await {
+        let error = match try_once(order, spec, context, &mut tries, life).await {
             Ok(made) => return Ok(made),
             Err(Not::AtAll(outcome)) => return Err(outcome),
             Err(Not::Now(error)) => error,
+            Err(Not::Yet(mut looks)) => {
+                looks.over();
+                tokio::select! {
+                    () = looks.due() => {}
+                    _ = life.interrupts.is_asked(), if tries.unsure.is_none() => {}
+                }
+                tries.looks = Some(looks);
+                continue;
+            }
         };
         if attempt == ATTEMPTS || !(error.is_outage() || error.is_out_of_sequence()) {
             let error = format!("action={word} on {service}: {error}{}", no_manager(&error));
@@ -74,13 +89,13 @@ pub(super) async fn change(
     }
 }
 
-async fn try_once(
+async fn try_once<'a>(
     order: &RunOrder,
     spec: &ServiceActionSpec,
-    context: &Context,
-    unsure: &mut Option<Made>,
+    context: &'a Context,
+    tries: &mut Tries<'a>,
     life: &mut Life,
-) -> Result<Made, Not> {
+) -> Result<(Made, Instant), Not<'a>> {
     let (engine, service, word) = (&context.engine, &spec.service, spec.action.as_str());
     let not_started = |error: String| Not::AtAll(Outcome::NotStarted { error });
     let Some(now) = engine.service_now(service).await.map_err(Not::Now)? else {
@@ -88,7 +103,8 @@ async fn try_once(
             format!("action={word}: the Swarm has no service {service}: deploy it, or name another one");
         return Err(not_started(why));
     };
-    if let Some(made) = unsure.take_if(|it| it.followed.wants.is_forced() && now.mark >= it.followed.mark) {
+    let was_made = |it: &mut (Made, _)| it.0.followed.wants.is_forced() && now.mark >= it.0.followed.mark;
+    if let Some(made) = tries.unsure.take_if(was_made) {
         return Ok(made);
     }
     let Plan { replicas, wants, back } = plan(now.mode, now.restarts, spec.action)
@@ -98,7 +114,9 @@ async fn try_once(
         let mine = context.halts.runs_service(&now.id, &order.run, order.job());
         mine.map_err(|why| not_started(format!("action={word} on {service}: {why}")))?;
     }
-    let before = tasks_before(engine, &now.id, wants, life).await.map_err(Not::Now)?;
+    let mut looks = tries.looks.take().unwrap_or_else(|| Looks::new(engine, &now.id));
+    looks.begin();
+    let before = engine.tasks_of(&now.id, wants.places()).await.map_err(Not::Now)?;
     let newest = before.iter().map(|it| it.task.created).max();
     let mark = if force { next_mark(now.mark, &before) } else { now.mark };
     let followed = Followed { mark, version: now.version, newest, wants };
@@ -106,42 +124,25 @@ async fn try_once(
     // Each time anew: what someone else changed meanwhile has changed what it will be.
     let handle = WorkHandle::Change { service: now.id.clone(), back, followed: Some(followed) };
     life.called(handle).await;
-    if let Some(by) = life.interrupts.asked().filter(|_| unsure.is_none()) {
+    if let Some(by) = life.interrupts.asked().filter(|_| tries.unsure.is_none()) {
         return Err(Not::AtAll(stopped_before(by).outcome));
     }
+    let settles = matches!(wants, Wants::Ended(_)).then(|| until_settled(now.mode, &before));
+    if settles.is_some_and(|within| tries.since.elapsed() < within) {
+        return Err(Not::Yet(looks));
+    }
+    let began = Instant::now();
     if replicas.is_none() && !force {
-        return Ok(made);
+        return Ok((made, began));
     }
     match engine.change_service(&now, replicas, force.then_some(mark)).await {
-        Ok(()) => Ok(made),
+        Ok(()) => Ok((made, began)),
         Err(error) => {
             if error.is_outage() {
-                *unsure = Some(made);
+                tries.unsure = Some((made, began));
             }
             Err(Not::Now(error))
         }
-    }
-}
-
-/// The tasks that there are. Where the run is to have its own, those of the run before have to be gone first: a Swarm that
-/// forgets one just when it begins to update the service makes two in its place (seen on 20.10), and the command would run
-/// twice.
-async fn tasks_before(
-    engine: &Engine,
-    service: &str,
-    wants: Wants,
-    life: &Life,
-) -> Result<Vec<TaskOf>, EngineError> {
-    let (mut looks, since) = (Looks::new(engine, service), Instant::now());
-    loop {
-        looks.begin();
-        let tasks = engine.tasks_of(service, wants.places()).await?;
-        let too_soon = matches!(wants, Wants::Ended(_)) && tasks.iter().any(|it| it.leaves);
-        if !too_soon || since.elapsed() > REMOVAL_LIMIT || life.interrupts.asked().is_some() {
-            return Ok(tasks);
-        }
-        looks.over();
-        looks.due().await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a service and its tasks show of a change. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -14,6 +16,14 @@ use crate::{
 };
 
 use super::super::tasks::name;
+
+/// How long tasks that the Swarm removes may take to be gone. On a node that is away they stay for a day, and no run can
+/// wait for that.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the Swarm may need to hear that a service wants no tasks any more. What it does not remove by then it keeps as
+/// history.
+const HEARD_LIMIT: Duration = Duration::from_secs(2);
 
 /// How far it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +86,16 @@ fn wants_now(mode: Mode, wanted: u16) -> String {
         _ => "it has no number of tasks any more".to_owned(),
     };
     format!("the service was changed again while no agent ran: {now}")
+}
+
+/// How long a run waits at most until the tasks before it are gone. A Swarm that forgets one just when it begins to update
+/// the service makes two in its place (seen on 20.10), and the command would run twice.
+pub(super) fn until_settled(mode: Mode, tasks: &[TaskOf]) -> Duration {
+    match mode {
+        Mode::Replicated(_) if tasks.iter().any(|it| it.leaves) => REMOVAL_LIMIT,
+        Mode::Replicated(0) if !tasks.is_empty() => HEARD_LIMIT,
+        _ => Duration::ZERO,
+    }
 }
 
 /// The service is not there any more.
@@ -243,6 +263,23 @@ mod tests {
         assert!(matches!(running(&tasks, None, 1), Look::Over(Outcome::Failed { .. })), "there were none");
         let tasks = [task(0, 9, Going), task(0, 10, Failed)];
         assert!(matches!(running(&tasks, newest, 1), Look::Over(Outcome::Failed { .. })));
+    }
+
+    #[test]
+    fn what_the_swarm_removes_is_waited_for_where_it_could_make_two_in_its_place() {
+        let leaves = TaskOf { leaves: true, ..task(4, 8, TaskState::Complete) };
+        let stays = task(4, 9, TaskState::Complete);
+        for (mode, tasks, limit) in [
+            (Mode::Replicated(0), &[][..], Duration::ZERO),
+            (Mode::Replicated(0), &[stays.clone(), leaves.clone()], REMOVAL_LIMIT),
+            (Mode::Replicated(0), std::slice::from_ref(&stays), HEARD_LIMIT),
+            // It has them still, or its last ones have ended.
+            (Mode::Replicated(1), std::slice::from_ref(&stays), Duration::ZERO),
+            (Mode::Replicated(1), &[stays.clone(), leaves.clone()], REMOVAL_LIMIT),
+            (Mode::ReplicatedJob(1), std::slice::from_ref(&leaves), Duration::ZERO),
+        ] {
+            assert_eq!(until_settled(mode, tasks), limit, "{mode:?} {tasks:?}");
+        }
     }
 
     #[test]
