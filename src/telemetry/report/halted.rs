@@ -4,64 +4,68 @@ use tracing::{error, info, warn};
 
 use crate::model::{halt::HaltId, name::JobId, run::RunId};
 
+/// What such an event is about. One callsite for both: each is half a KiB of the program.
+struct About<'a> {
+    event: &'static str,
+    kind: &'static str,
+    container: Option<&'a str>,
+    service: Option<&'a str>,
+}
+
+impl<'a> About<'a> {
+    /// The first event is that of a container, the other that of a service.
+    fn of(what: &HaltId, name: &'a str, [of_container, of_service]: [&'static str; 2]) -> Self {
+        match what {
+            HaltId::Container(_) => {
+                Self { event: of_container, kind: "container", container: Some(name), service: None }
+            }
+            HaltId::Service(_) => {
+                Self { event: of_service, kind: "service", container: None, service: Some(name) }
+            }
+        }
+    }
+}
+
 /// It was stopped for a run.
 pub fn halted(job: &JobId, run: &RunId, what: &HaltId, name: &str) {
-    match what {
-        HaltId::Container(_) => info!(
-            event = "container.stopped",
-            job = %job,
-            run = %run,
-            container = name,
-            "container {name} was stopped for a run of {job}"
-        ),
-        HaltId::Service(_) => info!(
-            event = "service.stopped",
-            job = %job,
-            run = %run,
-            service = name,
-            "service {name} was stopped for a run of {job}"
-        ),
-    }
+    let About { event, kind, container, service } =
+        About::of(what, name, ["container.stopped", "service.stopped"]);
+    info!(
+        event,
+        job = %job,
+        run = %run,
+        container,
+        service,
+        "{kind} {name} was stopped for a run of {job}"
+    );
 }
 
 /// What was stopped for runs is not stopped any more.
 pub fn restored(job: &JobId, what: &HaltId, name: &str, reason: &str) {
-    match what {
-        HaltId::Container(_) => info!(
-            event = "container.restored",
-            job = %job,
-            container = name,
-            reason,
-            "container {name}, which was stopped for {job}: {reason}"
-        ),
-        HaltId::Service(_) => info!(
-            event = "service.restored",
-            job = %job,
-            service = name,
-            reason,
-            "service {name}, which was stopped for {job}: {reason}"
-        ),
-    }
+    let About { event, kind, container, service } =
+        About::of(what, name, ["container.restored", "service.restored"]);
+    info!(
+        event,
+        job = %job,
+        container,
+        service,
+        reason,
+        "{kind} {name}, which was stopped for {job}: {reason}"
+    );
 }
 
 /// What was stopped for runs cannot be started.
 pub fn not_restored(job: &JobId, what: &HaltId, name: &str, reason: &str) {
-    match what {
-        HaltId::Container(_) => error!(
-            event = "container.not_restored",
-            job = %job,
-            container = name,
-            reason,
-            "container {name}, which was stopped for {job}, does not run: {reason}"
-        ),
-        HaltId::Service(_) => error!(
-            event = "service.not_restored",
-            job = %job,
-            service = name,
-            reason,
-            "service {name}, which was stopped for {job}, does not run: {reason}"
-        ),
-    }
+    let About { event, kind, container, service } =
+        About::of(what, name, ["container.not_restored", "service.not_restored"]);
+    error!(
+        event,
+        job = %job,
+        container,
+        service,
+        reason,
+        "{kind} {name}, which was stopped for {job}, does not run: {reason}"
+    );
 }
 
 /// Why the next agent is left with it.
@@ -70,19 +74,13 @@ const LEFT: &str =
 
 /// The agent ends before all of them were started again.
 pub fn halts_left(containers: &[String], services: &[String]) {
-    let (all, of_swarm) = (containers.join(", "), services.join(", "));
-    if !containers.is_empty() {
-        warn!(
-            event = "container.not_restored",
-            reason = LEFT,
-            "still stopped for runs: {all}; the next agent starts them again"
-        );
-    }
-    if !services.is_empty() {
-        warn!(
-            event = "service.not_restored",
-            reason = LEFT,
-            "services that are still stopped for runs: {of_swarm}; the next agent starts them again"
-        );
+    for (event, what, names) in [
+        ("container.not_restored", "still stopped for runs", containers),
+        ("service.not_restored", "services that are still stopped for runs", services),
+    ] {
+        if !names.is_empty() {
+            let all = names.join(", ");
+            warn!(event, reason = LEFT, "{what}: {all}; the next agent starts them again");
+        }
     }
 }
