@@ -457,7 +457,14 @@ fn every_flag_and_command_is_described() {
 fn every_event_of_the_code_is_in_the_table_and_the_other_way_round() {
     let mut told = BTreeSet::new();
     for file in source::folder(root(), Path::new("src/telemetry")) {
-        for mark in ["event = \"", "\"event\", \"", "tell!(info, \"", "tell!(warn, \"", "tell!(error, \""] {
+        for mark in [
+            "event = \"",
+            "event: \"",
+            "\"event\", \"",
+            "tell!(info, \"",
+            "tell!(warn, \"",
+            "tell!(error, \"",
+        ] {
             for (at, _) in file.code.match_indices(mark) {
                 told.extend(file.code[at + mark.len()..].split('"').next().map(str::to_owned));
             }

@@ -13,23 +13,27 @@ struct About<'a> {
 }
 
 impl<'a> About<'a> {
-    /// The first event is that of a container, the other that of a service.
-    fn of(what: &HaltId, name: &'a str, [of_container, of_service]: [&'static str; 2]) -> Self {
+    fn of(what: &HaltId, name: &'a str, [of_container, of_service]: [Event; 2]) -> Self {
         match what {
             HaltId::Container(_) => {
-                Self { event: of_container, kind: "container", container: Some(name), service: None }
+                Self { event: of_container.event, kind: "container", container: Some(name), service: None }
             }
             HaltId::Service(_) => {
-                Self { event: of_service, kind: "service", container: None, service: Some(name) }
+                Self { event: of_service.event, kind: "service", container: None, service: Some(name) }
             }
         }
     }
 }
 
+/// The name of an event.
+struct Event {
+    event: &'static str,
+}
+
 /// It was stopped for a run.
 pub fn halted(job: &JobId, run: &RunId, what: &HaltId, name: &str) {
     let About { event, kind, container, service } =
-        About::of(what, name, ["container.stopped", "service.stopped"]);
+        About::of(what, name, [Event { event: "container.stopped" }, Event { event: "service.stopped" }]);
     info!(
         event,
         job = %job,
@@ -43,7 +47,7 @@ pub fn halted(job: &JobId, run: &RunId, what: &HaltId, name: &str) {
 /// What was stopped for runs is not stopped any more.
 pub fn restored(job: &JobId, what: &HaltId, name: &str, reason: &str) {
     let About { event, kind, container, service } =
-        About::of(what, name, ["container.restored", "service.restored"]);
+        About::of(what, name, [Event { event: "container.restored" }, Event { event: "service.restored" }]);
     info!(
         event,
         job = %job,
@@ -56,8 +60,11 @@ pub fn restored(job: &JobId, what: &HaltId, name: &str, reason: &str) {
 
 /// What was stopped for runs cannot be started.
 pub fn not_restored(job: &JobId, what: &HaltId, name: &str, reason: &str) {
-    let About { event, kind, container, service } =
-        About::of(what, name, ["container.not_restored", "service.not_restored"]);
+    let About { event, kind, container, service } = About::of(
+        what,
+        name,
+        [Event { event: "container.not_restored" }, Event { event: "service.not_restored" }],
+    );
     error!(
         event,
         job = %job,
