@@ -226,9 +226,22 @@ fn tell(tags: &RunTags, sink: &LogSink, ready: Ready, channel: Channel, line: &[
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Result, Write},
+        sync::mpsc::{Receiver, channel},
+    };
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        history::keeper::Keeper,
+        model::{
+            name::{JobId, JobKind},
+            run::{RunId, Trigger},
+        },
+        telemetry::sink::HIGH_WATER,
+    };
 
     fn lines(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
@@ -277,31 +290,31 @@ mod tests {
     }
 
     /// Takes nothing until the other end is gone.
-    struct Closed(std::sync::mpsc::Receiver<()>);
+    struct Closed(Receiver<()>);
 
-    impl std::io::Write for Closed {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    impl Write for Closed {
+        fn write(&mut self, bytes: &[u8]) -> Result<usize> {
             let _ = self.0.recv();
             Ok(bytes.len())
         }
 
-        fn flush(&mut self) -> std::io::Result<()> {
+        fn flush(&mut self) -> Result<()> {
             Ok(())
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_log_does_not_take_in_time_is_counted_and_goes_to_the_history_with_what_follows() {
-        let (open, closed) = std::sync::mpsc::channel();
+        let (open, closed) = channel();
         let sink = LogSink::start(Closed(closed));
-        sink.push(&vec![b'x'; crate::telemetry::sink::HIGH_WATER]);
-        let run = crate::model::run::RunId("1".into());
-        let recorder = crate::history::keeper::Keeper::none().recorder(run.clone(), 1000);
+        sink.push(&vec![b'x'; HIGH_WATER]);
+        let run = RunId("1".into());
+        let recorder = Keeper::none().recorder(run.clone(), 1000);
         let tags = RunTags {
             run,
-            job: crate::model::name::JobId::plain("job"),
-            kind: crate::model::name::JobKind::Exec,
-            trigger: crate::model::run::Trigger::Schedule,
+            job: JobId::plain("job"),
+            kind: JobKind::Exec,
+            trigger: Trigger::Schedule,
             container: None,
             task: None,
             attempt: 1,

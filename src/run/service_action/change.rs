@@ -127,8 +127,9 @@ async fn try_once<'a>(
     if let Some(by) = life.interrupts.asked().filter(|_| tries.unsure.is_none()) {
         return Err(Not::AtAll(stopped_before(by).outcome));
     }
-    let settles = matches!(wants, Wants::Ended(_)).then(|| until_settled(now.mode, &before));
-    if settles.is_some_and(|within| tries.since.elapsed() < within) {
+    if let Wants::Ended(_) = wants
+        && tries.since.elapsed() < until_settled(now.mode, &before)
+    {
         return Err(Not::Yet(looks));
     }
     let began = Instant::now();

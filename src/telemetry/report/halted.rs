@@ -25,7 +25,7 @@ impl<'a> About<'a> {
     }
 }
 
-/// The name of an event.
+/// The name of an event, written where the test of the table of events reads it.
 struct Event {
     event: &'static str,
 }
